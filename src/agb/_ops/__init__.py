@@ -1,0 +1,1 @@
+"""Operations: one function per API operation and one per tool. No I/O."""

@@ -1,0 +1,1 @@
+"""Tools: one module per group of in-session tools. No I/O."""

@@ -1,0 +1,82 @@
+"""Calls: one request to the API and how to read its reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlencode
+
+from attrs import frozen
+
+from ..exceptions import AGBError, SessionError
+
+if TYPE_CHECKING:
+    from .reply import Reply
+
+T = TypeVar("T")
+
+
+@frozen
+class Call(Generic[T]):
+    """One request and how to read its reply; built by the functions of ``agb._ops``, sent by the transport."""
+
+    what: str
+    """What is attempted, as a verb phrase for error texts: "get the labels of session s-1"."""
+    method: str
+    path: str
+    """The path below the endpoint (or below `base`), with a leading slash and without the query."""
+    read: Callable[[Reply], T]
+    """Return the value in the reply, or raise an `AGBError`."""
+    query: str = ""
+    """The encoded query string, without the question mark."""
+    body: bytes | None = None
+    """The JSON body; None for methods that have none."""
+    repeatable: bool = False
+    """Whether doing it twice is the same as doing it once, so that a lost answer is asked for again."""
+    raises: bool = False
+    """Whether the documented contract raises failures (no valid answer) instead of returning them in a result."""
+    session_id: str = ""
+    base: str = ""
+    """Where the request goes if not to the API: the address of a session's own host."""
+    token: str = ""
+    """The session's access token, sent in place of the API key when `base` is given."""
+    error: type[AGBError] = SessionError
+    """The class of error this operation gives."""
+
+
+def get(what: str, path: str, params: Mapping[str, str | int | bool | None], **more: Any) -> Call[Any]:
+    """Return a GET call with ``params`` in the query; those that are None or empty are left out."""
+    return Call(what, "GET", path, query=query(params), **more)
+
+
+def post(
+    what: str,
+    path: str,
+    params: Mapping[str, str | int | bool | None] | None = None,
+    body: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Call[Any]:
+    """Return a POST call with ``params`` in the query and ``body`` as JSON (an empty object if there is none)."""
+    return Call(what, "POST", path, query=query(params or {}), body=json_bytes(body or {}), **more)
+
+
+def query(params: Mapping[str, str | int | bool | None]) -> str:
+    """Return the form-encoded query; values that are None or ``""`` are left out (control-plane.md 1.5)."""
+    return urlencode([(name, _scalar(value)) for name, value in params.items() if value is not None and value != ""])
+
+
+def _scalar(value: str | int | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def json_text(value: Any) -> str:
+    """Return JSON for a field that carries JSON inside a string (control-plane.md 1.5)."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return JSON as bytes; non-ASCII is escaped, so that any text survives, lone surrogates included."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

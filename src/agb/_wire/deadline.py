@@ -1,0 +1,37 @@
+"""Deadlines: the time left for a call, handed down from step to step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Clock = Callable[[], float]
+"""Seconds that only ever grow, like `time.monotonic`."""
+
+
+class Deadline:
+    """A point in time by which a call must be over; every connect, write, read and sleep takes what is left."""
+
+    __slots__ = ("_clock", "_end", "seconds")
+
+    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def left(self) -> float:
+        """Return the seconds left, never less than zero."""
+        return max(0.0, self._end - self._clock())
+
+    def __repr__(self) -> str:
+        return f"<Deadline of {self.seconds:g} s, {self.left():.3f} s left>"
+
+
+def check_timeout(timeout: float | None, name: str = "timeout") -> None:
+    """Raise `TypeError` or `ValueError` unless ``timeout`` is a positive number of seconds or None."""
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"{name} is a number of seconds, not {type(timeout).__name__} ({timeout!r})")
+    if not 0 < timeout < float("inf"):
+        raise ValueError(f"{name} is a number of seconds above zero, not {timeout!r}")

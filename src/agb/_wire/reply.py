@@ -1,0 +1,220 @@
+"""Replies: the envelope around every answer of the API, read by the client and written by the local runtime.
+
+Source: control-plane.md, sections 1.6 to 1.8.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import AGBError, ErrorKind, Sent
+from .retry import may_try_again
+
+if TYPE_CHECKING:
+    from .call import Call
+
+# --- error codes known (control-plane.md 1.8) --------------------------------------------------------------------
+
+SESSION_NOT_FOUND = "InvalidMcpSession.NotFound"
+"""A session operation named a session that does not exist (any more)."""
+TOOL_SESSION_NOT_FOUND = "InvalidSession.NotFound"
+"""A tool call named a session that does not exist (any more)."""
+ACCESS_DENIED = "AccessDenied"
+INVALID_REQUEST = "InvalidRequest"
+
+# --- the server's half -------------------------------------------------------------------------------------------
+
+
+def envelope(
+    data: Any = None,
+    *,
+    request_id: str,
+    success: bool = True,
+    code: str = "ok",
+    message: str = "",
+    http_status: int = 200,
+    **more: Any,
+) -> dict[str, Any]:
+    """Return the JSON object that wraps an answer; ``more`` stands at its top level (``nextToken``, ``count``)."""
+    return {
+        "requestId": request_id,
+        "success": success,
+        "code": code,
+        "message": message,
+        "httpStatusCode": http_status,
+        "data": data,
+        **more,
+    }
+
+
+# --- the client's half -------------------------------------------------------------------------------------------
+
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+class Reply:
+    """What came back for a call: status, headers and the whole body, and the ways to read them."""
+
+    __slots__ = ("_json", "body", "call", "headers", "status")
+
+    def __init__(self, call: Call[Any], status: int, headers: Headers, body: bytes) -> None:
+        self.call = call
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self._json: dict[str, Any] | None = None
+
+    def header(self, name: bytes) -> str:
+        """Return the first header of that (lower-case) name, ``""`` if there is none."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value.decode("latin-1")
+        return ""
+
+    @property
+    def request_id(self) -> str:
+        """The request id in the body, else in the header, else ``""``."""
+        found = (self._json or {}).get("requestId")
+        return found if isinstance(found, str) else self.header(b"x-request-id")
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object of the body; raise if it is none."""
+        if self._json is None:
+            try:
+                value = json.loads(decoded(self.body, self.header(b"content-encoding")))
+            except (ValueError, zlib.error, RecursionError) as error:
+                raise self._not_our_language() from error
+            if not isinstance(value, dict):
+                raise self._not_our_language()
+            self._json = value
+        return self._json
+
+    def data(self) -> Any:
+        """Return ``data`` of a successful answer, or raise what the service said instead."""
+        body = self.json()
+        if self.status < 400 and body.get("success") is True:
+            return body.get("data")
+        raise self.refused()
+
+    def object(self, *, inside: str = "data") -> dict[str, Any]:
+        """Return ``data`` of a successful answer, which must be an object."""
+        data = self.data()
+        if not isinstance(data, dict):
+            raise self.invalid(f"{inside} is {_kind_of_json(data)}, not an object")
+        return data
+
+    def refused(self, message: str = "", code: str = "") -> AGBError:
+        """Return the error for an answer that says no."""
+        body = self._json or {}
+        code = code or _text(body.get("code"))
+        message = message or _text(body.get("message")) or "the service gave no reason"
+        status = self.status if self.status >= 400 else _int(body.get("httpStatusCode")) or self.status
+        return self._error(message, kind_of_refusal(status, code, message), code=code)
+
+    def invalid(self, why: str) -> AGBError:
+        """Return the error for an answer that is not what the protocol promises."""
+        return self._error(f"the answer is not valid: {why}", ErrorKind.INVALID_ANSWER)
+
+    def _not_our_language(self) -> AGBError:
+        """Return the error for a body that is no JSON object: the status may still say what is the matter."""
+        shown = self.body[:80].decode("utf-8", "replace").strip()
+        kind = _KINDS_BY_STATUS.get(self.status, ErrorKind.INVALID_ANSWER)
+        if 300 <= self.status < 400:
+            return self._error(
+                "the endpoint answered with a redirect, which is not followed; "
+                f"set the endpoint to the final address ({without_query(self.header(b'location')) or 'not told'})",
+                ErrorKind.INVALID_ANSWER,
+            )
+        type_ = self.header(b"content-type").partition(";")[0] or "no content type"
+        return self._error(
+            f"HTTP {self.status} and {len(self.body)} bytes that are not the JSON object expected ({type_}: {shown!r})",
+            kind,
+        )
+
+    def _error(self, message: str, kind: ErrorKind, code: str = "") -> AGBError:
+        return error_for(
+            self.call,
+            message,
+            kind,
+            code=code,
+            http_status=self.status,
+            request_id=self.request_id,
+            retry_after=retry_after(self.header(b"retry-after")),
+            sent=Sent.YES,
+        )
+
+
+def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> AGBError:
+    """Return the error of a call: its text says what was attempted, what happened, and the request id if any."""
+    details = [str(known[name]) for name in ("code",) if known.get(name)]
+    if known.get("request_id"):
+        details.append(f"request id {known['request_id']}")
+    text = f"Could not {call.what}: {message}" + (f" [{', '.join(details)}]" if details else "")
+    error = call.error(text, kind=kind, session_id=call.session_id, **known)
+    error.retryable = may_try_again(call.repeatable, error)
+    return error
+
+
+_KINDS_BY_STATUS = {
+    401: ErrorKind.BAD_CREDENTIALS,
+    403: ErrorKind.BAD_CREDENTIALS,
+    429: ErrorKind.RATE_LIMITED,
+    503: ErrorKind.REFUSED,
+}
+
+
+def kind_of_refusal(status: int, code: str, message: str) -> ErrorKind:
+    """Return why the service said no; the list of its codes is not published, so all it says is looked at."""
+    if status in _KINDS_BY_STATUS:
+        return _KINDS_BY_STATUS[status]
+    if status == 404 or code.lower().endswith("notfound") or (not code and "not found" in message.lower()):
+        return ErrorKind.NOT_FOUND
+    if code == ACCESS_DENIED or code.startswith(("Unauthorized", "InvalidApiKey")):
+        return ErrorKind.BAD_CREDENTIALS
+    return ErrorKind.REFUSED
+
+
+def retry_after(value: str) -> float | None:
+    """Return the seconds a Retry-After header asks for (a number or an HTTP date), None if it says nothing."""
+    if not value:
+        return None
+    try:
+        return max(0.0, float(int(value)))
+    except ValueError:
+        pass
+    try:
+        when = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """Return the body without its content encoding (gzip or deflate); raise `zlib.error` if it is damaged."""
+    if not body or encoding in ("", "identity"):
+        return body
+    return zlib.decompress(body, zlib.MAX_WBITS | 32)
+
+
+def without_query(url: str) -> str:
+    """Return a URL without its query and fragment, where secrets stand."""
+    return url.partition("#")[0].partition("?")[0]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _kind_of_json(value: Any) -> str:
+    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
+    return "null" if value is None else names.get(type(value), "a number")

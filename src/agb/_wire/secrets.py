@@ -1,0 +1,31 @@
+"""Secrets: which values are never shown, and how they are masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+MASK = "****"
+_SECRET = re.compile(r"auth|token|ticket|secret|password|passwd|pwd|api[_-]?key|private[_-]?key", re.IGNORECASE)
+_IN_URL = re.compile(r"((?:[\w-]*(?:token|auth|code|key|sign|secret)[\w-]*)=)[^&#\s]+", re.IGNORECASE)
+_LINK = re.compile(r"(/link/[^/\s]+/\d+/)[^/\s?#]+")
+
+
+def masked(value: Any) -> Any:
+    """Return a copy of ``value`` in which secrets are replaced: by the keys of objects, and inside URLs."""
+    if isinstance(value, Mapping):
+        return {
+            key: MASK if item and isinstance(key, str) and _SECRET.search(key) else masked(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [masked(item) for item in value]
+    if isinstance(value, str) and "://" in value:
+        return _LINK.sub(rf"\1{MASK}", _IN_URL.sub(rf"\1{MASK}", value))
+    return value
+
+
+def masked_repr(value: Any) -> str:
+    """Return the `repr` of ``value`` with its secrets masked."""
+    return repr(masked(value))

@@ -1,0 +1,184 @@
+"""Tool calls: one use of an in-session tool, and the two routes it can take.
+
+Source: control-plane.md 2.14, 2.28 and 3.9; data-plane.md section 1.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
+
+from attrs import field, frozen
+
+from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from .call import Call, json_text, post
+from .reply import Reply, error_for
+
+T = TypeVar("T")
+
+
+@frozen
+class ToolReply:
+    """What a tool said."""
+
+    text: str | None
+    """The text; base64 for a picture without text; None if the tool said nothing."""
+    is_error: bool
+    request_id: str
+
+
+@frozen
+class ToolCall(Generic[T]):
+    """One use of a tool and how to read its text; built by the functions of ``agb._ops.tools``."""
+
+    name: str
+    args: Mapping[str, Any]
+    read: Callable[[ToolReply], T]
+    """Return the result for what the tool said, a failure of the tool included."""
+    seconds: float = 0.0
+    """How long the tool itself may take; the call's deadline is at least this."""
+    repeatable: bool = False
+    error: type[AGBError] = SessionError
+    """The class of error this tool's calls give."""
+
+
+@frozen
+class ToolAccess:
+    """How the tools of one session are reached."""
+
+    session_id: str
+    link_url: str = ""
+    token: str = field(default="", repr=False)
+    servers: Mapping[str, str] = field(factory=dict)
+    """The server of each tool by the tool's name, from the session's tool list."""
+
+
+def routed(tool: ToolCall[Any], access: ToolAccess) -> Call[ToolReply]:
+    """Return the call by the route that the protocol prescribes.
+
+    That is straight to the session's host if all that it takes is known, else through the API.
+    """
+    server = access.servers.get(tool.name, "")
+    if access.link_url and access.token and server:
+        return over_link(tool, access, server)
+    return over_api(tool, access.session_id)
+
+
+def over_api(tool: ToolCall[Any], session_id: str) -> Call[ToolReply]:
+    """Return the call through the API (control-plane.md 2.14)."""
+    return post(
+        _what(tool, session_id),
+        "/mcp",
+        {"autoGenSession": False},
+        {"args": _json_args(tool), "sessionId": session_id, "name": tool.name},
+        read=_read_api,
+        **_same(tool, session_id),
+    )
+
+
+def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[ToolReply]:
+    """Return the call to the session's own host (control-plane.md 2.28); the request id is made here."""
+    request_id = f"link-{time.time_ns() // 1_000_000}-{random.randrange(10**9):09d}"  # noqa: S311 - an id, no secret
+    _json_args(tool)
+    return post(
+        _what(tool, access.session_id),
+        "/callTool",
+        body={
+            "args": dict(tool.args),
+            "server": server,
+            "requestId": request_id,
+            "tool": tool.name,
+            "token": access.token,
+        },
+        read=lambda reply: _read_link(reply, request_id),
+        base=access.link_url.rstrip("/"),
+        token=access.token,
+        **_same(tool, access.session_id),
+    )
+
+
+def _what(tool: ToolCall[Any], session_id: str) -> str:
+    return f"call the tool {tool.name!r} of session {session_id}"
+
+
+def _same(tool: ToolCall[Any], session_id: str) -> dict[str, Any]:
+    return {"repeatable": tool.repeatable, "session_id": session_id, "error": tool.error}
+
+
+def _json_args(tool: ToolCall[Any]) -> str:
+    """Return the arguments as JSON; wrong ones are the caller's mistake and raise before any I/O."""
+    try:
+        return json_text(tool.args)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise type(error)(f"the arguments of the tool {tool.name!r} cannot be written as JSON: {error}") from error
+
+
+def _read_api(reply: Reply) -> ToolReply:
+    """Join all text items; without any, take the first picture's data."""
+    data = reply.data()
+    if data is None:
+        return ToolReply(None, False, reply.request_id)
+    if not isinstance(data, dict):
+        raise reply.invalid("the tool's result is not an object")
+    items = [item for item in _items(data, reply) if isinstance(item, dict)]
+    texts = [item["text"] for item in items if item.get("type") == "text" and isinstance(item.get("text"), str)]
+    pictures = [item["data"] for item in items if item.get("type") == "image" and isinstance(item.get("data"), str)]
+    text = "\n".join(texts) if texts else next(iter(pictures), None)
+    return ToolReply(text, data.get("isError") is True, reply.request_id)
+
+
+def _read_link(reply: Reply, request_id: str) -> ToolReply:
+    """Take the first item only, as the link route does; statuses outside 200-299 carry a reason we show."""
+    body = reply.json()
+    if not 200 <= reply.status < 300:
+        raise reply.refused()
+    data = body.get("data")
+    if isinstance(data, str):
+        try:
+            data = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise reply.invalid("the tool's result is not JSON") from error
+    result = data.get("result") if isinstance(data, dict) else None
+    if not isinstance(result, dict):
+        if body.get("success") is False:
+            raise reply.refused()
+        raise reply.invalid("it holds no tool result")
+    first = next(iter(_items(result, reply)), "")
+    if isinstance(first, dict):
+        first = next((first[key] for key in ("text", "blob", "data") if first.get(key)), "")
+    if not isinstance(first, str):
+        raise reply.invalid("the tool's text is not a string")
+    return ToolReply(first, result.get("isError") is True, request_id)
+
+
+def _items(result: Mapping[str, Any], reply: Reply) -> list[Any]:
+    content = result.get("content") or []
+    if not isinstance(content, list):
+        raise reply.invalid("the tool's content is not an array")
+    return content
+
+
+def tool_error(tool: ToolCall[Any], said: ToolReply, session_id: str) -> AGBError:
+    """Return the structured error for a tool that says it failed."""
+    call = Call[Any](_what(tool, session_id), "POST", "", lambda _: None, session_id=session_id, error=tool.error)
+    return error_for(
+        call, said.text or "the tool gave no reason", ErrorKind.REFUSED, request_id=said.request_id, sent=Sent.YES
+    )
+
+
+def parse_tool_list(value: Any) -> list[dict[str, str]]:
+    """Return name and server of each tool in a ``toolList``, which is JSON text or an array (control-plane.md 3.10)."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value else []
+        except (ValueError, RecursionError):
+            return []  # as documented: an unreadable list is an empty one, and calls take the API's route
+    tools = []
+    for item in value if isinstance(value, list) else []:
+        if isinstance(item, dict) and isinstance(name := item.get("name") or item.get("Name"), str):
+            server = item.get("server") or item.get("serverName") or item.get("Server") or ""
+            tools.append({"name": name, "server": server if isinstance(server, str) else ""})
+    return tools

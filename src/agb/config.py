@@ -1,0 +1,212 @@
+"""Configuration: endpoint, API key and time-out, and where each value came from.
+
+The order is: argument, environment variable, ``.env`` in the current directory (read without touching the
+environment), default.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Generic, TypeVar
+from urllib.parse import urlsplit
+
+from attrs import define, field, frozen
+
+BROWSER_DATA_PATH = "/tmp/agb_browser_data"  # noqa: S108 - a path inside a session
+"""Where a session keeps the browser's profile."""
+BROWSER_FINGERPRINT_PERSIST_PATH = "/tmp/agb_browser_fingerprint"  # noqa: S108
+"""Where a session keeps a browser fingerprint."""
+
+DEFAULT_ENDPOINT = "sdk-api.agb.cloud"
+DEFAULT_TIMEOUT_MS = 60_000
+
+T = TypeVar("T")
+
+
+@define
+class Config:
+    """Endpoint and time-out of a client.
+
+    Args:
+        endpoint: host name or URL of the API; without a scheme ``https://`` is meant.
+        timeout_ms: the total time a call may take, in milliseconds.
+    """
+
+    endpoint: str
+    timeout_ms: int
+
+
+def default_config() -> Config:
+    """Return a new `Config` with the cloud's endpoint and 60 seconds."""
+    return Config(DEFAULT_ENDPOINT, DEFAULT_TIMEOUT_MS)
+
+
+def load_config(cfg: Config | None = None) -> Config:
+    """Return ``cfg`` as it is, or a new `Config` from the environment, ``./.env`` and the defaults.
+
+    Raises:
+        ValueError: a value in the environment or in ``.env`` is not usable; the text says which and why.
+    """
+    if cfg is not None:
+        return cfg
+    dotenv = _DotEnv()
+    return Config(_endpoint(None, dotenv).value, _timeout_ms(None, dotenv).value)
+
+
+@frozen
+class Setting(Generic[T]):
+    """A value and where it came from: "argument", "environment AGB_ENDPOINT", ".env AGB_ENDPOINT", "default"."""
+
+    value: T
+    source: str
+
+
+@frozen
+class Settings:
+    """All settings of a client, each with its source; the API key is not shown by ``repr``.
+
+    >>> import agb
+    >>> client = agb.AGB(api_key="ako-example")
+    >>> client.settings.timeout_ms
+    Setting(value=60000, source='default')
+    >>> client.settings.api_key.source
+    'argument'
+    """
+
+    api_key: Setting[str] = field(repr=lambda setting: f"<from {setting.source}>")
+    endpoint: Setting[str]
+    timeout_ms: Setting[int]
+
+    @property
+    def timeout(self) -> float:
+        """The total time a call may take, in seconds."""
+        return self.timeout_ms.value / 1000
+
+
+def settings(api_key: str = "", cfg: Config | None = None) -> Settings:
+    """Return the settings for a client made with these arguments; no I/O but reading ``./.env`` if it is needed.
+
+    Raises:
+        ValueError: no API key anywhere, or a value that cannot be used; the text says which and how to mend it.
+    """
+    dotenv = _DotEnv()
+    return Settings(_api_key(api_key, dotenv), _endpoint(cfg, dotenv), _timeout_ms(cfg, dotenv))
+
+
+@frozen
+class Endpoint:
+    """The parts of an endpoint, ready to address requests."""
+
+    scheme: str
+    host: str
+    port: int
+    prefix: str
+    """The path before every request's own path, without a trailing slash."""
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as in a Host header; the port is left out where it is the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}{self.prefix}"
+
+    @classmethod
+    def parse(cls, url: str, name: str = "endpoint") -> Endpoint:
+        """Return the parts of a URL or bare host; raise `ValueError` with a sentence that helps."""
+        if not (isinstance(url, str) and url.strip()):
+            raise ValueError(f"the {name} is empty; expected a host such as {DEFAULT_ENDPOINT!r} or a URL")
+        text = url.strip()
+        text = text if "://" in text else f"https://{text}"
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"the {name} {url!r} is not a URL: {error}") from None
+        if parts.username or parts.password:
+            raise ValueError(f"the {name} must not contain a user name or password; the API key is given on its own")
+        if parts.scheme not in _PORTS:
+            raise ValueError(f"the {name} {url!r} begins with {parts.scheme}://; expected http:// or https://")
+        if not parts.hostname or any(c.isspace() for c in parts.netloc):
+            raise ValueError(f"the {name} {url!r} names no host; expected something like {DEFAULT_ENDPOINT!r}")
+        if parts.query or parts.fragment:
+            raise ValueError(f"the {name} {url!r} must not contain a query or fragment")
+        host = parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else parts.hostname
+        return cls(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class _DotEnv:
+    """``./.env``, read when first asked."""
+
+    def __init__(self) -> None:
+        self._values: Mapping[str, str | None] | None = None
+
+    def get(self, name: str) -> str | None:
+        if self._values is None:
+            path = Path.cwd() / ".env"
+            if path.is_file():
+                from dotenv import dotenv_values
+
+                self._values = dotenv_values(path)
+            else:
+                self._values = {}
+        return self._values.get(name)
+
+
+def _lookup(name: str, dotenv: _DotEnv) -> Setting[str] | None:
+    if value := os.environ.get(name):
+        return Setting(value, f"environment {name}")
+    if value := dotenv.get(name):
+        return Setting(value, f".env {name}")
+    return None
+
+
+def _api_key(argument: str, dotenv: _DotEnv) -> Setting[str]:
+    if not isinstance(argument, (str, type(None))):
+        raise TypeError(f"api_key is a string, not {type(argument).__name__}")
+    found = Setting(argument, "argument") if argument else _lookup("AGB_API_KEY", dotenv)
+    if found is None or not found.value.strip():
+        raise ValueError(
+            "API key is required: pass api_key=..., or set AGB_API_KEY in the environment or in ./.env; "
+            "to work without an account, use the local runtime (agb serve, or agb.local.serve())"
+        )
+    if not found.value.isascii() or not found.value.isprintable():
+        raise ValueError(
+            f"the API key (from {found.source}) contains characters that an HTTP header cannot carry, "
+            "such as a line break or a letter outside ASCII; was it copied whole?"
+        )
+    return found
+
+
+def _endpoint(cfg: Config | None, dotenv: _DotEnv) -> Setting[str]:
+    if cfg is not None:
+        return Setting(cfg.endpoint, "argument")
+    return _lookup("AGB_ENDPOINT", dotenv) or Setting(DEFAULT_ENDPOINT, "default")
+
+
+def _timeout_ms(cfg: Config | None, dotenv: _DotEnv) -> Setting[int]:
+    if cfg is not None:
+        return Setting(_milliseconds(cfg.timeout_ms, "the Config passed"), "argument")
+    found = _lookup("AGB_TIMEOUT_MS", dotenv)
+    if found is None:
+        return Setting(DEFAULT_TIMEOUT_MS, "default")
+    return Setting(_milliseconds(found.value, found.source), found.source)
+
+
+def _milliseconds(value: object, source: str) -> int:
+    number = 0
+    if (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and value.strip().isdecimal()
+    ):
+        number = int(value)
+    if number <= 0:
+        raise ValueError(
+            f"the time-out {value!r} ({source}) is not a whole number of milliseconds above zero, such as 60000"
+        )
+    return number

@@ -1,0 +1,227 @@
+"""Errors: what can go wrong, as classes (where it happened) and kinds (why).
+
+The tree; everything the package raises on purpose is an ``AGBError``, except wrong arguments
+(``ValueError``, ``TypeError``)::
+
+    AGBError
+    ├── SessionError             an operation on a session, or creating, finding and listing sessions
+    ├── CommandError             a command was run and failed
+    ├── ExecutionError           code was run and raised
+    ├── FileError                a file operation
+    ├── BrowserError             a browser operation
+    ├── ScreenError              a screenshot
+    ├── ApplicationError         an application in the session's desktop
+    ├── ClearanceTimeoutError    clearing a context did not end in time
+    ├── AuthenticationError      reserved for programs that raise it themselves
+    └── APIError                 an API call outside the groups above
+
+The class says which part of the API was used, ``error.kind`` says why it went wrong, so that a program can
+decide without reading text::
+
+    try:
+        link = session.get_link(port=30100).raise_for_error().data
+    except agb.SessionError as error:
+        if error.kind is agb.ErrorKind.NOT_FOUND:
+            ...
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+
+class ErrorKind(StrEnum):
+    """Why an operation went wrong."""
+
+    REFUSED = "refused"
+    """The service answered, and said no."""
+    NOT_FOUND = "not found"
+    """The service answered that what was named does not exist (any more)."""
+    BAD_CREDENTIALS = "bad credentials"
+    """The service does not accept the API key or token."""
+    RATE_LIMITED = "rate limited"
+    """The service asks to slow down; ``retry_after`` says for how long, in seconds, if the service said so."""
+    TIMED_OUT = "timed out"
+    """No answer within the deadline."""
+    UNREACHABLE = "unreachable"
+    """No connection, or the connection broke before the answer was complete."""
+    INVALID_ANSWER = "invalid answer"
+    """Something answered, but not in the API's language: HTML, half a JSON, a proxy's error page."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the service gave a valid answer that says no (otherwise: no valid answer)."""
+        return self in _REFUSALS
+
+
+_REFUSALS = frozenset({ErrorKind.REFUSED, ErrorKind.NOT_FOUND, ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
+
+
+class Sent(StrEnum):
+    """Whether the request reached the service."""
+
+    NO = "no"
+    """Certainly not: the connection failed before anything was written."""
+    MAYBE = "maybe"
+    """Something was written, and no answer came back."""
+    YES = "yes"
+    """The service answered."""
+
+
+class AGBError(Exception):
+    """Base of all errors of this package.
+
+    ``message`` defaults to the name of the class. Keyword arguments that are not attributes below are kept in
+    ``extra``, as in agbcloud-sdk 0.12. Errors can be pickled and copied; neither their text nor their ``repr``
+    contains a secret.
+
+    Attributes:
+        kind: why, as an `ErrorKind`.
+        request_id: the service's id of the request, ``""`` if there is none.
+        code: the service's error code such as ``InvalidMcpSession.NotFound``, ``""`` if there is none.
+        http_status: the HTTP status of the answer, ``None`` without an answer.
+        session_id: the session that was addressed, ``""`` if none.
+        retry_after: seconds the service asked to wait, ``None`` if it did not.
+        sent: whether the request reached the service, as a `Sent`.
+        retryable: whether trying the same call again later is safe and may help.
+        extra: all other keyword arguments.
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *args: object,
+        kind: ErrorKind = ErrorKind.REFUSED,
+        request_id: str = "",
+        code: str = "",
+        http_status: int | None = None,
+        session_id: str = "",
+        retry_after: float | None = None,
+        sent: Sent = Sent.NO,
+        retryable: bool = False,
+        **extra: Any,
+    ) -> None:
+        self.message = type(self).__name__ if message is None else str(message)
+        super().__init__(self.message, *args)
+        self.kind = kind
+        self.request_id = request_id
+        self.code = code
+        self.http_status = http_status
+        self.session_id = session_id
+        self.retry_after = retry_after
+        self.sent = sent
+        self.retryable = retryable
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __repr__(self) -> str:
+        parts = [repr(self.message), f"kind={self.kind.value!r}"]
+        parts += [
+            f"{name}={value!r}"
+            for name in ("code", "http_status", "request_id", "session_id", "retry_after")
+            if (value := getattr(self, name)) not in ("", None)
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class AuthenticationError(AGBError):
+    """Kept from 0.12 for programs that raise it; the package tells bad credentials by `ErrorKind.BAD_CREDENTIALS`."""
+
+    def __init__(self, message: str = "Authentication failed", *args: object, **kwargs: Any) -> None:
+        kwargs.setdefault("kind", ErrorKind.BAD_CREDENTIALS)
+        super().__init__(message, *args, **kwargs)
+
+
+class APIError(AGBError):
+    """An API call outside the groups that have an error of their own."""
+
+    def __init__(
+        self, message: str = "API error", status_code: int | None = None, *args: object, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("http_status", status_code)
+        super().__init__(message, *args, **kwargs)
+
+    @property
+    def status_code(self) -> int | None:
+        """The HTTP status, by its 0.12 name."""
+        return self.http_status
+
+
+class FileError(AGBError):
+    """A file operation went wrong."""
+
+    def __init__(self, message: str = "File operation error", *args: object, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+
+
+class CommandError(AGBError):
+    """A command could not be run, or failed."""
+
+    def __init__(self, message: str = "Command execution error", *args: object, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+
+
+class SessionError(AGBError):
+    """An operation on a session, or on the set of sessions, went wrong."""
+
+    def __init__(self, message: str = "Session error", *args: object, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+
+
+class ApplicationError(AGBError):
+    """An operation on an application in the session's desktop went wrong."""
+
+    def __init__(self, message: str = "Application operation error", *args: object, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+
+
+class BrowserError(AGBError):
+    """A browser operation went wrong."""
+
+    def __init__(self, message: str = "Browser operation error", *args: object, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+
+
+class ClearanceTimeoutError(AGBError):
+    """Clearing a context did not end in time."""
+
+    def __init__(self, message: str = "Clearance task timed out", *args: object, **kwargs: Any) -> None:
+        kwargs.setdefault("kind", ErrorKind.TIMED_OUT)
+        super().__init__(message, *args, **kwargs)
+
+
+class ScreenError(AGBError):
+    """A screen operation went wrong."""
+
+    def __init__(self, message: str = "Screen operation error", *args: object, **kwargs: Any) -> None:
+        super().__init__(message, *args, **kwargs)
+
+
+class ExecutionError(AGBError):
+    """Code was run and raised, or could not be run to its end.
+
+    Attributes:
+        name: the name of the exception that the code raised, such as ``"ValueError"``.
+        value: its text.
+        traceback: its traceback, ``""`` if the service does not tell.
+    """
+
+    def __init__(self, name: str = "", value: str = "", traceback: str = "", **kwargs: Any) -> None:
+        super().__init__(f"{name}: {value}" if name and value else name or value or "the code failed", **kwargs)
+        self.name = name
+        self.value = value
+        self.traceback = traceback
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.name, self.value, self.traceback), self.__dict__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ExecutionError):
+            return NotImplemented
+        return (self.name, self.value, self.traceback) == (other.name, other.value, other.traceback)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.value, self.traceback))

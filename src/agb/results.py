@@ -1,0 +1,434 @@
+"""Results: what the methods return.
+
+Every result has ``success``, ``request_id``, ``error_message`` and ``error``. A refusal of the service is a result
+with ``success=False``; so is a failure, except for the methods that are documented to raise. Results are frozen;
+they can be compared, copied and pickled, and their ``repr`` shows no secret.
+
+Source: control-plane.md 3.14; the names, their order and their defaults are those of 0.12.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Self, TypeVar
+
+from attrs import field, frozen
+
+from ._wire.secrets import masked_repr
+from .exceptions import AGBError, CommandError, ErrorKind, ExecutionError, SessionError
+
+SessionT = TypeVar("SessionT")
+
+
+def _error() -> Any:
+    return field(default=None, kw_only=True, eq=False, repr=False)
+
+
+@frozen
+class ApiResponse:
+    """Base of all results."""
+
+    request_id: str = ""
+
+    def get_request_id(self) -> str:
+        """Return the service's id of the request, ``""`` if there is none."""
+        return self.request_id
+
+
+@frozen
+class Result(ApiResponse):
+    """Base of the results that tell success from failure."""
+
+    success: bool = False
+
+    @classmethod
+    def of(cls, value: Any, request_id: str) -> Self:
+        """Return the result of a call that succeeded with ``value``."""
+        return cls(request_id=request_id, success=True, **cls._fields(value))
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a call that ended in ``error``."""
+        return cls(request_id=error.request_id, success=False, error_message=str(error), error=error)  # type: ignore[call-arg]
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"data": value}
+
+    def raise_for_error(self) -> Self:
+        """Return this very result if it is a success, else raise its ``error``.
+
+        Raises:
+            AGBError: as in ``error``, usually one of its subclasses.
+        """
+        if self.success:
+            return self
+        error = getattr(self, "error", None)
+        raise error or SessionError(
+            getattr(self, "error_message", "") or "the operation failed", request_id=self.request_id
+        )
+
+
+@frozen
+class OperationResult(Result):
+    """The result of an operation; what ``data`` holds is said by the method."""
+
+    data: Any = field(default=None, repr=masked_repr)
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class DeleteResult(Result):
+    """The result of a deletion."""
+
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        del value
+        return {}
+
+
+@frozen
+class BoolResult(Result):
+    """The result of an operation that answers yes or no."""
+
+    data: bool | None = None
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class SessionResult(Result, Generic[SessionT]):
+    """A session, created or found."""
+
+    error_message: str = ""
+    session: SessionT | None = None
+    error: AGBError | None = _error()
+
+
+@frozen
+class SessionListResult(Result):
+    """One page of session ids; ``total_count`` counts the matches on all pages."""
+
+    error_message: str = ""
+    session_ids: list[str] = field(factory=list, converter=lambda ids: list(ids or []))
+    next_token: str = ""
+    max_results: int = 0
+    total_count: int = 0
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {
+            "session_ids": value.session_ids,
+            "next_token": value.next_token,
+            "max_results": value.max_results,
+            "total_count": value.total_count,
+        }
+
+
+@frozen
+class GetSessionData:
+    """Connection data of a session; token and addresses are not shown by ``repr``."""
+
+    app_instance_id: str = ""
+    resource_id: str = ""
+    session_id: str = ""
+    success: bool = False
+    resource_url: str = field(default="", repr=masked_repr)
+    status: str = ""
+    link_url: str = field(default="", repr=masked_repr)
+    ws_url: str = field(default="", repr=masked_repr)
+    token: str = field(default="", repr=False)
+    tool_list: Any = field(default="", repr=False)
+    image_id: str = field(default="", kw_only=True)
+
+
+@frozen
+class GetSessionResult(ApiResponse):
+    """Connection data of a session, or why there is none."""
+
+    http_status_code: int = 0
+    code: str = ""
+    success: bool = False
+    data: GetSessionData | None = None
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+    @classmethod
+    def of(cls, value: GetSessionData, request_id: str) -> Self:
+        """Return the result of a call that succeeded."""
+        return cls(request_id=request_id, http_status_code=200, code="ok", success=True, data=value)
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a call that ended in ``error``."""
+        status = error.http_status or 0
+        return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
+
+    raise_for_error = Result.raise_for_error
+
+
+@frozen
+class SessionStatusResult(ApiResponse):
+    """The state of a session, such as ``RUNNING``, ``DELETING`` or ``FINISH``."""
+
+    http_status_code: int = 0
+    code: str = ""
+    success: bool = False
+    status: str = ""
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+    @classmethod
+    def of(cls, value: str, request_id: str) -> Self:
+        """Return the result of a call that succeeded."""
+        return cls(request_id=request_id, http_status_code=200, code="ok", success=True, status=value)
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a call that ended in ``error``."""
+        status = error.http_status or 0
+        return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
+
+    raise_for_error = Result.raise_for_error
+
+
+# --- tools -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class McpTool:
+    """A tool that an image offers, with the JSON Schema of its arguments."""
+
+    name: str = ""
+    description: str = ""
+    input_schema: dict[str, Any] = field(factory=dict, converter=lambda schema: dict(schema or {}))
+    server: str = ""
+    tool: str = ""
+
+
+@frozen
+class McpToolResult(Result):
+    """The text that a tool gave."""
+
+    data: str | None = None
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class McpToolsResult(Result):
+    """The tools that an image offers."""
+
+    tools: list[McpTool] = field(factory=list, converter=lambda tools: list(tools or []))
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"tools": value}
+
+
+# --- metrics -----------------------------------------------------------------------------------------------------
+
+
+@frozen(init=False)
+class SessionMetrics:
+    """What a session uses: memory and disk in bytes, rates in kilobytes a second, totals in kilobytes."""
+
+    cpu_count: int
+    cpu_used_pct: float
+    disk_total: int
+    disk_used: int
+    mem_total: int
+    mem_used: int
+    rx_rate_kbyte_per_s: float
+    tx_rate_kbyte_per_s: float
+    rx_used_kbyte: float
+    tx_used_kbyte: float
+    timestamp: str
+
+    def __init__(
+        self,
+        cpu_count: int = 0,
+        cpu_used_pct: float = 0.0,
+        disk_total: int = 0,
+        disk_used: int = 0,
+        mem_total: int = 0,
+        mem_used: int = 0,
+        rx_rate_kbyte_per_s: float = 0.0,
+        tx_rate_kbyte_per_s: float = 0.0,
+        rx_used_kbyte: float = 0.0,
+        tx_used_kbyte: float = 0.0,
+        timestamp: str = "",
+        rx_rate_kbps: float = 0.0,
+        tx_rate_kbps: float = 0.0,
+        rx_used_kb: float = 0.0,
+        tx_used_kb: float = 0.0,
+    ) -> None:
+        self.__attrs_init__(  # type: ignore[attr-defined]
+            cpu_count,
+            cpu_used_pct,
+            disk_total,
+            disk_used,
+            mem_total,
+            mem_used,
+            rx_rate_kbyte_per_s or rx_rate_kbps,
+            tx_rate_kbyte_per_s or tx_rate_kbps,
+            rx_used_kbyte or rx_used_kb,
+            tx_used_kbyte or tx_used_kb,
+            timestamp,
+        )
+
+    @property
+    def rx_rate_kbps(self) -> float:
+        """Deprecated name of ``rx_rate_kbyte_per_s``."""
+        return self.rx_rate_kbyte_per_s
+
+    @property
+    def tx_rate_kbps(self) -> float:
+        """Deprecated name of ``tx_rate_kbyte_per_s``."""
+        return self.tx_rate_kbyte_per_s
+
+    @property
+    def rx_used_kb(self) -> float:
+        """Deprecated name of ``rx_used_kbyte``."""
+        return self.rx_used_kbyte
+
+    @property
+    def tx_used_kb(self) -> float:
+        """Deprecated name of ``tx_used_kbyte``."""
+        return self.tx_used_kbyte
+
+
+@frozen
+class SessionMetricsResult(Result):
+    """The metrics of a session, and the object they were read from as ``raw``."""
+
+    metrics: SessionMetrics | None = None
+    error_message: str = ""
+    raw: dict[str, Any] = field(factory=dict, converter=lambda raw: dict(raw or {}))
+    error: AGBError | None = _error()
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+@frozen
+class CommandResult(Result):
+    """What a command printed, and how it ended.
+
+    ``output`` is ``stdout`` and ``stderr``, one after the other. ``exit_code`` is None if the command was not run.
+    """
+
+    output: str = ""
+    error_message: str = ""
+    exit_code: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    trace_id: str = ""
+    error: AGBError | None = _error()
+
+    @classmethod
+    def of_exit(
+        cls, stdout: str, stderr: str, exit_code: int | None, *, request_id: str, trace_id: str = "", why: str = ""
+    ) -> Self:
+        """Return the result of a command that ran; it is a success if its exit code is 0."""
+        ok = exit_code == 0 and not why
+        message = "" if ok else why or stderr or f"the command ended with exit code {exit_code}"
+        error = None
+        if not ok:
+            error = CommandError(
+                f"the command failed with exit code {exit_code}: {message.strip() or 'no message'}",
+                kind=ErrorKind.REFUSED,
+                request_id=request_id,
+                exit_code=exit_code,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        return cls(request_id, ok, stdout + stderr, message, exit_code, stdout, stderr, trace_id, error=error)
+
+
+# --- code --------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class ExecutionResult:
+    """One thing that code displayed or returned, in every format it came in; ``png`` and ``jpeg`` are base64."""
+
+    text: str | None = None
+    html: str | None = None
+    markdown: str | None = None
+    png: str | None = None
+    jpeg: str | None = None
+    svg: str | None = None
+    json: Any = None
+    latex: str | None = None
+    chart: Any = None
+    is_main_result: bool = False
+
+
+@frozen
+class ExecutionLogs:
+    """What code printed, in the pieces in which it arrived."""
+
+    stdout: list[str] = field(factory=list, converter=lambda lines: list(lines or []))
+    stderr: list[str] = field(factory=list, converter=lambda lines: list(lines or []))
+
+
+@frozen
+class EnhancedCodeExecutionResult(ApiResponse):
+    """What running code gave.
+
+    ``error`` tells why a run failed: an `ExecutionError` with name, value and traceback of the exception that the
+    code raised, or with the kind of failure if the code could not be run. ``execution_time`` is in seconds.
+    """
+
+    execution_count: int | None = None
+    execution_time: float = 0.0
+    logs: ExecutionLogs = field(factory=ExecutionLogs, converter=lambda logs: logs or ExecutionLogs())
+    results: list[ExecutionResult] = field(factory=list, converter=lambda results: list(results or []))
+    error: ExecutionError | None = None
+    error_message: str = ""
+    success: bool = True
+
+    @property
+    def result(self) -> str:
+        """The text of the main result, else of the first result, else what was printed, else ``""``."""
+        mains = [item for item in self.results if item.is_main_result and item.text]
+        for item in mains or self.results[:1]:
+            if item.text:
+                return item.text
+        return "".join(piece for piece in self.logs.stdout if piece)
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a run that could not be made."""
+        if not isinstance(error, ExecutionError):
+            name = error.kind.name.title().replace("_", "")
+            error = ExecutionError(
+                name,
+                str(error),
+                kind=error.kind,
+                request_id=error.request_id,
+                code=error.code,
+                http_status=error.http_status,
+                session_id=error.session_id,
+                retry_after=error.retry_after,
+                sent=error.sent,
+                retryable=error.retryable,
+            )
+        return cls(error.request_id, error=error, error_message=error.value or str(error), success=False)
+
+    def raise_for_error(self) -> Self:
+        """Return this very result if the run succeeded, else raise its ``error``.
+
+        Raises:
+            ExecutionError: the code raised, or could not be run.
+        """
+        if self.success:
+            return self
+        raise self.error or ExecutionError("ExecutionError", self.error_message, request_id=self.request_id)
