@@ -1,1 +1,158 @@
-"""AGB: an async-first SDK for cloud sandboxes, with a synchronous twin and a local runtime."""
+"""AGB: an async-first SDK for cloud sandboxes, with a synchronous twin and a local runtime.
+
+>>> from agb import AGB, CreateSessionParams
+>>> with AGB() as agb, agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+...     print(session.code.run("6 * 7", "python").result)
+42
+
+The names below are loaded when they are first used, so that ``import agb`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import os as _os
+from typing import TYPE_CHECKING
+
+from ._version import __version__ as __version__
+
+if TYPE_CHECKING:
+    from ._async.client import AsyncAGB as AsyncAGB
+    from ._async.client import AsyncSessionIterator as AsyncSessionIterator
+    from ._async.session import AsyncSession as AsyncSession
+    from ._sync.client import AGB as AGB
+    from ._sync.client import SessionIterator as SessionIterator
+    from ._sync.session import Session as Session
+    from .config import Config as Config
+    from .config import Setting as Setting
+    from .config import Settings as Settings
+    from .context_sync import BWList as BWList
+    from .context_sync import ContextSync as ContextSync
+    from .context_sync import DeletePolicy as DeletePolicy
+    from .context_sync import DownloadPolicy as DownloadPolicy
+    from .context_sync import DownloadStrategy as DownloadStrategy
+    from .context_sync import ExtractPolicy as ExtractPolicy
+    from .context_sync import Lifecycle as Lifecycle
+    from .context_sync import MappingPolicy as MappingPolicy
+    from .context_sync import RecyclePolicy as RecyclePolicy
+    from .context_sync import SyncPolicy as SyncPolicy
+    from .context_sync import UploadMode as UploadMode
+    from .context_sync import UploadPolicy as UploadPolicy
+    from .context_sync import UploadStrategy as UploadStrategy
+    from .context_sync import WhiteList as WhiteList
+    from .exceptions import AGBError as AGBError
+    from .exceptions import APIError as APIError
+    from .exceptions import ApplicationError as ApplicationError
+    from .exceptions import AuthenticationError as AuthenticationError
+    from .exceptions import BrowserError as BrowserError
+    from .exceptions import ClearanceTimeoutError as ClearanceTimeoutError
+    from .exceptions import CommandError as CommandError
+    from .exceptions import ErrorKind as ErrorKind
+    from .exceptions import ExecutionError as ExecutionError
+    from .exceptions import FileError as FileError
+    from .exceptions import ScreenError as ScreenError
+    from .exceptions import Sent as Sent
+    from .exceptions import SessionError as SessionError
+    from .refs import SessionRef as SessionRef
+    from .results import CommandResult as CommandResult
+    from .results import DeleteResult as DeleteResult
+    from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
+    from .results import ExecutionLogs as ExecutionLogs
+    from .results import ExecutionResult as ExecutionResult
+    from .results import GetSessionData as GetSessionData
+    from .results import GetSessionResult as GetSessionResult
+    from .results import McpTool as McpTool
+    from .results import McpToolResult as McpToolResult
+    from .results import McpToolsResult as McpToolsResult
+    from .results import OperationResult as OperationResult
+    from .results import SessionListResult as SessionListResult
+    from .results import SessionMetrics as SessionMetrics
+    from .results import SessionMetricsResult as SessionMetricsResult
+    from .results import SessionResult as SessionResult
+    from .results import SessionStatusResult as SessionStatusResult
+    from .session_params import BrowserContext as BrowserContext
+    from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
+    from .session_params import CreateSessionParams as CreateSessionParams
+    from .session_params import ExtensionOption as ExtensionOption
+
+_HOMES = {
+    "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
+    "._async.session": ("AsyncSession",),
+    "._sync.client": ("AGB", "SessionIterator"),
+    "._sync.session": ("Session",),
+    ".config": ("Config", "Setting", "Settings"),
+    ".context_sync": (
+        "BWList",
+        "ContextSync",
+        "DeletePolicy",
+        "DownloadPolicy",
+        "DownloadStrategy",
+        "ExtractPolicy",
+        "Lifecycle",
+        "MappingPolicy",
+        "RecyclePolicy",
+        "SyncPolicy",
+        "UploadMode",
+        "UploadPolicy",
+        "UploadStrategy",
+        "WhiteList",
+    ),
+    ".exceptions": (
+        "AGBError",
+        "APIError",
+        "ApplicationError",
+        "AuthenticationError",
+        "BrowserError",
+        "ClearanceTimeoutError",
+        "CommandError",
+        "ErrorKind",
+        "ExecutionError",
+        "FileError",
+        "ScreenError",
+        "Sent",
+        "SessionError",
+    ),
+    ".refs": ("SessionRef",),
+    ".results": (
+        "CommandResult",
+        "DeleteResult",
+        "EnhancedCodeExecutionResult",
+        "ExecutionLogs",
+        "ExecutionResult",
+        "GetSessionData",
+        "GetSessionResult",
+        "McpTool",
+        "McpToolResult",
+        "McpToolsResult",
+        "OperationResult",
+        "SessionListResult",
+        "SessionMetrics",
+        "SessionMetricsResult",
+        "SessionResult",
+        "SessionStatusResult",
+    ),
+    ".session_params": ("BrowserContext", "BrowserFingerprintContext", "CreateSessionParams", "ExtensionOption"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PTH112, PTH118, PTH120 - pathlib costs 5 ms
+    raise ImportError(
+        "agbcloud-sdk is installed in the same environment: it owns the import name 'agb' too, and the files of both "
+        "are mixed now. Uninstall both (pip uninstall agb agbcloud-sdk), then install the one you want."
+    )
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home, __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -9,18 +9,30 @@ Source: control-plane.md 3.14; the names, their order and their defaults are tho
 
 from __future__ import annotations
 
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from attrs import field, frozen
 
 from ._wire.secrets import masked_repr
-from .exceptions import AGBError, CommandError, ErrorKind, ExecutionError, SessionError
+from .exceptions import AGBError, CommandError, ExecutionError, Sent, SessionError
 
 SessionT = TypeVar("SessionT")
 
 
 def _error() -> Any:
     return field(default=None, kw_only=True, eq=False, repr=False)
+
+
+def _strings(value: list[str] | None) -> list[str]:
+    return list(value or [])
+
+
+def _entries(value: list[Any] | None) -> list[Any]:
+    return list(value or [])
+
+
+def _mapping(value: dict[str, Any] | None) -> dict[str, Any]:
+    return dict(value or {})
 
 
 @frozen
@@ -32,6 +44,13 @@ class ApiResponse:
     def get_request_id(self) -> str:
         """Return the service's id of the request, ``""`` if there is none."""
         return self.request_id
+
+
+def raise_error(result: Any) -> NoReturn:
+    """Raise the error of a result that is no success; one made by hand may have nothing but a message."""
+    if result.error is not None:
+        raise result.error
+    raise SessionError(result.error_message or "the operation failed", request_id=result.request_id)
 
 
 @frozen
@@ -62,10 +81,7 @@ class Result(ApiResponse):
         """
         if self.success:
             return self
-        error = getattr(self, "error", None)
-        raise error or SessionError(
-            getattr(self, "error_message", "") or "the operation failed", request_id=self.request_id
-        )
+        raise_error(self)
 
 
 @frozen
@@ -113,7 +129,7 @@ class SessionListResult(Result):
     """One page of session ids; ``total_count`` counts the matches on all pages."""
 
     error_message: str = ""
-    session_ids: list[str] = field(factory=list, converter=lambda ids: list(ids or []))
+    session_ids: list[str] = field(default=None, converter=_strings)
     next_token: str = ""
     max_results: int = 0
     total_count: int = 0
@@ -168,7 +184,11 @@ class GetSessionResult(ApiResponse):
         status = error.http_status or 0
         return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
 
-    raise_for_error = Result.raise_for_error
+    def raise_for_error(self) -> Self:
+        """Return this very result if it is a success, else raise its ``error``."""
+        if self.success:
+            return self
+        raise_error(self)
 
 
 @frozen
@@ -193,7 +213,11 @@ class SessionStatusResult(ApiResponse):
         status = error.http_status or 0
         return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
 
-    raise_for_error = Result.raise_for_error
+    def raise_for_error(self) -> Self:
+        """Return this very result if it is a success, else raise its ``error``."""
+        if self.success:
+            return self
+        raise_error(self)
 
 
 # --- tools -------------------------------------------------------------------------------------------------------
@@ -205,7 +229,7 @@ class McpTool:
 
     name: str = ""
     description: str = ""
-    input_schema: dict[str, Any] = field(factory=dict, converter=lambda schema: dict(schema or {}))
+    input_schema: dict[str, Any] = field(default=None, converter=_mapping)
     server: str = ""
     tool: str = ""
 
@@ -223,7 +247,7 @@ class McpToolResult(Result):
 class McpToolsResult(Result):
     """The tools that an image offers."""
 
-    tools: list[McpTool] = field(factory=list, converter=lambda tools: list(tools or []))
+    tools: list[McpTool] = field(default=None, converter=_entries)
     error_message: str = ""
     error: AGBError | None = _error()
 
@@ -269,7 +293,7 @@ class SessionMetrics:
         rx_used_kb: float = 0.0,
         tx_used_kb: float = 0.0,
     ) -> None:
-        self.__attrs_init__(  # type: ignore[attr-defined]
+        self.__attrs_init__(
             cpu_count,
             cpu_used_pct,
             disk_total,
@@ -310,7 +334,7 @@ class SessionMetricsResult(Result):
 
     metrics: SessionMetrics | None = None
     error_message: str = ""
-    raw: dict[str, Any] = field(factory=dict, converter=lambda raw: dict(raw or {}))
+    raw: dict[str, Any] = field(default=None, converter=_mapping)
     error: AGBError | None = _error()
 
 
@@ -334,22 +358,30 @@ class CommandResult(Result):
 
     @classmethod
     def of_exit(
-        cls, stdout: str, stderr: str, exit_code: int | None, *, request_id: str, trace_id: str = "", why: str = ""
+        cls,
+        stdout: str,
+        stderr: str,
+        exit_code: int | None,
+        *,
+        request_id: str,
+        session_id: str = "",
+        trace_id: str = "",
+        why: str = "",
     ) -> Self:
-        """Return the result of a command that ran; it is a success if its exit code is 0."""
-        ok = exit_code == 0 and not why
-        message = "" if ok else why or stderr or f"the command ended with exit code {exit_code}"
-        error = None
-        if not ok:
-            error = CommandError(
-                f"the command failed with exit code {exit_code}: {message.strip() or 'no message'}",
-                kind=ErrorKind.REFUSED,
-                request_id=request_id,
-                exit_code=exit_code,
-                stdout=stdout,
-                stderr=stderr,
-            )
-        return cls(request_id, ok, stdout + stderr, message, exit_code, stdout, stderr, trace_id, error=error)
+        """Return the result of a command that ran; it is a success if its exit code is 0 and ``why`` is empty."""
+        if exit_code == 0 and not why:
+            return cls(request_id, True, stdout + stderr, "", exit_code, stdout, stderr, trace_id)
+        message = why or stderr or f"the command ended with exit code {exit_code}"
+        error = CommandError(
+            f"the command failed with exit code {exit_code}: {message.strip()}",
+            request_id=request_id,
+            session_id=session_id,
+            sent=Sent.YES,
+            exit_code=exit_code,
+            stdout=stdout,
+            stderr=stderr,
+        )
+        return cls(request_id, False, stdout + stderr, message, exit_code, stdout, stderr, trace_id, error=error)
 
 
 # --- code --------------------------------------------------------------------------------------------------------
@@ -375,8 +407,12 @@ class ExecutionResult:
 class ExecutionLogs:
     """What code printed, in the pieces in which it arrived."""
 
-    stdout: list[str] = field(factory=list, converter=lambda lines: list(lines or []))
-    stderr: list[str] = field(factory=list, converter=lambda lines: list(lines or []))
+    stdout: list[str] = field(default=None, converter=_strings)
+    stderr: list[str] = field(default=None, converter=_strings)
+
+
+def _logs(value: ExecutionLogs | None) -> ExecutionLogs:
+    return ExecutionLogs() if value is None else value
 
 
 @frozen
@@ -389,8 +425,8 @@ class EnhancedCodeExecutionResult(ApiResponse):
 
     execution_count: int | None = None
     execution_time: float = 0.0
-    logs: ExecutionLogs = field(factory=ExecutionLogs, converter=lambda logs: logs or ExecutionLogs())
-    results: list[ExecutionResult] = field(factory=list, converter=lambda results: list(results or []))
+    logs: ExecutionLogs = field(default=None, converter=_logs)
+    results: list[ExecutionResult] = field(default=None, converter=_entries)
     error: ExecutionError | None = None
     error_message: str = ""
     success: bool = True

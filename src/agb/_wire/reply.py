@@ -27,6 +27,16 @@ TOOL_SESSION_NOT_FOUND = "InvalidSession.NotFound"
 ACCESS_DENIED = "AccessDenied"
 INVALID_REQUEST = "InvalidRequest"
 
+# Codes of the local runtime, for what the service's published codes have no word for.
+UNAUTHORIZED = "Unauthorized"
+"""The API key, or a session's token, is missing or wrong."""
+NOT_OFFERED = "NotOffered"
+"""The operation exists in the API, but this runtime does not have it."""
+NO_SUCH_OPERATION = "NoSuchOperation"
+"""No operation of the API has that method and path."""
+INTERNAL_ERROR = "InternalError"
+"""A mistake of the server, not of the caller."""
+
 # --- the server's half -------------------------------------------------------------------------------------------
 
 

@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from attrs import field, frozen
 
-from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from ..exceptions import AGBError, SessionError
 from .call import Call, json_text, post
-from .reply import Reply, error_for
+from .reply import Reply
 
 T = TypeVar("T")
 
@@ -159,14 +159,6 @@ def _items(result: Mapping[str, Any], reply: Reply) -> list[Any]:
     if not isinstance(content, list):
         raise reply.invalid("the tool's content is not an array")
     return content
-
-
-def tool_error(tool: ToolCall[Any], said: ToolReply, session_id: str) -> AGBError:
-    """Return the structured error for a tool that says it failed."""
-    call = Call[Any](_what(tool, session_id), "POST", "", lambda _: None, session_id=session_id, error=tool.error)
-    return error_for(
-        call, said.text or "the tool gave no reason", ErrorKind.REFUSED, request_id=said.request_id, sent=Sent.YES
-    )
 
 
 def parse_tool_list(value: Any) -> list[dict[str, str]]:

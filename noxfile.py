@@ -1,0 +1,102 @@
+"""Sessions of the project: ``nox -s lint``, ``nox -s tests`` and so on; ``nox --list`` says what each is for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = False
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+GROUPS = nox.project.load_toml("pyproject.toml")
+SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
+
+nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
+
+
+def install(session: nox.Session, *groups: str, extra: str = "[local]") -> None:
+    """Install the package for development, and groups of pyproject.toml."""
+    session.install("-e", f".{extra}", *nox.project.dependency_groups(GROUPS, *groups))
+
+
+def install_other_sdk(session: nox.Session, *more: str) -> str:
+    """Make an environment of its own for the other SDK, which is imported as `agb` too, and return its python."""
+    directory = Path(session.create_tmp()).resolve() / "agbcloud"
+    session.run("python", "-m", "venv", str(directory), silent=True)
+    python = str(directory / ("Scripts" if os.name == "nt" else "bin") / "python")
+    session.run(python, "-m", "pip", "install", "-q", SDK_TO_COMPARE_WITH, *more, external=True)
+    return python
+
+
+@nox.session
+def generate(session: nox.Session) -> None:
+    """Write the synchronous flavour from the asynchronous one."""
+    install(session, "lint", extra="")
+    session.run("python", "tools/unasync.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests, on every Python that is supported and installed."""
+    install(session, "dev")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-q"]))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Look for mistakes of style, and for generated files that are not what their source makes them."""
+    install(session, "lint", extra="")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("python", "tools/unasync.py", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with mypy and pyright."""
+    install(session, "dev")
+    session.run("mypy")
+    # Pyright is a program for node. Without one its wrapper would fetch a node of its own from somewhere else.
+    if not (shutil.which("node") and shutil.which("npm")):
+        session.warn("pyright is left out: it needs node and npm")
+        return
+    session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Run the examples of the README and the documentation."""
+    install(session, "dev")
+    session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Compare speed and size with httpx and with agbcloud-sdk, in one run."""
+    install(session, "test")
+    python = install_other_sdk(session)
+    session.run("python", "-m", "benchmarks", *session.posargs, env={"AGBCLOUD_PYTHON": python})
+
+
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Drive the local runtime with agbcloud-sdk, a client that was not written here."""
+    session.install("-e", ".[local]")
+    python = install_other_sdk(session, "pytest")
+    command = [python, "-m", "pytest", "-c", "tests/interop/pytest.ini", "tests/interop"]
+    runtime = shutil.which("python", path=session.bin)
+    session.run(*command, *session.posargs, external=True, env={"AGB_RUNTIME_PYTHON": runtime})
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Run the tour of the README on the local runtime, with what its user would install and nothing more."""
+    session.install("-e", ".[local]")
+    session.run("agb", "quickstart", *session.posargs)

@@ -1,0 +1,101 @@
+"""What differs between the flavours, in the asynchronous one; ``_sync/_compat.py`` has the same names.
+
+anyio and asyncio are imported by the functions that use them, so that importing the package stays cheap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+CLEANUP_LIMIT = 30.0
+"""Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
+
+
+async def sleep(seconds: float) -> None:
+    """Wait; always for a time that a deadline has capped."""
+    import anyio
+
+    await anyio.sleep(seconds)
+
+
+def current_loop() -> object:
+    """Return the running event loop, to which connections belong."""
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        from anyio.lowlevel import current_token
+
+        return current_token()  # trio's; raises a clear error where no event loop runs at all
+
+
+async def finish(function: Callable[[], Awaitable[T]], undo: Callable[[T], Awaitable[object]]) -> T:
+    """Run ``function`` to its end whatever happens to the caller, and return what it gives.
+
+    If the caller is cancelled meanwhile, ``undo`` gets the result, also to its end, and the cancellation goes on.
+    """
+    from anyio import get_cancelled_exc_class
+    from anyio.lowlevel import checkpoint_if_cancelled
+
+    result, cancelled = await _to_the_end(function)
+    try:
+        if cancelled is not None:
+            raise cancelled
+        await checkpoint_if_cancelled()
+    except get_cancelled_exc_class():
+        await shielded(lambda: undo(result))
+        raise
+    return result
+
+
+async def shielded(function: Callable[[], Awaitable[T]]) -> T:
+    """Run a clean-up to its end, or to `CLEANUP_LIMIT`, with cancellation held back."""
+    result, cancelled = await _to_the_end(function)
+    if cancelled is not None:
+        raise cancelled
+    return result
+
+
+async def _to_the_end(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseException | None]:
+    """Run ``function`` under a shield; return its result and the cancellation that came meanwhile, if any.
+
+    anyio's shield holds back anyio's cancellation only. A native ``task.cancel()``, as ``asyncio.wait_for`` makes it,
+    goes straight to the running task; so on asyncio the function runs in a task of its own, which is awaited.
+    """
+    import asyncio
+
+    from anyio import CancelScope
+
+    cancelled: asyncio.CancelledError | None = None
+    with CancelScope(shield=True):
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # trio, where the shield is enough
+            result = await function()
+        else:
+            task = asyncio.ensure_future(_awaited(function))
+            while not task.done():
+                try:
+                    await asyncio.wait([task])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+            if cancelled is not None and task.exception() is not None:
+                raise cancelled from task.exception()
+            result = task.result()
+    return result, cancelled
+
+
+async def _awaited(function: Callable[[], Awaitable[T]]) -> T:
+    return await function()
+
+
+async def call(handler: Callable[..., Any], *args: Any) -> Any:
+    """Call a user's callback, and await what it returns if that can be awaited."""
+    from inspect import isawaitable
+
+    result = handler(*args)
+    return await result if isawaitable(result) else result

@@ -1,0 +1,18 @@
+"""Contexts: the door of the service that keeps named persistent stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .client import AsyncAGB
+
+
+class AsyncContextService:
+    """Named persistent stores of an account; available as ``agb.context``.
+
+    This version can mount contexts when a session is created; managing them comes with a later one.
+    """
+
+    def __init__(self, agb: AsyncAGB) -> None:
+        self.agb = agb

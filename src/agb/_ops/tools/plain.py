@@ -1,0 +1,25 @@
+"""Any tool: called by name, its text returned as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._wire.toolcall import ToolCall, ToolReply
+from ...results import McpToolResult
+from . import tool_failure
+
+
+def any_tool(name: str, args: Mapping[str, Any], session_id: str) -> ToolCall[McpToolResult]:
+    """Return the call of any tool; ``args`` must be an object that JSON can carry."""
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"the name of a tool is a string that is not empty, not {name!r}")
+    if not isinstance(args, Mapping):
+        raise TypeError(f"the arguments of the tool {name!r} are a dict, not {type(args).__name__}")
+
+    def read(said: ToolReply) -> McpToolResult:
+        if said.is_error:
+            return McpToolResult.failed(tool_failure(name, said, session_id))
+        return McpToolResult(said.request_id, True, said.text)
+
+    return ToolCall(name, args, read)

@@ -1,0 +1,36 @@
+"""The command ``agb``: finds the subcommand and hands over to it; each is imported only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    "serve": ("agb.local.command", "run the local runtime"),
+}
+"""Subcommand -> the module whose ``main(arguments, prog)`` runs it and returns the exit code; what it does."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run ``agb`` with the given arguments (default: the process's) and return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] in COMMANDS:
+        module, _ = COMMANDS[given[0]]
+        return int(import_module(module).main(given[1:], prog=f"agb {given[0]}"))
+    return _help(given)
+
+
+def _help(given: list[str]) -> int:
+    """Answer what is not a subcommand: ``--help``, nothing at all (the help again), or a mistake."""
+    summary = "\n".join(f"  {name:<12}{what}" for name, (_, what) in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="agb",
+        description="AGB cloud sandboxes from the command line.",
+        epilog=f"commands:\n{summary}\n\n'agb <command> --help' tells more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", nargs="?", choices=list(COMMANDS), metavar="command")
+    parser.parse_args(given)
+    parser.print_help()
+    return 0

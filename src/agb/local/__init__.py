@@ -1,0 +1,128 @@
+"""The local runtime: a server on this machine that speaks the cloud's protocol and really executes.
+
+    with agb.local.serve() as server:
+        client = agb.AGB(api_key=server.api_key, cfg=agb.Config(endpoint=server.endpoint))
+
+Importing this package loads nothing of the server; it runs in a process of its own and needs the extra ``agb[local]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from .errors import CannotStart, IsolationUnavailable
+
+if TYPE_CHECKING:
+    from .child import LocalServer, ServerProcess
+    from .options import Isolation, Network
+
+__all__ = ["CannotStart", "IsolationUnavailable", "LocalServer", "aserve", "serve"]
+
+
+def __getattr__(name: str) -> object:
+    if name == "LocalServer":
+        from .child import LocalServer
+
+        return LocalServer
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@contextmanager
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    api_key: str | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    isolation: Isolation = "auto",
+    network: Network = "auto",
+    idle_timeout: float | None = None,
+    allow_none: bool = False,
+) -> Iterator[LocalServer]:
+    """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
+
+    It is gone, with all its sessions, when the block is left; should this program be killed, the runtime ends by
+    itself. Blocks while it starts and ends; within a running event loop use `aserve`.
+
+    Args:
+        host: the address to listen on; the default is reached from this machine only.
+        port: the port to listen on, 0 for any free one.
+        api_key: the key that clients must send, a new one if not given.
+        data_dir: the directory for the files of sessions, a temporary one if not given.
+        isolation: how sessions are kept apart: by ``"bubblewrap"`` (an error if it does not work here), ``"none"``
+            (they run as ordinary processes of yours), or ``"auto"``, which is bubblewrap.
+        network: ``"isolated"`` (a network of its own for each session), ``"host"`` (this machine's), or ``"auto"``.
+        idle_timeout: seconds without activity after which a session is released, unless it asked for another time.
+        allow_none: whether ``isolation="auto"`` may go on without isolation where bubblewrap does not work.
+
+    Raises:
+        CannotStart: the runtime cannot start here; its text says why and what to do.
+
+    Example:
+        >>> import agb.local
+        >>> with agb.local.serve() as server:
+        ...     server.endpoint.startswith("http://127.0.0.1:")
+        True
+    """
+    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, allow_none)
+    try:
+        yield process.start()
+    finally:
+        process.stop()
+
+
+@asynccontextmanager
+async def aserve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    api_key: str | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    isolation: Isolation = "auto",
+    network: Network = "auto",
+    idle_timeout: float | None = None,
+    allow_none: bool = False,
+) -> AsyncIterator[LocalServer]:
+    """Run a local runtime as long as the ``async with`` block lasts; `serve` for asyncio and trio.
+
+    Arguments, result and errors are those of `serve`.
+    """
+    from anyio import CancelScope, to_thread
+
+    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, allow_none)
+    # In threads, since a thread once begun goes on to its end whatever happens to the task that waits for it.
+    try:
+        yield await to_thread.run_sync(process.start)
+    finally:
+        with CancelScope(shield=True):
+            await to_thread.run_sync(process.stop)
+
+
+def _process(
+    host: str,
+    port: int,
+    api_key: str | None,
+    data_dir: str | PathLike[str] | None,
+    isolation: Isolation,
+    network: Network,
+    idle_timeout: float | None,
+    allow_none: bool,
+) -> ServerProcess:
+    """Return the process, not yet started."""
+    from .child import ServerProcess
+
+    return ServerProcess(
+        {
+            "host": host,
+            "port": port,
+            "api_key": api_key,
+            "data_dir": None if data_dir is None else str(data_dir),
+            "isolation": isolation,
+            "network": network,
+            "idle_timeout": idle_timeout,
+            "allow_none": allow_none,
+        }
+    )

@@ -1,0 +1,96 @@
+"""Reading a program's output through a pipe, with a limit, without waiting for whoever else holds the pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+
+_CHUNK = 1 << 18
+_PIPE_MOST = 1 << 20
+"""The largest pipe an ordinary user can have, so the most that is still in it when its writer has ended."""
+
+
+class Capture:
+    """The reading end of a pipe, read as data comes, so that no writer ever waits for us.
+
+    The first ``limit`` bytes are kept, or handed to ``on_data``; the rest is counted and thrown away. The writing end,
+    ``writer``, is for the program; close it with :meth:`close_writer` once the program has it.
+    """
+
+    def __init__(self, limit: int, *, owner: int | None = None, on_data: Callable[[bytes], None] | None = None) -> None:
+        self.data = bytearray()
+        self.discarded = 0
+        self._limit = limit
+        self._kept = 0
+        self._on_data = on_data
+        self._loop = asyncio.get_running_loop()
+        self._reader, self.writer = os.pipe()
+        if owner is not None:
+            # So that the session's user can open /dev/stdout.
+            os.fchown(self.writer, owner, owner)
+        os.set_blocking(self._reader, False)
+        self._loop.add_reader(self._reader, self._read)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still write."""
+        return self._reader >= 0
+
+    def close_writer(self) -> None:
+        """Close our copy of the writing end."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
+
+    def drain(self) -> None:
+        """Read what is in the pipe now."""
+        most = _PIPE_MOST
+        while most > 0 and self.is_open and (size := self._read()):
+            most -= size
+
+    def let_go(self) -> None:
+        """Keep nothing from now on, but go on reading.
+
+        Programs left in the background often hold the pipe and would be killed, or fail, at their next line of output.
+        """
+        self._limit = 0
+
+    def close(self) -> None:
+        """Stop reading; writers get SIGPIPE. May be called twice."""
+        self.close_writer()
+        if self.is_open:
+            self._loop.remove_reader(self._reader)
+            os.close(self._reader)
+            self._reader = -1
+
+    def text(self) -> str:
+        """Return what was kept as text; what is not UTF-8 is replaced, and a note says how much was thrown away."""
+        text = self.data.decode("utf-8", "replace")
+        return text + cut_note(self.discarded) if self.discarded else text
+
+    def _read(self) -> int:
+        data = b""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._reader, _CHUNK)
+            if not data:
+                self.close()
+        self._keep(data)
+        return len(data)
+
+    def _keep(self, data: bytes) -> None:
+        kept = data[: max(0, self._limit - self._kept)]
+        self._kept += len(kept)
+        self.discarded += len(data) - len(kept)
+        if not kept:
+            return
+        if self._on_data is None:
+            self.data += kept
+        else:
+            self._on_data(kept)
+
+
+def cut_note(discarded: int) -> str:
+    """Return the note that ends output of which so many bytes were thrown away."""
+    return f"\n[output too long: {discarded} more bytes were thrown away]\n"

@@ -1,0 +1,118 @@
+"""Starting the local runtime as a child process, and ending it, from any program."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Any, cast
+
+from attrs import field, frozen
+
+from .errors import CannotStart
+from .report import Report
+
+START_TIMEOUT = 30.0
+"""Seconds the runtime has to start."""
+
+STOP_TIMEOUT = 10.0
+"""Seconds the runtime has to release all sessions and end, before it is killed."""
+
+
+@frozen
+class LocalServer:
+    """A local runtime that accepts connections."""
+
+    endpoint: str
+    """Its address, such as ``http://127.0.0.1:40123``; what ``AGB_ENDPOINT`` is set to."""
+    api_key: str = field(repr=False)
+    """The key it accepts."""
+    pid: int
+    """The id of its process."""
+    report: Report
+    """How it isolates sessions, what network they have, and the languages it found."""
+
+
+class ServerProcess:
+    """A local runtime in a process of its own; it ends with this program, however that ends."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = dict(options)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def start(self) -> LocalServer:
+        """Return the server once it listens; raise `CannotStart` with its reason if it does not."""
+        with self._lock:
+            if self._stopped:
+                raise CannotStart("The local runtime was stopped before it had started.")
+            # The signals of a terminal are for the program in front: it leaves its `with`, and that ends the runtime.
+            self._process = process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "agb.local", "--child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+            try:
+                return self._first_answer(process)
+            except BaseException:
+                self._end(process)
+                raise
+
+    def _first_answer(self, process: subprocess.Popen[bytes]) -> LocalServer:
+        """Hand over the options and return what the server says of itself, in one line each."""
+        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        with suppress(BrokenPipeError):  # it has ended; what it says, or its exit code, tells why
+            stdin.write(json.dumps(self._options).encode() + b"\n")
+            stdin.flush()
+        with stdout:
+            line = _read_line(stdout.fileno(), time.monotonic() + START_TIMEOUT)
+        if not line.endswith(b"\n"):
+            raise CannotStart(_why_not(process))
+        answer = json.loads(line)
+        if "error" in answer:
+            raise CannotStart(answer["error"])
+        return LocalServer(answer["url"], answer["api_key"], process.pid, Report(**answer["report"]))
+
+    def stop(self) -> None:
+        """Return when the server has released its sessions and its process is gone; may be called more than once."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._end(self._process)
+
+    @staticmethod
+    def _end(process: subprocess.Popen[bytes]) -> None:
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _read_line(descriptor: int, until: float) -> bytes:
+    """Return what comes up to the end of the line, the end of the stream, or the time given."""
+    line = b""
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
+        if not ready or not (some := os.read(descriptor, 65_536)):
+            break
+        line += some
+    return line
+
+
+def _why_not(process: subprocess.Popen[bytes]) -> str:
+    if process.poll() is None:
+        return f"The local runtime did not get ready within {START_TIMEOUT:.0f} seconds."
+    return (
+        f"The local runtime ended with exit code {process.returncode} before it was ready; see what it wrote to stderr."
+    )

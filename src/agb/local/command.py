@@ -1,0 +1,164 @@
+"""The command ``agb serve``: its arguments, its banner, and its other mouth, by which programs start a runtime."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, get_args
+
+from attrs import asdict
+
+from .errors import CannotStart
+from .options import Isolation, Network, Options
+
+if TYPE_CHECKING:
+    from .server import Listening
+
+CANNOT_START = 2
+"""The exit code when nothing was served."""
+
+_NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client")
+
+
+def main(arguments: list[str] | None = None, prog: str = "agb serve") -> int:
+    """Serve until a signal comes; return the exit code."""
+    given = _parser(prog).parse_args(arguments)
+    if given.child:
+        return _serve_child()
+    try:
+        from_env = os.environ.get("AGB_API_KEY") or None
+        options = Options.from_mapping(
+            {name: value for name, value in vars(given).items() if name != "child"}
+            | {"api_key": given.api_key if given.api_key is not None else from_env}
+        )
+        shows_key = given.api_key is None and from_env is None
+        _serve(options, lambda listening: _say(banner(options, listening, shows_key=shows_key)))
+    except CannotStart as error:
+        _say(f"{prog}: {error}", sys.stderr)
+        return CANNOT_START
+    return 0
+
+
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Serve AGB sessions from this machine: a local runtime that speaks the cloud's protocol."
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
+    add("--port", type=int, default=0, help="port to listen on (default: any free port)")
+    add("--api-key", help="key that clients must send (default: AGB_API_KEY, else a new one, which is shown)")
+    add("--data-dir", type=Path, help="directory for the files of sessions (default: a temporary one)")
+    add("--isolation", choices=get_args(Isolation), default="auto", help="how sessions are kept apart (default: auto)")
+    add("--network", choices=get_args(Network), default="auto", help="what sessions can reach (default: auto)")
+    add("--idle-timeout", type=float, metavar="S", help="seconds until an idle session is released (default: 300)")
+    add("--child", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def _serve(options: Options, ready: Callable[[Listening], None], lifeline: int | None = None) -> None:
+    """Serve until asked to stop; raise `CannotStart` if that is not possible here."""
+    if sys.platform != "linux":
+        raise CannotStart(
+            f"The local runtime needs Linux: its sessions are made of Linux namespaces and processes, and this is "
+            f"{sys.platform}. Run it in a Linux container or a virtual machine (on Windows: WSL), or use the cloud."
+        )
+    missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CannotStart(f"The local runtime needs more packages ({', '.join(missing)}): pip install 'agb[local]'")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    from .server import serve
+
+    asyncio.run(serve(options, ready, lifeline=lifeline))
+
+
+# --- the banner --------------------------------------------------------------------------------------------------
+
+
+def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
+    """Return what is said when the server listens; the key is in it only if nobody knows it yet."""
+    report = listening.report
+    lines = [f"agb {version('agb')}: the local runtime listens on {listening.url}", ""]
+    lines += _rows("sessions", [report.isolation_note])
+    lines += _rows("network", [_NETWORKS.get(report.network, report.network)])
+    lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
+    lines += _rows("not found", [f"{name}: {install}" for name, install in report.missing.items()])
+    if not options.is_loopback:
+        lines += [
+            "",
+            f"  Warning: {options.host} can be reached from other machines, and there is no encryption: whoever",
+            "  listens on the way can take the API key, and run programs here. Use it in a network you trust.",
+        ]
+    key = options.api_key if shows_key else "(the key you gave)"
+    lines += ["", "Connect from another terminal:", ""]
+    lines += [f"  export AGB_ENDPOINT={listening.url}", f"  export AGB_API_KEY={key}", ""]
+    lines += ["Ctrl-C stops it and releases all sessions."]
+    return "\n".join(lines)
+
+
+_NETWORKS = {
+    "pasta": "each session has its own, with a way out through pasta",
+    "isolated": "each session has its own, without a way out",
+    "host": "sessions share this machine's",
+}
+
+
+def _rows(title: str, values: list[str]) -> list[str]:
+    return [f"  {title if number == 0 else '':<11}{value}" for number, value in enumerate(values)]
+
+
+def _say(text: str, where: TextIO | None = None) -> None:
+    stream = where or sys.stdout
+    stream.write(f"{text}\n")
+    stream.flush()
+
+
+# --- started by a program ----------------------------------------------------------------------------------------
+
+
+def _serve_child() -> int:
+    """Serve for the program that started this one, and only as long as it lives.
+
+    It writes one line of JSON with the options to stdin, where nobody else sees the key, and keeps stdin open; one
+    line comes back on stdout: ``{"url", "api_key", "report"}`` once the server listens, or ``{"error"}``.
+    """
+    try:
+        options = Options.from_mapping(_options_from(sys.stdin.fileno()))
+        _serve(options, lambda listening: _announce(_known(options, listening)), lifeline=sys.stdin.fileno())
+    except CannotStart as error:
+        _announce({"error": str(error)})
+        return CANNOT_START
+    return 0
+
+
+def _options_from(descriptor: int) -> dict[str, Any]:
+    """Return the options in the first line; read byte by byte, since what follows belongs to the event loop."""
+    line = bytearray()
+    while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
+        line += byte
+    try:
+        options = json.loads(line)
+    except ValueError:
+        options = None
+    if not isinstance(options, dict):
+        raise CannotStart("--child expects one line with a JSON object on standard input.")
+    return options
+
+
+def _known(options: Options, listening: Listening) -> dict[str, Any]:
+    return {"url": listening.url, "api_key": options.api_key, "report": asdict(listening.report)}
+
+
+def _announce(line: dict[str, Any]) -> None:
+    """Write the one line that is expected, then let go of stdout, which nobody reads from then on."""
+    _say(json.dumps(line))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

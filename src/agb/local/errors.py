@@ -1,0 +1,44 @@
+"""Errors of the local runtime: what it refuses, and why it cannot start.
+
+    Refused                 one request: what it asks for is not there, or makes no sense; the runtime goes on
+    CannotStart             the runtime does not start
+    ├── IsolationUnavailable    sessions cannot be isolated as asked
+    └── DataDirInUse            another runtime works in the same data directory
+"""
+
+from __future__ import annotations
+
+from .._wire.reply import INVALID_REQUEST, SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND
+
+
+class Refused(Exception):
+    """A request the runtime answers with no; ``code``, ``message`` and ``http_status`` are the API's."""
+
+    def __init__(self, code: str, message: str, *, http_status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.http_status = http_status
+
+
+def invalid(message: str) -> Refused:
+    """Return the refusal of a request that makes no sense."""
+    return Refused(INVALID_REQUEST, message)
+
+
+def session_not_found(session_id: str, *, tool: bool = False) -> Refused:
+    """Return the refusal of a session that does not exist (any more); tool calls have a code of their own."""
+    code = TOOL_SESSION_NOT_FOUND if tool else SESSION_NOT_FOUND
+    return Refused(code, f"Resource [Session {session_id[:100]}] is not found", http_status=404)
+
+
+class CannotStart(Exception):
+    """The runtime cannot start; the message says what to do."""
+
+
+class IsolationUnavailable(CannotStart):
+    """Sessions cannot be isolated as asked; the message names what to install and the option that goes without."""
+
+
+class DataDirInUse(CannotStart):
+    """Another runtime works in the same data directory."""

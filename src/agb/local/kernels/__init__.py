@@ -1,0 +1,1 @@
+"""Kernels: interpreters that keep their state from one piece of code to the next."""

@@ -1,0 +1,250 @@
+"""Python: a Jupyter kernel inside the sandbox, spoken to over sockets in a directory of the session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import signal
+import socket
+import stat
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import zmq
+import zmq.asyncio
+from jupyter_client.asynchronous import AsyncKernelClient
+
+from ..capture import Capture
+from ..sandbox import Process, Sandbox
+from .base import CodeError, Execution, Kernel, KernelDied
+
+_START_SECONDS = 60.0
+_MAX_MESSAGE = 64 << 20
+_SOCKETS = {"shell": 1, "iopub": 2}
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class _Client(AsyncKernelClient):  # type: ignore[misc]
+    """A client connected to sockets by their descriptors.
+
+    The directory belongs to the session, which may put a link to a socket of the machine in the place of its own; a
+    descriptor was looked at before it is connected to, and cannot be exchanged.
+    """
+
+    paths: Mapping[str, str]
+
+    def _make_url(self, channel: str) -> str:
+        return f"ipc://{self.paths[channel]}"
+
+
+class PythonKernel(Kernel):
+    """An IPython kernel: state, rich results, displays, tracebacks, interrupts."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self._name = f"k{secrets.token_hex(4)}"
+        self._process: Process | None = None
+        self._outputs: tuple[Capture, ...] = ()
+        self._context: zmq.asyncio.Context | None = None
+        self._client: _Client | None = None
+        self._fds: list[int] = []
+        self._running = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take code."""
+        return self._client is not None and self._process is not None and not self._process.exited.done()
+
+    async def start(self) -> None:
+        """Start it and return once it answers. Raises ``KernelDied``."""
+        key = secrets.token_hex(32)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await self._launch(key)
+                self._connect(key)
+                await self._shake_hands()
+        except (OSError, TimeoutError) as error:
+            await self.stop()
+            raise KernelDied(f"it did not start: {self._last_words() or error}") from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _launch(self, key: str) -> None:
+        self._outputs = (Capture(1 << 16, owner=self.sandbox.user), Capture(1 << 16, owner=self.sandbox.user))
+        state = f"{self.sandbox.sockets}/{self._name}"
+        directories = {"IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
+        ready, theirs = socket.socketpair()
+        reader, writer = os.pipe()
+        with ready, theirs:
+            os.write(writer, f"{key}\n".encode())
+            os.close(writer)
+            try:
+                self._process = await self.sandbox.spawn(
+                    [sys.executable, self.sandbox.program("kernels/python_driver.py"), self.sandbox.sockets, self._name],
+                    env={name: f"{state}/{directory}" for name, directory in directories.items()},
+                    stdin=reader,
+                    stdout=self._outputs[0],
+                    stderr=self._outputs[1],
+                    channel=theirs.fileno(),
+                )
+            finally:
+                os.close(reader)
+                theirs.close()
+            ready.setblocking(False)
+            if not await asyncio.get_running_loop().sock_recv(ready, 1):
+                raise ConnectionError("it ended at once")
+
+    def _connect(self, key: str) -> None:
+        directory = os.open(self.sandbox.directories.sockets, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for number in _SOCKETS.values():
+                fd = os.open(f"{self._name}-{number}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+                self._fds.append(fd)
+                if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                    raise ConnectionError("the session has put something else in the place of a socket")
+        finally:
+            os.close(directory)
+        self._context = zmq.asyncio.Context(io_threads=1)
+        self._context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
+        self._context.setsockopt(zmq.LINGER, 0)
+        self._client = _Client(context=self._context)
+        self._client.paths = {
+            name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)
+        }
+        self._client.session.key = key.encode()
+        self._client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
+
+    async def _shake_hands(self) -> None:
+        """Return once a question was answered and the end of it was heard: outputs are only heard from then on."""
+        assert self._client is not None
+        while True:
+            asked = self._client.kernel_info()
+            await self._reply_to(asked)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    while not _is_idle(await self._receive("iopub"), asked):
+                        pass
+                    return
+
+    async def execute(self, code: str, execution: Execution) -> None:
+        """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
+        if self._client is None:
+            raise KernelDied("it was stopped")
+        self._running = self._client.execute(code, allow_stdin=False, stop_on_error=False)
+        await self._finish(execution)
+
+    async def settle(self, execution: Execution) -> None:
+        """Wait for the end of code that was interrupted, and go on filling ``execution``."""
+        if self._running:
+            await self._finish(execution)
+
+    async def _finish(self, execution: Execution) -> None:
+        running = self._running
+        while True:
+            message = await self._receive("iopub")
+            if message.get("parent_header", {}).get("msg_id") != running:
+                continue  # of a thread that an earlier piece of code left
+            if _is_idle(message, running):
+                break
+            _record(message["header"]["msg_type"], message["content"], execution)
+        reply = await self._reply_to(running)
+        self._running = ""
+        count = reply["content"].get("execution_count")
+        execution.count = count if type(count) is int else None
+        if reply["content"].get("status") == "error" and execution.error is None:
+            execution.error = _code_error(reply["content"])
+
+    async def _reply_to(self, request: str) -> dict[str, Any]:
+        while True:
+            message = await self._receive("shell")
+            if message.get("parent_header", {}).get("msg_id") == request:
+                return message
+
+    async def _receive(self, channel: str) -> dict[str, Any]:
+        """Return the next message. Raises ``KernelDied`` when there will be none."""
+        if self._client is None or self._process is None:
+            raise KernelDied("it was stopped")
+        receive = self._client.get_iopub_msg if channel == "iopub" else self._client.get_shell_msg
+        message = asyncio.ensure_future(receive())
+        try:
+            await asyncio.wait({message, self._process.exited}, return_when=asyncio.FIRST_COMPLETED)
+            if not message.done():
+                # What it sent before it ended may still be on its way.
+                await asyncio.wait({message}, timeout=0.2)
+            if not message.done():
+                raise KernelDied(_how_it_ended(self._process.exited.result(), self._last_words()))
+        finally:
+            if not message.done():
+                message.cancel()
+                await asyncio.wait({message})
+        try:
+            received = message.result()
+            _ = received["header"]["msg_type"], received["content"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise KernelDied("it sent something that is no message of a kernel") from error
+        return dict(received)
+
+    async def interrupt(self) -> None:
+        """Ask the running code, and what it has started, to stop."""
+        if self._process is not None:
+            await self._process.signal(signal.SIGINT)
+
+    async def stop(self) -> None:
+        """End it, at once. May be called twice."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.stop_channels()
+        if self._context is not None:
+            self._context.destroy(linger=0)
+            self._context = None
+        while self._fds:
+            os.close(self._fds.pop())
+        if self._process is not None:
+            await self._process.signal(signal.SIGKILL)
+            await self._process.exited
+        for output in self._outputs:
+            output.drain()
+            output.close()
+
+    def _last_words(self) -> str:
+        for output in self._outputs:
+            output.drain()
+        lines = [line for output in self._outputs for line in output.text().strip().splitlines()]
+        return " | ".join(lines[-3:])
+
+
+def _is_idle(message: Mapping[str, Any], request: str) -> bool:
+    return (
+        message["header"]["msg_type"] == "status"
+        and message["content"].get("execution_state") == "idle"
+        and message["parent_header"].get("msg_id") == request
+    )
+
+
+def _record(kind: str, content: Mapping[str, Any], execution: Execution) -> None:
+    match kind:
+        case "stream":
+            execution.write(str(content.get("name")), str(content.get("text", "")))
+        case "execute_result":
+            execution.add(content.get("data", {}), main=True)
+        case "display_data":
+            execution.add(content.get("data", {}), display_id=content.get("transient", {}).get("display_id"))
+        case "update_display_data":
+            execution.update(content.get("data", {}), str(content.get("transient", {}).get("display_id")))
+        case "error":
+            execution.error = _code_error(content)
+
+
+def _code_error(content: Mapping[str, Any]) -> CodeError:
+    traceback = "\n".join(str(line) for line in content.get("traceback") or [])
+    return CodeError(str(content.get("ename", "")), str(content.get("evalue", "")), _ANSI.sub("", traceback))
+
+
+def _how_it_ended(code: int, last_words: str) -> str:
+    how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+    return f"{how}: {last_words}" if last_words else how

@@ -1,0 +1,57 @@
+"""Runs inside a session: a Jupyter kernel that tells when it listens.
+
+Arguments: the directory for its sockets, and the name they begin with. The key that signs its messages is read from
+standard input, one line; one byte is written to descriptor 3 once the sockets are there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+READY_FD = 3
+
+
+def main() -> None:
+    """Start the kernel and serve until it is ended."""
+    sockets, name = sys.argv[1:]
+    key = sys.stdin.readline().strip()
+    del sys.path[0]  # this file's directory; the kernel adds the working directory
+    home = os.getcwd()  # noqa: PTH109
+
+    from ipykernel.kernelapp import IPKernelApp
+    from traitlets.config import Config
+
+    class SessionKernelApp(IPKernelApp):
+        """A kernel without the parts nobody here uses."""
+
+        def init_heartbeat(self) -> None:
+            """Listen for no heartbeat: the runtime is told when a process ends."""
+
+        def write_connection_file(self, **_: object) -> None:
+            """Write nothing: the runtime knows already."""
+
+        def init_connection_file(self) -> None:
+            """Read nothing: see above."""
+
+    config = Config()
+    config.IPKernelApp.transport = "ipc"
+    config.IPKernelApp.ip = name
+    config.IPKernelApp.shell_port, config.IPKernelApp.iopub_port = 1, 2
+    config.IPKernelApp.stdin_port, config.IPKernelApp.control_port = 3, 4
+    config.Session.key = key.encode()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.banner1 = ""
+
+    os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
+    app = SessionKernelApp.instance(config=config)
+    app.initialize([])
+    os.chdir(home)
+    os.write(READY_FD, b"\n")
+    os.close(READY_FD)
+    app.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Limits: how long a session lives and how much it may take."""
+
+from __future__ import annotations
+
+from attrs import field, frozen, validators
+
+_MIB = 1 << 20
+
+
+@frozen(kw_only=True)
+class Limits:
+    """What a session may take. Times are seconds, sizes bytes.
+
+    What binds what: ``processes`` (of a sandboxed session; threads count), ``open_files``, ``file_size`` and ``memory`` are resource limits of
+    the kernel. ``memory`` is of each process, not of all together: it counts what a process may write to (its data
+    segment and private mappings), not address space that is only reserved, which node and java do by the gigabyte.
+    ``shared_memory`` bounds ``/dev/shm``. Without a sandbox the number of processes is not limited, since the kernel
+    would count all processes of the user. The size of all files of a session together is measured, not limited.
+    """
+
+    idle: float = field(default=300.0, validator=validators.gt(0))
+    """Release after so long without activity, unless the session asked for another time."""
+    life: float = field(default=1800.0, validator=validators.gt(0))
+    """Release after so long in any case."""
+    sessions: int = field(default=1000, validator=validators.ge(1))
+    """Sessions at a time."""
+    processes: int = field(default=512, validator=validators.ge(16))
+    memory: int = field(default=4096 * _MIB, validator=validators.ge(64 * _MIB))
+    file_size: int = field(default=2048 * _MIB, validator=validators.ge(1))
+    open_files: int = field(default=4096, validator=validators.ge(64))
+    shared_memory: int = field(default=256 * _MIB, validator=validators.ge(1))
+    output: int = field(default=16 * _MIB, validator=validators.ge(1))
+    """Bytes kept of each output stream of a program; the rest is read and thrown away."""

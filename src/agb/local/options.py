@@ -1,0 +1,77 @@
+"""Options: how the local runtime is to be served, checked before anything is started."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from attrs import Attribute, field, fields, frozen
+
+from .errors import CannotStart
+
+Isolation = Literal["auto", "bubblewrap", "none"]
+Network = Literal["auto", "isolated", "host"]
+
+
+def new_key() -> str:
+    """Return a new random API key."""
+    return f"ako-local-{secrets.token_urlsafe(24)}"
+
+
+def _one_of(choices: Any) -> Any:
+    def check(_: object, attribute: Attribute[str], value: str) -> None:
+        if value not in get_args(choices):
+            raise CannotStart(f"{attribute.name} must be one of {', '.join(get_args(choices))}, not {value!r}.")
+
+    return check
+
+
+def _is_port(_: object, _attribute: Attribute[int], value: int) -> None:
+    if not isinstance(value, int) or not 0 <= value <= 65_535:
+        raise CannotStart(f"port must be a whole number from 0 (any free port) to 65535, not {value!r}.")
+
+
+def _is_key(_: object, _attribute: Attribute[str], value: str) -> None:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value or " " in value:
+        raise CannotStart("The API key must be printable ASCII without spaces, and not empty, to fit into a header.")
+
+
+def _is_time(_: object, _attribute: Attribute[float | None], value: float | None) -> None:
+    if value is not None and not (isinstance(value, int | float) and 0 < value < float("inf")):
+        raise CannotStart(f"idle_timeout must be a number of seconds greater than 0, not {value!r}.")
+
+
+@frozen(kw_only=True)
+class Options:
+    """How to serve the local runtime; raises `CannotStart` for values that make no sense."""
+
+    host: str = "127.0.0.1"
+    port: int = field(default=0, validator=_is_port)
+    """0 takes any free port."""
+    api_key: str = field(factory=new_key, validator=_is_key, repr=False)
+    data_dir: Path | None = field(default=None, converter=lambda path: None if path is None else Path(path))
+    isolation: Isolation = field(default="auto", validator=_one_of(Isolation))
+    network: Network = field(default="auto", validator=_one_of(Network))
+    idle_timeout: float | None = field(default=None, validator=_is_time)
+    """Seconds without activity after which a session is released unless it asked for another time; None: 300."""
+    allow_none: bool = False
+    """Whether ``isolation="auto"`` goes on without isolation where there is none."""
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Options:
+        """Return options from plain values; those that are None or missing have their defaults."""
+        known = {attribute.name for attribute in fields(cls)}
+        if unknown := sorted(set(given) - known):
+            raise CannotStart(f"There is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+        return cls(**{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the server."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"

@@ -1,0 +1,135 @@
+"""The reverse proxy behind links: a WebSocket between a caller and a program inside a session, message by message."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterable
+from contextlib import suppress
+
+import anyio
+from anyio.abc import CancelScope
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+from websockets.asyncio.client import ClientConnection
+from websockets.client import ClientProtocol
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode
+from websockets.typing import Subprotocol
+from websockets.uri import WebSocketURI
+
+from .proxy import RawHeaders, Target, request_headers, response_headers
+from .request import host
+
+MESSAGE_LIMIT = 64 * 2**20
+"""The largest message that is passed on, in bytes."""
+
+HANDSHAKE_TIMEOUT = 30.0
+"""Seconds a program has to accept a WebSocket."""
+
+_CLOSE_TIMEOUT = 2.0
+"""Seconds a program has to answer the end of a WebSocket."""
+
+
+async def forward_websocket(
+    connected: socket.socket, target: Target, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Open a WebSocket to a program inside a session and join the caller's with it; takes over the connected socket."""
+    inside = await _connection(connected, target, scope)
+    try:
+        try:
+            with anyio.fail_after(HANDSHAKE_TIMEOUT):
+                await inside.handshake(_handshake_headers(scope, target), user_agent_header=None)
+        except (InvalidHandshake, EOFError, OSError) as error:
+            return await _refusal(error, target, scope)(scope, receive, send)
+        await receive()  # "websocket.connect", always the first
+        await send({"type": "websocket.accept", "subprotocol": inside.subprotocol, "headers": _cookies(inside, target)})
+        async with anyio.create_task_group() as both_ways:
+            both_ways.start_soon(_carry_in, inside, target, receive, both_ways.cancel_scope)
+            await _carry_out(inside, target, send)
+            both_ways.cancel_scope.cancel()
+    finally:
+        inside.transport.abort()
+    return None
+
+
+async def _connection(connected: socket.socket, target: Target, scope: Scope) -> ClientConnection:
+    """Return a connection over the socket, its handshake not yet begun."""
+    name, _, port = host(HTTPConnection(scope)).rpartition(":")
+    own = (name.strip("[]"), int(port)) if port.isdecimal() else (f"{name}:{port}".strip(":[]"), 80)
+    uri = WebSocketURI(secure=False, host=own[0], port=own[1], path=target.path.decode("ascii") or "/", query="")
+    offered = [Subprotocol(name) for name in scope["subprotocols"]] or None
+    protocol = ClientProtocol(uri, subprotocols=offered, max_size=MESSAGE_LIMIT)
+    # Pings are between the caller and the program; one of our own would only add a third opinion.
+    _, inside = await asyncio.get_running_loop().create_connection(
+        lambda: ClientConnection(protocol, ping_interval=None, close_timeout=_CLOSE_TIMEOUT), sock=connected
+    )
+    return inside
+
+
+def _handshake_headers(scope: Scope, target: Target) -> list[tuple[str, str]]:
+    """Return the caller's headers without those the handshake brings itself."""
+    return [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in request_headers(scope, target)
+        if name != b"host" and not name.startswith(b"sec-websocket-")
+    ]
+
+
+def _raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
+    return [(name.lower().encode("ascii"), value.encode("latin-1", "replace")) for name, value in headers]
+
+
+def _cookies(inside: ClientConnection, target: Target) -> RawHeaders:
+    """Return the cookies that came with the program's handshake."""
+    headers = _raw(inside.response.headers.raw_items()) if inside.response else []
+    return [(name, value) for name, value in response_headers(headers, "", target) if name == b"set-cookie"]
+
+
+def _refusal(error: Exception, target: Target, scope: Scope) -> Response:
+    """Return the program's own answer if it refused the WebSocket with one, else what is the matter."""
+    if not isinstance(error, InvalidStatus):
+        why = "took too long" if isinstance(error, TimeoutError) else f"did not accept it: {error}"
+        text = f"No WebSocket to port {target.port} of session {target.session.id}: the program there {why}.\n"
+        return PlainTextResponse(text, 504 if isinstance(error, TimeoutError) else 502)
+    refused = error.response
+    response = Response(refused.body or b"", refused.status_code)
+    headers = response_headers(_raw(refused.headers.raw_items()), host(HTTPConnection(scope)), target)
+    response.raw_headers += [(name, value) for name, value in headers if name != b"content-length"]
+    return response
+
+
+async def _carry_in(inside: ClientConnection, target: Target, receive: Receive, joined: CancelScope) -> None:
+    """Pass the caller's messages on, and the end of its side."""
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            target.session.touch()
+            data = message.get("bytes")
+            await inside.send(message["text"] if data is None else data)
+        await inside.close(_sendable(message.get("code"), CloseCode.GOING_AWAY), message.get("reason") or "")
+    except ConnectionClosed:
+        return  # the other direction tells the caller
+    joined.cancel()
+
+
+async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> None:
+    """Pass the program's messages back, and the end of its side."""
+    try:
+        while True:
+            message = await inside.recv()
+            target.session.touch()
+            await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
+    except ConnectionClosed:
+        code = _sendable(inside.close_code, CloseCode.BAD_GATEWAY)
+        with suppress(OSError):  # the caller has left as well
+            await send({"type": "websocket.close", "code": code, "reason": inside.close_reason or ""})
+    except OSError:
+        return  # the caller has left
+
+
+def _sendable(code: int | None, if_cut: CloseCode) -> int:
+    """Return the code to end the other side with: some only describe an end and are never sent (RFC 6455, 7.4)."""
+    if code is None or code == CloseCode.NO_STATUS_RCVD:
+        return CloseCode.NORMAL_CLOSURE
+    return if_cut if code in (CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE) else code

@@ -1,0 +1,182 @@
+"""The server: one runtime behind one listening socket, from start-up until nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+from attrs import define, frozen
+
+from .app import build_app
+from .errors import CannotStart
+from .limits import Limits
+from .links import Links
+from .options import Options
+from .proxy_websocket import MESSAGE_LIMIT
+from .report import Report
+from .runtime import Runtime
+
+GRACE = 2
+"""Seconds that requests under way have to end when the server stops (links are cut at once)."""
+
+IDLE_CONNECTION = 75
+"""Seconds a connection without requests is kept, longer than clients usually keep theirs."""
+
+
+@frozen
+class Listening:
+    """A server that accepts connections."""
+
+    url: str
+    report: Report
+
+
+async def serve(options: Options, ready: Callable[[Listening], None], *, lifeline: int | None = None) -> None:
+    """Serve a runtime until SIGINT or SIGTERM, then release all its sessions; ``ready`` is called when it listens.
+
+    A second signal does not wait for requests under way, a third one ends the process on the spot. With a
+    ``lifeline``, a file descriptor, the end of what is read from it, or of the parent process, is such a signal too.
+    Raises `CannotStart` if the address or the runtime is not to be had.
+    """
+    stop = _Stop()
+    limits = Limits() if options.idle_timeout is None else Limits(idle=options.idle_timeout)
+    runtime = Runtime(
+        data_dir=options.data_dir,
+        isolation=options.isolation,
+        network=options.network,
+        limits=limits,
+        allow_none=options.allow_none,
+    )
+    with stop.on_signals(lifeline), bind(options.host, options.port) as listener:
+        try:
+            await runtime.__aenter__()
+        except OSError as error:
+            raise CannotStart(f"The runtime cannot start: {error}.") from error
+        try:
+            server = _Server(runtime, options.api_key, lambda: ready(Listening(url_of(listener), runtime.report)))
+            stop.attach(server)
+            await server.serve(sockets=[listener])
+        finally:
+            await runtime.__aexit__(None, None, None)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, which tells when it listens, leaves signals alone, and ends sessions before it waits for their calls."""
+
+    def __init__(self, runtime: Runtime, api_key: str, ready: Callable[[], None]) -> None:
+        app = build_app(runtime, api_key)
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http="h11",
+                ws="websockets-sansio",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                # Whatever a client writes into X-Forwarded-For, it does not change who it is here.
+                proxy_headers=False,
+                # Answers of programs behind links bring their own.
+                server_header=False,
+                date_header=False,
+                ws_max_size=MESSAGE_LIMIT,
+                # Compression costs more than it saves between two programs of one machine.
+                ws_per_message_deflate=False,
+                timeout_keep_alive=IDLE_CONNECTION,
+                timeout_graceful_shutdown=GRACE,
+                # The protocol puts whole documents into the query, browserOption for one.
+                h11_max_incomplete_event_size=1 << 20,
+            )
+        )
+        # The application answers for its errors and logs them itself, with the request id.
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._runtime = runtime
+        self._links: Links = app.state.links
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `_Stop`: uvicorn would raise them again at the end, and the exit code would not be 0."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._links.close()
+        for session in self._runtime.list({}, max_results=1_000_000, next_token=None).sessions:
+            self._runtime.release(session.id)
+        await super().shutdown(sockets)
+
+
+@define
+class _Stop:
+    """The wish to stop, how often it was uttered, and whom it concerns."""
+
+    times: int = 0
+    server: uvicorn.Server | None = None
+
+    def attach(self, server: uvicorn.Server) -> None:
+        """Tell a server, which may have been asked to stop already while it was being prepared."""
+        self.server = server
+        server.should_exit = self.times > 0
+
+    def ask(self) -> None:
+        """Ask for the end, each time more firmly."""
+        self.times += 1
+        if self.server is not None:
+            self.server.should_exit = True
+            self.server.force_exit = self.times > 1
+        if self.times == 2:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+
+    @contextmanager
+    def on_signals(self, lifeline: int | None) -> Iterator[None]:
+        """Ask on SIGINT and SIGTERM, and when the lifeline or the parent process ends."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.ask)
+        if lifeline is not None:
+            loop.add_reader(lifeline, self._read, lifeline)
+            # A fork of the parent would hold the lifeline open; the parent itself cannot be mistaken.
+            with suppress(OSError):
+                parent = os.pidfd_open(os.getppid())
+                loop.add_reader(parent, self._read_end, parent)
+        yield
+
+    def _read(self, lifeline: int) -> None:
+        if not os.read(lifeline, 4096):
+            self._read_end(lifeline)
+
+    def _read_end(self, descriptor: int) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        self.ask()
+
+
+@contextmanager
+def bind(host: str, port: int) -> Iterator[socket.socket]:
+    """Return a listening socket; raise `CannotStart` if the address is not to be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.create_server(address, family=family, backlog=1024)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise CannotStart(f"Cannot listen on {host} port {port}: {why}. Choose another --host or --port.") from error
+    with listener:
+        listener.setblocking(False)
+        yield listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of a listening socket; one that listens on all addresses is reached on loopback."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,5 @@
+"""Door to the modules of a session: the import path of 0.12."""
+
+from .code import Code as Code
+from .command import Command as Command
+from .command import CommandResult as CommandResult

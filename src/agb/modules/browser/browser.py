@@ -1,0 +1,3 @@
+"""Door to the browser's options: the import path of 0.12."""
+
+from ...session_params import BrowserFingerprintContext as BrowserFingerprintContext

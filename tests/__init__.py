@@ -1,0 +1,1 @@
+"""Tests of the package; `_async` is written by hand, `_sync` is generated from it."""

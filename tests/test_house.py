@@ -1,0 +1,342 @@
+"""The house keeps its shape: who may name whom, what an import may load, and the habits a parser can see."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SRC = ROOT / "src"
+
+PUBLIC_TYPES = {"agb.exceptions", "agb.config", "agb.session_params", "agb.context_sync", "agb.results"}
+DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.extension", "agb.model", "agb.modules"}
+FLAVOURS = {"agb._async", "agb._sync"}
+HTTP = {"httpx", "httpx2", "httpcore", "httpcore2"}
+MAY_NAME_HTTP = {"transport.py", "pool.py", "websocket.py"}
+WAITING = {"anyio", "asyncio", "trio", "sniffio"}
+INPUT_OUTPUT = {
+    *("asyncio", "concurrent", "http", "io", "mmap", "multiprocessing", "queue", "sched", "select", "selectors"),
+    *("shutil", "signal", "socket", "socketserver", "ssl", "subprocess", "tempfile", "threading", "urllib.request"),
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a module imports, and when."""
+
+    target: str
+    """The module, with the imported name if that is a module as well."""
+    line: int
+    for_types_only: bool
+    at_import_time: bool
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module of the package, parsed."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+
+    def __str__(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+    @property
+    def package(self) -> str:
+        return self.name if self.path.name == "__init__.py" else self.name.rpartition(".")[0]
+
+    def imports(self) -> Iterator[Import]:
+        yield from self._imports(self.tree.body, for_types_only=False, at_import_time=True)
+
+    def _imports(self, body: list[ast.stmt], *, for_types_only: bool, at_import_time: bool) -> Iterator[Import]:
+        for node in body:
+            match node:
+                case ast.Import() | ast.ImportFrom():
+                    for target in self._targets(node):
+                        yield Import(target, node.lineno, for_types_only, at_import_time and not for_types_only)
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    yield from self._imports(node.body, for_types_only=for_types_only, at_import_time=False)
+                case ast.If() if ast.unparse(node.test).endswith("TYPE_CHECKING"):
+                    yield from self._imports(node.body, for_types_only=True, at_import_time=False)
+                    yield from self._imports(node.orelse, for_types_only=for_types_only, at_import_time=at_import_time)
+                case _:
+                    for part in _bodies(node):
+                        yield from self._imports(part, for_types_only=for_types_only, at_import_time=at_import_time)
+
+    def _targets(self, node: ast.Import | ast.ImportFrom) -> set[str]:
+        if isinstance(node, ast.Import):
+            return {alias.name for alias in node.names}
+        base = node.module or ""
+        if node.level:
+            above = self.package.split(".")[: len(self.package.split(".")) - node.level + 1]
+            base = ".".join([*above, *([node.module] if node.module else [])])
+        names = {f"{base}.{alias.name}" for alias in node.names}
+        return {name if name in _names() else base for name in names}
+
+
+def _bodies(node: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The blocks of statements inside a compound statement."""
+    for field in ("body", "orelse", "finalbody"):
+        yield getattr(node, field, [])
+    for part in (*getattr(node, "handlers", []), *getattr(node, "cases", [])):
+        yield part.body
+
+
+@cache
+def _names() -> dict[str, Path]:
+    """The modules of the package, by their names."""
+    paths = sorted((SRC / "agb").rglob("*.py"))
+    return {".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+@cache
+def modules() -> list[Module]:
+    return [Module(name, path, ast.parse(path.read_bytes(), str(path))) for name, path in _names().items()]
+
+
+def within(name: str, packages: set[str]) -> bool:
+    """Whether ``name`` is one of ``packages``, or inside one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def inside(*packages: str) -> list[Module]:
+    return [module for module in modules() if within(module.name, set(packages))]
+
+
+def top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def ours(name: str) -> bool:
+    return within(name, {"agb"})
+
+
+def refuse(findings: list[str]) -> None:
+    assert not findings, "\n" + "\n".join(findings)
+
+
+# --- who may name whom ----------------------------------------------------------------------------------------------
+
+
+def test_wire_and_ops_do_no_input_or_output() -> None:
+    """They import the standard library without what waits, attrs, the public types, and each other downwards."""
+    findings = []
+    for module in inside("agb._wire", "agb._ops"):
+        below = {"agb._wire"} | ({"agb._ops"} if within(module.name, {"agb._ops"}) else set())
+        for found in module.imports():
+            allowed = (
+                within(found.target, PUBLIC_TYPES | below | {"agb._version"})
+                or top(found.target) in {"attr", "attrs"}
+                or (top(found.target) in sys.stdlib_module_names and not within(found.target, INPUT_OUTPUT))
+            )
+            if not allowed:
+                findings.append(f"{module}:{found.line}: imports {found.target}")
+        findings += [
+            f"{module}:{node.lineno}: {ast.unparse(node)}"
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Attribute | ast.ImportFrom | ast.Call) and _waits_or_opens(node)
+        ]
+    refuse(findings)
+
+
+def _waits_or_opens(node: ast.Attribute | ast.ImportFrom | ast.Call) -> bool:
+    match node:
+        case ast.Attribute(value=ast.Name("time"), attr="sleep") | ast.Call(func=ast.Name("open")):
+            return True
+        case ast.ImportFrom(module="time", names=names):
+            return any(alias.name == "sleep" for alias in names)
+    return False
+
+
+def test_public_types_stand_on_the_ground() -> None:
+    """On each other, and on modules of `_wire` that name nothing of ours themselves."""
+    ground = {module.name for module in inside("agb._wire", "agb._version") if not _names_ours(module)}
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for module in inside(*PUBLIC_TYPES)
+        for found in module.imports()
+        if ours(found.target) and found.target not in PUBLIC_TYPES | ground
+    ]
+    refuse(findings)
+
+
+def _names_ours(module: Module) -> bool:
+    return any(ours(found.target) for found in module.imports())
+
+
+def test_client_names_ops_wire_and_public_types() -> None:
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for flavour in sorted(FLAVOURS)
+        for module in inside(flavour)
+        for found in module.imports()
+        if ours(found.target)
+        and not within(found.target, PUBLIC_TYPES | {flavour, "agb._ops", "agb._wire", "agb._version"})
+    ]
+    refuse(findings)
+
+
+def test_http_library_is_named_in_its_place_only() -> None:
+    """In the SDK; the local runtime may use what it likes, and annotations load nothing."""
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for module in modules()
+        for found in module.imports()
+        if top(found.target) in HTTP
+        and not found.for_types_only
+        and not within(module.name, {"agb.local", "agb.cli"})
+        and not (within(module.name, FLAVOURS) and module.path.name in MAY_NAME_HTTP)
+    ]
+    refuse(findings)
+
+
+def test_event_loop_is_named_in_compat_only() -> None:
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for module in modules()
+        for found in module.imports()
+        if top(found.target) in WAITING
+        and not within(module.name, {"agb.local", "agb.cli"})
+        and module.name != "agb._async._compat"
+    ]
+    refuse(findings)
+
+
+def test_local_runtime_names_no_client() -> None:
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for module in inside("agb.local")
+        for found in module.imports()
+        if ours(found.target) and not within(found.target, PUBLIC_TYPES | {"agb.local", "agb._wire", "agb._version"})
+    ]
+    refuse(findings)
+
+
+def test_only_the_command_line_names_the_local_runtime() -> None:
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for module in modules()
+        for found in module.imports()
+        if within(found.target, {"agb.local"}) and not within(module.name, {"agb.local", "agb.cli"})
+    ]
+    refuse(findings)
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """When they are loaded, that is: an import inside a function, or for annotations only, closes no circle."""
+    graph = {
+        module.name: {found.target for found in module.imports() if found.at_import_time and ours(found.target)}
+        for module in modules()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+
+
+def test_doors_hold_no_logic() -> None:
+    findings = [
+        f"{module}:{node.lineno}: a door holds more than imports: {ast.unparse(node)[:60]}"
+        for module in inside(*DOORS)
+        for node in module.tree.body
+        if not _belongs_to_a_door(node)
+    ]
+    refuse(findings)
+
+
+def _belongs_to_a_door(node: ast.stmt) -> bool:
+    match node:
+        case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case ast.Assign(targets=[ast.Name("__all__")]) | ast.Assign(value=ast.Name() | ast.Attribute()):
+            return True
+    return False
+
+
+# --- what an import loads -------------------------------------------------------------------------------------------
+
+
+def test_import_loads_nothing_heavy() -> None:
+    program = "import sys; before = set(sys.modules); import agb; print(*sorted(set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=SRC)
+    heavy = (
+        HTTP | WAITING | {"ssl", "socket", "websockets", "starlette", "uvicorn", "jupyter_client", "psutil", "dotenv"}
+    )
+    assert "agb" in result.stdout.split()
+    assert not heavy & set(result.stdout.split())
+    assert result.stderr == ""
+
+
+# --- habits ---------------------------------------------------------------------------------------------------------
+
+WRITTEN = [
+    path
+    for place in ("src", "tests", "tools", "benchmarks", "noxfile.py")
+    for path in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py")))
+]
+PAUSE_IS_MEANT = "# waits on purpose: "
+
+
+def test_module_begins_by_saying_what_it_is_for() -> None:
+    """On its first line, or on the second after the banner of the generator."""
+    findings = []
+    for path in WRITTEN:
+        text = path.read_text(encoding="utf-8")
+        if not text:
+            continue
+        match ast.parse(text).body[:1]:
+            case [ast.Expr(value=ast.Constant(value=str(docstring)), lineno=line)]:
+                says = docstring.partition("\n")[0].strip()
+                if line > 1 + text.startswith("# Generated from ") or len(says.split()) < 2:
+                    findings.append(
+                        f"{path.relative_to(ROOT)}:{line}: its docstring does not begin with what it is for"
+                    )
+            case _:
+                findings.append(f"{path.relative_to(ROOT)}:1: no docstring")
+    refuse(findings)
+
+
+def test_only_the_command_line_prints() -> None:
+    findings = [
+        f"{module}:{node.lineno}: {ast.unparse(node)}"
+        for module in modules()
+        if module.name != "agb.cli"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"print", "sys.stdout.write", "sys.stderr.write"}
+    ]
+    refuse(findings)
+
+
+def test_no_test_sleeps_to_wait_for_something() -> None:
+    """``sleep(0)`` only lets others run; whatever else is meant says so: ``# waits on purpose: <reason>``."""
+    findings = []
+    for path in (path for path in WRITTEN if path.is_relative_to(ROOT / "tests")):
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.Call) or not _pauses(node):
+                continue
+            around = lines[max(node.lineno - 2, 0) : node.end_lineno]
+            if not any(PAUSE_IS_MEANT in line for line in around):
+                findings.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    refuse(findings)
+
+
+def _pauses(call: ast.Call) -> bool:
+    match call:
+        case ast.Call(args=[ast.Constant(value=0)]):
+            return False
+        case ast.Call(func=ast.Attribute(value=ast.Name("time" | "anyio" | "asyncio" | "trio"), attr="sleep")):
+            return True
+        case ast.Call(func=ast.Name("sleep")):
+            return True
+    return False
