@@ -259,15 +259,16 @@ def test_any_program_becomes_its_twin(program: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("source", "finding"),
     [
-        ("import anyio\n\nanyio.sleep(1)\n", "1: left over: anyio (only _compat.py may name it)"),
-        ("x = 1\n\nasyncio.run(x)\n", "3: left over: asyncio (only _compat.py may name it)"),
-        ("f(\n    trio.sleep,\n)\n", "2: left over: trio (only _compat.py may name it)"),
+        ("import anyio\n\nanyio.sleep(1)\n", "1: left over: anyio (take it from _compat.py, or add a rule)"),
+        ("x = 1\n\nasyncio.run(x)\n", "3: left over: asyncio (take it from _compat.py, or add a rule)"),
+        ("f(\n    trio.sleep,\n)\n", "2: left over: trio (take it from _compat.py, or add a rule)"),
         ("x: Awaitable\n", "1: left over: Awaitable (its arguments are missing, or its rule is)"),
         ("x: list[Coroutine]\n", "1: left over: Coroutine (its arguments are missing, or its rule is)"),
         ("class TestAsyncThing: pass\n", "1: left over: TestAsyncThing (rename it, or add a rule)"),
         ("async_client = 1\n", "1: left over: async_client (rename it, or add a rule)"),
         ("pytest_asyncio.fixture\n", "1: left over: pytest_asyncio (rename it, or add a rule)"),
-        ("x = anyio_backend\n", "1: left over: anyio_backend (only _compat.py may name it)"),
+        ("httpcore.AnyIOBackend()\n", "1: left over: AnyIOBackend (take it from _compat.py, or add a rule)"),
+        ("x = anyio_backend\n", "1: left over: anyio_backend (take it from _compat.py, or add a rule)"),
         ("def __anext__(self): pass\n", "1: left over: __anext__ (rename it, or add a rule)"),
         ("x.aread()\n", "1: left over: aread (rename it, or add a rule)"),
         ("x = ASYNC\n", "1: left over: ASYNC (it may only be asked by 'if ASYNC:' and 'if not ASYNC:')"),
@@ -454,7 +455,9 @@ def test_finding_is_printed_and_nothing_written(root: Path, capsys: pytest.Captu
     put(root, "src/agb/_async/a.py", "x = 1\n")
     put(root, "src/agb/_async/b.py", "trio\n")
     assert unasync.main([], root, NO_RULES) == 1
-    assert capsys.readouterr().err == "src/agb/_async/b.py:1: left over: trio (only _compat.py may name it)\n"
+    assert (
+        capsys.readouterr().err == "src/agb/_async/b.py:1: left over: trio (take it from _compat.py, or add a rule)\n"
+    )
     assert not (root / "src/agb/_sync").exists()
 
 

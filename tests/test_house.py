@@ -16,8 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SRC = ROOT / "src"
 
-PUBLIC_TYPES = {"agb.exceptions", "agb.config", "agb.session_params", "agb.context_sync", "agb.results"}
+PUBLIC_TYPES = {f"agb.{name}" for name in ("config", "context_sync", "exceptions", "refs", "results", "session_params")}
 DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.extension", "agb.model", "agb.modules"}
+COMMAND_LINE = {"agb.cli", "agb.quickstart"}
 FLAVOURS = {"agb._async", "agb._sync"}
 HTTP = {"httpx", "httpx2", "httpcore", "httpcore2"}
 MAY_NAME_HTTP = {"transport.py", "pool.py", "websocket.py"}
@@ -193,7 +194,7 @@ def test_http_library_is_named_in_its_place_only() -> None:
         for found in module.imports()
         if top(found.target) in HTTP
         and not found.for_types_only
-        and not within(module.name, {"agb.local", "agb.cli"})
+        and not within(module.name, COMMAND_LINE | {"agb.local"})
         and not (within(module.name, FLAVOURS) and module.path.name in MAY_NAME_HTTP)
     ]
     refuse(findings)
@@ -205,7 +206,7 @@ def test_event_loop_is_named_in_compat_only() -> None:
         for module in modules()
         for found in module.imports()
         if top(found.target) in WAITING
-        and not within(module.name, {"agb.local", "agb.cli"})
+        and not within(module.name, COMMAND_LINE | {"agb.local"})
         and module.name != "agb._async._compat"
     ]
     refuse(findings)
@@ -226,7 +227,7 @@ def test_only_the_command_line_names_the_local_runtime() -> None:
         f"{module}:{found.line}: imports {found.target}"
         for module in modules()
         for found in module.imports()
-        if within(found.target, {"agb.local"}) and not within(module.name, {"agb.local", "agb.cli"})
+        if within(found.target, {"agb.local"}) and not within(module.name, COMMAND_LINE | {"agb.local"})
     ]
     refuse(findings)
 

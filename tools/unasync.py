@@ -30,7 +30,7 @@ from itertools import islice
 from pathlib import Path
 
 import libcst as cst
-from libcst.metadata import MetadataWrapper, PositionProvider
+from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -65,6 +65,7 @@ RULES = Rules(
         "_async": "_sync",
         "aclose": "close",
         "aread": "read",
+        "AnyIOBackend": "SyncBackend",
         "aiter_bytes": "iter_bytes",
         "handle_async_request": "handle_request",
         "aserve": "serve",
@@ -117,7 +118,7 @@ _LACKS_RULE = (
     r"|^a(?:close|read|next|iter|serve)(?:_|$)|^handle_async_request$"
 )
 _LEFTOVER = re.compile(
-    rf"(?P<lacks_rule>{_LACKS_RULE})|^ASYNC$|^(?:Awaitable|Coroutine)$|(?:^|_)(?:anyio|asyncio|trio)(?:_|$)"
+    rf"(?P<lacks_rule>{_LACKS_RULE})|^ASYNC$|^(?:Awaitable|Coroutine)$|(?:^|_)(?:anyio|asyncio|trio)(?:_|$)|AnyIO|Trio(?=[A-Z])"
 )
 """Names that do not belong into the synchronous flavour, some of them because a rule is missing."""
 
@@ -313,6 +314,12 @@ def _needs_parentheses(node: cst.Await) -> bool:
 # --- leftovers ------------------------------------------------------------------------------------------------------
 
 
+def _place(visitor: cst.MetadataDependent, node: cst.CSTNode) -> CodeRange:
+    place = visitor.get_metadata(PositionProvider, node)
+    assert isinstance(place, CodeRange)
+    return place
+
+
 class _Scan(cst.CSTVisitor):
     """Collects what does not belong into the synchronous flavour, as pairs of line and word.
 
@@ -328,14 +335,10 @@ class _Scan(cst.CSTVisitor):
         self.prose: set[cst.CSTNode] = set()
         self.findings: list[tuple[int, str]] = []
 
-    def _line(self, node: cst.CSTNode) -> int:
-        position = self.get_metadata(PositionProvider, node)
-        return position.start.line
-
     def visit_Name(self, node: cst.Name) -> None:
         name = self.names.rename(node.value)
         if _LEFTOVER.search(name):
-            self.findings.append((self._line(node), name))
+            self.findings.append((_place(self, node).start.line, name))
 
     def visit_Expr(self, node: cst.Expr) -> None:
         self.prose.add(node.value)
@@ -351,7 +354,7 @@ class _Scan(cst.CSTVisitor):
             self._text(node, node.value)
 
     def _text(self, node: cst.CSTNode, text: str) -> None:
-        for number, line in enumerate(text.split("\n"), self._line(node)):
+        for number, line in enumerate(text.split("\n"), _place(self, node).start.line):
             self.findings += [(number, match[0]) for match in _SHOWN.finditer(line)]
 
     @classmethod
@@ -375,10 +378,10 @@ class _DeadLines(cst.CSTVisitor):
         for_async = _is_for_async(node.test)
         dead = node.body if for_async else node.orelse
         if for_async is not None and dead is not None:
-            position = self.get_metadata(PositionProvider, dead)
-            self.lines.update(range(position.start.line, position.end.line + 1))
+            place = _place(self, dead)
+            self.lines.update(range(place.start.line, place.end.line + 1))
         if isinstance(node.orelse, cst.If) and _is_for_async(node.orelse.test) is not None:
-            self.elifs.append(self.get_metadata(PositionProvider, node.orelse).start.line)
+            self.elifs.append(_place(self, node.orelse).start.line)
 
 
 def _advice(word: str) -> str:
@@ -389,7 +392,7 @@ def _advice(word: str) -> str:
     if word in {"Awaitable", "Coroutine"}:
         return "its arguments are missing, or its rule is"
     match = _LEFTOVER.search(word)
-    return "rename it, or add a rule" if match and match["lacks_rule"] else "only _compat.py may name it"
+    return "rename it, or add a rule" if match and match["lacks_rule"] else "take it from _compat.py, or add a rule"
 
 
 def leftovers(path: str, source: str, result: str, tree: Tree, rules: Rules = RULES) -> list[str]:

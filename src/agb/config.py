@@ -35,7 +35,7 @@ class Config:
     """
 
     endpoint: str
-    timeout_ms: int
+    timeout_ms: int = DEFAULT_TIMEOUT_MS
 
 
 def default_config() -> Config:

@@ -5,6 +5,7 @@ anyio and asyncio are imported by the functions that use them, so that importing
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -28,9 +29,11 @@ def current_loop() -> object:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        from anyio.lowlevel import current_token
+        if "trio" not in sys.modules:
+            raise RuntimeError("no event loop is running; use agb.AGB in code that is not asynchronous") from None
+    from trio.lowlevel import current_trio_token
 
-        return current_token()  # trio's; raises a clear error where no event loop runs at all
+    return current_trio_token()
 
 
 async def finish(function: Callable[[], Awaitable[T]], undo: Callable[[T], Awaitable[object]]) -> T:

@@ -140,11 +140,17 @@ async def exchange_by_client(
     origin = f"{endpoint.scheme}://{endpoint.netloc}"
     request = client.build_request(method, origin + target, headers=headers, content=body, timeout=deadline.left())
     response = await client.send(request, stream=True, follow_redirects=False)
+    parts = []
     try:
-        parts = []
         async for part in response.aiter_bytes():
             parts.append(part)
-            _left(deadline, "Read")
+            if deadline.left() <= 0:
+                await response.aclose()  # the read that follows fails, and so every generator comes to its end
+        _left(deadline, "Read")
+    except Exception as error:
+        if deadline.left() <= 0:
+            raise httpcore.ReadTimeout from error
+        raise
     finally:
         await response.aclose()
     # the body is decoded by now

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 from weakref import WeakKeyDictionary
@@ -117,13 +118,17 @@ async def _forward(target: Target, scope: Scope, receive: Receive, send: Send) -
         connected = await target.session.connect(target.port)
     except OSError as error:
         text = (
-            f"Nothing answers on port {target.port} of session {target.session.id} ({error.strerror or error}).\n"
+            f"Nothing answers on port {target.port} of session {target.session.id} ({_reason(error)}).\n"
             "Start a server there that listens on this port, then try again.\n"
         )
         await PlainTextResponse(text, 502)(scope, receive, send)
     else:
         forward = forward_websocket if scope["type"] == "websocket" else forward_http
         await forward(connected, target, scope, receive, send)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _raw_path(scope: Scope) -> bytes:

@@ -76,7 +76,6 @@ def _facts(session: LocalSession, now: datetime) -> str:
         "created": f"{session.created_at:%Y-%m-%d %H:%M:%S} UTC",
         "age": _duration((now - session.created_at).total_seconds()),
         "idle": f"{_duration(session.idle_for)} of {_duration(session.idle_timeout)}",
-        "calls": f"{len(session.recent_calls)} most recent below",
     }
     return "<dl>" + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items()) + "</dl>"
 
@@ -151,7 +150,7 @@ _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #636c76; --line: #d8dee4; --paper: #f6f8fa; --card: #fff;
   --good: #1a7f37; --bad: #cf222e; --link: #0969da; --chip: #ddf4ff; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --soft: #8d96a0; --line: #30363d; --paper: #0d1117;
-  --card: #161b22; --good: #3fb950; --bad: #f85149; --link: #4493f8; --chip: #121d2f; } }
+  --card: #161b22; --good: #3fb950; --bad: #f85149; --link: #4493f8; --chip: #1c2d41; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
 main { max-width: 62rem; margin: 0 auto; padding: 2rem 1rem 3rem; }

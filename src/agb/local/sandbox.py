@@ -128,6 +128,11 @@ class Sandbox:
         self._handle: int | None = None
         self._is_closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it has ended."""
+        return self._is_closed
+
     # --- places ---
 
     @property

@@ -107,10 +107,7 @@ class Kernel(abc.ABC):
 
     @abc.abstractmethod
     async def execute(self, code: str, execution: Execution) -> None:
-        """Run code to its end and fill ``execution``. Raises ``KernelDied``.
-
-        May be cancelled; :meth:`settle` then waits for the end of the code.
-        """
+        """Run code to its end, interrupted or not, and fill ``execution``. Raises ``KernelDied``."""
 
     @abc.abstractmethod
     async def interrupt(self) -> None:

@@ -27,7 +27,6 @@ class JavaScriptKernel(Kernel):
         self._writer: asyncio.StreamWriter | None = None
         self._outputs: tuple[Capture, ...] = ()
         self._execution: Execution | None = None
-        self._is_running = False
 
     @property
     def is_alive(self) -> bool:
@@ -77,18 +76,8 @@ class JavaScriptKernel(Kernel):
         for output in self._outputs:
             output.drain()
         self._execution = execution
-        self._is_running = True
         self._writer.write(json.dumps({"code": code}).encode() + b"\n")
-        await self._finish(execution)
-
-    async def settle(self, execution: Execution) -> None:
-        """Wait for the end of code that was interrupted, and go on filling ``execution``."""
-        if self._is_running:
-            await self._finish(execution)
-
-    async def _finish(self, execution: Execution) -> None:
         reply = await self._reply()
-        self._is_running = False
         for output in self._outputs:
             output.drain()
         count = reply.get("count")

@@ -12,6 +12,7 @@ const vm = require('node:vm');
 const { createRequire } = require('node:module');
 
 const CHANNEL_FD = 3;
+const INSPECT = { maxArrayLength: 1000, maxStringLength: 1000000 };
 
 const session = new inspector.Session();
 session.connect();
@@ -80,7 +81,7 @@ function evaluate(code) {
       (failure, answer) => {
         if (failure) stop();
         else if (answer.exceptionDetails) resolve({ error: describeError(answer.exceptionDetails) });
-        else resolve(answer.result.type === 'undefined' ? {} : { text: util.inspect(valueOf(answer.result)) });
+        else resolve(answer.result.type === 'undefined' ? {} : { text: util.inspect(valueOf(answer.result), INSPECT) });
       },
     );
     globalThis[Symbol.for('agb.run')] = run;

@@ -28,6 +28,14 @@ _SOCKETS = {"shell": 1, "iopub": 2}
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
+def make_context() -> zmq.asyncio.Context:
+    """Return a context for the sockets of any number of kernels; whoever made it destroys it."""
+    context = zmq.asyncio.Context()
+    context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
+    context.setsockopt(zmq.LINGER, 0)
+    return context
+
+
 class _Client(AsyncKernelClient):  # type: ignore[misc]
     """A client connected to sockets by their descriptors.
 
@@ -44,15 +52,14 @@ class _Client(AsyncKernelClient):  # type: ignore[misc]
 class PythonKernel(Kernel):
     """An IPython kernel: state, rich results, displays, tracebacks, interrupts."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, context: zmq.asyncio.Context) -> None:
         super().__init__(sandbox)
+        self._context = context
         self._name = f"k{secrets.token_hex(4)}"
         self._process: Process | None = None
         self._outputs: tuple[Capture, ...] = ()
-        self._context: zmq.asyncio.Context | None = None
         self._client: _Client | None = None
         self._fds: list[int] = []
-        self._running = ""
 
     @property
     def is_alive(self) -> bool:
@@ -109,9 +116,6 @@ class PythonKernel(Kernel):
                     raise ConnectionError("the session has put something else in the place of a socket")
         finally:
             os.close(directory)
-        self._context = zmq.asyncio.Context(io_threads=1)
-        self._context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
-        self._context.setsockopt(zmq.LINGER, 0)
         self._client = _Client(context=self._context)
         self._client.paths = {
             name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)
@@ -135,16 +139,7 @@ class PythonKernel(Kernel):
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
         if self._client is None:
             raise KernelDied("it was stopped")
-        self._running = self._client.execute(code, allow_stdin=False, stop_on_error=False)
-        await self._finish(execution)
-
-    async def settle(self, execution: Execution) -> None:
-        """Wait for the end of code that was interrupted, and go on filling ``execution``."""
-        if self._running:
-            await self._finish(execution)
-
-    async def _finish(self, execution: Execution) -> None:
-        running = self._running
+        running = self._client.execute(code, allow_stdin=False, stop_on_error=False)
         while True:
             message = await self._receive("iopub")
             if message.get("parent_header", {}).get("msg_id") != running:
@@ -153,7 +148,6 @@ class PythonKernel(Kernel):
                 break
             _record(message["header"]["msg_type"], message["content"], execution)
         reply = await self._reply_to(running)
-        self._running = ""
         count = reply["content"].get("execution_count")
         execution.count = count if type(count) is int else None
         if reply["content"].get("status") == "error" and execution.error is None:
@@ -199,9 +193,6 @@ class PythonKernel(Kernel):
         client, self._client = self._client, None
         if client is not None:
             client.stop_channels()
-        if self._context is not None:
-            self._context.destroy(linger=0)
-            self._context = None
         while self._fds:
             os.close(self._fds.pop())
         if self._process is not None:

@@ -1,0 +1,425 @@
+"""The runtime: makes sessions, finds them, calls their tools, releases them when it is time. It knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from attrs import field, frozen
+
+from . import bubblewrap
+from .bubblewrap import Bubblewrap, Directories
+from .errors import CannotStart, DataDirInUse, IsolationUnavailable, Refused, invalid, session_not_found
+from .images import IMAGES
+from .interpreters import Languages, find_languages
+from .limits import Limits
+from .sandbox import Isolation, Sandbox, StartFailed, own_programs
+from .session import CallRecord, LocalSession, State
+from .tools import Tool, ToolReply
+
+_FINISHED_KEPT = 1000
+_FIRST_USER, _USERS = 200_000, 300_000
+"""User ids sessions get when the runtime is root's; below what systemd gives to containers."""
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_INSTALL = "install it (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
+_WITHOUT = "or go without isolation: --isolation none, for code you trust as your own"
+
+
+@frozen
+class Report:
+    """How a runtime runs sessions."""
+
+    isolation: Literal["bubblewrap", "none"]
+    isolation_note: str
+    network: Literal["pasta", "isolated", "host"]
+    languages: dict[str, str] = field(factory=dict)
+    """Language -> version."""
+    missing: dict[str, str] = field(factory=dict)
+    """Language -> what to install."""
+
+
+@frozen
+class Page:
+    """Some of the sessions asked for; ``next_token`` is empty on the last page, ``count`` is of all pages."""
+
+    sessions: list[LocalSession]
+    next_token: str
+    count: int
+
+
+class Runtime:
+    """Runs sessions on this machine, as an asynchronous context manager::
+
+        async with Runtime() as runtime:
+            session = await runtime.create("agb-code-space-1")
+            reply = await runtime.call_tool(session.id, "shell", {"command": "uname"}, route="api")
+
+    ``data_dir`` keeps the sessions' files; without one it is a temporary directory. ``allow_none`` lets
+    ``isolation="auto"`` go on without a sandbox where there is none, and the report says so. Entering raises
+    ``CannotStart`` with what to do about it; leaving releases every session and removes everything that was made.
+    """
+
+    report: Report
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path | None = None,
+        isolation: Literal["auto", "bubblewrap", "none"] = "auto",
+        network: Literal["auto", "isolated", "host"] = "auto",
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        allow_none: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self._asked = (isolation, network, allow_none)
+        self._data_dir = data_dir
+        self._clock = clock
+        self._sessions: dict[str, LocalSession] = {}
+        self._finished: OrderedDict[str, State] = OrderedDict()
+        self._created = 0
+        self._users: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self._shell = "sh"
+        self._languages: Languages
+        self._isolation: Isolation
+        self._area: Path
+        self._cleanup = contextlib.AsyncExitStack()
+
+    # --- start and stop ---
+
+    async def __aenter__(self) -> Self:
+        if not sys.platform.startswith("linux"):
+            raise CannotStart("sessions run on Linux only; on another system run `agb serve` in a Linux container or machine")
+        try:
+            await self._open()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_closing = True
+        await _to_the_end(self._close())
+
+    async def _open(self) -> None:
+        self._area = self._claim_data_dir() / "sessions"
+        await _remove(self._area)  # of a runtime that was killed
+        self._area.mkdir(mode=0o700)
+        self._cleanup.push_async_callback(_remove, self._area)
+        self._languages = await asyncio.to_thread(find_languages)
+        self._cleanup.callback(self._languages.close)
+        self._shell = shutil.which("bash", path=os.pathsep.join(_SYSTEM_PATH)) or "sh"
+        self.report = await self._choose_isolation()
+        self._timer = asyncio.create_task(self._keep_time())
+
+    async def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait({self._timer})
+        for session_id in list(self._sessions):
+            self.release(session_id)
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self._cleanup.aclose()
+
+    def _claim_data_dir(self) -> Path:
+        if self._data_dir is None:
+            temporary = tempfile.mkdtemp(prefix="agb-")
+            self._cleanup.callback(shutil.rmtree, temporary, ignore_errors=True)
+            return Path(temporary)
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CannotStart(f"the data directory {self._data_dir} cannot be used: {error.strerror}") from error
+        self._cleanup.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DataDirInUse(
+                f"another runtime works in the data directory {self._data_dir}; stop it or choose another directory"
+            ) from error
+        return self._data_dir.resolve()
+
+    async def _choose_isolation(self) -> Report:
+        isolation, network, allow_none = self._asked
+        found = {"languages": dict(self._languages.found), "missing": dict(self._languages.missing)}
+        if isolation != "none":
+            why = await self._use_bubblewrap(share_network=network == "host")
+            if not why:
+                chosen: Literal["host", "isolated"] = "host" if network == "host" else "isolated"
+                return Report("bubblewrap", "each session in a sandbox of its own", chosen, **found)
+            if isolation == "bubblewrap" or not allow_none:
+                raise IsolationUnavailable(f"{why}; {_WITHOUT}")
+            note = f"no isolation: {why}"
+        else:
+            note = "no isolation, as asked for"
+        path = (f"{sys.prefix}/bin", *os.environ.get("PATH", "").split(os.pathsep))
+        self._isolation = Isolation(bubblewrap=None, path=tuple(part for part in path if part.startswith("/")))
+        return Report("none", f"{note}; sessions can read and change what you can", "host", **found)
+
+    async def _use_bubblewrap(self, *, share_network: bool) -> str:
+        """Settle on bubblewrap if a sandbox can be started; return what stands against it otherwise."""
+        program = bubblewrap.find()
+        if program is None:
+            return f"bubblewrap (the program bwrap) is not installed: {_INSTALL}"
+        trees = (*bubblewrap.interpreter_trees(), *self._languages.trees)
+        for private in (Path.home(), self._area):
+            if tree := next((tree for tree in trees if private.is_relative_to(tree)), None):
+                return f"{tree}, which sessions must see for its programs, contains {private}: install Python elsewhere"
+        node = (str(Path(self._languages.node).parent),) if self._languages.node else ()
+        self._isolation = Isolation(
+            bubblewrap=Bubblewrap(
+                path=program,
+                unshare_user=os.getuid() != 0,
+                programs=own_programs(),
+                trees=trees,
+                share_network=share_network,
+                shared_memory=self.limits.shared_memory,
+            ),
+            path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *node))),
+        )
+        try:
+            probe = await self._start_sandbox(self._area / "probe", self._new_user())
+        except StartFailed as error:
+            return f"bubblewrap is installed but cannot start a sandbox here ({error})"
+        finally:
+            await _remove(self._area / "probe")
+            self._users.clear()
+        await probe.close()
+        return ""
+
+    # --- sessions ---
+
+    async def create(
+        self, image_id: str, *, labels: Mapping[str, str] | None = None, idle_timeout: float | None = None
+    ) -> LocalSession:
+        """Return a new session, running. ``idle_timeout`` is in seconds.
+
+        Raises ``Refused`` for an unknown image, a time that is not above zero, and when there are too many sessions.
+        """
+        self.tools(image_id)
+        if idle_timeout is not None and not 0 < idle_timeout < float("inf"):
+            raise invalid("the idle timeout must be a number of seconds above 0")
+        if len(self._sessions) >= self.limits.sessions or self._is_closing:
+            why = "the runtime is stopping" if self._is_closing else f"there are {len(self._sessions)} sessions already"
+            raise Refused("QuotaExceeded", f"No session can be created: {why}", http_status=429)
+        session_id = f"s-{secrets.token_hex(10)}"
+        user = self._new_user()
+        try:
+            sandbox = await self._start_sandbox(self._area / session_id, user, lambda: self._ended_by_itself(session_id))
+        except BaseException as error:
+            self._users.discard(user or 0)
+            await _remove(self._area / session_id)
+            if isinstance(error, StartFailed):
+                raise Refused("InternalError", f"The session could not be started: {error}", http_status=500) from error
+            raise
+        self._created += 1
+        session = LocalSession(
+            session_id,
+            number=self._created,
+            image_id=image_id,
+            labels=labels or {},
+            idle_timeout=self.limits.idle if idle_timeout is None else idle_timeout,
+            sandbox=sandbox,
+            languages=self._languages,
+            shell=self._shell,
+            clock=self._clock,
+        )
+        self._sessions[session_id] = session
+        if sandbox.is_closed or self._is_closing:
+            self.release(session_id)
+        self._wake.set()
+        return session
+
+    def find(self, session_id: str, *, tool: bool = False) -> LocalSession:
+        """Return a running session; does not count as activity. Raises ``Refused``, for tool calls with their own code."""
+        session = self._sessions.get(session_id)
+        if session is None or session.state != "RUNNING":
+            raise session_not_found(session_id, tool=tool)
+        return session
+
+    def status(self, session_id: str) -> State:
+        """Return the state of a session, also for some time after its end. Raises ``Refused``."""
+        if (session := self._sessions.get(session_id)) is not None:
+            return session.state
+        if (state := self._finished.get(session_id)) is not None:
+            return state
+        raise session_not_found(session_id)
+
+    def list(self, labels: Mapping[str, str], *, max_results: int, next_token: str | None = None) -> Page:
+        """Return the running sessions that have all these labels, oldest first.
+
+        Pages are stable: ``next_token`` goes on after the last session shown, whatever came and went since. Raises
+        ``Refused`` for a token that is none and a size below 1.
+        """
+        if max_results < 1:
+            raise invalid("maxResults must be 1 or more")
+        after = _number_of(next_token) if next_token else 0
+        matching = [s for s in self._sessions.values() if s.state == "RUNNING" and s.matches(labels)]
+        waiting = [session for session in matching if session.number > after]
+        page = waiting[:max_results]
+        token = _token_of(page[-1].number) if len(waiting) > len(page) else ""
+        return Page(page, token, len(matching))
+
+    def release(self, session_id: str) -> None:
+        """Begin the end of a session and return at once; asking again changes nothing. Raises ``Refused``."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise session_not_found(session_id)
+        if session.state == "RUNNING":
+            session.state = "DELETING"
+            task = asyncio.create_task(self._end(session))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _end(self, session: LocalSession) -> None:
+        try:
+            await session.close()
+            await _remove(session.sandbox.directories.root)
+        finally:
+            session.state = "FINISH"
+            del self._sessions[session.id]
+            self._users.discard(session.sandbox.user or 0)
+            self._finished[session.id] = "FINISH"
+            while len(self._finished) > _FINISHED_KEPT:
+                self._finished.popitem(last=False)
+
+    def _ended_by_itself(self, session_id: str) -> None:
+        if session_id in self._sessions:
+            self.release(session_id)
+
+    async def _start_sandbox(
+        self, root: Path, user: int | None, on_end: Callable[[], None] = lambda: None
+    ) -> Sandbox:
+        directories = Directories(root)
+        directories.make(user)
+        sandbox = Sandbox(self._isolation, directories, self.limits, user, on_end)
+        await sandbox.open()
+        return sandbox
+
+    def _new_user(self) -> int | None:
+        """Return a user id for one session, when we may give it one."""
+        if os.getuid() != 0 or self._isolation.bubblewrap is None:
+            return None
+        while (user := _FIRST_USER + secrets.randbelow(_USERS)) in self._users:
+            pass
+        self._users.add(user)
+        return user
+
+    # --- tools ---
+
+    def tools(self, image_id: str) -> list[Tool]:
+        """Return the tools of an image. Raises ``Refused`` for an unknown one."""
+        if image_id not in IMAGES:
+            raise invalid(f"There is no image {image_id[:100]!r}; there are {', '.join(IMAGES)}")
+        return list(IMAGES[image_id])
+
+    async def call_tool(self, session_id: str, name: str, args: Mapping[str, Any], *, route: str) -> ToolReply:
+        """Call a tool of a session; what goes wrong inside is a reply with ``is_error``.
+
+        Counts as activity before and after, and is kept in the session's recent calls with the ``route`` it came by.
+        Raises ``Refused`` when there is no such session.
+        """
+        session = self.find(session_id, tool=True)
+        tool = next((tool for tool in self.tools(session.image_id) if tool.name == name), None)
+        if tool is None:
+            offered = ", ".join(tool.name for tool in self.tools(session.image_id))
+            text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; offered are {offered}"
+            return ToolReply(text, is_error=True)
+        at, began = datetime.now(UTC), time.perf_counter()
+        ok = False
+        session.touch()
+        session.calls_running += 1
+        try:
+            reply = await tool.call(session, args)
+            ok = not reply.is_error
+            return reply
+        finally:
+            session.calls_running -= 1
+            session.touch()
+            seconds = time.perf_counter() - began
+            session.recent_calls.append(CallRecord(at, name, route, seconds, ok, tool.summary(args)))
+
+    # --- time ---
+
+    def sweep(self) -> float | None:
+        """Release the sessions whose time has come; return when the next one's comes, on the runtime's clock."""
+        now = self._clock()
+        due = {session.id: session.due(self.limits.life) for session in self._sessions.values() if session.state == "RUNNING"}
+        for session_id in [session_id for session_id, at in due.items() if at <= now]:
+            del due[session_id]
+            self.release(session_id)
+        return min(due.values(), default=None)
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._wake.clear()
+            next_due = self.sweep()
+            seconds = None if next_due is None else max(0.01, next_due - self._clock())
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), seconds)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await clean-up to its end, whatever is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+async def _remove(directory: Path) -> None:
+    """Remove a directory of sessions with all that is in it, however deep, read-only or strangely named."""
+
+    def run() -> None:
+        for program in (["rm", "-rf"], ["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            if not os.path.lexists(directory):
+                return
+            subprocess.run([*program, "--", str(directory)], stderr=subprocess.DEVNULL, check=False)  # noqa: S603
+
+    await asyncio.to_thread(run)
+
+
+def _token_of(number: int) -> str:
+    return base64.urlsafe_b64encode(f"after {number}".encode()).decode()
+
+
+def _number_of(token: str) -> int:
+    try:
+        word, _, number = base64.urlsafe_b64decode(token.encode()).decode().partition(" ")
+    except (binascii.Error, UnicodeError):
+        word, number = "", ""
+    if word != "after" or not (number.isascii() and number.isdigit()) or len(number) > 15:
+        raise invalid("nextToken is not one that an earlier page gave")
+    return int(number)

@@ -1,0 +1,38 @@
+"""Fixtures for all tests: the local runtime, and clients' settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import agb.local
+
+from agb import Config
+
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests say what they use: nothing comes from the environment."""
+    for name in ("AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run asynchronous tests on both event loops."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def runtime() -> Iterator[agb.local.LocalServer]:
+    """One local runtime for the whole run; tests tell their sessions apart by labels of their own."""
+    with agb.local.serve(allow_none=True) as server:
+        yield server
+
+
+@pytest.fixture
+def config(runtime: agb.local.LocalServer) -> Config:
+    """The address of the local runtime."""
+    return Config(runtime.endpoint, 30_000)

@@ -1,0 +1,106 @@
+"""Fixtures: one real local runtime for the whole run, and a small client that speaks the raw protocol."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+import agb.local
+from agb.local import LocalServer
+
+IMAGE = "agb-code-space-1"
+
+
+class Api:
+    """The control plane as it is on the wire: plain requests, plain JSON."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self.server = server
+        self.http = httpx.Client(
+            base_url=server.endpoint, headers={"authorization": f"Bearer {server.api_key}"}, timeout=60
+        )
+
+    def ask(self, method: str, path: str, query: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        """Return the envelope of an answer, whatever it says."""
+        answer = self.http.request(method, path, params=query, **more)
+        envelope = answer.json()
+        assert envelope["requestId"] == answer.headers["x-request-id"]
+        assert isinstance(envelope, dict)
+        return envelope
+
+    def get(self, path: str, **query: str) -> Any:
+        """Return the data of a GET that succeeds."""
+        return _data(self.ask("GET", path, query))
+
+    def post(self, path: str, query: dict[str, str] | None = None, **body: Any) -> Any:
+        """Return the data of a POST that succeeds."""
+        return _data(self.ask("POST", path, query, json=body))
+
+    def create(self, **body: Any) -> dict[str, Any]:
+        data = self.post("/mcp/createSession", {"imageId": IMAGE}, **body)
+        assert isinstance(data, dict)
+        return data
+
+    def release(self, session_id: str) -> None:
+        self.post("/mcp/releaseSession", sessionId=session_id)
+
+    def status(self, session_id: str) -> str:
+        return str(self.post("/mcp/getSessionInfo", sessionId=session_id)["status"])
+
+    def tool(self, session_id: str, name: str, **args: Any) -> dict[str, Any]:
+        """Return the result of a tool called by the API."""
+        result = self.post("/mcp", {"autoGenSession": "false"}, sessionId=session_id, name=name, args=json.dumps(args))
+        assert [item["type"] for item in result["content"]] == ["text"]
+        return dict(result)
+
+    def shell(self, session_id: str, command: str) -> str:
+        """Return the output of a command that succeeds."""
+        result = self.tool(session_id, "shell", command=command, timeout_ms=20_000)
+        assert not result["isError"], result
+        return str(result["content"][0]["text"])
+
+    def link(self, session_id: str, port: int = 30100, protocol: str = "http") -> str:
+        return str(self.get("/internet/getLink", sessionId=session_id, port=str(port), protocolType=protocol)["url"])
+
+    def start(self, session_id: str, program: str, port: int = 30100) -> None:
+        """Start a Python program inside a session and return when something listens on the port."""
+        python = shlex.quote(sys.executable)
+        self.shell(
+            session_id,
+            f"nohup {python} -c {shlex.quote(program)} > log 2>&1 &\n"
+            f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || {{ cat log; exit 1; }}; done",
+        )
+
+
+def _data(envelope: dict[str, Any]) -> Any:
+    assert envelope["success"] is True, envelope
+    assert envelope["httpStatusCode"] == 200
+    return envelope["data"]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LocalServer]:
+    with agb.local.serve(allow_none=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def api(server: LocalServer) -> Iterator[Api]:
+    api = Api(server)
+    with api.http:
+        yield api
+
+
+@pytest.fixture
+def session(api: Api) -> Iterator[str]:
+    """The id of a new session, released afterwards."""
+    session_id = api.create()["sessionId"]
+    yield session_id
+    if api.ask("POST", "/mcp/getSessionInfo", json={"sessionId": session_id})["success"]:
+        api.release(session_id)

@@ -1,0 +1,354 @@
+"""Links: real programs inside sessions, reached by HTTP and WebSocket from outside."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from attrs import frozen
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
+
+from agb.local.proxy import Target, below_link, cookie_below_link, end_to_end
+
+from .conftest import Api
+
+FILES = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=30100, bind='127.0.0.1')"
+
+ECHO = """
+import asyncio, json, h11
+
+async def answer(reader, writer):
+    conn = h11.Connection(h11.SERVER)
+
+    async def event():
+        while (found := conn.next_event()) is h11.NEED_DATA:
+            conn.receive_data(await reader.read(65536))
+        return found
+
+    async def send(*events):
+        writer.write(b"".join(conn.send(event) for event in events))
+        await writer.drain()
+
+    async def reply(body, *headers, status=200):
+        body = body.encode()
+        length = ("Content-Length", str(len(body)))
+        await send(h11.Response(status_code=status, headers=[length, *headers]), h11.Data(data=body), h11.EndOfMessage())
+
+    request = await event()
+    path = request.target.decode()
+    if path == "/seen":
+        seen = [[name.decode(), value.decode("latin-1")] for name, value in request.headers]
+        await reply(json.dumps({"method": request.method.decode(), "headers": seen}))
+    elif path == "/twice":  # answers while it still reads
+        await send(h11.Response(status_code=200, headers=[("Transfer-Encoding", "chunked")]))
+        while isinstance(found := await event(), h11.Data):
+            await send(found)
+        await send(h11.EndOfMessage())
+    elif path == "/count":
+        size = 0
+        while isinstance(found := await event(), h11.Data):
+            size += len(found.data)
+        await reply(str(size))
+    elif path == "/early":  # does not want to hear the body
+        await reply("too much", status=413)
+    elif path == "/endless":
+        await send(h11.Response(status_code=200, headers=[("Transfer-Encoding", "chunked")]))
+        try:
+            while True:
+                await send(h11.Data(data=b"x" * 65536))
+        except OSError:
+            open("caller-left", "w").close()
+    elif path == "/cut":
+        await send(h11.Response(status_code=200, headers=[("Content-Length", "100")]), h11.Data(data=b"half"))
+    elif path == "/junk":
+        writer.write(b"this is not HTTP\\r\\n\\r\\n")
+        await writer.drain()
+    elif path == "/silent":
+        pass
+    elif path == "/moved":
+        await reply("", ("Location", "/to?x=1"), ("Set-Cookie", "a=1; Path=/; HttpOnly"), ("Set-Cookie", "b=2"), status=302)
+    else:
+        await reply(path)
+    writer.close()
+
+async def main():
+    async with await asyncio.start_server(answer, "127.0.0.1", 30100) as server:
+        await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+SOCKETS = """
+import asyncio
+from http import HTTPStatus
+from websockets.asyncio.server import serve
+
+async def talk(connection):
+    await connection.send(connection.request.path)
+    async for message in connection:
+        if message == "end":
+            await connection.close(4321, "as asked")
+        elif message == "drop":
+            connection.transport.abort()
+        else:
+            await connection.send(message)
+    open("closed", "w").write(f"{connection.close_code} {connection.close_reason}")
+
+def check(connection, request):
+    if request.path == "/private":
+        return connection.respond(HTTPStatus.FORBIDDEN, "members only")
+
+async def main():
+    async with serve(talk, "127.0.0.1", 30101, subprotocols=["chat"], process_request=check, max_size=None):
+        await asyncio.Future()
+
+asyncio.run(main())
+"""
+
+
+@frozen
+class Inside:
+    """A session with the programs above in it, and the links to them."""
+
+    session: str
+    http: str
+    sockets: str
+
+
+@pytest.fixture(scope="module")
+def inside(api: Api) -> Iterator[Inside]:
+    session = api.create()["sessionId"]
+    api.start(session, ECHO)
+    api.start(session, SOCKETS, port=30101)
+    yield Inside(session, api.link(session, protocol="https"), api.link(session, 30101, protocol="wss"))
+    api.release(session)
+
+
+# --- HTTP --------------------------------------------------------------------------------------------------------
+
+
+def test_two_sessions_serve_their_own_files_on_the_same_port(api: Api) -> None:
+    links = {}
+    for name in ("one", "two"):
+        session = api.create()["sessionId"]
+        api.shell(session, f"echo 'page of {name}' > index.html")
+        api.start(session, FILES)
+        links[name] = (session, api.link(session))
+    for name, (_, link) in links.items():
+        assert httpx.get(link).text == f"page of {name}\n"
+    for session, link in links.values():
+        api.release(session)
+        assert httpx.get(link).status_code == 404
+
+
+def test_link_has_the_servers_own_scheme(api: Api, inside: Inside) -> None:
+    address = api.server.endpoint.partition("://")[2]
+    assert inside.http.startswith(f"http://{address}/link/{inside.session}/30100/")
+    assert inside.sockets.startswith(f"ws://{address}/link/{inside.session}/30101/")
+    assert api.get("/mcp/getLink", sessionId=inside.session)["url"] == inside.http  # both paths; the default port
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
+def test_every_method_goes_through(inside: Inside, method: str) -> None:
+    assert httpx.request(method, f"{inside.http}seen").json()["method"] == method
+
+
+def test_head_has_no_body(inside: Inside) -> None:
+    answer = httpx.head(f"{inside.http}seen")
+    assert answer.status_code == 200
+    assert answer.content == b""
+    assert int(answer.headers["content-length"]) > 0
+
+
+def test_path_and_query_arrive_as_they_were_sent(inside: Inside) -> None:
+    for path in ("a%2Fb/c?x=1%202&x=%C3%BC", "", "?q", "a//b/./c;d=e"):
+        with socket.create_connection((urlsplit(inside.http).hostname, urlsplit(inside.http).port)) as raw:
+            target = urlsplit(inside.http).path + path
+            raw.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: raw.recv(65536), b""))
+        assert answer.rpartition(b"\r\n\r\n")[2].decode() == f"/{path}"
+
+
+def test_headers_seen_inside(api: Api, inside: Inside) -> None:
+    sent = {"x-mine": "1", "connection": "x-dropped", "x-dropped": "2", "x-forwarded-for": "10.0.0.9", "cookie": "c=1"}
+    seen = dict(httpx.get(f"{inside.http}seen", headers=sent).json()["headers"])
+    address = api.server.endpoint.partition("://")[2]
+    assert seen["host"] == seen["x-forwarded-host"] == address
+    assert seen["x-forwarded-for"] == "10.0.0.9, 127.0.0.1"
+    assert seen["x-forwarded-proto"] == "http"
+    assert seen["x-forwarded-prefix"] == urlsplit(inside.http).path.rstrip("/")
+    assert (seen["x-mine"], seen["cookie"]) == ("1", "c=1")
+    assert not {"connection", "x-dropped"} & set(seen)
+
+
+def test_addresses_and_cookies_stay_below_the_link(inside: Inside) -> None:
+    answer = httpx.get(f"{inside.http}moved")
+    prefix = urlsplit(inside.http).path.rstrip("/")
+    assert answer.headers["location"] == f"{prefix}/to?x=1"
+    assert answer.headers.get_list("set-cookie") == [f"a=1; Path={prefix}/; HttpOnly", "b=2"]
+    assert httpx.get(f"{inside.http}moved", follow_redirects=True).text == "/to?x=1"
+
+
+def test_link_without_its_slash_is_completed(inside: Inside) -> None:
+    answer = httpx.get(inside.http.rstrip("/") + "?x=1")
+    assert answer.status_code == 307
+    assert answer.headers["location"] == urlsplit(inside.http).path + "?x=1"
+
+
+def test_large_bodies_are_streamed_both_ways(inside: Inside) -> None:
+    chunk = b"y" * 2**20
+    assert httpx.post(f"{inside.http}count", content=(chunk for _ in range(48)), timeout=30).text == str(48 * 2**20)
+    assert httpx.post(f"{inside.http}count", content=chunk, timeout=30).text == str(2**20)
+
+
+def test_answer_may_come_while_the_request_is_still_sent(inside: Inside) -> None:
+    """Both sides are held back by each other: neither the whole request nor the whole answer is kept anywhere."""
+    link, size = urlsplit(inside.http), 24 * 2**20
+    with socket.create_connection((link.hostname, link.port), timeout=30) as raw:
+        head = f"POST {link.path}twice HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+        raw.sendall(head.encode())
+        sender = threading.Thread(target=raw.sendall, args=(b"z" * size,))
+        sender.start()
+        received = 0
+        while some := raw.recv(2**18):
+            received += some.count(b"z")
+        sender.join()
+    assert received == size
+
+
+def test_early_answer_is_passed_on(inside: Inside) -> None:
+    answer = httpx.post(f"{inside.http}early", content=b"x" * 1000)
+    assert (answer.status_code, answer.text) == (413, "too much")
+
+
+def test_caller_who_leaves_is_noticed_inside(api: Api, inside: Inside) -> None:
+    with httpx.stream("GET", f"{inside.http}endless", timeout=30) as answer:
+        next(answer.iter_raw())
+    api.shell(inside.session, "until [ -e caller-left ]; do read -t 0.01 <> <(:) || true; done")
+
+
+def test_cut_answer_is_seen_as_cut(inside: Inside) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{inside.http}cut")
+
+
+@pytest.mark.parametrize("path", ["junk", "silent"])
+def test_program_that_speaks_no_http(inside: Inside, path: str) -> None:
+    answer = httpx.get(f"{inside.http}{path}")
+    assert answer.status_code == 502
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "port 30100" in answer.text
+
+
+def test_nothing_listening(api: Api, inside: Inside) -> None:
+    answer = httpx.get(api.link(inside.session, 30199))
+    assert answer.status_code == 502
+    assert "Nothing answers on port 30199" in answer.text
+
+
+def test_wrong_token_is_not_found(api: Api, inside: Inside) -> None:
+    good = urlsplit(inside.http).path.strip("/").split("/")
+    for part, wrong in ((1, "s-0"), (2, "30101"), (2, "99"), (3, "x"), (3, "%ff"), (3, "%F0%9F%98%80")):
+        parts = [wrong if number == part else text for number, text in enumerate(good)]
+        answer = httpx.get(f"{api.server.endpoint}/{'/'.join(parts)}/")
+        assert answer.status_code == 404, parts
+        assert "no such link" in answer.text
+
+
+def test_page_with_absolute_addresses_finds_its_parts(api: Api, inside: Inside) -> None:
+    style = f"{api.server.endpoint}/static/style.css?v=%2F1"
+    answer = httpx.get(style, headers={"referer": f"{inside.http}pages/first"}, follow_redirects=True)
+    assert answer.text == "/static/style.css?v=%2F1"
+    for elsewhere in ("http://example.com" + urlsplit(inside.http).path, inside.http + "x/../..", "http://[", "/", ""):
+        found = httpx.get(style, headers={"referer": elsewhere.replace(inside.http + "x", api.server.endpoint)})
+        assert found.status_code == 404, elsewhere
+    own = httpx.get(f"{api.server.endpoint}/sdk/ListSession", headers={"referer": inside.http})
+    assert own.status_code == 401  # the API comes first
+
+
+# --- WebSocket ---------------------------------------------------------------------------------------------------
+
+
+def test_messages_go_both_ways(inside: Inside) -> None:
+    with connect(f"{inside.sockets}room?x=1", max_size=None) as outside:
+        assert outside.recv() == "/room?x=1"
+        for message in ("grüße", b"\x00\xff", "", b"", "x" * 3_000_000):
+            outside.send(message)
+            assert outside.recv() == message
+
+
+def test_subprotocol_is_the_programs_choice(inside: Inside) -> None:
+    with connect(inside.sockets, subprotocols=[Subprotocol("other"), Subprotocol("chat")]) as outside:
+        assert outside.subprotocol == "chat"
+    with connect(inside.sockets) as outside:
+        assert outside.subprotocol is None
+
+
+def test_programs_close_code_comes_out(inside: Inside) -> None:
+    with connect(inside.sockets) as outside:
+        outside.recv()
+        outside.send("end")
+        with pytest.raises(ConnectionClosed):
+            outside.recv()
+        assert (outside.close_code, outside.close_reason) == (4321, "as asked")
+
+
+def test_callers_close_code_goes_in(api: Api, inside: Inside) -> None:
+    api.shell(inside.session, "rm -f closed")
+    with connect(inside.sockets) as outside:
+        outside.close(4001, "bye")
+    wait = "until [ -s closed ]; do read -t 0.01 <> <(:) || true; done; cat closed"
+    assert api.shell(inside.session, wait) == "4001 bye"
+
+
+def test_dropped_connection_inside_is_told(inside: Inside) -> None:
+    with connect(inside.sockets) as outside:
+        outside.recv()
+        outside.send("drop")
+        with pytest.raises(ConnectionClosed):
+            outside.recv()
+        assert outside.close_code == 1014
+
+
+def test_refused_handshake_is_passed_on(api: Api, inside: Inside) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(f"{inside.sockets}private"):
+        pass
+    assert refused.value.response.status_code == 403
+    assert refused.value.response.body == b"members only"
+
+
+def test_no_websocket_there(api: Api, inside: Inside) -> None:
+    for port, status in ((30100, 502), (30199, 502)):
+        with pytest.raises(InvalidStatus) as refused, connect(api.link(inside.session, port, "ws")):
+            pass
+        assert refused.value.response.status_code == (200 if status == 200 else status)
+    with pytest.raises(InvalidStatus) as refused, connect(inside.sockets.replace("/30101/", "/30102/")):
+        pass
+    assert refused.value.response.status_code == 404
+
+
+def test_end_of_the_session_ends_its_websockets(api: Api) -> None:
+    session = api.create()["sessionId"]
+    api.start(session, SOCKETS, port=30101)
+    with connect(api.link(session, 30101, "ws")) as outside:
+        outside.recv()
+        api.release(session)
+        with pytest.raises(ConnectionClosed):
+            outside.recv()
+
+
+# --- what a proxy changes ----------------------------------------------------------------------------------------
+
+PREFIX = "/link/s-1/30100/t"
+
+
+@contextmanager
+def target() -> Iterator[Target]:
+    yield Target(session=None, port=30100, prefix=PREFIX, path=b"/")  # type: ignore[arg-type]

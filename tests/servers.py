@@ -1,0 +1,192 @@
+"""Servers that misbehave on purpose: scripted answers on a real socket, for what the local runtime never does."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import define, field
+
+Action = Callable[["Conversation"], None]
+"""What the server does with one request."""
+
+
+@define
+class Request:
+    """A request as it was received."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+
+@define
+class Conversation:
+    """One connection, in the middle of a request."""
+
+    sock: socket.socket
+    over: threading.Event
+    request: Request
+    keep: bool = True
+
+
+@define
+class Scripted:
+    """A server that answers its requests by a script; the last action is used for all further requests."""
+
+    script: list[Action]
+    port: int = 0
+    requests: list[Request] = field(factory=list)
+    connections: int = 0
+    _next: int = 0
+    _lock: threading.Lock = field(factory=threading.Lock)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def action(self, request: Request) -> Action:
+        with self._lock:
+            self.requests.append(request)
+            action = self.script[min(self._next, len(self.script) - 1)]
+            self._next += 1
+            return action
+
+
+def envelope(data: Any = None, **more: Any) -> dict[str, Any]:
+    return {"requestId": "R-1", "success": True, "code": "ok", "message": "", "httpStatusCode": 200, "data": data} | more
+
+
+def answer(body: Any = None, status: int = 200, headers: dict[str, str] | None = None, after: bytes = b"") -> Action:
+    """Answer with a body (JSON unless bytes); ``after`` are bytes that should not be there."""
+    content = body if isinstance(body, bytes) else json.dumps(envelope() if body is None else body).encode()
+    sent = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
+    head = f"HTTP/1.1 {status} Said\r\n" + "".join(f"{k}: {v}\r\n" for k, v in sent.items()) + "\r\n"
+
+    def act(talk: Conversation) -> None:
+        talk.sock.sendall(head.encode() + content + after)
+
+    return act
+
+
+def value(data: Any, **more: Any) -> Action:
+    """Answer with an envelope around data."""
+    return answer(envelope(data, **more))
+
+
+def refuse(code: str = "Refused", message: str = "no", status: int = 200, headers: dict[str, str] | None = None) -> Action:
+    body = envelope(success=False, code=code, message=message, httpStatusCode=status)
+    return answer(body, status, headers)
+
+
+def cut(sent: bytes = b"") -> Action:
+    """Close the connection after these bytes."""
+
+    def act(talk: Conversation) -> None:
+        talk.sock.sendall(sent)
+        talk.keep = False
+
+    return act
+
+
+def then_close(action: Action) -> Action:
+    """Answer, and close the connection without having said so."""
+
+    def act(talk: Conversation) -> None:
+        action(talk)
+        talk.keep = False
+
+    return act
+
+
+def silent(talk: Conversation) -> None:
+    """Never answer; hold the connection until the server ends."""
+    talk.over.wait()
+    talk.keep = False
+
+
+def trickle(talk: Conversation) -> None:
+    """Answer one byte at a time and never come to an end."""
+    talk.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    try:
+        while not talk.over.wait(0.02):
+            talk.sock.sendall(b" ")
+    except OSError:  # the client has had enough
+        pass
+    talk.keep = False
+
+
+@contextmanager
+def scripted(*script: Action) -> Iterator[Scripted]:
+    """Run a scripted server on a free port for the time of a block."""
+    server = Scripted(list(script))
+    over = threading.Event()
+    threads: list[threading.Thread] = []
+    socks: list[socket.socket] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    server.port = listener.getsockname()[1]
+
+    def accept() -> None:
+        while not over.is_set():
+            try:
+                sock, _ = listener.accept()
+            except OSError:
+                return
+            server.connections += 1
+            socks.append(sock)
+            thread = threading.Thread(target=converse, args=(server, sock, over), daemon=True)
+            threads.append(thread)
+            thread.start()
+
+    acceptor = threading.Thread(target=accept, daemon=True)
+    acceptor.start()
+    try:
+        yield server
+    finally:
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for sock in socks:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:  # closed already
+                pass
+        for thread in [acceptor, *threads]:
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def converse(server: Scripted, sock: socket.socket, over: threading.Event) -> None:
+    with sock, sock.makefile("rb") as stream:
+        while request := read_request(stream):
+            talk = Conversation(sock, over, request)
+            try:
+                server.action(request)(talk)
+            except OSError:
+                return
+            if not talk.keep:
+                return
+
+
+def read_request(stream: Any) -> Request | None:
+    try:
+        first = stream.readline().decode("latin-1").split()
+        if len(first) < 3:
+            return None
+        headers = {}
+        while (line := stream.readline().decode("latin-1").strip()) != "":
+            name, _, text = line.partition(":")
+            headers[name.lower()] = text.strip()
+        body = stream.read(int(headers.get("content-length", 0)))
+        return Request(first[0], first[1], headers, body)
+    except OSError:
+        return None
