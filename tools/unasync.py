@@ -113,14 +113,15 @@ _SHOWN_ASYNC = re.compile(r"\basync (?=(?:def|with|for)\b)")
 _SHOWN_AWAIT = re.compile(r"\bawait (?=[^\W\d]\w*(?:[(\[]|\.[^\W\d]))")  # not: await it
 _SHOWN = re.compile(r"\bawait\b|\basync (?:def|with|for)\b|\basyncio\.run\b")
 
-_LACKS_RULE = (
-    r"^_*async(?!io)|Async(?=[A-Z])|^pytest_asyncio$|^__a(?:enter|exit|iter|next)__$"
-    r"|^a(?:close|read|next|iter|serve)(?:_|$)|^handle_async_request$"
+_NEEDS_RULE = re.compile(
+    r"^_*async(?!io)|Async(?=[A-Z])|^pytest_asyncio$"
+    r"|^__a(?:enter|exit|iter|next)__$|^a(?:close|iter|next|read|serve)(?:_|$)|^handle_async_request$"
 )
 _LEFTOVER = re.compile(
-    rf"(?P<lacks_rule>{_LACKS_RULE})|^ASYNC$|^(?:Awaitable|Coroutine)$|(?:^|_)(?:anyio|asyncio|trio)(?:_|$)|AnyIO|Trio(?=[A-Z])"
+    rf"{_NEEDS_RULE.pattern}|^ASYNC$|^(?:Awaitable|Coroutine)$"
+    r"|(?:^|_)(?:anyio|asyncio|trio)(?:_|$)|AnyIO|Trio(?=[A-Z])"
 )
-"""Names that do not belong into the synchronous flavour, some of them because a rule is missing."""
+"""Names that do not belong into the synchronous flavour; those that need a rule have a twin of another name."""
 
 
 class Names:
@@ -391,8 +392,7 @@ def _advice(word: str) -> str:
         return "it may only be asked by 'if ASYNC:' and 'if not ASYNC:'"
     if word in {"Awaitable", "Coroutine"}:
         return "its arguments are missing, or its rule is"
-    match = _LEFTOVER.search(word)
-    return "rename it, or add a rule" if match and match["lacks_rule"] else "take it from _compat.py, or add a rule"
+    return "rename it, or add a rule" if _NEEDS_RULE.search(word) else "take it from _compat.py, or add a rule"
 
 
 def leftovers(path: str, source: str, result: str, tree: Tree, rules: Rules = RULES) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import httpx
@@ -15,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from agb.local.proxy import Target, below_link, cookie_below_link, end_to_end
+from agb.local.proxy import below_link, cookie_below_link, end_to_end
 
 from .conftest import Api
 
@@ -349,6 +348,45 @@ def test_end_of_the_session_ends_its_websockets(api: Api) -> None:
 PREFIX = "/link/s-1/30100/t"
 
 
-@contextmanager
-def target() -> Iterator[Target]:
-    yield Target(session=None, port=30100, prefix=PREFIX, path=b"/")  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("address", "moved"),
+    [
+        ("/", f"{PREFIX}/"),
+        ("/a?b=/c#d", f"{PREFIX}/a?b=/c#d"),
+        ("http://localhost:30100/a", f"{PREFIX}/a"),
+        ("http://127.0.0.1:30100", f"{PREFIX}/"),
+        ("https://runtime:8080/a", f"{PREFIX}/a"),
+        ("//runtime:8080/a", f"{PREFIX}/a"),
+        ("a/b", "a/b"),
+        ("?next", "?next"),
+        ("http://localhost:30101/a", "http://localhost:30101/a"),
+        ("https://example.com/", "https://example.com/"),
+        ("//example.com/a", "//example.com/a"),
+        ("mailto:someone@example.com", "mailto:someone@example.com"),
+        (f"{PREFIX}/a", f"{PREFIX}/a"),
+        ("http://[", "http://["),
+    ],
+)
+def test_addresses_of_the_program_lead_through_the_link(address: str, moved: str) -> None:
+    assert below_link(address, "runtime:8080", PREFIX, 30100) == moved
+
+
+@pytest.mark.parametrize(
+    ("cookie", "moved"),
+    [
+        ("a=1", "a=1"),
+        ("a=1; Path=/", f"a=1; Path={PREFIX}/"),
+        ("a=1; path=/x; HttpOnly", f"a=1; Path={PREFIX}/x; HttpOnly"),
+        ("a=1;Path=/;Domain=localhost;Secure", f"a=1; Path={PREFIX}/;Secure"),
+        (f"a=1; Path={PREFIX}/x", f"a=1; Path={PREFIX}/x"),
+        ("a=path=/; SameSite=Lax", "a=path=/; SameSite=Lax"),
+        ("", ""),
+    ],
+)
+def test_cookies_hold_for_the_link_only(cookie: str, moved: str) -> None:
+    assert cookie_below_link(cookie, PREFIX) == moved
+
+
+def test_headers_of_one_connection_are_not_passed_on() -> None:
+    headers = [(b"connection", b"close, X-One"), (b"x-one", b"1"), (b"te", b"trailers"), (b"upgrade", b"h2c"), (b"x-two", b"2")]
+    assert end_to_end(headers) == [(b"x-two", b"2")]

@@ -53,6 +53,7 @@ def main() -> None:
     # Moved out of the way of the numbers that programs expect.
     control = socket.socket(fileno=fcntl.fcntl(config["control"], fcntl.F_DUPFD_CLOEXEC, CHANNEL_FD + 1))
     os.close(config["control"])
+    _reserve_channel_fd()
     plain = bool(config["plain"])
     confine(config["limits"], uid=config["uid"], plain=plain)
     Agent(control, plain=plain).serve()
@@ -114,7 +115,6 @@ class Agent:
         self._ids: dict[int, int] = {}  # pid -> the runtime's number
         self._pids: dict[int, int] = {}
         self._selector = selectors.DefaultSelector()
-        _reserve_channel_fd()
         self._wakeup = self._watch_children()
         self._selector.register(control, selectors.EVENT_READ, self._on_control)
 
@@ -209,7 +209,9 @@ class Agent:
         self._send({"event": "started", "id": number, "pid": program.pid})
 
     def _fail(self, number: int, error: OSError) -> None:
-        self._send({"event": "failed", "id": number, "errno": error.errno or errno.EIO, "file": str(error.filename or "")})
+        self._send(
+            {"event": "failed", "id": number, "errno": error.errno or errno.EIO, "file": str(error.filename or "")}
+        )
 
     def _reap(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -138,7 +138,19 @@ class Bubblewrap:
                 options += ["--ro-bind", name, name]
         options += ["--proc", "/proc", "--dev", "/dev"]
         options += ["--perms", "1777", "--size", str(self.shared_memory), "--tmpfs", "/dev/shm"]  # noqa: S108
-        return [*options, "--remount-ro", "/dev", "--perms", "0755", "--dir", "/run", "--perms", "0755", "--dir", "/var"]
+        return [
+            *options,
+            "--remount-ro",
+            "/dev",
+            "--perms",
+            "0755",
+            "--dir",
+            "/run",
+            "--perms",
+            "0755",
+            "--dir",
+            "/var",
+        ]
 
     @cached_property
     def _etc(self) -> list[str]:

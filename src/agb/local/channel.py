@@ -19,6 +19,7 @@ from .agent import HEADER
 
 _MAX_FRAME = 1 << 16
 _MAX_FDS = 4
+_WRITE_SECONDS = 10.0
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_MAX_FDS * 4) + socket.CMSG_SPACE(_CREDENTIALS.size)
 
@@ -76,10 +77,10 @@ class Channel:
                 waiting, fds = waiting[sent:], ()
 
     async def _writable(self) -> None:
-        ready = self._loop.create_future()
-        self._loop.add_writer(self._socket, lambda: ready.done() or ready.set_result(None))
+        ready = asyncio.Event()
+        self._loop.add_writer(self._socket, ready.set)
         try:
-            await asyncio.wait_for(ready, 10.0)
+            await asyncio.wait_for(ready.wait(), _WRITE_SECONDS)
         except TimeoutError as error:
             raise ConnectionError("the session's agent does not read") from error
         finally:

@@ -1,9 +1,9 @@
 """Errors of the local runtime: what it refuses, and why it cannot start.
 
-    Refused                 one request: what it asks for is not there, or makes no sense; the runtime goes on
-    CannotStart             the runtime does not start
-    ├── IsolationUnavailable    sessions cannot be isolated as asked
-    └── DataDirInUse            another runtime works in the same data directory
+Refused                 one request: what it asks for is not there, or makes no sense; the runtime goes on
+CannotStart             the runtime does not start
+├── IsolationUnavailable    sessions cannot be isolated as asked
+└── DataDirInUse            another runtime works in the same data directory
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def invalid(message: str) -> Refused:
 def session_not_found(session_id: str, *, tool: bool = False) -> Refused:
     """Return the refusal of a session that does not exist (any more); tool calls have a code of their own."""
     code = TOOL_SESSION_NOT_FOUND if tool else SESSION_NOT_FOUND
-    return Refused(code, f"Resource [Session {session_id[:100]}] is not found", http_status=404)
+    return Refused(code, f"Resource [Session {session_id[:100]}] is not found")
 
 
 class CannotStart(Exception):

@@ -64,7 +64,9 @@ class Interpreter:
         if self._running is not None and self._kernel is not None and not self._running.done():
             await self._break_off(self._kernel, self._running)  # its caller was cancelled twice
         if self._kernel is not None and not self._kernel.is_alive:
-            execution.write("stderr", f"[the {self._language} kernel had ended; this is a new one without its variables]\n")
+            execution.write(
+                "stderr", f"[the {self._language} kernel had ended; this is a new one without its variables]\n"
+            )
             await self._kernel.stop()
             self._kernel = None
         if self._kernel is None:
@@ -82,8 +84,14 @@ class Interpreter:
             await asyncio.shield(self._break_off(kernel, running))
             raise
         if not done:
-            ending = "" if stopped else f" It could not be interrupted, so the {self._language} kernel was ended; variables are lost."
-            execution.error = CodeError(TIMEOUT_ERROR, f"Execution timeout: the code ran longer than {timeout:g} s.{ending}")
+            ending = (
+                ""
+                if stopped
+                else f" It could not be interrupted, so the {self._language} kernel was ended; variables are lost."
+            )
+            execution.error = CodeError(
+                TIMEOUT_ERROR, f"Execution timeout: the code ran longer than {timeout:g} s.{ending}"
+            )
         elif isinstance(error := running.exception(), KernelDied):
             await kernel.stop()
             execution.error = CodeError(

@@ -85,7 +85,7 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], own_host: str, targ
     moved: RawHeaders = []
     for name, value in end_to_end(headers):
         if name in _ADDRESSES:
-            value = below_link(value.decode("latin-1"), own_host, target).encode("latin-1")
+            value = below_link(value.decode("latin-1"), own_host, target.prefix, target.port).encode("latin-1")
         elif name == b"set-cookie":
             value = cookie_below_link(value.decode("latin-1"), target.prefix).encode("latin-1")
         # A service worker of one session must not be allowed to watch over the pages of all others.
@@ -94,19 +94,19 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], own_host: str, targ
     return moved
 
 
-def below_link(address: str, own_host: str, target: Target) -> str:
+def below_link(address: str, own_host: str, prefix: str, port: int) -> str:
     """Return an address a program answered with, led through the link if it means the program itself."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return address
-    own = {own_host, *(f"{name}:{target.port}" for name in ("localhost", "127.0.0.1", "[::1]"))}
+    own = {own_host, *(f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]"))}
     if parts.netloc and (parts.netloc not in own or parts.scheme not in ("http", "https", "")):
         return address
     if not parts.netloc and not address.startswith("/"):
         return address
     path = parts._replace(scheme="", netloc="").geturl()
-    return path if _is_below(path, target.prefix) else target.prefix + ("" if path.startswith("/") else "/") + path
+    return path if _is_below(path, prefix) else prefix + ("" if path.startswith("/") else "/") + path
 
 
 def cookie_below_link(cookie: str, prefix: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from attrs import field, frozen
+from attrs import frozen
 
 from . import bubblewrap
 from .bubblewrap import Bubblewrap, Directories
@@ -29,6 +29,7 @@ from .errors import CannotStart, DataDirInUse, IsolationUnavailable, Refused, in
 from .images import IMAGES
 from .interpreters import Languages, find_languages
 from .limits import Limits
+from .report import Report
 from .sandbox import Isolation, Sandbox, StartFailed, own_programs
 from .session import CallRecord, LocalSession, State
 from .tools import Tool, ToolReply
@@ -39,19 +40,6 @@ _FIRST_USER, _USERS = 200_000, 300_000
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _INSTALL = "install it (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
 _WITHOUT = "or go without isolation: --isolation none, for code you trust as your own"
-
-
-@frozen
-class Report:
-    """How a runtime runs sessions."""
-
-    isolation: Literal["bubblewrap", "none"]
-    isolation_note: str
-    network: Literal["pasta", "isolated", "host"]
-    languages: dict[str, str] = field(factory=dict)
-    """Language -> version."""
-    missing: dict[str, str] = field(factory=dict)
-    """Language -> what to install."""
 
 
 @frozen
@@ -95,7 +83,7 @@ class Runtime:
         self._finished: OrderedDict[str, State] = OrderedDict()
         self._created = 0
         self._users: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._ends: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._is_closing = False
@@ -109,7 +97,9 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         if not sys.platform.startswith("linux"):
-            raise CannotStart("sessions run on Linux only; on another system run `agb serve` in a Linux container or machine")
+            raise CannotStart(
+                "sessions run on Linux only; on another system run `agb serve` in a Linux container or machine"
+            )
         try:
             await self._open()
         except BaseException:
@@ -140,8 +130,8 @@ class Runtime:
             await asyncio.wait({self._timer})
         for session_id in list(self._sessions):
             self.release(session_id)
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while self._ends:
+            await asyncio.wait(self._ends.values())
         await self._cleanup.aclose()
 
     def _claim_data_dir(self) -> Path:
@@ -214,9 +204,14 @@ class Runtime:
     # --- sessions ---
 
     async def create(
-        self, image_id: str, *, labels: Mapping[str, str] | None = None, idle_timeout: float | None = None
+        self,
+        image_id: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        idle_timeout: float | None = None,
+        policy_id: str = "",
     ) -> LocalSession:
-        """Return a new session, running. ``idle_timeout`` is in seconds.
+        """Return a new session, running. ``idle_timeout`` is in seconds; ``policy_id`` is kept and changes nothing.
 
         Raises ``Refused`` for an unknown image, a time that is not above zero, and when there are too many sessions.
         """
@@ -229,7 +224,9 @@ class Runtime:
         session_id = f"s-{secrets.token_hex(10)}"
         user = self._new_user()
         try:
-            sandbox = await self._start_sandbox(self._area / session_id, user, lambda: self._ended_by_itself(session_id))
+            sandbox = await self._start_sandbox(
+                self._area / session_id, user, lambda: self._ended_by_itself(session_id)
+            )
         except BaseException as error:
             self._users.discard(user or 0)
             await _remove(self._area / session_id)
@@ -242,6 +239,7 @@ class Runtime:
             number=self._created,
             image_id=image_id,
             labels=labels or {},
+            policy_id=policy_id,
             idle_timeout=self.limits.idle if idle_timeout is None else idle_timeout,
             sandbox=sandbox,
             languages=self._languages,
@@ -291,9 +289,12 @@ class Runtime:
             raise session_not_found(session_id)
         if session.state == "RUNNING":
             session.state = "DELETING"
-            task = asyncio.create_task(self._end(session))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._ends[session_id] = asyncio.create_task(self._end(session))
+
+    async def released(self, session_id: str) -> None:
+        """Return once a session that is being released is gone, its processes and its directory too."""
+        if (end := self._ends.get(session_id)) is not None:
+            await asyncio.wait({end})
 
     async def _end(self, session: LocalSession) -> None:
         try:
@@ -301,7 +302,7 @@ class Runtime:
             await _remove(session.sandbox.directories.root)
         finally:
             session.state = "FINISH"
-            del self._sessions[session.id]
+            del self._sessions[session.id], self._ends[session.id]
             self._users.discard(session.sandbox.user or 0)
             self._finished[session.id] = "FINISH"
             while len(self._finished) > _FINISHED_KEPT:
@@ -311,9 +312,7 @@ class Runtime:
         if session_id in self._sessions:
             self.release(session_id)
 
-    async def _start_sandbox(
-        self, root: Path, user: int | None, on_end: Callable[[], None] = lambda: None
-    ) -> Sandbox:
+    async def _start_sandbox(self, root: Path, user: int | None, on_end: Callable[[], None] = lambda: None) -> Sandbox:
         directories = Directories(root)
         directories.make(user)
         sandbox = Sandbox(self._isolation, directories, self.limits, user, on_end)
@@ -331,11 +330,11 @@ class Runtime:
 
     # --- tools ---
 
-    def tools(self, image_id: str) -> list[Tool]:
+    def tools(self, image_id: str) -> tuple[Tool, ...]:
         """Return the tools of an image. Raises ``Refused`` for an unknown one."""
         if image_id not in IMAGES:
             raise invalid(f"There is no image {image_id[:100]!r}; there are {', '.join(IMAGES)}")
-        return list(IMAGES[image_id])
+        return IMAGES[image_id]
 
     async def call_tool(self, session_id: str, name: str, args: Mapping[str, Any], *, route: str) -> ToolReply:
         """Call a tool of a session; what goes wrong inside is a reply with ``is_error``.
@@ -368,7 +367,11 @@ class Runtime:
     def sweep(self) -> float | None:
         """Release the sessions whose time has come; return when the next one's comes, on the runtime's clock."""
         now = self._clock()
-        due = {session.id: session.due(self.limits.life) for session in self._sessions.values() if session.state == "RUNNING"}
+        due = {
+            session.id: session.due(self.limits.life)
+            for session in self._sessions.values()
+            if session.state == "RUNNING"
+        }
         for session_id in [session_id for session_id, at in due.items() if at <= now]:
             del due[session_id]
             self.release(session_id)

@@ -107,7 +107,12 @@ class Sandbox:
     """
 
     def __init__(
-        self, isolation: Isolation, directories: Directories, limits: Limits, user: int | None, on_end: Callable[[], None]
+        self,
+        isolation: Isolation,
+        directories: Directories,
+        limits: Limits,
+        user: int | None,
+        on_end: Callable[[], None],
     ) -> None:
         self.pid = 0
         """The agent's process id on the machine."""
@@ -294,7 +299,7 @@ class Sandbox:
             "env": {**self.environment, **(env or {})},
             "cwd": cwd or self.home,
         }
-        with open(os.devnull, "rb") as null:  # noqa: ASYNC230, PTH123 - never waits
+        with open(os.devnull, "rb") as null:  # noqa: PTH123 - never waits
             fds = [null.fileno() if stdin is None else stdin, stdout.writer, stderr.writer]
             fds += [channel] if channel is not None else []
             try:

@@ -49,6 +49,7 @@ class LocalSession:
         image_id: str,
         labels: Mapping[str, str],
         idle_timeout: float,
+        policy_id: str,
         sandbox: Sandbox,
         languages: Languages,
         shell: str,
@@ -63,6 +64,7 @@ class LocalSession:
         self.created_at = datetime.now(UTC)
         self.idle_timeout = idle_timeout
         """Seconds without activity after which the session is released."""
+        self.policy_id = policy_id
         self.token = secrets.token_urlsafe(32)
         """What a caller of the session's own addresses shows."""
         self.app_instance_id = f"ai-{secrets.token_hex(8)}"
@@ -89,11 +91,15 @@ class LocalSession:
         """Count this moment as activity."""
         self._last_activity = self._clock()
 
+    @property
+    def idle_for(self) -> float:
+        """Seconds since the last activity."""
+        return 0.0 if self.calls_running else self._clock() - self._last_activity
+
     def due(self, life: float) -> float:
         """Return when the session is to be released, on the runtime's clock; a call that runs is activity."""
         end = self.began + life
-        idle_since = self._clock() if self.calls_running else self._last_activity
-        return min(end, idle_since + self.idle_timeout)
+        return min(end, self._clock() - self.idle_for + self.idle_timeout)
 
     # --- labels, tickets, tokens ---
 

@@ -37,9 +37,7 @@ async def run_shell(
     """
     stdout, stderr = (Capture(sandbox.limits.output, owner=sandbox.user) for _ in range(2))
     try:
-        process = await sandbox.spawn(
-            [shell, "-c", command], cwd=cwd, env=envs, stdout=stdout, stderr=stderr
-        )
+        process = await sandbox.spawn([shell, "-c", command], cwd=cwd, env=envs, stdout=stdout, stderr=stderr)
         try:
             done, _ = await asyncio.wait({process.exited}, timeout=timeout)
         except asyncio.CancelledError:

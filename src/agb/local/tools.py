@@ -16,7 +16,13 @@ from .sandbox import SandboxGone
 from .session import LocalSession
 from .shell import LONGEST, run_shell
 
-_ALIASES: Final = {"py": "python", "python3": "python", "js": "javascript", "node": "javascript", "nodejs": "javascript"}
+_ALIASES: Final = {
+    "py": "python",
+    "python3": "python",
+    "js": "javascript",
+    "node": "javascript",
+    "nodejs": "javascript",
+}
 _LANGUAGES: Final = ("java", "javascript", "python", "r")
 _DAY: Final = 86_400
 _SUMMARY: Final = 100
@@ -44,12 +50,17 @@ class Tool:
     summarized: str = ""
     """The argument that tells a reader what a call was about."""
 
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of its arguments."""
+        return arguments.schema(self.arguments)
+
     def definition(self) -> dict[str, Any]:
         """Return what a list of tools says about it."""
         return {
             "name": self.name,
             "description": self.description,
-            "inputSchema": arguments.schema(self.arguments),
+            "inputSchema": self.input_schema,
             "server": self.server,
             "tool": self.name,
         }
@@ -61,7 +72,7 @@ class Tool:
         except arguments.BadArgument as error:
             return ToolReply(f"{self.name}: {error}", is_error=True)
         try:
-            reply = await self.function(session, values)
+            reply: ToolReply = await self.function(session, values)
         except SandboxGone:
             return self._released(session)
         return reply if session.state == "RUNNING" else self._released(session)
@@ -73,7 +84,9 @@ class Tool:
         return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
 
     def _released(self, session: LocalSession) -> ToolReply:
-        return ToolReply(f"{self.name}: the session {session.id} was released while the call was running", is_error=True)
+        return ToolReply(
+            f"{self.name}: the session {session.id} was released while the call was running", is_error=True
+        )
 
 
 # --- shell ---
@@ -93,11 +106,12 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
     """Run a command; the text is JSON with ``stdout``, ``stderr``, ``exit_code`` and ``traceId``."""
     if len(given.command.encode()) > LONGEST:
         size = len(given.command.encode())
-        return _not_run(f"the command has {size:,} bytes, and one may have {LONGEST:,}; write it to a file and run that")
-    if bad := next((key for key in given.envs or {} if not key or "=" in key), None):
-        return _not_run(f"argument 'envs': {bad!r} cannot be the name of a variable")
-    if given.envs and "" in given.envs:
-        return _not_run("argument 'envs': a variable has an empty name")
+        return _not_run(
+            f"the command has {size:,} bytes, and one may have {LONGEST:,}; write it to a file and run that"
+        )
+    for key in given.envs or {}:
+        if not key or "=" in key:
+            return _not_run(f"argument 'envs': {key!r} cannot be the name of a variable")
     try:
         result = await run_shell(
             session.sandbox,

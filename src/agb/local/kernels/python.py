@@ -16,7 +16,7 @@ from typing import Any
 
 import zmq
 import zmq.asyncio
-from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from ..capture import Capture
 from ..sandbox import Process, Sandbox
@@ -36,7 +36,7 @@ def make_context() -> zmq.asyncio.Context:
     return context
 
 
-class _Client(AsyncKernelClient):  # type: ignore[misc]
+class _Client(AsyncKernelClient):
     """A client connected to sockets by their descriptors.
 
     The directory belongs to the session, which may put a link to a socket of the machine in the place of its own; a
@@ -92,7 +92,12 @@ class PythonKernel(Kernel):
             os.close(writer)
             try:
                 self._process = await self.sandbox.spawn(
-                    [sys.executable, self.sandbox.program("kernels/python_driver.py"), self.sandbox.sockets, self._name],
+                    [
+                        sys.executable,
+                        self.sandbox.program("kernels/python_driver.py"),
+                        self.sandbox.sockets,
+                        self._name,
+                    ],
                     env={name: f"{state}/{directory}" for name, directory in directories.items()},
                     stdin=reader,
                     stdout=self._outputs[0],
@@ -117,9 +122,7 @@ class PythonKernel(Kernel):
         finally:
             os.close(directory)
         self._client = _Client(context=self._context)
-        self._client.paths = {
-            name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)
-        }
+        self._client.paths = {name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)}
         self._client.session.key = key.encode()
         self._client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
 
@@ -166,7 +169,8 @@ class PythonKernel(Kernel):
         receive = self._client.get_iopub_msg if channel == "iopub" else self._client.get_shell_msg
         message = asyncio.ensure_future(receive())
         try:
-            await asyncio.wait({message, self._process.exited}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: set[asyncio.Future[Any]] = {message, self._process.exited}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not message.done():
                 # What it sent before it ended may still be on its way.
                 await asyncio.wait({message}, timeout=0.2)
@@ -210,7 +214,7 @@ class PythonKernel(Kernel):
 
 
 def _is_idle(message: Mapping[str, Any], request: str) -> bool:
-    return (
+    return bool(
         message["header"]["msg_type"] == "status"
         and message["content"].get("execution_state") == "idle"
         and message["parent_header"].get("msg_id") == request

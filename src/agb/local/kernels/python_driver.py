@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 READY_FD = 3
 
@@ -19,6 +20,7 @@ def main() -> None:
     del sys.path[0]  # this file's directory; the kernel adds the working directory
     home = os.getcwd()  # noqa: PTH109
 
+    # Untyped, like all of traitlets' applications.
     from ipykernel.kernelapp import IPKernelApp
     from traitlets.config import Config
 
@@ -45,7 +47,7 @@ def main() -> None:
     config.InteractiveShell.banner1 = ""
 
     os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
-    app = SessionKernelApp.instance(config=config)
+    app: Any = SessionKernelApp.instance(config=config)
     app.initialize([])
     os.chdir(home)
     os.write(READY_FD, b"\n")

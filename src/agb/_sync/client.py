@@ -1,0 +1,352 @@
+# Generated from src/agb/_async/client.py by tools/unasync.py. Do not edit.
+"""The client: creates sessions, finds them, lists them, and lets them go."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from .._ops import sessions as ops
+from ..config import Config, Endpoint, settings
+from ..exceptions import AGBError, ErrorKind, SessionError
+from ..refs import SessionRef
+from ..results import DeleteResult, GetSessionData, GetSessionResult, SessionListResult, SessionResult
+from ..session_params import CreateSessionParams
+from ._compat import CLEANUP_LIMIT, finish, shielded
+from .contexts import ContextService
+from .session import Session
+from .transport import Transport
+
+
+class AGB:
+    r"""A client of the AGB API.
+
+    One client serves any number of sessions and callers at a time; its connections are opened when first needed,
+    kept, and shared. Close it with ``with`` or `close`.
+
+    Args:
+        api_key: the API key; without it ``AGB_API_KEY`` from the environment or from ``./.env``.
+        cfg: endpoint and time-out; without it ``AGB_ENDPOINT`` and ``AGB_TIMEOUT_MS`` from there, else the cloud
+            and 60 seconds.
+        timeout: seconds that a call may take in all, in place of the one configured.
+        http_client: a client of your own with httpx's interface (httpx or httpx2) to send everything through; it is
+            never closed by this package.
+
+    Attributes:
+        api_key, config, endpoint, timeout_ms: what is in force.
+        settings: the same, with the source of each value.
+        client: what calls are sent through.
+        context: the service of persistent contexts.
+
+    Raises:
+        ValueError: no API key, or an endpoint or time-out that cannot be used.
+
+    Example:
+        >>> with AGB() as agb:
+        ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        ...         result = session.code.run("print('hello')", "python")
+        ...         print(result.logs.stdout)
+        ['hello\n']
+    """
+
+    def __init__(
+        self,
+        api_key: str = "",
+        cfg: Config | None = None,
+        *,
+        timeout: float | None = None,
+        http_client: Any = None,
+    ) -> None:
+        self.settings = settings(api_key, cfg)
+        self.api_key = self.settings.api_key.value
+        self.endpoint = self.settings.endpoint.value
+        self.timeout_ms = self.settings.timeout_ms.value
+        self.config = cfg if cfg is not None else Config(self.endpoint, self.timeout_ms)
+        self.client = Transport(self.settings, timeout=timeout, http_client=http_client)
+        self.context = ContextService(self)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} for {self.client.endpoint}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"an {type(self).__name__} holds an API key and connections and is not pickled or copied; "
+            "make one where it is needed"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        shielded(self.close)
+
+    def close(self) -> None:
+        """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
+        self.client.close()
+
+    # --- create --------------------------------------------------------------------------------------------------
+
+    def create(
+        self, params: CreateSessionParams | None = None, *, timeout: float | None = None
+    ) -> SessionResult[Session]:
+        """Create a session.
+
+        If the caller is cancelled while the service is at it, the answer is awaited and the session deleted.
+
+        Args:
+            params: what to create it from; without an image the result is a failure. The object is not changed.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The session as ``session``, or why there is none. Never raises for a failed call.
+
+        Example:
+            >>> result = agb.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> session = result.raise_for_error().session
+            >>> deleted = session.delete()
+            >>> deleted.success
+            True
+
+        Source: control-plane.md 2.1 and 3.2.
+        """
+        refused = _params_refused(params)
+        if params is None or refused:
+            return SessionResult.failed(SessionError(refused))
+        call = ops.create_session(params)
+
+        def make() -> tuple[GetSessionData, str]:
+            return self.client.call(call, timeout=timeout)
+
+        try:
+            data, request_id = finish(make, self._discard)
+        except AGBError as error:
+            return SessionResult.failed(error)
+        return SessionResult(request_id, True, session=Session._from_data(self, data))
+
+    def _discard(self, created: tuple[GetSessionData, str]) -> None:
+        """Delete a session whose creator is gone."""
+        session = Session._from_data(self, created[0])
+        result = session.delete(timeout=CLEANUP_LIMIT)
+        if not result.success:
+            _warn_left_behind(session.session_id, result.error_message)
+
+    @contextmanager
+    def session(self, params: CreateSessionParams, *, timeout: float | None = None) -> Iterator[Session]:
+        """Create a session for the time of a ``with`` block, and delete it when the block is left.
+
+        It is deleted also when the block is left by an exception or by cancellation. A deletion that fails is
+        raised; if the block raised already, it is added to that exception as a note.
+
+        Raises:
+            SessionError: the session could not be created, or not be deleted.
+
+        Example:
+            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     result = session.command.execute("echo hello")
+            ...     print(result.stdout)
+            hello
+        """
+        session = self.create(params, timeout=timeout).raise_for_error().session
+        assert session is not None  # noqa: S101 - a success has one
+        try:
+            yield session
+        except BaseException as error:
+            left_behind = self._leave(session)
+            if left_behind is not None:
+                error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
+                _warn_left_behind(session.session_id, str(left_behind))
+            raise
+        left_behind = self._leave(session)
+        if left_behind is not None:
+            raise left_behind
+
+    def _leave(self, session: Session) -> AGBError | None:
+        """Delete the session of a block that is left; return what went wrong, if anything."""
+
+        def delete() -> DeleteResult:
+            return session.delete(timeout=CLEANUP_LIMIT)
+
+        error = shielded(delete).error
+        # deleted in the block, or released by the service: gone is what was wanted
+        return None if error is None or error.kind is ErrorKind.NOT_FOUND else error
+
+    # --- find ----------------------------------------------------------------------------------------------------
+
+    def get(self, session_id: str, *, timeout: float | None = None) -> SessionResult[Session]:
+        """Find a session by its id.
+
+        Returns:
+            The session as ``session``, or why there is none. Never raises for a failed call.
+
+        Source: control-plane.md 2.2 and 3.6.
+        """
+        if not isinstance(session_id, str) or not session_id.strip():
+            return SessionResult.failed(SessionError(f"session_id is required: a string, not {session_id!r}"))
+        found = self.get_session(session_id, timeout=timeout)
+        if found.error is not None or found.data is None:
+            error = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
+            return SessionResult.failed(error)
+        return SessionResult(found.request_id, True, session=Session._from_data(self, found.data))
+
+    def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
+        """Return the connection data of a session by its id. Never raises for a failed call.
+
+        Source: control-plane.md 2.2 and 3.6.
+        """
+        return self.client.result(ops.get_session(session_id), GetSessionResult, timeout=timeout)
+
+    def attach(self, ref: SessionRef | str) -> Session:
+        """Return a session object for a reference, or for an id, without any I/O.
+
+        Whether the session is there is not looked at; its tools are called through the API.
+
+        Raises:
+            ValueError: the reference is for another endpoint than this client's.
+
+        Example:
+            >>> from agb import SessionRef
+            >>> agb.attach(SessionRef("s-1", str(agb.client.endpoint))).session_id
+            's-1'
+        """
+        if isinstance(ref, str):
+            ref = SessionRef(ref, str(self.client.endpoint))
+        if Endpoint.parse(ref.endpoint) != self.client.endpoint:
+            raise ValueError(
+                f"session {ref.session_id} lives at {ref.endpoint}, and this client is for {self.client.endpoint}"
+            )
+        if not ref.session_id.strip():
+            raise ValueError("the session id is empty")
+        return Session(self, ref.session_id)
+
+    # --- list ----------------------------------------------------------------------------------------------------
+
+    def list(
+        self,
+        labels: Mapping[str, str] | None = None,
+        page: int | None = None,
+        limit: int | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> SessionListResult:
+        """Return one page of the ids of active sessions.
+
+        Page N costs N requests, since the service can only be asked for the next page; `iterate` costs one a page.
+
+        Args:
+            labels: all of these must match; none means every session.
+            page: which page, from 1.
+            limit: how many ids a page holds, 10 unless given.
+            timeout: seconds for each request.
+
+        Returns:
+            The ids, ``next_token`` (``""`` on the last page) and ``total_count`` of all pages. Never raises for a
+            failed call.
+
+        Source: control-plane.md 2.4 and 3.4.
+        """
+        if refused := _list_refused(labels, page, limit):
+            return SessionListResult.failed(SessionError(refused))
+        token = ""
+        for number in range(1, (page or 1) + 1):
+            call = ops.list_sessions(labels, 10 if limit is None else limit, token)
+            result = self.client.result(call, SessionListResult, timeout=timeout)
+            if not result.success or number == (page or 1):
+                break
+            token = result.next_token
+            if not token:
+                why = f"Cannot reach page {page}: page {number} is the last one"
+                return SessionListResult(
+                    result.request_id,
+                    False,
+                    why,
+                    total_count=result.total_count,
+                    error=SessionError(why, kind=ErrorKind.NOT_FOUND),
+                )
+        return result
+
+    def iterate(
+        self, labels: Mapping[str, str] | None = None, limit: int = 50, *, timeout: float | None = None
+    ) -> SessionIterator:
+        """Iterate over all active sessions whose labels match, page by page, asking only when more are wanted.
+
+        Args:
+            labels: all of these must match; none means every session.
+            limit: how many sessions are asked for at a time.
+            timeout: seconds for each request.
+
+        Returns:
+            An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be had.
+
+        Example:
+            >>> for session in agb.iterate({"project": "demo"}):
+            ...     session.delete()
+        """
+        if refused := _list_refused(labels, None, limit):
+            raise ValueError(refused)
+        return SessionIterator(self, dict(labels or {}), limit, timeout)
+
+    # --- delete --------------------------------------------------------------------------------------------------
+
+    def delete(self, session: Session, sync_context: bool = False, *, timeout: float | None = None) -> DeleteResult:
+        """Delete a session; the same as ``session.delete()``.
+
+        Raises:
+            TypeError: ``session`` is not a session.
+        """
+        if not isinstance(session, Session):
+            raise TypeError(f"session is a {Session.__name__}, not {type(session).__name__}")
+        return session.delete(sync_context, timeout=timeout)
+
+
+class SessionIterator:
+    """The sessions that `AGB.iterate` finds, one after the other."""
+
+    def __init__(self, agb: AGB, labels: dict[str, str], limit: int, timeout: float | None) -> None:
+        self._agb = agb
+        self._labels, self._limit, self._timeout = labels, limit, timeout
+        self._ids: list[str] = []
+        self._token: str | None = ""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Session:
+        while not self._ids:
+            if self._token is None:
+                raise StopIteration
+            call = ops.list_sessions(self._labels, self._limit, self._token)
+            page, _ = self._agb.client.call(call, timeout=self._timeout)
+            self._ids = page.session_ids[::-1]
+            self._token = page.next_token or None
+        return self._agb.attach(self._ids.pop())
+
+
+def _params_refused(params: CreateSessionParams | None) -> str:
+    """Return why no session can be created from these, ``""`` if one can; the key words are those of 0.12."""
+    if params is None:
+        return "params is required: pass CreateSessionParams(image_id=...)"
+    if not isinstance(params, CreateSessionParams):
+        raise TypeError(f"params is a CreateSessionParams, not {type(params).__name__}")
+    if not isinstance(params.image_id, str) or not params.image_id.strip():
+        return 'image_id is required: pass CreateSessionParams(image_id="agb-code-space-1"), for example'
+    return ops.labels_refused(params.labels) if params.labels else ""
+
+
+def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int | None) -> str:
+    if labels is not None and not isinstance(labels, Mapping):
+        return f"labels is a dict of strings to strings, not {type(labels).__name__}"
+    if page is not None and page < 1:
+        return f"Cannot reach page {page}: page is a number >= 1"
+    if limit is not None and limit < 1:
+        return f"limit is a number >= 1, not {limit}"
+    return ops.labels_invalid(labels) if labels else ""
+
+
+def _warn_left_behind(session_id: str, why: str) -> None:
+    """Report a session that could not be deleted, where no result and no exception can tell."""
+    warnings.warn(f"session {session_id} was left behind: {why}", ResourceWarning, stacklevel=3)

@@ -1,0 +1,258 @@
+# Generated from src/agb/_async/transport.py by tools/unasync.py. Do not edit.
+"""Transport: sends calls and brings back their replies, within one deadline, with retries that know what was sent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import ssl
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from .._version import __version__
+from .._wire.call import Call
+from .._wire.deadline import Clock, Deadline, check_timeout
+from .._wire.reply import Reply, error_for, without_query
+from .._wire.retry import RetryPolicy
+from .._wire.toolcall import ToolAccess, ToolCall, routed
+from ..config import Endpoint, Settings
+from ..exceptions import AGBError, ErrorKind, Sent
+from ._compat import current_loop, sleep
+
+if TYPE_CHECKING:
+    from .pool import Answer, Headers, Pool
+
+T = TypeVar("T")
+
+_log = logging.getLogger("agb")
+_log.addHandler(logging.NullHandler())
+
+
+class Transport:
+    """What a client and its sessions send their calls through.
+
+    It holds one pool of connections per event loop and process, made when first needed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timeout: float | None = None,
+        http_client: Any = None,
+        retry: RetryPolicy | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Callable[[float], None] = sleep,
+        random: Callable[[], float] = random.random,
+    ) -> None:
+        check_timeout(timeout)
+        self.endpoint = Endpoint.parse(settings.endpoint.value)
+        self.timeout = settings.timeout if timeout is None else timeout
+        self._http_client = http_client
+        self._retry = retry or RetryPolicy()
+        self._clock, self._sleep, self._random = clock, sleep, random
+        self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
+        self._pools = _Pools()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} to {self.endpoint}>"
+
+    # --- calls ---------------------------------------------------------------------------------------------------
+
+    def call(self, call: Call[T], *, timeout: float | None = None) -> tuple[T, str]:
+        """Send a call until it is answered or no other try is worth it; return the value and the request id.
+
+        Raises:
+            AGBError: the service refused, or there was no valid answer within ``timeout`` seconds.
+        """
+        check_timeout(timeout)
+        deadline = Deadline(self.timeout if timeout is None else timeout, self._clock)
+        attempt = 1
+        while True:
+            try:
+                reply = self._exchange(call, deadline)
+                return call.read(reply), reply.request_id
+            except AGBError as error:
+                error.extra["attempts"] = attempt
+                wait = self._retry.delay(error, attempt, deadline.left(), self._random())
+                if wait is None:
+                    raise
+                _log.debug("try %d failed, the next in %.2f s: %s", attempt, wait, error)
+            self._sleep(wait)
+            attempt += 1
+
+    def result(self, call: Call[Any], kind: type[T], *, timeout: float | None = None) -> T:
+        """Send a call and return its outcome as a result of that kind.
+
+        Raises:
+            AGBError: there was no valid answer, and the call is documented to raise then.
+        """
+        make: Any = kind
+        try:
+            value, request_id = self.call(call, timeout=timeout)
+        except AGBError as error:
+            if call.raises and not error.kind.is_refusal:
+                raise
+            return make.failed(error)  # type: ignore[no-any-return]
+        return make.of(value, request_id)  # type: ignore[no-any-return]
+
+    def tool(self, tool: ToolCall[T], access: ToolAccess, *, timeout: float | None = None) -> T:
+        """Call a tool by the route that the session offers and return what its text means.
+
+        The deadline is ``timeout`` seconds, or the client's own time-out on top of what the tool itself may take.
+
+        Raises:
+            AGBError: the tool was not run, or there was no valid answer.
+        """
+        said, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
+        return tool.read(said)
+
+    # --- one exchange --------------------------------------------------------------------------------------------
+
+    def _exchange(self, call: Call[Any], deadline: Deadline) -> Reply:
+        """Send a call once; return the reply, or raise what kept it from coming."""
+        started = self._clock()
+        endpoint = self._address(call)
+        target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
+        try:
+            status, headers, body = self._send(endpoint, target, call, deadline)
+        except Exception as error:
+            failure = _failure(call, endpoint, deadline, error)
+            if failure is None:
+                raise
+            _log.debug("%s %s: %s", call.method, call.path, failure)
+            raise failure from error
+        reply = Reply(call, status, headers, body)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug(
+                "%s %s -> %d, %d bytes in %.1f ms (session %s)",
+                call.method,
+                call.path,
+                status,
+                len(body),
+                (self._clock() - started) * 1000,
+                call.session_id or "-",
+            )
+        return reply
+
+    def _address(self, call: Call[Any]) -> Endpoint:
+        if not call.base:
+            return self.endpoint
+        try:
+            return _parsed(call.base)
+        except ValueError as error:  # the service gave it
+            raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from error
+
+    def _send(self, endpoint: Endpoint, target: str, call: Call[Any], deadline: Deadline) -> Answer:
+        headers = self._headers(endpoint, call)
+        if self._http_client is not None:
+            from .pool import exchange_by_client
+
+            return exchange_by_client(self._http_client, endpoint, call.method, target, headers, call.body, deadline)
+        return self._pools.here().exchange(endpoint, call.method, target, headers, call.body, deadline)
+
+    def _headers(self, endpoint: Endpoint, call: Call[Any]) -> Headers:
+        """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
+        headers = [
+            (b"Host", endpoint.netloc.encode("ascii")),
+            (b"X-Access-Token", call.token.encode("ascii")) if call.base else (b"Authorization", self._authorization),
+            *_SAME_HEADERS,
+        ]
+        if call.body is not None:
+            headers.append((b"Content-Length", b"%d" % len(call.body)))
+        return headers
+
+    def close(self) -> None:
+        """Close the connections of this event loop; a caller's own ``http_client`` stays open."""
+        pool = self._pools.pop()
+        if pool is not None:
+            pool.close()
+
+
+_SAME_HEADERS = (
+    (b"Content-Type", b"application/json"),
+    (b"Accept", b"*/*"),
+    (b"Accept-Encoding", b"gzip, deflate"),
+    (b"User-Agent", f"agb-python/{__version__}".encode("ascii")),
+)
+
+
+class _Pools:
+    """One pool per event loop and process: connections can be shared by neither."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._by_loop: WeakKeyDictionary[Any, Pool] = WeakKeyDictionary()
+
+    def here(self) -> Pool:
+        """Return the pool of the running loop, made if there is none."""
+        if self._pid != os.getpid():  # after a fork the parent goes on with its connections; we make our own
+            self._pid, self._by_loop = os.getpid(), WeakKeyDictionary()
+        loop = current_loop()
+        pool = self._by_loop.get(loop)
+        if pool is None:
+            from .pool import Pool
+
+            pool = self._by_loop.setdefault(loop, Pool())
+        return pool
+
+    def pop(self) -> Pool | None:
+        """Take out the pool of the running loop."""
+        return self._by_loop.pop(current_loop(), None)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(base: str) -> Endpoint:
+    return Endpoint.parse(base, "link URL of the session")
+
+
+# --- errors of the layers below ----------------------------------------------------------------------------------
+
+_FAILURES = {
+    "ConnectTimeout": (ErrorKind.TIMED_OUT, Sent.NO),
+    "PoolTimeout": (ErrorKind.TIMED_OUT, Sent.NO),
+    "TimeoutException": (ErrorKind.TIMED_OUT, Sent.MAYBE),
+    "ConnectError": (ErrorKind.UNREACHABLE, Sent.NO),
+    "ProxyError": (ErrorKind.UNREACHABLE, Sent.NO),
+    "NetworkError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
+    "ProtocolError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
+    "DecodingError": (ErrorKind.INVALID_ANSWER, Sent.YES),
+    "UnsupportedProtocol": (ErrorKind.UNREACHABLE, Sent.NO),
+}
+"""By the name of the error's class or of a base of it: httpx, httpx2, httpcore and httpcore2 use the same names."""
+
+_HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2")
+
+
+def _failure(call: Call[Any], endpoint: Endpoint, deadline: Deadline, error: Exception) -> AGBError | None:
+    """Return our error for one of the HTTP library, None if it is none of its."""
+    names = [c.__name__ for c in type(error).__mro__ if c.__module__.partition(".")[0] in _HTTP_LIBRARIES]
+    kind, sent = next((_FAILURES[name] for name in names if name in _FAILURES), (None, None))
+    if kind is None:
+        return None
+    permanent = False
+    where = without_query(str(endpoint))
+    if kind is ErrorKind.TIMED_OUT:
+        before = "no connection to" if sent is Sent.NO else "no complete answer from"
+        message = f"{before} {where} within {deadline.seconds:g} s"
+    elif sent is Sent.NO:
+        certificate = _certificate_error(error)
+        permanent = certificate is not None
+        message = f"no connection to {where}: {certificate or _described(error)}"
+    else:
+        message = f"the connection to {where} broke: {_described(error)}"
+    return error_for(call, message, kind, sent=sent, permanent=permanent)
+
+
+def _described(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error

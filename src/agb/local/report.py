@@ -1,0 +1,21 @@
+"""The report of a runtime: how sessions are run on this machine."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from attrs import field, frozen
+
+
+@frozen
+class Report:
+    """How a runtime runs sessions."""
+
+    isolation: Literal["bubblewrap", "none"]
+    isolation_note: str
+    """A sentence about it for people."""
+    network: Literal["pasta", "isolated", "host"]
+    languages: dict[str, str] = field(factory=dict)
+    """Language -> version."""
+    missing: dict[str, str] = field(factory=dict)
+    """Language -> what to install."""

@@ -1,0 +1,77 @@
+"""The session's page: what it shows, to whom, and that nothing on it can do harm."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from .conftest import Api
+
+HOSTILE = "<script>alert('1')</script>&\"'"
+
+
+@pytest.fixture(scope="module")
+def page(api: Api) -> Iterator[str]:
+    """The address of a page that has everything to show."""
+    session = api.create(labels=json.dumps({"project": "dämo", HOSTILE: HOSTILE}))["sessionId"]
+    api.tool(session, "shell", command=f"echo {HOSTILE!r}; exec -a '<b>sleeper</b>' sleep 600 > /dev/null 2>&1 &")
+    api.tool(session, "shell", command="exit 3")
+    api.link(session, 30123)
+    yield str(api.post("/mcp/getMcpResource", sessionId=session)["resourceUrl"])
+    api.release(session)
+
+
+def test_page_shows_the_session(page: str) -> None:
+    answer = httpx.get(page)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    for shown in ("agb-code-space-1", "RUNNING", "dämo", "/30123/", "shell", "sleep 600", "exit 3", "✗"):
+        assert shown in answer.text, shown
+
+
+def test_nothing_of_others_is_taken_for_html(page: str) -> None:
+    text = httpx.get(page).text
+    assert text.count("<script>") == 1  # our own
+    assert "<b>sleeper" not in text
+    assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;&amp;&quot;&#x27;" in text
+
+
+def test_page_allows_itself_only_what_it_brings(page: str) -> None:
+    answer = httpx.get(page)
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//(?!127\.0\.0\.1)", answer.text)
+    assert not re.findall(r" on\w+=", answer.text)
+
+
+def test_page_renews_its_content(page: str) -> None:
+    content = httpx.get(page, params=dict(httpx.URL(page).params) | {"part": "content"})
+    assert content.status_code == 200
+    assert content.text.startswith("<header>")
+    assert "<script" not in content.text
+
+
+@pytest.mark.parametrize("code", ["", "wrong", "é", "\U0001f600"])
+def test_without_its_code_there_is_no_page(page: str, code: str) -> None:
+    answer = httpx.get(str(httpx.URL(page).copy_set_param("authcode", code)))
+    assert answer.status_code == 403
+    assert "has expired" in answer.text
+    assert "agb-code-space-1" not in answer.text
+
+
+def test_code_is_good_for_its_own_session_only(api: Api, page: str, session: str) -> None:
+    assert httpx.get(re.sub(r"/sessions/[^/]+/", f"/sessions/{session}/", page)).status_code == 403
+    assert httpx.get(re.sub(r"/sessions/[^/]+/", "/sessions/s-unknown/", page)).status_code == 403
+
+
+def test_page_ends_with_its_session(api: Api) -> None:
+    created = api.create()
+    api.release(created["sessionId"])
+    assert httpx.get(created["resourceUrl"]).status_code == 403
