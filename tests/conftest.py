@@ -7,9 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import agb.local
-
 from agb import Config
-
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from attrs import define, field
@@ -63,7 +63,14 @@ class Scripted:
 
 
 def envelope(data: Any = None, **more: Any) -> dict[str, Any]:
-    return {"requestId": "R-1", "success": True, "code": "ok", "message": "", "httpStatusCode": 200, "data": data} | more
+    return {
+        "requestId": "R-1",
+        "success": True,
+        "code": "ok",
+        "message": "",
+        "httpStatusCode": 200,
+        "data": data,
+    } | more
 
 
 def answer(body: Any = None, status: int = 200, headers: dict[str, str] | None = None, after: bytes = b"") -> Action:
@@ -83,7 +90,9 @@ def value(data: Any, **more: Any) -> Action:
     return answer(envelope(data, **more))
 
 
-def refuse(code: str = "Refused", message: str = "no", status: int = 200, headers: dict[str, str] | None = None) -> Action:
+def refuse(
+    code: str = "Refused", message: str = "no", status: int = 200, headers: dict[str, str] | None = None
+) -> Action:
     body = envelope(success=False, code=code, message=message, httpStatusCode=status)
     return answer(body, status, headers)
 
@@ -156,10 +165,8 @@ def scripted(*script: Action) -> Iterator[Scripted]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         for sock in socks:
-            try:
+            with suppress(OSError):  # closed already
                 sock.shutdown(socket.SHUT_RDWR)
-            except OSError:  # closed already
-                pass
         for thread in [acceptor, *threads]:
             thread.join(5)
             assert not thread.is_alive()

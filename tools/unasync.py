@@ -60,7 +60,6 @@ RULES = Rules(
         "__aiter__": "__iter__",
         "__anext__": "__next__",
         "StopAsyncIteration": "StopIteration",
-        "AbstractAsyncContextManager": "AbstractContextManager",
         "asynccontextmanager": "contextmanager",
         "_async": "_sync",
         "aclose": "close",
@@ -68,11 +67,9 @@ RULES = Rules(
         "AnyIOBackend": "SyncBackend",
         "aiter_bytes": "iter_bytes",
         "handle_async_request": "handle_request",
-        "aserve": "serve",
-        "pytest_asyncio": "pytest",
     },
     wrappers={"Awaitable": 0},
-    marks=frozenset({"anyio", "asyncio"}),
+    marks=frozenset({"anyio"}),
 )
 
 # --- where from, where to -------------------------------------------------------------------------------------------

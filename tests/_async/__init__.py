@@ -1,1 +1,1 @@
-"""Tests of the asynchronous flavour; those of the synchronous one are generated from them."""
+"""Tests of one flavour: ``_async`` is written by hand, ``_sync`` is generated from it."""

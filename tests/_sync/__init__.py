@@ -1,2 +1,2 @@
 # Generated from tests/_async/__init__.py by tools/unasync.py. Do not edit.
-"""Tests of the asynchronous flavour; those of the synchronous one are generated from them."""
+"""Tests of one flavour: ``_sync`` is written by hand, ``_sync`` is generated from it."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,17 +54,19 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
-    """The runtime under test; stopping it must succeed and leave nothing of a session behind."""
+    """The runtime under test; it must stop cleanly, leave nothing of a session behind, and have had nothing to log."""
     runtime = Runtime(RUNTIME_PYTHON, tmp_path_factory.mktemp("runtime"))
     try:
         yield runtime
     except BaseException:
         runtime.kill()
         raise
+    processes = runtime.processes()
+    assert processes  # the sessions of the last module are still there
     assert runtime.stop() == 0, runtime.log.read_text()
-    left = [path for path in runtime.data_dir.rglob("*") if "s-" in path.name]
-    assert not left
-    assert "Traceback" not in runtime.log.read_text()
+    assert not [process for process in processes if Path("/proc", str(process)).exists()]
+    assert not [path for path in runtime.data_dir.rglob("*") if path.is_dir()]
+    assert runtime.log.read_text() == ""
 
 
 @pytest.fixture(scope="session")

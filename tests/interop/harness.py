@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -69,6 +70,20 @@ class Runtime:
             return self.process.wait(STOP_SECONDS)
         finally:
             self.kill()
+
+    def processes(self) -> set[int]:
+        """Return the ids of all processes that came of it: sessions, and whatever runs in them."""
+        parents = {}
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # ended while we looked
+                # The name stands in brackets and may hold anything; state and parent follow the last one.
+                parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+        found: set[int] = set()
+        children = {self.process.pid}
+        while children:
+            children = {process for process, parent in parents.items() if parent in children}
+            found |= children
+        return found
 
     def kill(self) -> None:
         """Leave no process and no pipe behind, whatever happened."""

@@ -214,7 +214,7 @@ def test_bad_idle_timeout(agb: AGB, timeout: Any) -> None:
         assert "timeout" in result.error_message
 
 
-@pytest.mark.parametrize("labels", ["{", "[1]", '"text"', '{"a": 1}', '{"": "x"}', "[" * 100_000, r'{"\ud800": "x"}'])
+@pytest.mark.parametrize("labels", ["{", "[1]", '"text"', '{"a": 1}', "[" * 100_000, r'{"\ud800": "x"}'])
 def test_labels_that_are_not_labels(agb: AGB, session: Session, labels: str, models: Any) -> None:
     bearer = f"Bearer {API_KEY}"
 

@@ -63,7 +63,7 @@ class Api:
         """Return the output of a command that succeeds."""
         result = self.tool(session_id, "shell", command=command, timeout_ms=20_000)
         assert not result["isError"], result
-        return str(result["content"][0]["text"])
+        return str(json.loads(result["content"][0]["text"])["stdout"])
 
     def link(self, session_id: str, port: int = 30100, protocol: str = "http") -> str:
         return str(self.get("/internet/getLink", sessionId=session_id, port=str(port), protocolType=protocol)["url"])
@@ -102,5 +102,9 @@ def session(api: Api) -> Iterator[str]:
     """The id of a new session, released afterwards."""
     session_id = api.create()["sessionId"]
     yield session_id
-    if api.ask("POST", "/mcp/getSessionInfo", json={"sessionId": session_id})["success"]:
-        api.release(session_id)
+    api.ask("POST", "/mcp/releaseSession", json={"sessionId": session_id})  # unless the test has done so
+
+
+# --- runtime ---
+
+from .runtimes import box, local_runtime  # noqa: E402, F401

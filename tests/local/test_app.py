@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -11,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agb.local import LocalServer
-from agb.local.app import OPERATIONS
+from agb.local.app import OPERATIONS, build_app
 from agb.local.request import BODY_LIMIT
+from agb.local.runtime import Runtime
+from agb.local.session import LocalSession
 
 from .conftest import IMAGE, Api
 
@@ -70,7 +75,7 @@ def test_list_filters_by_labels_and_goes_page_by_page(api: Api) -> None:
         if not token:
             break
     assert [len(page) for page in pages] == [2, 2, 1]
-    assert sum(pages, []) == made
+    assert [session_id for page in pages for session_id in page] == made
     one = api.get("/sdk/ListSession", labels='{"batch": "list-test", "n": "3"}')
     assert one == [{"sessionId": made[3], "sessionStatus": "RUNNING"}]
     for session_id in made:
@@ -91,6 +96,11 @@ def test_what_is_not_offered_says_so(api: Api, operation: Any) -> None:
     assert answer.status_code == 200
     assert (envelope["success"], envelope["code"], envelope["httpStatusCode"]) == (False, "NotOffered", 501)
     assert operation.path in envelope["message"]
+
+
+def test_every_operation_of_the_protocol_has_its_route() -> None:
+    assert len({operation.path for operation in OPERATIONS}) == len(OPERATIONS) == 29  # 27, getLink twice, callTool
+    assert all(operation.method in ("GET", "POST") for operation in OPERATIONS)
 
 
 def test_contexts_at_creation_are_refused(api: Api) -> None:
@@ -122,7 +132,7 @@ def test_list_of_session_and_image_agree(api: Api, session: str) -> None:
 def test_tool_by_the_api(api: Api, session: str) -> None:
     assert api.shell(session, "echo 'grüße \U0001f600'").strip() == "grüße \U0001f600"
     as_object = api.post("/mcp", sessionId=session, name="shell", args={"command": "echo object"})
-    assert as_object["content"][0]["text"].strip() == "object"
+    assert json.loads(as_object["content"][0]["text"])["stdout"] == "object\n"
 
 
 def test_failing_tool_is_a_result_without_a_message(api: Api, session: str) -> None:
@@ -133,8 +143,8 @@ def test_failing_tool_is_a_result_without_a_message(api: Api, session: str) -> N
     assert "no_such_tool" in answer["data"]["content"][0]["text"]
 
 
-def link_call(api: Api, session: str, token: str | None, **body: Any) -> httpx.Response:
-    headers = {} if token is None else {"x-access-token": token}
+def link_call(api: Api, session: str, header: str | None, **body: Any) -> httpx.Response:
+    headers = [] if header is None else [(b"x-access-token", header.encode())]
     call = {"tool": "shell", "args": {"command": "echo hi"}, "server": "wuying_shell", "requestId": "link-1-2", **body}
     return httpx.post(f"{api.server.endpoint}/sessions/{session}/callTool", json=call, headers=headers)
 
@@ -145,10 +155,11 @@ def test_tool_at_the_sessions_own_address(api: Api, session: str) -> None:
         assert answer.status_code == 200
         result = answer.json()["data"]["result"]
         assert result["isError"] is False
-        assert result["content"] == [{"type": "text", "text": "hi\n"}]
+        assert [item["type"] for item in result["content"]] == ["text"]
+        assert json.loads(result["content"][0]["text"])["stdout"] == "hi\n"
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", "ünïcode".encode().decode("latin-1")])
+@pytest.mark.parametrize("token", [None, "", "wrong", "ünïcode"])
 def test_token_of_another_session_is_refused(api: Api, session: str, token: str | None) -> None:
     answer = link_call(api, session, token)
     assert answer.status_code == 401
@@ -176,17 +187,27 @@ def test_calls_to_a_released_session(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, b"", b"Bearer", b"Bearer ", b"Bearer wrong", b"Basic {key}", b"{key}", "Bearer schlüssel".encode(), b"Bearer \xff"],
+    [
+        None,
+        b"",
+        b"Bearer",
+        b"Bearer wrong",
+        b"Basic {key}",
+        b"{key}",
+        "Bearer schlüssel".encode(),
+        b"Bearer \xff",
+    ],
 )
 def test_without_the_right_key_nothing_is_answered(server: LocalServer, authorization: bytes | None) -> None:
     given = authorization and authorization.replace(b"{key}", server.api_key.encode())
     headers = [] if given is None else [(b"authorization", given)]
-    for operation in OPERATIONS:
-        if operation.needs_key:
-            answer = httpx.request(operation.method, server.endpoint + operation.path, headers=headers)
-            assert answer.status_code == 401, operation
-            assert answer.json()["code"] == "Unauthorized"
-            assert answer.json()["httpStatusCode"] == 401
+    with httpx.Client(base_url=server.endpoint, headers=headers) as caller:
+        for operation in OPERATIONS:
+            if operation.needs_key:
+                answer = caller.request(operation.method, operation.path)
+                assert answer.status_code == 401, operation
+                assert answer.json()["code"] == "Unauthorized"
+                assert answer.json()["httpStatusCode"] == 401
 
 
 def test_scheme_of_the_key_is_case_insensitive(server: LocalServer) -> None:
@@ -294,7 +315,7 @@ def test_huge_body_is_refused(api: Api) -> None:
 
 
 def test_very_long_query_is_read(api: Api) -> None:
-    answer = api.ask("POST", "/browser/init", {"sessionId": "s-1", "browserOption": "x" * 200_000})
+    answer = api.ask("POST", "/browser/init", {"sessionId": "s-1", "browserOption": "x" * 60_000})
     assert answer["code"] == "NotOffered"
 
 
@@ -317,9 +338,104 @@ QUERIES = st.dictionaries(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operation=st.sampled_from(OPERATIONS), body=BODIES, query=QUERIES)
-def test_whatever_is_sent_the_answer_is_an_envelope(api: Api, operation: Any, body: bytes, query: dict[str, str]) -> None:
+def test_whatever_is_sent_the_answer_is_an_envelope(
+    api: Api, operation: Any, body: bytes, query: dict[str, str]
+) -> None:
     path = operation.path.replace("{session_id}", "s-1")
     answer = api.http.request(operation.method, path, params=query, content=body)
     assert answer.status_code < 500
     assert answer.json()["requestId"]
     assert answer.json()["success"] is False or operation.path == "/sdk/ListSession"
+
+
+# --- without a socket --------------------------------------------------------------------------------------------
+
+
+class Clock:
+    """A clock that is set."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@asynccontextmanager
+async def application(
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
+    async with Runtime(allow_none=True, clock=clock) as runtime:
+        transport = httpx.ASGITransport(build_app(runtime, "key"), raise_app_exceptions=False)
+        headers = {"authorization": "Bearer key"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://agb.test", headers=headers) as caller:
+            yield runtime, caller
+
+
+@pytest.mark.asyncio
+async def test_what_counts_as_activity() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(IMAGE)
+        named = {"sessionId": session.id}
+        page = (await caller.post("/mcp/getMcpResource", json=named)).json()["data"]["resourceUrl"]
+        link = (await caller.get("/internet/getLink", params=named)).json()["data"]["url"]
+        tool = {**named, "name": "shell", "args": '{"command": "true"}'}
+        by_link = {"tool": "shell", "args": {"command": "true"}, "token": session.token}
+        asked = {
+            "getSession": (caller.post("/mcp/getSession", json=named), False),
+            "getSessionInfo": (caller.post("/mcp/getSessionInfo", json=named), False),
+            "getMcpResource": (caller.post("/mcp/getMcpResource", json=named), False),
+            "ListSession": (caller.get("/sdk/ListSession"), False),
+            "GetLabel": (caller.get("/sdk/GetLabel", params=named), False),
+            "page": (caller.get(page), False),
+            "refused tool call": (caller.post("/mcp", json=tool | {"args": "["}), False),
+            "SetLabel": (caller.post("/sdk/SetLabel", params={**named, "Labels": "{}"}), True),
+            "refreshSessionIdleTime": (caller.post("/mcp/refreshSessionIdleTime", params=named), True),
+            "getLink": (caller.get("/internet/getLink", params=named), True),
+            "tool call": (caller.post("/mcp", json=tool), True),
+            "tool call by link": (caller.post(f"/sessions/{session.id}/callTool", json=by_link), True),
+            "link": (caller.get(link), True),
+        }
+        for name, (request, is_activity) in asked.items():
+            clock.now += 10
+            assert session.idle_for >= 10, name
+            await request
+            assert (session.idle_for == 0) == is_activity, name
+
+
+@pytest.mark.asyncio
+async def test_mistake_of_the_server_is_answered_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Runtime):
+        def find(self, session_id: str, *, tool: bool = False) -> LocalSession:
+            raise ZeroDivisionError("on purpose")
+
+    app = build_app(Broken(), "key")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://agb.test") as caller:
+        for path in ("/internet/getLink?sessionId=s-1", "/link/s-1/30100/the-token/x"):
+            answer = await caller.get(path, headers={"authorization": "Bearer key"})
+            assert answer.status_code == 500
+            assert answer.json()["code"] == "InternalError"
+            assert answer.json()["requestId"] in caplog.text
+            assert "on purpose" not in answer.text
+    assert "ZeroDivisionError: on purpose" in caplog.text
+    assert "the-token" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("example.com:8080", "http://example.com:8080"),
+        ("[::1]:80", "http://[::1]:80"),
+        ("a b", "http://agb.test"),
+        ("evil/path", "http://agb.test"),
+        ("[bad", "http://agb.test"),
+        ("", "http://agb.test"),
+    ],
+)
+@pytest.mark.asyncio
+async def test_addresses_are_those_the_caller_uses(given: str, base: str) -> None:
+    async with application() as (runtime, caller):
+        session = await runtime.create(IMAGE)
+        answer = await caller.get("/mcp/getLink", params={"sessionId": session.id}, headers={"host": given})
+        assert answer.json()["data"]["url"].startswith(f"{base}/link/")

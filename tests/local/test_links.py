@@ -38,7 +38,8 @@ async def answer(reader, writer):
     async def reply(body, *headers, status=200):
         body = body.encode()
         length = ("Content-Length", str(len(body)))
-        await send(h11.Response(status_code=status, headers=[length, *headers]), h11.Data(data=body), h11.EndOfMessage())
+        head = h11.Response(status_code=status, headers=[length, *headers])
+        await send(head, h11.Data(data=body), h11.EndOfMessage())
 
     request = await event()
     path = request.target.decode()
@@ -72,7 +73,8 @@ async def answer(reader, writer):
     elif path == "/silent":
         pass
     elif path == "/moved":
-        await reply("", ("Location", "/to?x=1"), ("Set-Cookie", "a=1; Path=/; HttpOnly"), ("Set-Cookie", "b=2"), status=302)
+        cookies = [("Set-Cookie", "a=1; Path=/; HttpOnly"), ("Set-Cookie", "b=2")]
+        await reply("", ("Location", "/to?x=1"), *cookies, status=302)
     else:
         await reply(path)
     writer.close()
@@ -388,5 +390,11 @@ def test_cookies_hold_for_the_link_only(cookie: str, moved: str) -> None:
 
 
 def test_headers_of_one_connection_are_not_passed_on() -> None:
-    headers = [(b"connection", b"close, X-One"), (b"x-one", b"1"), (b"te", b"trailers"), (b"upgrade", b"h2c"), (b"x-two", b"2")]
+    headers = [
+        (b"connection", b"close, X-One"),
+        (b"x-one", b"1"),
+        (b"te", b"trailers"),
+        (b"upgrade", b"h2c"),
+        (b"x-two", b"2"),
+    ]
     assert end_to_end(headers) == [(b"x-two", b"2")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -10,57 +9,320 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import anyio
 import httpx
 import psutil
 import pytest
+import trio
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 import agb.local
 from agb import cli
 from agb.local import CannotStart, LocalServer, command
+from agb.local.child import ServerProcess
 from agb.local.options import Options
+from agb.local.report import Report
 
 from .conftest import Api
+from .test_links import ECHO, SOCKETS
 
-MODULE = [sys.executable, "-m", "agb.local"]
+SERVE = [sys.executable, "-m", "agb.local", "--port", "0"]
+
+
+class Served:
+    """``agb serve`` as a process of its own, and what it said."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.banner = ""
+        for line in process.stdout:
+            self.banner += line
+            if line.startswith("Ctrl-C"):
+                break
+
+    def said(self, pattern: str) -> str:
+        found = re.search(pattern, self.banner)
+        assert found, self.banner
+        return found[1]
+
+    @property
+    def api(self) -> Api:
+        key, endpoint = self.said(r"AGB_API_KEY=(.+)"), self.said(r"AGB_ENDPOINT=(\S+)")
+        return Api(LocalServer(endpoint, "test-key" if "gave" in key else key, 0, Report("none", "", "host")))
 
 
 @contextmanager
-def served(*arguments: str, key: str | None = "test-key") -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run ``agb serve`` and yield the process and its banner; it is gone afterwards, whatever happened."""
+def served(*arguments: str, key: str | None = "test-key") -> Iterator[Served]:
     env = {name: value for name, value in os.environ.items() if name != "AGB_API_KEY"}
-    process = subprocess.Popen(
-        [*MODULE, "--port", "0", *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=env | ({"AGB_API_KEY": key} if key else {}),
-    )
+    env |= {"AGB_API_KEY": key} if key else {}
+    process = subprocess.Popen([*SERVE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     try:
-        yield process, _until(process.stdout, "Ctrl-C")
+        with process:
+            yield Served(process)
+            process.terminate()
     finally:
-        process.terminate()
-        assert process.wait(10) == 0
-        if process.stdout:
-            process.stdout.close()
+        process.kill()
 
 
-def _until(stream: IO[str] | None, words: str) -> str:
-    assert stream is not None
-    lines = []
-    for line in stream:
-        lines.append(line)
-        if words in line:
-            break
-    return "".join(lines)
+def refused(*arguments: str, env: dict[str, str] | None = None) -> str:
+    """Return what is said on stderr by a server that does not start: one line."""
+    ended = subprocess.run(
+        [*SERVE, *arguments], capture_output=True, text=True, env=os.environ | (env or {}), timeout=30
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    return ended.stderr
 
 
-def _connect(banner: str, key: str = "test-key") -> Api:
-    found = re.search(r"AGB_ENDPOINT=(\S+)", banner)
-    assert found
-    report = agb.local.LocalServer.__annotations__  # noqa: F841
-    return Api(LocalServer(found[1], key, 0, None))  # type: ignore[arg-type]
+def family(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def test_banner_says_how_to_connect_and_shows_a_generated_key() -> None:
+    with served(key=None) as server:
+        assert "sessions" in server.banner
+        assert "python (" in server.banner
+        assert server.said(r"AGB_API_KEY=(.+)").startswith("ako-")
+        assert "Warning" not in server.banner
+        assert server.api.get("/sdk/ListSession") == []
+
+
+def test_banner_never_shows_a_key_that_was_given() -> None:
+    with served("--api-key", "from-argument", key="from-environment") as server:
+        assert "from-argument" not in server.banner
+        assert "from-environment" not in server.banner
+        url = server.said(r"AGB_ENDPOINT=(\S+)") + "/sdk/ListSession"
+        statuses = [
+            httpx.get(url, headers={"authorization": f"Bearer {key}"}).status_code
+            for key in ("from-argument", "from-environment")
+        ]
+        assert statuses == [200, 401]
+
+
+def test_address_that_others_can_reach_is_warned_about() -> None:
+    with served("--host", "0.0.0.0") as server:
+        assert "Warning: 0.0.0.0 can be reached from other machines" in server.banner
+        assert server.said(r"AGB_ENDPOINT=(\S+)").startswith("http://127.0.0.1:")
+
+
+def test_ipv6() -> None:
+    with served("--host", "::1") as server:
+        assert server.said(r"AGB_ENDPOINT=(\S+)").startswith("http://[::1]:")
+        session = server.api.create()["sessionId"]
+        assert server.api.link(session).startswith(server.said(r"AGB_ENDPOINT=(\S+)"))
+
+
+def test_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = refused("--port", port)
+    assert said.startswith("python -m agb.local: cannot listen on 127.0.0.1 port")
+    assert port in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--host", "no such host"], "no such host"),
+        (["--port", "70000"], "65535"),
+        (["--api-key", ""], "API key"),
+        (["--api-key", "schlüssel"], "ASCII"),
+        (["--idle-timeout", "0"], "idle_timeout"),
+        (["--idle-timeout", "nan"], "idle_timeout"),
+        (["--data-dir", "/dev/null/x"], "/dev/null/x"),
+    ],
+)
+def test_options_that_make_no_sense_are_one_line(arguments: list[str], words: str) -> None:
+    assert words in refused(*arguments)
+
+
+def test_data_directory_of_another_runtime_is_one_line(tmp_path: Path) -> None:
+    with served("--data-dir", str(tmp_path)):
+        assert "another runtime" in refused("--data-dir", str(tmp_path))
+
+
+def test_missing_packages_are_named() -> None:
+    program = "import sys; sys.modules['uvicorn'] = None; from agb.local.command import main; sys.exit(main([]))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "uvicorn" in ended.stderr
+    assert "pip install 'agb[local]'" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_other_systems_are_told_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cli.main(["serve"]) == 2
+    assert "agb serve: the local runtime needs Linux" in capsys.readouterr().err
+
+
+def test_command_lists_its_subcommands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 0
+    assert "serve" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["no-such-command"])
+    assert ended.value.code == 2
+
+
+def test_command_line_and_programs_have_the_same_options() -> None:
+    given = vars(command._parser("agb").parse_args([]))
+    assert set(given) - {"child"} == {name for name in Options.__annotations__ if name != "allow_none"}
+
+
+# --- the end -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_everything_even_with_open_links(tmp_path: Path, number: signal.Signals) -> None:
+    with served("--data-dir", str(tmp_path)) as server:
+        api, process = server.api, server.process
+        session = api.create()["sessionId"]
+        api.start(session, ECHO)
+        api.start(session, SOCKETS, port=30101)
+        everything = family(process.pid)
+        assert len(everything) > 2
+        with (
+            connect(api.link(session, 30101, "ws")) as outside,
+            httpx.stream("GET", f"{api.link(session)}endless", timeout=30) as answer,
+        ):
+            outside.recv()
+            next(answer.iter_raw())
+            process.send_signal(number)
+            assert process.wait(8) == 0
+            with pytest.raises(ConnectionClosed):
+                outside.recv()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert psutil.wait_procs(everything, timeout=5)[1] == []
+    assert list((tmp_path / "sessions").glob("*")) == []
+
+
+def test_call_under_way_is_answered_when_the_server_stops() -> None:
+    with served() as server:
+        api = server.api
+        session = api.create()["sessionId"]
+        with socket.create_connection(api.http.base_url.netloc.decode().split(":")) as raw:  # type: ignore[arg-type]
+            command = {"command": "echo $$ > started; sleep 600", "timeout_ms": 600_000}
+            body = json.dumps({"sessionId": session, "name": "shell", "args": json.dumps(command)})
+            head = ["POST /mcp HTTP/1.1", "Host: x", "Authorization: Bearer test-key", f"Content-Length: {len(body)}"]
+            raw.sendall("\r\n".join([*head, "", body]).encode())
+            api.shell(session, "until [ -s started ]; do read -t 0.01 <> <(:) || true; done")
+            server.process.terminate()
+            assert b"was released" in b"".join(iter(lambda: raw.recv(65536), b""))
+
+
+KILLED = """
+import sys, agb.local
+with agb.local.serve(allow_none=True, data_dir=sys.argv[1]) as server:
+    print(server.pid, server.endpoint, server.api_key, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_server_ends_when_the_program_that_started_it_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        pid, endpoint, key = parent.stdout.readline().split()
+        api = Api(LocalServer(endpoint, key, int(pid), Report("none", "", "host")))
+        with api.http:
+            session = api.create()["sessionId"]
+            api.tool(session, "shell", command="sleep 600 > /dev/null 2>&1 &")
+            everything = family(int(pid))
+            parent.kill()
+            assert psutil.wait_procs(everything, timeout=8)[1] == []
+    assert list((tmp_path / "sessions").glob("*")) == []
+
+
+# --- from a program ----------------------------------------------------------------------------------------------
+
+
+def test_serve_in_a_script(tmp_path: Path) -> None:
+    with agb.local.serve(allow_none=True, api_key="given", data_dir=tmp_path, idle_timeout=77) as server:
+        assert server.api_key == "given"
+        assert "given" not in repr(server)
+        assert server.report.isolation in ("bubblewrap", "none")
+        assert "python" in server.report.languages
+        process = psutil.Process(server.pid)
+        assert "given" not in " ".join(process.cmdline()) + str(process.environ())
+        api = Api(server)
+        with api.http:
+            api.create()
+        everything = family(server.pid)
+    assert psutil.wait_procs(everything, timeout=5)[1] == []
+    assert list((tmp_path / "sessions").glob("*")) == []
+
+
+def test_a_new_key_each_time_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGB_API_KEY", "the-key-of-the-cloud")
+    with agb.local.serve(allow_none=True) as server:
+        assert server.api_key.startswith("ako-local-")
+
+
+@pytest.mark.parametrize("run", [anyio.run, trio.run], ids=["asyncio", "trio"])
+def test_aserve(run: object) -> None:
+    async def main() -> LocalServer:
+        async with agb.local.aserve(allow_none=True) as server, httpx.AsyncClient() as client:
+            headers = {"authorization": f"Bearer {server.api_key}"}
+            assert (await client.get(f"{server.endpoint}/sdk/ListSession", headers=headers)).status_code == 200
+            return server
+
+    assert callable(run)
+    assert not psutil.pid_exists(run(main).pid)
+
+
+@pytest.mark.asyncio
+async def test_cancelled_start_leaves_no_process() -> None:
+    import asyncio
+
+    entered = asyncio.Event()
+
+    async def main() -> None:
+        entered.set()
+        async with agb.local.aserve(allow_none=True):
+            raise AssertionError("was not cancelled")
+
+    before = {process.pid for process in psutil.Process().children()}
+    task = asyncio.create_task(main())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert {process.pid for process in psutil.Process().children()} == before
+
+
+def test_reason_of_a_server_that_does_not_start_is_raised() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(CannotStart, match="cannot listen"):
+        ServerProcess({"port": taken.getsockname()[1]}).start()
+    with pytest.raises(CannotStart, match="no option nonsense"):
+        ServerProcess({"nonsense": 1}).start()
+    with pytest.raises(CannotStart, match="isolation must be one of"), agb.local.serve(isolation="magic"):  # type: ignore[arg-type]
+        pass
+
+
+def test_stopping_twice_is_the_same_as_once() -> None:
+    process = ServerProcess({"allow_none": True})
+    process.start()
+    process.stop()
+    process.stop()
+    with pytest.raises(CannotStart, match="stopped"):
+        process.start()
+
+
+def test_importing_loads_nothing_of_the_server() -> None:
+    heavy = ["starlette", "uvicorn", "jupyter_client", "zmq", "psutil", "anyio", "asyncio", "httpx", "websockets"]
+    program = f"import sys, agb.local; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"

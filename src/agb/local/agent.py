@@ -7,11 +7,11 @@ everything else. Without a sandbox (``"plain"``) it is a child subreaper, which 
 It talks to the runtime over an inherited stream socket: JSON objects, each behind its length as four bytes, file
 descriptors beside them. End of file means that the runtime is gone, for whatever reason, and the session goes too.
 
-    runtime -> agent                                              agent -> runtime
-    {op: spawn, id, argv, env, cwd, fds: 3 or 4}                  {event: started, id, pid} or {event: failed, id, errno, ...}
-                                                                  {event: exited, id, code} when it ended
+    runtime -> agent                                agent -> runtime
+    {op: spawn, id, argv, env, cwd, fds: 3 or 4}    {event: started, id, pid} or {event: failed, id, errno, file},
+                                                    {event: exited, id, code} when it has ended
     {op: signal, id, signal, group}
-    {op: connect, id, port}                                       {event: connected, id} with the socket, or {event: failed, ...}
+    {op: connect, id, port}                         {event: connected, id} with the socket, or {event: failed, ...}
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION_3 = 0x20080522
 _CONNECT_ATTEMPTS = 3
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
@@ -75,6 +76,7 @@ def confine(limits: dict[str, int], *, uid: int | None, plain: bool) -> None:
     if plain:
         _prctl(libc, _PR_SET_CHILD_SUBREAPER, 1)
         return
+    _drop_capabilities(libc)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     # Changing the user has cleared it; and not dumpable means that no program of the session can trace the agent.
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -96,6 +98,14 @@ def _verify_unprivileged(uid: int) -> None:
     except PermissionError:
         return
     raise SystemExit("agent: the change of user can be undone")
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """Drop what the change of user leaves: the inheritable set."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    if libc.capset(header, bytes(24)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"capset: {os.strerror(number)}")
 
 
 def _prctl(libc: ctypes.CDLL, option: int, value: int) -> None:
@@ -185,7 +195,7 @@ class Agent:
             if len(fds) > 3:
                 os.dup2(fds[3], CHANNEL_FD, inheritable=True)
             # All descriptors of the agent close on exec, so nothing has to be closed one by one.
-            program = subprocess.Popen(
+            program = subprocess.Popen(  # noqa: S603 - what it is for
                 request["argv"],
                 stdin=fds[0],
                 stdout=fds[1],

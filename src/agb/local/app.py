@@ -107,7 +107,7 @@ def _route(operation: Operation, api: Api, api_key: str) -> Route:
         if operation.needs_key:
             check_key(request.headers, api_key)
         if operation.handler is None:
-            raise Refused(NOT_OFFERED, f"{operation.path}: this runtime does not offer this operation.", http_status=501)
+            raise Refused(NOT_OFFERED, f"{operation.path}: this runtime does not offer this operation", http_status=501)
         answer = await operation.handler(api, await ApiRequest.read(request))
         return _enveloped(request, data=answer.data, **answer.beside)
 
@@ -146,11 +146,11 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         return _no_route(request, error.status_code)
     if isinstance(error, ClientDisconnect):  # nobody will read this
-        return _refusal(request, INVALID_REQUEST, "The request body ended early.", 400)
+        return _refusal(request, INVALID_REQUEST, "The request body ended early", 400)
     path = re.sub(r"^(/link/[^/]*/[^/]*)/.*", r"\1/...", request.url.path)  # what follows is a secret
     request_id = _request_id(request)
     logger.error("Unexpected error in %s %s (request id %s)", request.method, path, request_id, exc_info=error)
-    message = f"The runtime failed unexpectedly; its log has more under {request_id}."
+    message = f"The runtime failed unexpectedly; its log has more under {request_id}"
     return _refusal(request, INTERNAL_ERROR, message, 500)
 
 
@@ -160,4 +160,4 @@ def _no_route(request: Request, status: int) -> Response:
     if status == 404 and (below := links.below_referer(request)):
         return RedirectResponse(below, 307)
     path = shown(request.url.path, 100)
-    return _refusal(request, NO_SUCH_OPERATION, f"There is no operation {request.method} {path} in this API.", status)
+    return _refusal(request, NO_SUCH_OPERATION, f"There is no operation {request.method} {path} in this API", status)

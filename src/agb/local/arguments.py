@@ -13,7 +13,7 @@ T = TypeVar("T")
 _NAMES = {str: "string", int: "integer", bool: "boolean"}
 
 
-class BadArgument(Exception):
+class BadArgument(Exception):  # noqa: N818 - says what happened
     """An argument is missing or makes no sense; the message names it and says what was expected."""
 
 

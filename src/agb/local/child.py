@@ -52,7 +52,7 @@ class ServerProcess:
         """Return the server once it listens; raise `CannotStart` with its reason if it does not."""
         with self._lock:
             if self._stopped:
-                raise CannotStart("The local runtime was stopped before it had started.")
+                raise CannotStart("the local runtime was stopped before it had started")
             # The signals of a terminal are for the program in front: it leaves its `with`, and that ends the runtime.
             self._process = process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "agb.local", "--child"],
@@ -112,7 +112,7 @@ def _read_line(descriptor: int, until: float) -> bytes:
 
 def _why_not(process: subprocess.Popen[bytes]) -> str:
     if process.poll() is None:
-        return f"The local runtime did not get ready within {START_TIMEOUT:.0f} seconds."
+        return f"the local runtime did not get ready within {START_TIMEOUT:.0f} seconds"
     return (
-        f"The local runtime ended with exit code {process.returncode} before it was ready; see what it wrote to stderr."
+        f"the local runtime ended with exit code {process.returncode} before it was ready; see what it wrote to stderr"
     )

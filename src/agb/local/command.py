@@ -67,12 +67,12 @@ def _serve(options: Options, ready: Callable[[Listening], None], lifeline: int |
     """Serve until asked to stop; raise `CannotStart` if that is not possible here."""
     if sys.platform != "linux":
         raise CannotStart(
-            f"The local runtime needs Linux: its sessions are made of Linux namespaces and processes, and this is "
-            f"{sys.platform}. Run it in a Linux container or a virtual machine (on Windows: WSL), or use the cloud."
+            f"the local runtime needs Linux: its sessions are made of Linux namespaces and processes, and this is "
+            f"{sys.platform}. Run it in a Linux container or a virtual machine (on Windows: WSL), or use the cloud"
         )
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
-        raise CannotStart(f"The local runtime needs more packages ({', '.join(missing)}): pip install 'agb[local]'")
+        raise CannotStart(f"the local runtime needs more packages ({', '.join(missing)}): pip install 'agb[local]'")
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from .server import serve
 
@@ -86,10 +86,11 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     """Return what is said when the server listens; the key is in it only if nobody knows it yet."""
     report = listening.report
     lines = [f"agb {version('agb')}: the local runtime listens on {listening.url}", ""]
-    lines += _rows("sessions", [report.isolation_note])
+    isolated = "" if report.isolation == "none" else f"isolated with {report.isolation}, "
+    lines += _rows("sessions", [isolated + report.isolation_note])
     lines += _rows("network", [_NETWORKS.get(report.network, report.network)])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
-    lines += _rows("not found", [f"{name}: {install}" for name, install in report.missing.items()])
+    lines += _rows("missing", [f"{name}: {install}" for name, install in report.missing.items()])
     if not options.is_loopback:
         lines += [
             "",
@@ -148,7 +149,7 @@ def _options_from(descriptor: int) -> dict[str, Any]:
     except ValueError:
         options = None
     if not isinstance(options, dict):
-        raise CannotStart("--child expects one line with a JSON object on standard input.")
+        raise CannotStart("--child expects one line with a JSON object on standard input")
     return options
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from .._wire.reply import INVALID_REQUEST, SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - says what happened
     """A request the runtime answers with no; ``code``, ``message`` and ``http_status`` are the API's."""
 
     def __init__(self, code: str, message: str, *, http_status: int = 400) -> None:
@@ -32,7 +32,7 @@ def session_not_found(session_id: str, *, tool: bool = False) -> Refused:
     return Refused(code, f"Resource [Session {session_id[:100]}] is not found")
 
 
-class CannotStart(Exception):
+class CannotStart(Exception):  # noqa: N818 - says what happened
     """The runtime cannot start; the message says what to do."""
 
 

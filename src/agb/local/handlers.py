@@ -17,7 +17,7 @@ from .page import page_url
 from .request import ApiRequest, kind_of, labels, object_or_json, same_secret, shown
 from .runtime import Runtime
 from .session import LocalSession
-from .tools import Tool, ToolReply
+from .tools import ToolReply
 
 MOST_RESULTS = 1_000
 """The most sessions one page of a list may hold."""
@@ -46,7 +46,7 @@ async def create_session(api: Api, request: ApiRequest) -> Answer:
     """Create a session; answered when it runs."""
     if request.body.get("persistenceDataList"):
         raise Refused(
-            NOT_OFFERED, "createSession: this runtime does not offer persistenceDataList (contexts).", http_status=501
+            NOT_OFFERED, "createSession: this runtime does not offer persistenceDataList (contexts)", http_status=501
         )
     session = await api.runtime.create(
         request.from_query("imageId"),
@@ -63,14 +63,14 @@ def _idle_timeout(value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         given = str(value) if isinstance(value, int | float) else kind_of(value)
-        raise invalid(f"timeout must be a whole number of seconds, at least 1, not {given}.")
+        raise invalid(f"timeout must be a whole number of seconds, at least 1, not {given}")
     return float(min(value, 2**31))
 
 
 def _policy_id(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
-    raise invalid(f"mcpPolicyId must be a string, not {kind_of(value)}.")
+    raise invalid(f"mcpPolicyId must be a string, not {kind_of(value)}")
 
 
 async def get_session(api: Api, request: ApiRequest) -> Answer:
@@ -89,7 +89,7 @@ def _connection(api: Api, session: LocalSession, base: str) -> dict[str, Any]:
         "linkUrl": f"{base}/sessions/{session.id}",
         "wsUrl": "",
         "token": session.token,
-        "toolList": json_text([_listed(tool) for tool in api.runtime.tools(session.image_id)]),
+        "toolList": _tools(api, session.image_id),
     }
 
 
@@ -171,17 +171,11 @@ async def get_link(api: Api, request: ApiRequest) -> Answer:
 
 async def list_tools(api: Api, request: ApiRequest) -> Answer:
     """Answer the tools of an image, as JSON inside a string."""
-    return Answer(json_text([_listed(tool) for tool in api.runtime.tools(request.from_query("imageId"))]))
+    return Answer(_tools(api, request.from_query("imageId")))
 
 
-def _listed(tool: Tool) -> dict[str, Any]:
-    return {
-        "name": tool.name,
-        "description": tool.description,
-        "inputSchema": tool.input_schema,
-        "server": tool.server,
-        "tool": tool.name,
-    }
+def _tools(api: Api, image_id: str) -> str:
+    return json_text([tool.definition() for tool in api.runtime.tools(image_id)])
 
 
 async def call_tool(api: Api, request: ApiRequest) -> Answer:
@@ -205,7 +199,7 @@ async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
         if refusal.code != TOOL_SESSION_NOT_FOUND:
             raise
         # Callers of this route know the end of a session by its status and by these words.
-        gone = f"The session {shown(session_id)} is not found: it has expired or was released."
+        gone = f"The session {shown(session_id)} is not found: it has expired or was released"
         raise Refused(SESSION_NOT_FOUND, gone, http_status=404) from refusal
 
 
@@ -216,7 +210,7 @@ def _check_token(request: ApiRequest, session: LocalSession) -> None:
     if not same_secret(given, session.token):
         raise Refused(
             UNAUTHORIZED,
-            "The session's token is missing or wrong: send it in the header 'X-Access-Token'.",
+            "The session's token is missing or wrong: send it in the header 'X-Access-Token'",
             http_status=401,
         )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from .kernels.base import CodeError, Execution, Kernel, KernelDied
+from .kernels.base import Execution, Kernel, KernelDied, Broken
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Interpreter:
             try:
                 kernel = await self._started(execution)
             except KernelDied as error:
-                execution.error = CodeError(KERNEL_DIED, f"the {self._language} kernel: {error}")
+                execution.error = Broken(KERNEL_DIED, f"the {self._language} kernel: {error}")
                 return execution, 0.0
             began = time.perf_counter()
             await self._run(kernel, code, timeout, execution)
@@ -89,12 +89,12 @@ class Interpreter:
                 if stopped
                 else f" It could not be interrupted, so the {self._language} kernel was ended; variables are lost."
             )
-            execution.error = CodeError(
+            execution.error = Broken(
                 TIMEOUT_ERROR, f"Execution timeout: the code ran longer than {timeout:g} s.{ending}"
             )
         elif isinstance(error := running.exception(), KernelDied):
             await kernel.stop()
-            execution.error = CodeError(
+            execution.error = Broken(
                 KERNEL_DIED, f"the {self._language} kernel {error}. The next call gets a new one; variables are lost."
             )
         elif error is not None:

@@ -11,11 +11,11 @@ _MIB = 1 << 20
 class Limits:
     """What a session may take. Times are seconds, sizes bytes.
 
-    What binds what: ``processes`` (of a sandboxed session; threads count), ``open_files``, ``file_size`` and ``memory`` are resource limits of
-    the kernel. ``memory`` is of each process, not of all together: it counts what a process may write to (its data
-    segment and private mappings), not address space that is only reserved, which node and java do by the gigabyte.
-    ``shared_memory`` bounds ``/dev/shm``. Without a sandbox the number of processes is not limited, since the kernel
-    would count all processes of the user. The size of all files of a session together is measured, not limited.
+    What binds what: ``processes`` (threads count), ``open_files``, ``file_size`` and ``memory`` are resource limits of
+    the kernel; the first is of the session, the others of each of its processes. ``memory`` counts what a process may
+    write to (its data segment and private mappings), not address space that is only reserved, which node and java do
+    by the gigabyte. ``shared_memory`` bounds ``/dev/shm``. Without a sandbox the number of processes is not limited,
+    since the kernel would count all processes of the user. The files of a session together are measured, not limited.
     """
 
     idle: float = field(default=300.0, validator=validators.gt(0))

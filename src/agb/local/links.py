@@ -37,14 +37,14 @@ class Links:
     def port(self, text: str) -> int:
         """Return the port a link is wanted for; raise `Refused` if links do not lead there."""
         if not (text.isascii() and text.isdecimal() and len(text) < 6 and FIRST_PORT <= int(text) <= LAST_PORT):
-            raise invalid(f"port must be from {FIRST_PORT} to {LAST_PORT}, not {shown(text)}.")
+            raise invalid(f"port must be from {FIRST_PORT} to {LAST_PORT}, not {shown(text)}")
         return int(text)
 
     def give(self, session: LocalSession, port: int, protocol: str, base: str) -> str:
         """Return the URL of a link; ``base`` is scheme and host by which the caller reaches this server."""
         if protocol not in SCHEMES:
             names = ", ".join(SCHEMES)
-            raise invalid(f"protocolType must be one of {names}, not {shown(protocol)}.")
+            raise invalid(f"protocolType must be one of {names}, not {shown(protocol)}")
         own, _, address = base.partition("://")
         scheme = SCHEMES[protocol] + ("s" if own == "https" else "")
         url = f"{scheme}://{address}/link/{session.id}/{port}/{session.link_token(port)}/"

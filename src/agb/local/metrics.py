@@ -44,7 +44,10 @@ class Meter:
         self._last = Sample(time.monotonic(), 0.0, *_network(root))
 
     def measure(self) -> dict[str, object]:
-        """Return the values of the tool ``get_metrics``; bytes, KB and percent of the whole machine. Reads files: not for an event loop."""
+        """Return the values of the tool ``get_metrics``: bytes, KB and percent of the whole machine.
+
+        It reads many files, so it is not for an event loop.
+        """
         tree = list(_tree(self._root))
         now = Sample(time.monotonic(), sum(map(_cpu, tree)), *_network(self._root))
         last, self._last = self._last, now
@@ -68,7 +71,7 @@ class Meter:
 
 
 def processes(root: int) -> list[ProcessInfo]:
-    """Return the processes below the agent ``root``, oldest first. Reads files: not for an event loop."""
+    """Return the processes below the agent ``root``, by number. It reads many files, so it is not for an event loop."""
     found = []
     for process in _tree(root):
         if process.pid == root:

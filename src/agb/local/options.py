@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from attrs import Attribute, field, fields, frozen
+from attrs.converters import optional
 
 from .errors import CannotStart
 
@@ -24,24 +25,24 @@ def new_key() -> str:
 def _one_of(choices: Any) -> Any:
     def check(_: object, attribute: Attribute[str], value: str) -> None:
         if value not in get_args(choices):
-            raise CannotStart(f"{attribute.name} must be one of {', '.join(get_args(choices))}, not {value!r}.")
+            raise CannotStart(f"{attribute.name} must be one of {', '.join(get_args(choices))}, not {value!r}")
 
     return check
 
 
 def _is_port(_: object, _attribute: Attribute[int], value: int) -> None:
     if not isinstance(value, int) or not 0 <= value <= 65_535:
-        raise CannotStart(f"port must be a whole number from 0 (any free port) to 65535, not {value!r}.")
+        raise CannotStart(f"port must be a whole number from 0 (any free port) to 65535, not {value!r}")
 
 
 def _is_key(_: object, _attribute: Attribute[str], value: str) -> None:
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or not value or " " in value:
-        raise CannotStart("The API key must be printable ASCII without spaces, and not empty, to fit into a header.")
+        raise CannotStart("the API key must be printable ASCII without spaces, and not empty, to fit into a header")
 
 
 def _is_time(_: object, _attribute: Attribute[float | None], value: float | None) -> None:
     if value is not None and not (isinstance(value, int | float) and 0 < value < float("inf")):
-        raise CannotStart(f"idle_timeout must be a number of seconds greater than 0, not {value!r}.")
+        raise CannotStart(f"idle_timeout must be a number of seconds greater than 0, not {value!r}")
 
 
 @frozen(kw_only=True)
@@ -52,7 +53,7 @@ class Options:
     port: int = field(default=0, validator=_is_port)
     """0 takes any free port."""
     api_key: str = field(factory=new_key, validator=_is_key, repr=False)
-    data_dir: Path | None = field(default=None, converter=lambda path: None if path is None else Path(path))
+    data_dir: Path | None = field(default=None, converter=optional(Path))
     isolation: Isolation = field(default="auto", validator=_one_of(Isolation))
     network: Network = field(default="auto", validator=_one_of(Network))
     idle_timeout: float | None = field(default=None, validator=_is_time)
@@ -65,7 +66,7 @@ class Options:
         """Return options from plain values; those that are None or missing have their defaults."""
         known = {attribute.name for attribute in fields(cls)}
         if unknown := sorted(set(given) - known):
-            raise CannotStart(f"There is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}.")
+            raise CannotStart(f"there is no option {', '.join(unknown)}; there are {', '.join(sorted(known))}")
         return cls(**{name: value for name, value in given.items() if value is not None})
 
     @property

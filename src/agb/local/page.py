@@ -19,8 +19,9 @@ from starlette.responses import HTMLResponse, Response
 
 from .errors import Refused
 from .links import Links
+from .metrics import ProcessInfo
 from .runtime import Runtime
-from .session import LocalSession, ProcessInfo
+from .session import LocalSession
 
 
 def page_url(session: LocalSession, base: str) -> str:

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 import anyio
 import h11
-from anyio.abc import CancelScope
 from attrs import frozen
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
@@ -144,13 +143,13 @@ class _Upstream:
             self._writer.write(data)
             await self._writer.drain()
 
-    async def next_event(self) -> h11.Event | type[h11.PAUSED]:
+    async def next_event(self) -> h11.Event:
         """Return what the program says next; raise `h11.RemoteProtocolError` if that is not HTTP or breaks off."""
-        while True:
-            event = self._protocol.next_event()
-            if event is not h11.NEED_DATA:
-                return event
+        while not isinstance(event := self._protocol.next_event(), h11.Event):
+            if event is h11.PAUSED:
+                raise h11.RemoteProtocolError("it goes on to speak another protocol")
             self._protocol.receive_data(await self._reader.read(CHUNK))
+        return event
 
 
 async def forward_http(connected: socket.socket, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
@@ -167,7 +166,7 @@ async def forward_http(connected: socket.socket, target: Target, scope: Scope, r
 
 
 async def _send_request(
-    upstream: _Upstream, target: Target, scope: Scope, receive: Receive, exchange: CancelScope
+    upstream: _Upstream, target: Target, scope: Scope, receive: Receive, exchange: anyio.CancelScope
 ) -> None:
     """Pass the request on; when the caller leaves, the exchange is over, whatever the program still does."""
     headers = request_headers(scope, target)
@@ -199,7 +198,7 @@ async def _send_response(upstream: _Upstream, target: Target, scope: Scope, rece
                 started = True
             elif isinstance(event, h11.Data):
                 await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
-            elif isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+            elif isinstance(event, h11.ConnectionClosed):
                 raise h11.RemoteProtocolError("it closed the connection without an answer")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except (OSError, h11.RemoteProtocolError) as error:

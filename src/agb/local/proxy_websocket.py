@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import anyio
-from anyio.abc import CancelScope
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -100,7 +99,7 @@ def _refusal(error: Exception, target: Target, scope: Scope) -> Response:
     return response
 
 
-async def _carry_in(inside: ClientConnection, target: Target, receive: Receive, joined: CancelScope) -> None:
+async def _carry_in(inside: ClientConnection, target: Target, receive: Receive, joined: anyio.CancelScope) -> None:
     """Pass the caller's messages on, and the end of its side."""
     try:
         while (message := await receive())["type"] == "websocket.receive":

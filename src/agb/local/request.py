@@ -87,10 +87,10 @@ def check_key(headers: Headers, api_key: str) -> None:
     scheme, _, given = headers.get("authorization", "").partition(" ")
     if not given:
         raise Refused(
-            UNAUTHORIZED, "The API key is missing: send the header 'Authorization: Bearer <API key>'.", http_status=401
+            UNAUTHORIZED, "The API key is missing: send the header 'Authorization: Bearer <API key>'", http_status=401
         )
     if scheme.lower() != "bearer" or not same_secret(given.strip(), api_key):
-        raise Refused(UNAUTHORIZED, "The API key is not valid for this server.", http_status=401)
+        raise Refused(UNAUTHORIZED, "The API key is not valid for this server", http_status=401)
 
 
 def same_secret(given: str, expected: str) -> bool:
@@ -105,7 +105,7 @@ async def _body(request: Request) -> bytes:
         body += chunk
         if len(body) > BODY_LIMIT:
             raise Refused(
-                INVALID_REQUEST, f"The request body is larger than {BODY_LIMIT // 2**20} MiB.", http_status=413
+                INVALID_REQUEST, f"The request body is larger than {BODY_LIMIT // 2**20} MiB", http_status=413
             )
     return bytes(body)
 
@@ -168,4 +168,4 @@ def shown(text: str, limit: int = 60) -> str:
 
 
 def _refuse(why: str) -> NoReturn:
-    raise invalid(f"{why}.")
+    raise invalid(why)

@@ -52,7 +52,9 @@ class Page:
 
 
 class Runtime:
-    """Runs sessions on this machine, as an asynchronous context manager::
+    """Runs sessions on this machine; an asynchronous context manager.
+
+    For example::
 
         async with Runtime() as runtime:
             session = await runtime.create("agb-code-space-1")
@@ -253,7 +255,10 @@ class Runtime:
         return session
 
     def find(self, session_id: str, *, tool: bool = False) -> LocalSession:
-        """Return a running session; does not count as activity. Raises ``Refused``, for tool calls with their own code."""
+        """Return a running session; does not count as activity.
+
+        Raises ``Refused``, for tool calls (``tool``) with the code they have for it.
+        """
         session = self._sessions.get(session_id)
         if session is None or session.state != "RUNNING":
             raise session_not_found(session_id, tool=tool)

@@ -34,11 +34,11 @@ _PROGRAMS = ("agent.py", "kernels/python_driver.py", "kernels/node_driver.js")
 _KILLED = -int(signal.SIGKILL)
 
 
-class SandboxGone(Exception):
+class SandboxGone(Exception):  # noqa: N818 - says what happened
     """The sandbox ended, by itself or because it was closed."""
 
 
-class StartFailed(Exception):
+class StartFailed(Exception):  # noqa: N818 - says what happened
     """A sandbox could not be started."""
 
 
@@ -119,6 +119,8 @@ class Sandbox:
         self.user = user
         self.directories = directories
         self.limits = limits
+        self.ended = asyncio.Event()
+        """Set when everything in it is gone."""
         self._isolation = isolation
         self._on_end = on_end
         self._numbers = itertools.count(1)
@@ -128,7 +130,6 @@ class Sandbox:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._diagnostics = Capture(1 << 16)
         self._program: subprocess.Popen[bytes] | None = None
-        self._program_ended = asyncio.Event()
         self._channel: Channel | None = None
         self._handle: int | None = None
         self._is_closed = False
@@ -220,16 +221,16 @@ class Sandbox:
     async def _end_program(self, program: subprocess.Popen[bytes]) -> None:
         """Wait for the end that the hang-up brings.
 
-        Bubblewrap ends when process 1 of the sandbox is gone, and that is gone when the kernel has ended all the others.
+        Bubblewrap ends when process 1 of the sandbox is gone, and that one when the kernel has ended all the others.
         """
         if self._handle is not None and self.is_isolated:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
         try:
-            await asyncio.wait_for(self._program_ended.wait(), _END_SECONDS)
+            await asyncio.wait_for(self.ended.wait(), _END_SECONDS)
         except TimeoutError:
             program.kill()
-            await self._program_ended.wait()
+            await self.ended.wait()
         if not self.is_isolated and program.returncode != 0:
             await asyncio.to_thread(_end_strays, self.environment["TMPDIR"])
 
@@ -260,7 +261,7 @@ class Sandbox:
             os.close(handle)
             program.wait()
             self._diagnostics.drain()
-            self._program_ended.set()
+            self.ended.set()
             self._on_hangup()
 
         loop.add_reader(handle, ended)

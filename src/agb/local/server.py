@@ -57,7 +57,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         try:
             await runtime.__aenter__()
         except OSError as error:
-            raise CannotStart(f"The runtime cannot start: {error}.") from error
+            raise CannotStart(f"the runtime cannot start: {error}") from error
         try:
             server = _Server(runtime, options.api_key, lambda: ready(Listening(url_of(listener), runtime.report)))
             stop.attach(server)
@@ -169,9 +169,11 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         listener = socket.create_server(address, family=family, backlog=1024)
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
-        raise CannotStart(f"Cannot listen on {host} port {port}: {why}. Choose another --host or --port.") from error
+        raise CannotStart(f"cannot listen on {host} port {port}: {why}; choose another address or port") from error
     with listener:
         listener.setblocking(False)
+        # Inherited by every connection: head and body of an answer are two writes, and the second would wait 40 ms.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 

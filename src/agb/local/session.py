@@ -123,7 +123,8 @@ class LocalSession:
         """Return whether an auth code is one of the session's and still valid."""
         now = self._clock()
         # All are compared, so that the time says nothing about which.
-        return any([_same(ticket, known) and end > now for known, end in self._tickets.items()])
+        matching = [end for known, end in self._tickets.items() if _same(ticket, known)]
+        return any(end > now for end in matching)
 
     def link_token(self, port: int) -> str:
         """Return the token of links to a port; the same for the same port."""

@@ -13,7 +13,7 @@ from ..capture import cut_note
 from ..sandbox import Sandbox
 
 
-class KernelDied(Exception):
+class KernelDied(Exception):  # noqa: N818 - says what happened
     """The kernel ended, or cannot be understood any more; the message says how."""
 
 
@@ -27,6 +27,13 @@ class CodeError:
 
     def __str__(self) -> str:
         return f"{self.name}: {self.value}" if self.value else self.name
+
+
+class Broken(CodeError):  # noqa: N818 - a value, never raised
+    """Not an exception of the code's own: it was stopped, or its kernel ended; ``value`` says it all."""
+
+    def __str__(self) -> str:
+        return self.value
 
 
 @define

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -113,6 +114,8 @@ class JavaScriptKernel(Kernel):
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
         if self._process is not None:
             await self._process.signal(signal.SIGKILL)
             await self._process.exited

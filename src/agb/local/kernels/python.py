@@ -124,13 +124,13 @@ class PythonKernel(Kernel):
         self._client = _Client(context=self._context)
         self._client.paths = {name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)}
         self._client.session.key = key.encode()
-        self._client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=False)
+        for channel in (self._client.shell_channel, self._client.iopub_channel):
+            channel.start()
 
     async def _shake_hands(self) -> None:
         """Return once a question was answered and the end of it was heard: outputs are only heard from then on."""
-        assert self._client is not None
         while True:
-            asked = self._client.kernel_info()
+            asked = self._connected().kernel_info()
             await self._reply_to(asked)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):
@@ -140,9 +140,7 @@ class PythonKernel(Kernel):
 
     async def execute(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
-        if self._client is None:
-            raise KernelDied("it was stopped")
-        running = self._client.execute(code, allow_stdin=False, stop_on_error=False)
+        running = self._connected().execute(code, allow_stdin=False, stop_on_error=False)
         while True:
             message = await self._receive("iopub")
             if message.get("parent_header", {}).get("msg_id") != running:
@@ -187,6 +185,11 @@ class PythonKernel(Kernel):
             raise KernelDied("it sent something that is no message of a kernel") from error
         return dict(received)
 
+    def _connected(self) -> _Client:
+        if self._client is None:
+            raise KernelDied("it was stopped")
+        return self._client
+
     async def interrupt(self) -> None:
         """Ask the running code, and what it has started, to stop."""
         if self._process is not None:
@@ -196,7 +199,8 @@ class PythonKernel(Kernel):
         """End it, at once. May be called twice."""
         client, self._client = self._client, None
         if client is not None:
-            client.stop_channels()
+            client.shell_channel.stop()
+            client.iopub_channel.stop()
         while self._fds:
             os.close(self._fds.pop())
         if self._process is not None:

@@ -1,0 +1,106 @@
+"""Runtimes for tests: what every test of the runtime starts from."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from agb.local.limits import Limits
+from agb.local.runtime import Runtime
+from agb.local.session import LocalSession
+from agb.local.tools import ToolReply
+
+IMAGE = "agb-code-space-1"
+
+
+def _what_bubblewrap_lacks() -> str:
+    program = shutil.which("bwrap")
+    if program is None:
+        return "bubblewrap is not installed"
+    command = [program, "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else f"bubblewrap does not work here: {done.stderr.strip()}"
+
+
+LACKING = _what_bubblewrap_lacks()
+needs_bubblewrap = pytest.mark.skipif(bool(LACKING), reason=LACKING or "never")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+
+
+class Clock:
+    """A clock that goes when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest_asyncio.fixture
+async def local_runtime() -> AsyncIterator[Runtime]:
+    """A runtime with isolation if the machine has it."""
+    async with Runtime(allow_none=True) as runtime:
+        yield runtime
+
+
+@pytest_asyncio.fixture
+async def box(local_runtime: Runtime) -> LocalSession:
+    """A session of that runtime."""
+    return await local_runtime.create(IMAGE)
+
+
+async def call(runtime: Runtime, session: LocalSession, name: str, **args: Any) -> ToolReply:
+    return await runtime.call_tool(session.id, name, args, route="api")
+
+
+async def shell(runtime: Runtime, session: LocalSession, command: str, **args: Any) -> dict[str, Any]:
+    """Return what a command that is run gives, whatever its exit code."""
+    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 20_000, **args})
+    result = json.loads(reply.text)
+    assert reply.is_error == (result["exit_code"] != 0)
+    assert isinstance(result, dict)
+    return result
+
+
+async def output(runtime: Runtime, session: LocalSession, command: str, **args: Any) -> str:
+    """Return the standard output of a command that succeeds."""
+    result = await shell(runtime, session, command, **args)
+    assert result["exit_code"] == 0, result
+    return str(result["stdout"]).strip()
+
+
+async def run(
+    runtime: Runtime, session: LocalSession, code: str, language: str = "python", **args: Any
+) -> dict[str, Any]:
+    """Return what a piece of code gives."""
+    reply = await call(runtime, session, "run_code", code=code, language=language, **args)
+    assert not reply.is_error, reply.text
+    result = json.loads(reply.text)
+    assert isinstance(result, dict)
+    return result
+
+
+def sandboxed(**limits: Any) -> Runtime:
+    """Return a runtime that has to isolate."""
+    return Runtime(isolation="bubblewrap", limits=Limits(**limits))
+
+
+def wait_for_end(pid: int, seconds: float = 20.0) -> bool:
+    """Return whether a process, of anybody's, ended within the time; waits for the event."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([handle], [], [], seconds)[0])
+    finally:
+        os.close(handle)

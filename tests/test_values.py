@@ -1,0 +1,235 @@
+"""Values: parameters and results can be copied, pickled, compared and printed, and are checked."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+from typing import Any
+
+import pytest
+
+import agb
+from agb import (
+    AGB,
+    AsyncAGB,
+    BrowserContext,
+    BrowserFingerprintContext,
+    Config,
+    ContextSync,
+    CreateSessionParams,
+    ErrorKind,
+    ExecutionError,
+    ExtensionOption,
+    RecyclePolicy,
+    SessionError,
+    SessionRef,
+    SyncPolicy,
+    UploadPolicy,
+    WhiteList,
+    results,
+)
+from agb._wire.secrets import masked
+
+BROWSER = BrowserContext(
+    "b", extension_option=ExtensionOption("e", ["x.zip"]), fingerprint_context=BrowserFingerprintContext("f")
+)
+PARAMS = CreateSessionParams(
+    {"project": "demo"}, "agb-code-space-1", "p", [ContextSync("c", "/home/x", SyncPolicy())], BROWSER, 60
+)
+ERROR = SessionError("no", kind=ErrorKind.NOT_FOUND, request_id="R", http_status=400, code="X", hint="h")
+VALUES = [
+    PARAMS,
+    BROWSER,
+    SyncPolicy(),
+    SessionRef("s-1", "https://x.example"),
+    Config("x", 1),
+    results.OperationResult("R", True, {"a": 1}),
+    results.OperationResult.failed(ERROR),
+    results.DeleteResult("R", True),
+    results.SessionListResult("R", True, "", ["s-1"], "t", 10, 1),
+    results.GetSessionResult("R", 200, "ok", True, results.GetSessionData("a", "r", "s")),
+    results.SessionStatusResult("R", 200, "ok", True, "RUNNING"),
+    results.McpToolsResult("R", True, [results.McpTool("shell", "runs", {"type": "object"})]),
+    results.SessionMetricsResult("R", True, results.SessionMetrics(cpu_count=2), raw={"cpu_count": 2}),
+    results.CommandResult.of_exit("out", "err", 3, request_id="R"),
+    results.EnhancedCodeExecutionResult(
+        "R", 1, 0.5, results.ExecutionLogs(["a"]), [results.ExecutionResult("1")], ExecutionError("E", "v", "t")
+    ),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_copies_are_equal(value: Any) -> None:
+    for twin in (copy.copy(value), copy.deepcopy(value), pickle.loads(pickle.dumps(value))):
+        assert twin == value
+        assert type(twin) is type(value)
+        assert repr(twin) == repr(value)
+
+
+def test_error_of_a_pickled_result_is_whole() -> None:
+    twin = pickle.loads(pickle.dumps(results.OperationResult.failed(ERROR)))
+    assert vars(twin.error) == vars(ERROR)
+    assert twin.error.extra == {"hint": "h"}
+
+
+def test_raise_for_error() -> None:
+    good = results.OperationResult("R", True)
+    assert good.raise_for_error() is good
+    with pytest.raises(SessionError) as caught:
+        results.OperationResult.failed(ERROR).raise_for_error()
+    assert caught.value is ERROR
+    with pytest.raises(SessionError, match="made by hand"):
+        results.OperationResult(error_message="made by hand").raise_for_error()
+
+
+def test_results_are_frozen_and_positional_as_in_0_12() -> None:
+    result = results.OperationResult("R", True, {"a": 1}, "")
+    assert (result.request_id, result.success, result.data) == ("R", True, {"a": 1})
+    assert result.get_request_id() == "R"
+    with pytest.raises(AttributeError):
+        result.success = False  # type: ignore[misc]
+
+
+def test_result_of_a_failed_run_is_an_execution_error() -> None:
+    result = results.EnhancedCodeExecutionResult.failed(ERROR)
+    assert result.error is not None
+    assert (result.error.name, result.error.value, result.error.kind) == ("NotFound", "no", ErrorKind.NOT_FOUND)
+    assert (result.error_message, result.request_id) == ("no", "R")
+    with pytest.raises(ExecutionError):
+        result.raise_for_error()
+
+
+def test_main_result_of_a_run() -> None:
+    item = results.ExecutionResult
+    made = results.EnhancedCodeExecutionResult
+    assert made(results=[item("shown"), item("main", is_main_result=True)]).result == "main"
+    assert made(results=[item("shown")], logs=results.ExecutionLogs(["out"])).result == "shown"
+    assert made(logs=results.ExecutionLogs(["a", "b"])).result == "ab"
+    assert made().result == ""
+
+
+def test_deprecated_names_of_metrics() -> None:
+    metrics = results.SessionMetrics(rx_rate_kbps=1.5, tx_used_kb=2.5)
+    assert (metrics.rx_rate_kbyte_per_s, metrics.tx_used_kbyte) == (1.5, 2.5)
+    assert (metrics.rx_rate_kbps, metrics.tx_used_kb) == (1.5, 2.5)
+
+
+def test_repr_shows_no_secret() -> None:
+    data = results.GetSessionData(
+        token="geheim", link_url="https://h/x?token=geheim", resource_url="https://h/?authcode=geheim", ws_url="ws://h"
+    )
+    info = results.OperationResult(
+        "R", True, {"auth_code": "geheim", "ticket": "geheim", "resource_url": data.resource_url}
+    )
+    link = results.OperationResult("R", True, "http://h/link/s-1/30100/geheim/")
+    assert "geheim" not in repr(data) + repr(info) + repr(link)
+    assert info.data["auth_code"] == "geheim"
+    assert masked({"a": [{"api_key": "x"}], "n": None}) == {"a": [{"api_key": "****"}], "n": None}
+
+
+@pytest.mark.parametrize("flavour", [AGB, AsyncAGB])
+def test_what_holds_a_key_is_not_pickled(flavour: Any) -> None:
+    client = flavour("ako-secret")
+    session = client.attach("s-1")
+    for value in (client, session, results.SessionResult("R", True, session=session)):
+        for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
+            if attempt is copy.copy and isinstance(value, results.SessionResult):
+                continue  # a shallow copy of a result copies no session
+            with pytest.raises(TypeError, match="is not pickled or copied"):
+                attempt(value)
+
+
+def test_reference() -> None:
+    client = AGB("ako-secret", Config("http://127.0.0.1:8080", 1000))
+    ref = client.attach("s-1").ref
+    assert ref == SessionRef("s-1", "http://127.0.0.1:8080")
+    assert SessionRef.from_json(ref.to_json()) == ref
+    assert "secret" not in ref.to_json() + repr(ref)
+    assert client.attach(ref).session_id == "s-1"
+    with pytest.raises(ValueError, match="lives at"):
+        client.attach(SessionRef("s-1", "https://elsewhere.example"))
+    for text in ("[]", "{}", '{"session_id": 1, "endpoint": "x"}', "nothing"):
+        with pytest.raises(ValueError, match=r"session|Expecting"):
+            SessionRef.from_json(text)
+
+
+def test_params_of_a_browser() -> None:
+    assert [sync.path for sync in PARAMS.context_syncs] == [
+        "/home/x",
+        "/tmp/extensions/",
+        "/tmp/agb_browser_fingerprint",
+    ]
+    assert PARAMS.all_context_syncs()[-1].path == "/tmp/agb_browser_data"
+    assert BROWSER.extension_ids == ["x.zip"]
+    assert (BROWSER.extension_context_id, BROWSER.fingerprint_context_id) == ("e", "f")
+    late = CreateSessionParams(image_id="x")
+    late.browser_context = BROWSER
+    late.context_syncs = [ContextSync("c", "/home/x")]
+    assert len(late.all_context_syncs()) == 4
+
+
+def test_callers_list_is_not_changed() -> None:
+    mine = [ContextSync("c", "/home/x")]
+    CreateSessionParams(context_syncs=mine, browser_context=BROWSER)
+    assert len(mine) == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "error"),
+    [
+        (lambda: UploadPolicy(upload_mode="File"), ValueError),
+        (lambda: UploadPolicy(upload_strategy="x"), ValueError),
+        (lambda: RecyclePolicy(lifecycle=None), ValueError),
+        (lambda: RecyclePolicy(paths=["a*"]), ValueError),
+        (lambda: RecyclePolicy(paths=None), TypeError),
+        (lambda: WhiteList("a[b]"), ValueError),
+        (lambda: WhiteList("a", ["?"]), ValueError),
+        (lambda: WhiteList(None), TypeError),
+        (lambda: ExtensionOption("", ["x"]), ValueError),
+        (lambda: ExtensionOption("c", []), ValueError),
+        (lambda: BrowserFingerprintContext(" "), ValueError),
+        (lambda: CreateSessionParams(idle_release_timeout=-1), ValueError),
+        (lambda: CreateSessionParams(idle_release_timeout="60"), TypeError),
+        (lambda: setattr(UploadPolicy(), "upload_mode", "File"), ValueError),
+    ],
+)
+def test_bad_parameters(make: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        make()
+
+
+def test_policy_can_be_set_later_as_in_0_12() -> None:
+    sync = ContextSync.new("c", "/p")
+    policy = SyncPolicy()
+    assert sync.with_policy(policy) is sync
+    assert sync.policy is policy
+    policy.bw_list = None
+    assert "bwList" not in policy.to_dict()
+
+
+def test_errors_keep_their_0_12_shape() -> None:
+    error = agb.AGBError("m", "more", extra_word=1)
+    assert (str(error), error.extra) == ("m", {"extra_word": 1})
+    assert str(agb.AGBError()) == "AGBError"
+    assert agb.APIError("m", 500).status_code == 500
+    for name in (
+        "FileError",
+        "CommandError",
+        "BrowserError",
+        "ScreenError",
+        "ApplicationError",
+        "ClearanceTimeoutError",
+    ):
+        assert issubclass(getattr(agb, name), agb.AGBError)
+        assert str(getattr(agb, name)())
+
+
+def test_public_names_exist_and_are_documented() -> None:
+    for name in agb.__all__:
+        value = getattr(agb, name)
+        if inspect.isclass(value):
+            assert inspect.getdoc(value), name
+    assert set(agb.__all__) <= set(dir(agb))
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        agb.Nothing  # type: ignore[attr-defined]  # noqa: B018
