@@ -6,7 +6,10 @@ import argparse
 import sys
 from importlib import import_module
 
+from ._version import __version__
+
 COMMANDS = {
+    "quickstart": ("agb.quickstart", "take a session through its whole life, for real, and show each step"),
     "serve": ("agb.local.command", "run the local runtime"),
 }
 """Subcommand -> the module whose ``main(arguments, prog)`` runs it and returns the exit code; what it does."""
@@ -30,7 +33,12 @@ def _help(given: list[str]) -> int:
         epilog=f"commands:\n{summary}\n\n'agb <command> --help' tells more.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"agb {__version__}")
     parser.add_argument("command", nargs="?", choices=list(COMMANDS), metavar="command")
     parser.parse_args(given)
     parser.print_help()
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -5,15 +5,20 @@ Run as ``agb quickstart``; the command line brings the runtime, or with ``--clou
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from urllib.request import urlopen
 from uuid import uuid4
 
-from . import AGB, AGBError, AsyncAGB, AsyncSession, CreateSessionParams
+from . import AGB, AGBError, AsyncAGB, AsyncSession, Config, CreateSessionParams, __version__
 from ._wire.secrets import masked
+from .local import CannotStart, serve
 
 IMAGE = "agb-code-space-1"
 PAGE = "Hello from a session!"
@@ -120,8 +125,6 @@ async def _use(agb: AsyncAGB, session: AsyncSession, labels: dict[str, str], tou
 
 
 async def _fetch_through_link(session: AsyncSession, tour: Tour) -> None:
-    import httpx
-
     port = random.randint(30100, 30199)  # noqa: S311 - without isolation the port is the machine's, so not always one
     with tour.step("start a web server in it") as outcome:
         script = _SERVE.format(page=PAGE, port=port)
@@ -129,10 +132,16 @@ async def _fetch_through_link(session: AsyncSession, tour: Tour) -> None:
         outcome.shown = f"port {port}"
     with tour.step("fetch its page through a link") as outcome:
         link = (await session.get_link(port=port)).raise_for_error().data
-        async with httpx.AsyncClient() as client:
-            page = (await client.get(link)).raise_for_status().text.strip()
+        page = await asyncio.to_thread(_fetched, link)
         expect(page == PAGE, f"the page says {page!r}")
         outcome.shown = f"{masked(link)} says: {page}"
+
+
+def _fetched(url: str) -> str:
+    """Return the text at a URL, fetched like any program would that knows nothing of this package."""
+    with urlopen(url, timeout=10) as answer:  # noqa: S310 - the link is the runtime's own
+        text: str = answer.read().decode().strip()
+        return text
 
 
 def synchronous(agb: AGB, tour: Tour) -> None:
@@ -145,3 +154,69 @@ def synchronous(agb: AGB, tour: Tour) -> None:
         gone = session.get_status()
         expect(gone.status == "FINISH" or not gone.success, f"the session is {gone.status}")
         outcome.shown = f"sum(range(10)) = {outcome.shown}"
+
+
+# --- the command -------------------------------------------------------------------------------------------------
+
+
+def main(arguments: list[str], prog: str = "agb quickstart") -> int:
+    """Run the quickstart; return 0 only if every step did what it should."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--cloud",
+        action="store_true",
+        help="use the configured endpoint and key (AGB_ENDPOINT, AGB_API_KEY) in place of a local runtime",
+    )
+    cloud = parser.parse_args(arguments).cloud
+    try:
+        return _in_the_cloud() if cloud else _on_this_machine()
+    except (ValueError, CannotStart) as error:  # nothing was begun: what is missing is said in a sentence
+        say(f"{prog}: {error}")
+        return 2
+
+
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _in_the_cloud() -> int:
+    return _run("", None, lambda client: f"the AGB API at {client.client.endpoint}")
+
+
+def _on_this_machine() -> int:
+    say("starting a local runtime on this machine ...")
+    with serve(allow_none=True) as server:
+        if server.report.isolation == "none":
+            say(f"note: {server.report.isolation_note}")
+            say("      the quickstart goes on, since it runs only its own code")
+        where = f"a local runtime at {server.endpoint} (isolation: {server.report.isolation})"
+        return _run(server.api_key, Config(server.endpoint, 60_000), lambda _: where)
+
+
+def _run(api_key: str, config: Config | None, where: Callable[[AGB], str]) -> int:
+    """Take both tours with clients of these settings, and sum up."""
+    tour = Tour(say)
+    started = time.perf_counter()
+
+    async def with_async_client() -> None:
+        async with AsyncAGB(api_key, config) as agb:
+            await asynchronous(agb, tour)
+
+    with AGB(api_key, config) as agb:
+        say(f"agb {__version__} with {where(agb)}\n\nthe asynchronous client:")
+        try:
+            asyncio.run(with_async_client())
+            say("\nthe synchronous client, in a few lines:")
+            synchronous(agb, tour)
+        except (AGBError, AssertionError, OSError) as error:
+            if not tour.failed:  # a step has said its own
+                tour.failed += 1
+                say(f"  FAILED  {error}")
+    seconds = time.perf_counter() - started
+    if tour.failed:
+        say(f"\n{tour.failed} of {tour.steps} steps failed; the session was deleted if it could be")
+        return 1
+    say(f"\nall {tour.steps} steps did what they should, in {seconds:.1f} s")
+    return 0

@@ -32,7 +32,10 @@ def unknown(agb: AGB) -> Session:
     return Session(agb, UNKNOWN)
 
 
-@pytest.mark.parametrize("key", ["ako-wrong", "ako-interop2", "ako-größe".encode().decode("latin-1"), "x" * 5000])
+NOT_ASCII = pytest.param("ako-größe".encode().decode("latin-1"), marks=pytest.mark.only_0_12, id="not ASCII")
+
+
+@pytest.mark.parametrize("key", ["ako-wrong", "ako-interop2", NOT_ASCII, "x" * 5000])
 def test_wrong_key(connect: Connect, session: Session, key: str) -> None:
     from agb import CreateSessionParams, Session
 
@@ -64,31 +67,29 @@ def test_wrong_key(connect: Connect, session: Session, key: str) -> None:
     assert "key" in mine.call_mcp_tool("shell", {"command": "true"}).error_message.lower()
 
 
-def test_wrong_key_deletes_nothing(connect: Connect, session: Session, models: Any) -> None:
-    client = connect(api_key="ako-wrong").client
-
+def test_wrong_key_deletes_nothing(session: Session, low_level: Any, models: Any) -> None:
     request = models.DeleteSessionAsyncRequest("Bearer ako-wrong", session.session_id)
 
-    assert not client.delete_session_async(request).is_successful()
+    assert not low_level.delete_session_async(request).is_successful()
     assert session.get_status().status == "RUNNING"
 
 
-def test_key_without_bearer(agb: AGB, session: Session, models: Any) -> None:
-
-    response = agb.client.get_session_detail(models.GetSessionDetailRequest(f"Basic {API_KEY}", session.session_id))
+def test_key_without_bearer(session: Session, low_level: Any, models: Any) -> None:
+    response = low_level.get_session_detail(models.GetSessionDetailRequest(f"Basic {API_KEY}", session.session_id))
 
     assert not response.is_successful()
 
 
-def test_wrong_token_on_the_link_route(agb: AGB, session: Session) -> None:
+@pytest.mark.parametrize("token", ["wrong", "größe".encode().decode("latin-1")], ids=["wrong", "not ASCII"])
+def test_wrong_token_on_the_link_route(agb: AGB, session: Session, token: str) -> None:
     other = agb.get(session.session_id).session
     assert other is not None
-    other.token = "wrong-größe".encode().decode("latin-1")
+    other.token = token
 
     result = other.command.execute("true")
 
     assert not result.success
-    assert "HTTP request failed" in result.error_message
+    assert result.error_message
 
 
 def test_token_of_another_session(sessions: Sessions, session: Session) -> None:
@@ -164,7 +165,7 @@ def test_deleted_session_by_link(deleted: Session) -> None:
 
     assert not command.success
     assert command.exit_code is None
-    assert "HTTP request failed" in command.error_message
+    assert "HTTP request failed" in command.error_message or "not found" in command.error_message
     assert not code.success
     assert code.error_message
 
@@ -200,6 +201,7 @@ def test_missing_image(agb: AGB) -> None:
         Session(agb, UNKNOWN).list_mcp_tools()
 
 
+@pytest.mark.only_0_12
 @pytest.mark.parametrize("timeout", [-5, "soon", 10**9])
 def test_bad_idle_timeout(agb: AGB, timeout: Any) -> None:
     from agb import CreateSessionParams
@@ -215,12 +217,12 @@ def test_bad_idle_timeout(agb: AGB, timeout: Any) -> None:
 
 
 @pytest.mark.parametrize("labels", ["{", "[1]", '"text"', '{"a": 1}', "[" * 100_000, r'{"\ud800": "x"}'])
-def test_labels_that_are_not_labels(agb: AGB, session: Session, labels: str, models: Any) -> None:
+def test_labels_that_are_not_labels(session: Session, labels: str, low_level: Any, models: Any) -> None:
     bearer = f"Bearer {API_KEY}"
 
-    created = agb.client.create_mcp_session(models.CreateSessionRequest(bearer, image_id=IMAGE, labels=labels))
-    changed = agb.client.set_label(models.SetLabelRequest(bearer, session.session_id, labels[:5000]))
-    listed = agb.client.list_sessions(models.ListSessionRequest(bearer, 10, labels=labels[:5000]))
+    created = low_level.create_mcp_session(models.CreateSessionRequest(bearer, image_id=IMAGE, labels=labels))
+    changed = low_level.set_label(models.SetLabelRequest(bearer, session.session_id, labels[:5000]))
+    listed = low_level.list_sessions(models.ListSessionRequest(bearer, 10, labels=labels[:5000]))
 
     assert not created.is_successful()
     assert not changed.is_successful()
@@ -229,25 +231,25 @@ def test_labels_that_are_not_labels(agb: AGB, session: Session, labels: str, mod
 
 
 @pytest.mark.parametrize("args", ["{", "[1]", '"text"', "[" * 100_000])
-def test_arguments_that_are_not_arguments(agb: AGB, session: Session, args: str, models: Any) -> None:
+def test_arguments_that_are_not_arguments(session: Session, args: str, low_level: Any, models: Any) -> None:
     request = models.CallMcpToolRequest(args, f"Bearer {API_KEY}", None, "shell", None, session.session_id)
 
-    response = agb.client.call_mcp_tool(request)
+    response = low_level.call_mcp_tool(request)
 
     assert not response.is_successful()
     assert "args" in response.get_error_message()
 
 
 @pytest.mark.parametrize(("limit", "token"), [(0, ""), (-1, ""), (10, "made-up-token")])
-def test_bad_paging(agb: AGB, limit: int, token: str, models: Any) -> None:
-
-    response = agb.client.list_sessions(models.ListSessionRequest(f"Bearer {API_KEY}", limit, token, "{}"))
+def test_bad_paging(limit: int, token: str, low_level: Any, models: Any) -> None:
+    response = low_level.list_sessions(models.ListSessionRequest(f"Bearer {API_KEY}", limit, token, "{}"))
 
     assert not response.is_successful()
     assert response.get_error_message()
 
 
-def test_operations_that_are_not_offered_say_so(agb: AGB, session: Session) -> None:
+@pytest.mark.only_0_12
+def test_operations_that_are_not_offered_say_so(agb: Any, session: Any) -> None:
     """Contexts, files and browsers come later; until then they fail with a reason, at once."""
     contexts = agb.context.list()
     if contexts.success:
@@ -260,7 +262,8 @@ def test_operations_that_are_not_offered_say_so(agb: AGB, session: Session) -> N
     assert not session.browser.initialize(import_module("agb.modules.browser").BrowserOption())
 
 
-def test_contexts_at_creation_are_refused(agb: AGB) -> None:
+@pytest.mark.only_0_12
+def test_contexts_at_creation_are_refused(agb: Any) -> None:
     from agb import ContextSync, CreateSessionParams, SyncPolicy
 
     if agb.context.list().success:
@@ -281,7 +284,7 @@ def test_nothing_listens_at_the_endpoint(connect: Connect) -> None:
         listed = client.list()
 
     assert not listed.success
-    assert "Failed to list sessions" in listed.error_message
+    assert "list sessions" in listed.error_message
 
 
 def test_endpoint_with_a_trailing_slash(connect: Connect, runtime: Runtime) -> None:

@@ -123,10 +123,10 @@ def test_delete_can_sync_contexts_first(sessions: Sessions) -> None:
     assert sessions.create().delete(sync_context=True).success
 
 
-def test_old_release_waits_until_the_session_is_gone(agb: AGB, sessions: Sessions, models: Any) -> None:
+def test_old_release_waits_until_the_session_is_gone(sessions: Sessions, low_level: Any, models: Any) -> None:
     session = sessions.create()
 
-    response = agb.client.release_mcp_session(models.ReleaseSessionRequest(session.session_id, f"Bearer {API_KEY}"))
+    response = low_level.release_mcp_session(models.ReleaseSessionRequest(session.session_id, f"Bearer {API_KEY}"))
 
     assert response.is_successful()
     status = session.get_status()

@@ -11,7 +11,7 @@ import pytest
 from .harness import API_KEY, IMAGE
 
 if TYPE_CHECKING:
-    from agb import AGB, Session
+    from agb import Session
 
 
 def test_routes_are_what_they_say(session: Session, api_session: Session) -> None:
@@ -104,12 +104,12 @@ def test_bad_arguments_are_named(routed: Session, name: str, args: dict[str, Any
     assert argument in result.error_message
 
 
-def test_arguments_as_an_object(agb: AGB, session: Session, models: Any) -> None:
+def test_arguments_as_an_object(session: Session, low_level: Any, models: Any) -> None:
     request = models.CallMcpToolRequest(
         {"command": "echo object"}, f"Bearer {API_KEY}", IMAGE, "shell", "wuying_shell", session.session_id
     )
 
-    response = agb.client.call_mcp_tool(request)
+    response = low_level.call_mcp_tool(request)
 
     assert response.is_successful()
     assert "object" in response.get_tool_result()

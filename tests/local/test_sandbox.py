@@ -111,11 +111,11 @@ class TestRights:
         assert len(users) == 2
         assert all(int(user) >= 200_000 for user in users)
 
-    @pytest.mark.parametrize("name", ["kernel/core_pattern", "kernel/hostname", "vm/drop_caches", "kernel/modprobe"])
+    @pytest.mark.parametrize("name", ["kernel/core_pattern", "kernel/hostname", "vm/overcommit_memory"])
     async def test_kernel_settings_cannot_be_changed(self, strict: Runtime, cell: LocalSession, name: str) -> None:
-        before = Path("/proc/sys", name).read_bytes() if name != "vm/drop_caches" else b""
+        before = Path("/proc/sys", name).read_bytes()
         assert (await shell(strict, cell, f"echo 1 > /proc/sys/{name}"))["exit_code"] == 1
-        assert name == "vm/drop_caches" or Path("/proc/sys", name).read_bytes() == before
+        assert Path("/proc/sys", name).read_bytes() == before
 
     @pytest.mark.parametrize(
         "place", ["/", "/etc", "/usr", "/usr/bin", "/run", "/run/agb", "/run/agb/agent.py", "/dev", "/var", sys.prefix]
@@ -266,8 +266,7 @@ async def test_a_kernels_sockets_cannot_be_exchanged_for_the_machines(
         private.bind(str(tmp_path / "private"))
         private.listen()
         private.settimeout(0)
-        # The session cannot guess the name, so it watches for it; here the kernel itself is what plays tricks.
-        sitecustomize = textwrap.dedent(f"""
+        wicked = textwrap.dedent(f"""
             import os, zmq
             bind = zmq.Socket.bind
             def wicked(self, address):
@@ -279,9 +278,8 @@ async def test_a_kernels_sockets_cannot_be_exchanged_for_the_machines(
                 return done
             zmq.Socket.bind = wicked
         """)
-        (cell.sandbox.directories.home / "wicked.py").write_text(sitecustomize)
-        cell.sandbox.environment.update(PYTHONSTARTUP="", PYTHONPATH=cell.sandbox.home, PYTHONINSPECT="")
-        (cell.sandbox.directories.home / "sitecustomize.py").write_text("import wicked")
+        (cell.sandbox.directories.home / "sitecustomize.py").write_text(wicked)
+        cell.sandbox.environment["PYTHONPATH"] = cell.sandbox.home
         result = await run(strict, cell, "1")
         assert "something else in the place of a socket" in result["executionError"]
         with pytest.raises(BlockingIOError):

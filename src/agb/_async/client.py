@@ -149,7 +149,7 @@ class AsyncAGB:
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.command.execute("echo hello")
-            ...     print(result.stdout)
+            ...     print(result.stdout, end="")
             hello
         """
         session = (await self.create(params, timeout=timeout)).raise_for_error().session

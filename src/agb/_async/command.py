@@ -46,7 +46,7 @@ class AsyncCommand:
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.command.execute("echo $NAME", envs={"NAME": "world"})
-            ...     print(result.stdout)
+            ...     print(result.stdout, end="")
             world
 
         Source: data-plane.md 2.2.

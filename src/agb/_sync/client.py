@@ -148,7 +148,7 @@ class AGB:
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.command.execute("echo hello")
-            ...     print(result.stdout)
+            ...     print(result.stdout, end="")
             hello
         """
         session = self.create(params, timeout=timeout).raise_for_error().session

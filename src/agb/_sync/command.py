@@ -47,7 +47,7 @@ class Command:
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.command.execute("echo $NAME", envs={"NAME": "world"})
-            ...     print(result.stdout)
+            ...     print(result.stdout, end="")
             world
 
         Source: data-plane.md 2.2.

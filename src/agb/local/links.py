@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
@@ -18,6 +19,8 @@ from .proxy_websocket import forward_websocket
 from .request import host, shown
 from .runtime import Runtime
 from .session import LocalSession
+
+logger = logging.getLogger("agb.local")
 
 FIRST_PORT, LAST_PORT = 30_100, 30_199
 """The ports inside a session that links may lead to, as in the service."""
@@ -123,8 +126,14 @@ async def _forward(target: Target, scope: Scope, receive: Receive, send: Send) -
         )
         await PlainTextResponse(text, 502)(scope, receive, send)
     else:
-        forward = forward_websocket if scope["type"] == "websocket" else forward_http
-        await forward(connected, target, scope, receive, send)
+        if scope["type"] == "http":
+            return await forward_http(connected, target, scope, receive, send)
+        try:
+            await forward_websocket(connected, target, scope, receive, send)
+        except Exception:
+            # Nobody else would log it: the application's handlers of errors are for HTTP only.
+            logger.exception("Unexpected error in a WebSocket to port %d of %s", target.port, target.session.id)
+            raise
 
 
 def _reason(error: OSError) -> str:

@@ -93,7 +93,7 @@ def _refusal(error: Exception, target: Target, scope: Scope) -> Response:
         text = f"No WebSocket to port {target.port} of session {target.session.id}: the program there {why}.\n"
         return PlainTextResponse(text, 504 if isinstance(error, TimeoutError) else 502)
     refused = error.response
-    response = Response(refused.body or b"", refused.status_code)
+    response = Response(bytes(refused.body or b""), refused.status_code)
     headers = response_headers(_raw(refused.headers.raw_items()), host(HTTPConnection(scope)), target)
     response.raw_headers += [(name, value) for name, value in headers if name != b"content-length"]
     return response

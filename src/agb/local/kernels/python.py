@@ -76,7 +76,9 @@ class PythonKernel(Kernel):
                 await self._shake_hands()
         except (OSError, TimeoutError) as error:
             await self.stop()
-            raise KernelDied(f"it did not start: {self._last_words() or error}") from error
+            why = str(error) or f"no answer within {_START_SECONDS:g} s"
+            words = self._last_words()
+            raise KernelDied(f"it did not start: {why}{f' ({words})' if words else ''}") from error
         except BaseException:
             await self.stop()
             raise

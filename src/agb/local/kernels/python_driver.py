@@ -33,6 +33,9 @@ def main() -> None:
         def write_connection_file(self, **_: object) -> None:
             """Write nothing: the runtime knows already."""
 
+        def log_connection_info(self) -> None:
+            """Say nothing to people: there are none here."""
+
         def init_connection_file(self) -> None:
             """Read nothing: see above."""
 
@@ -46,6 +49,8 @@ def main() -> None:
     config.InteractiveShell.colors = "NoColor"
     config.InteractiveShell.banner1 = ""
 
+    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        os.makedirs(os.environ[variable], exist_ok=True)  # noqa: PTH103
     os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
     app: Any = SessionKernelApp.instance(config=config)
     app.initialize([])

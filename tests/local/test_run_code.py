@@ -1,0 +1,259 @@
+"""The tool run_code: kernels that keep their state, give every kind of result, and can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import time
+from typing import Any
+
+import pytest
+
+from agb.local import interpreters
+from agb.local.limits import Limits
+from agb.local.runtime import Runtime
+from agb.local.session import LocalSession
+
+from .runtimes import IMAGE, call, needs_node, output, run
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
+    """One kernel, many calls: starting one takes most of the time of a test."""
+
+    async def python(code: str, **args: Any) -> dict[str, Any]:
+        return await run(local_runtime, box, code, **args)
+
+    first = await python("x = 40\nx + 2")
+    assert first["result"] == [{"text/plain": "42", "isMainResult": True}]
+    assert first["stdout"] == first["stderr"] == []
+    assert first["executionError"] is None
+    assert "error" not in first
+    assert first["execution_count"] == 1
+    assert first["execution_time"] >= 0
+
+    # State, and nothing from what has no value.
+    assert (await python("print(x)"))["stdout"] == ["40\n"]
+    for nothing in ("", "# a comment", "None", "y = 1", "x;"):
+        assert (await python(nothing))["result"] == []
+    assert (await python("_"))["executionError"] is None
+
+    # Displays in their order, then the value.
+    shown = await python(
+        "from IPython.display import HTML, Markdown, SVG, Latex, JSON, display\n"
+        "display(HTML('<b>1</b>')); display(Markdown('*2*')); display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))\n"
+        "display(Latex('$3$')); display(JSON({'a': [1]}))\n'value'"
+    )
+    kinds = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "application/json", "text/plain"]
+    assert [kind in item for kind, item in zip(kinds, shown["result"], strict=True)] == [True] * 6
+    assert [item["isMainResult"] for item in shown["result"]] == [False] * 5 + [True]
+    assert shown["result"][4]["application/json"] == {"a": [1]}
+    assert shown["result"][5]["text/plain"] == "'value'"
+
+    # Every format of one value, objects staying objects; updates of a display.
+    chart = await python(
+        "class Chart:\n"
+        "    def _repr_mimebundle_(self, **_):\n"
+        "        return {'application/vnd.vegalite.v5+json': {'mark': 'bar'}, 'text/html': '<i>', 'image/png': 'iVBORw0K'}\n"
+        "Chart()"
+    )
+    assert chart["result"][0]["application/vnd.vegalite.v5+json"] == {"mark": "bar"}
+    assert chart["result"][0]["image/png"] == "iVBORw0K"
+    updated = await python("h = display('old', display_id=True); h.update('new')")
+    assert [item["text/plain"] for item in updated["result"]] == ["'new'"]
+
+    # Output of the code, of the modules beneath it, and of programs.
+    said = await python("import os, sys\nprint('a', flush=True)\nprint('b', file=sys.stderr)\nos.system('echo c; echo d >&2')")
+    assert "".join(said["stdout"]) == "a\nc\n"
+    assert "".join(said["stderr"]) == "b\nd\n"
+
+    # Errors, with the kernel as it was.
+    failed = await python("1/0")
+    assert failed["executionError"] == "ZeroDivisionError: division by zero"
+    assert failed["error"]["name"] == "ZeroDivisionError"
+    assert failed["error"]["value"] == "division by zero"
+    assert "1/0" in failed["error"]["traceback"]
+    assert "\x1b" not in failed["error"]["traceback"]
+    assert (await python("a b"))["error"]["name"] == "SyntaxError"
+    assert "StdinNotImplementedError" in (await python("input()"))["executionError"]
+    assert (await python("raise ValueError('\\ud800')"))["error"]["name"] == "ValueError"
+    assert (await python("x"))["result"][0]["text/plain"] == "40"
+
+    # Files and directory are the shell's, and top-level await works.
+    assert (await python("import asyncio\nawait asyncio.sleep(0, 'awaited')"))["result"][0]["text/plain"] == "'awaited'"
+    await python("open('from_code.txt', 'w').write('1'); open('/tmp/t', 'w').write('2') if os.getpid() < 9999 else 0")
+    assert await output(local_runtime, box, "cat from_code.txt; echo 3 > from_shell.txt") == "1"
+    assert (await python("print(open('from_shell.txt').read(), os.getcwd())"))["stdout"] == [f"3\n {box.sandbox.home}\n"]
+    assert [path.name for path in box.sandbox.directories.home.iterdir() if path.name.startswith(".")] == []
+
+    # Code and shell beside one another, calls on one kernel after one another.
+    results = await asyncio.gather(*(python(f"numbers = globals().get('numbers', []) + [{n}]; numbers") for n in range(5)))
+    assert results[-1]["result"][0]["text/plain"] == "[0, 1, 2, 3, 4]"
+    counts = [result["execution_count"] for result in results]
+    assert counts == sorted(counts)
+
+
+async def test_python_stopped(local_runtime: Runtime, box: LocalSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def python(code: str, **args: Any) -> dict[str, Any]:
+        return await run(local_runtime, box, code, **args)
+
+    await python("kept = 'kept'")
+    for endless in ("while True: pass", "import time; time.sleep(1000)", "import os; os.system('sleep 1000')"):
+        began = time.perf_counter()
+        stopped = await python(f"print('so far')\n{endless}", timeout_s=1)
+        assert time.perf_counter() - began < 3
+        assert stopped["executionError"].startswith("Execution timeout")
+        assert "".join(stopped["stdout"]).startswith("so far\n")
+        assert stopped["error"]["name"] == "TimeoutError"
+    assert (await python("kept"))["result"][0]["text/plain"] == "'kept'"
+    assert [process.name for process in await box.processes() if process.name == "sleep"] == []
+
+    # What cannot be interrupted costs the kernel.
+    monkeypatch.setattr(interpreters, "_GRACE_SECONDS", 0.3)
+    stubborn = "while True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass"
+    stopped = await python(stubborn, timeout_s=1)
+    assert "could not be interrupted" in stopped["executionError"]
+    again = await python("'kept' in globals()")
+    assert again["result"][0]["text/plain"] == "False"
+    assert "this is a new one" in "".join(again["stderr"])
+    assert "this is a new one" not in "".join((await python("1"))["stderr"])
+
+
+async def test_python_kernel_that_dies(local_runtime: Runtime, box: LocalSession) -> None:
+    died = await run(local_runtime, box, "print('last words', flush=True)\nimport os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    assert "SIGSEGV" in died["executionError"]
+    assert "next call gets a new one" in died["executionError"]
+    assert (await run(local_runtime, box, "1 + 1"))["result"][0]["text/plain"] == "2"
+    # Between two calls.
+    await run(local_runtime, box, "import threading, os; threading.Timer(0, os._exit, [3]).start()")
+    [kernel] = [process for process in await box.processes() if "python_driver" in process.cmdline] or [None]
+    if kernel is not None:
+        await output(local_runtime, box, f"while kill -0 {kernel.pid} 2>/dev/null; do :; done")
+    assert "this is a new one" in "".join((await run(local_runtime, box, "1"))["stderr"])
+
+
+async def test_caller_that_goes_away_frees_the_kernel(local_runtime: Runtime, box: LocalSession) -> None:
+    await run(local_runtime, box, "kept = 1")
+    await output(local_runtime, box, "mkfifo begun")
+    task = asyncio.create_task(run(local_runtime, box, "open('begun', 'w').close()\nwhile True: pass"))
+    await output(local_runtime, box, "cat begun")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await run(local_runtime, box, "kept"))["result"][0]["text/plain"] == "1"
+
+
+async def test_release_ends_code(local_runtime: Runtime, box: LocalSession) -> None:
+    await output(local_runtime, box, "mkfifo begun")
+    code = "open('begun', 'w').close()\nwhile True: pass"
+    task = asyncio.create_task(call(local_runtime, box, "run_code", code=code, language="python"))
+    await output(local_runtime, box, "cat begun")
+    local_runtime.release(box.id)
+    reply = await task
+    assert reply.is_error
+    assert "released while the call was running" in reply.text
+
+
+async def test_much_output_does_no_harm() -> None:
+    async with Runtime(allow_none=True, limits=Limits(output=1000)) as runtime:
+        session = await runtime.create(IMAGE)
+        result = await run(runtime, session, "for _ in range(100): print('x' * 999)\n'y' * 2000")
+        said = "".join(result["stdout"])
+        assert said.startswith("x" * 999)
+        assert said.endswith("more bytes were thrown away]\n")
+        assert len(said) < 1100
+        assert "thrown away" in result["result"][0]["text/plain"]
+        assert (await run(runtime, session, "1"))["result"][0]["text/plain"] == "1"
+
+
+async def test_two_sessions_share_nothing(local_runtime: Runtime, box: LocalSession) -> None:
+    other = await local_runtime.create(IMAGE)
+    await run(local_runtime, box, "mine = 1")
+    assert (await run(local_runtime, other, "mine"))["error"]["name"] == "NameError"
+
+
+@needs_node
+async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
+    async def node(code: str, **args: Any) -> dict[str, Any]:
+        return await run(local_runtime, box, code, language="JS", **args)
+
+    async def value(code: str) -> str | None:
+        result = await node(code)
+        assert result["executionError"] is None, result
+        assert [item["isMainResult"] for item in result["result"]] in ([], [True])
+        return result["result"][0]["text/plain"] if result["result"] else None
+
+    assert await value("const a = 20; let b = 1; var c = 1; a + b") == "21"
+    assert await value("const a = 40; a + b + c") == "42"  # declared again
+    assert await value("const d = await Promise.resolve(5); d * 2") == "10"
+    assert await value("{ x: 1, y: [2] }") == "{ x: 1, y: [ 2 ] }"
+    assert await value("{ let z = 1; }") is None
+    assert await value("function f() { return 'f' } f()") == "'f'"
+    assert await value("class K { m() { return 1n } }; new K().m()") == "1n"
+    assert [await value(code) for code in ("undefined", "null", "-0", "NaN", "Symbol('s')", "''")] == [
+        None, "null", "-0", "NaN", "Symbol(s)", "''"
+    ]  # fmt: skip
+    assert await value("require('node:path').join('a', 'b')") == "'a/b'"
+    assert await value("new Promise(resolve => setTimeout(resolve, 1, 'later'))") == "'later'"
+
+    said = await node("console.log('out', {a: 1}); console.error('err'); process.stdout.write('☃'.repeat(50000)); 1")
+    assert "".join(said["stdout"]) == "out { a: 1 }\n" + "☃" * 50_000
+    assert said["stderr"] == ["err\n"]
+    assert said["execution_count"] > 1
+
+    failed = await node("null.x")
+    assert failed["executionError"].startswith("TypeError: Cannot read properties of null")
+    assert "node_driver" not in failed["error"]["traceback"]
+    assert (await node("let = ;"))["error"]["name"] == "SyntaxError"
+    assert "oops" in (await node("throw 'oops'"))["executionError"]
+    assert "rejected" in (await node("await Promise.reject(new Error('rejected'))"))["executionError"]
+    assert "require()" in (await node("import fs from 'fs'"))["executionError"]
+
+    for endless in ("while (true) {}", "await new Promise(() => setInterval(() => 1, 1000))"):
+        stopped = await node(f"console.log('so far'); {endless}", timeout_s=1)
+        assert stopped["executionError"].startswith("Execution timeout")
+        assert stopped["stdout"] == ["so far\n"]
+    assert await value("a") == "40"
+
+    # Files are the shell's; an error in a callback does not end it; its own end is told.
+    await node("require('fs').writeFileSync('from_node.txt', 'n')")
+    assert await output(local_runtime, box, "cat from_node.txt") == "n"
+    loose = await node("setTimeout(() => { throw new Error('loose') }); await new Promise(r => setTimeout(r, 5)); 7")
+    assert loose["result"][0]["text/plain"] == "7"
+    assert "loose" in "".join(loose["stderr"])
+    assert "exit status 3" in (await node("process.exit(3)"))["executionError"]
+    assert await value("typeof a") == "'undefined'"
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({"code": "1", "language": "cobol"}, "unsupported language 'cobol'; supported are java, javascript, python, r"),
+        ({"code": "1", "language": "java"}, "java is not available here"),
+        ({"code": "1", "language": " R "}, "r is not available here"),
+        ({"code": "1"}, "argument 'language' is missing"),
+        ({"code": 1, "language": "python"}, "argument 'code': expected a string"),
+        ({"code": "1", "language": "python", "timeout_s": -1}, "expected 1 to"),
+        ({"code": "'\ud800'", "language": "python"}, "half of a surrogate pair"),
+    ],
+)
+async def test_bad_arguments(local_runtime: Runtime, box: LocalSession, args: dict[str, object], said: str) -> None:
+    reply = await call(local_runtime, box, "run_code", **args)
+    assert reply.is_error
+    assert said in reply.text
+
+
+async def test_language_that_is_missing(local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agb.local.interpreters.shutil.which", lambda *_, **__: None)
+    languages = interpreters.find_languages()
+    assert "javascript" not in languages.found
+    assert "Node.js" in languages.missing["javascript"]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="matplotlib is not installed")
+async def test_matplotlib(local_runtime: Runtime, box: LocalSession) -> None:
+    code = "import matplotlib.pyplot as plt\nfor n in (1, 2):\n    plt.figure(); plt.plot([1, n]); plt.show()\n3"
+    result = await run(local_runtime, box, code, timeout_s=120)
+    assert ["image/png" in item for item in result["result"]] == [True, True, False], json.dumps(result)[:500]

@@ -1,0 +1,184 @@
+"""The tool shell: a new shell per call, its output, its time limit, what it leaves running."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import psutil
+import pytest
+
+from agb.local.limits import Limits
+from agb.local.runtime import Runtime
+from agb.local.session import LocalSession
+
+from .runtimes import IMAGE, call, output, shell
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_result(local_runtime: Runtime, box: LocalSession) -> None:
+    reply = await call(local_runtime, box, "shell", command="echo out; echo err >&2")
+    assert not reply.is_error
+    assert json.loads(reply.text) == {"stdout": "out\n", "stderr": "err\n", "exit_code": 0, "traceId": ""}
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("exit 3", 3, ""),
+        ("invalid_command_12345", 127, "not found"),
+        ("ls /nonexistent", 2, "No such file or directory"),
+        ("kill -9 $$", 137, ""),
+        ("kill -TERM $$", 143, ""),
+        ("/etc/passwd", 126, "Permission denied"),
+    ],
+)
+async def test_failure(local_runtime: Runtime, box: LocalSession, command: str, code: int, said: str) -> None:
+    result = await shell(local_runtime, box, command)
+    assert result["exit_code"] == code
+    assert said in result["stderr"]
+    assert result["traceId"]
+
+
+async def test_every_call_is_a_new_shell_on_the_same_files(local_runtime: Runtime, box: LocalSession) -> None:
+    await output(local_runtime, box, "cd /tmp; X=1; export Y=2; echo kept > ~/file; echo kept > /tmp/file")
+    assert await output(local_runtime, box, "pwd; echo $X$Y; cat file; cat $TMPDIR/../tmp/file") == (
+        f"{box.sandbox.home}\n\nkept\nkept"
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("a=(1 2 3); echo ${a[1]}", "2"),
+        ("cat <<'END'\n$HOME `x` 'y' \"z\"\nEND", "$HOME `x` 'y' \"z\""),
+        ("echo a && echo b | tr b c", "a\nc"),
+        ("set -e\nfalse || echo went on", "went on"),
+        ("echo 'ünïcode ☃ 🐍'", "ünïcode ☃ 🐍"),
+        ("printf 'a\\xffb'", "a\ufffdb"),
+        ("cat; echo no input", "no input"),
+    ],
+)
+async def test_it_is_a_bash(local_runtime: Runtime, box: LocalSession, command: str, said: str) -> None:
+    assert await output(local_runtime, box, command) == said
+
+
+async def test_values_of_variables_are_not_interpreted(local_runtime: Runtime, box: LocalSession) -> None:
+    values = {"A": "it's \"quoted\"", "B": "; echo pwned; $(id) `id` !@#$%^&*()", "C": "two\nlines", "D": "", "E": "☃"}
+    result = await shell(local_runtime, box, 'for n in A B C D E; do printf "%s\\0" "${!n}"; done', envs=values)
+    assert result["stdout"].split("\0")[:-1] == list(values.values())
+    assert await output(local_runtime, box, "echo $HOME", envs={"X": "1"}) == box.sandbox.home
+
+
+async def test_directory(local_runtime: Runtime, box: LocalSession) -> None:
+    place = f"{box.sandbox.home}/with spaces; and $signs"
+    await output(local_runtime, box, f"mkdir '{place}'")
+    assert await output(local_runtime, box, "pwd", cwd=place) == place
+    assert await output(local_runtime, box, "pwd", cwd="") == box.sandbox.home
+    for missing in ("/no/such/place", "/etc/passwd"):
+        reply = await call(local_runtime, box, "shell", command="pwd", cwd=missing)
+        assert reply.is_error
+        assert "cwd" in reply.text
+        assert missing in reply.text
+
+
+async def test_time_limit(local_runtime: Runtime, box: LocalSession) -> None:
+    result = await shell(local_runtime, box, "echo begun; echo so far >&2; sleep 1000 & sleep 1000", timeout_ms=300)
+    assert result["exit_code"] == 124
+    assert result["stdout"] == "begun\n"
+    assert result["stderr"] == "so far\nCommand execution timeout"
+    assert result["traceId"]
+    assert [process.name for process in await box.processes()] == []
+
+
+async def test_time_limit_of_a_second_unless_told_otherwise(local_runtime: Runtime, box: LocalSession) -> None:
+    began = time.perf_counter()
+    reply = await call(local_runtime, box, "shell", command="sleep 1000")
+    assert "Command execution timeout" in reply.text
+    assert 1 <= time.perf_counter() - began < 5
+
+
+async def test_background_program_lives_on(local_runtime: Runtime, box: LocalSession) -> None:
+    await output(local_runtime, box, "nohup sleep 1000 > log 2>&1 &", timeout_ms=5000)
+    await output(local_runtime, box, "sleep 1000 &", timeout_ms=5000)  # holds the output, and nobody waits for it
+    assert [process.name for process in await box.processes()] == ["sleep", "sleep"]
+
+
+async def test_background_program_that_goes_on_writing_is_not_killed(local_runtime: Runtime, box: LocalSession) -> None:
+    await output(local_runtime, box, "mkfifo go; (read < go; for i in {1..30000}; do echo line $i; done; echo > wrote) &")
+    await output(local_runtime, box, "echo > go; until [ -e wrote ]; do :; done")
+
+
+async def test_much_output_does_no_harm() -> None:
+    async with Runtime(allow_none=True, limits=Limits(output=1000)) as runtime:
+        session = await runtime.create(IMAGE)
+        before = psutil.Process().memory_info().rss
+        result = await shell(runtime, session, "head -c 300M /dev/zero | tr '\\0' x; echo error >&2", timeout_ms=60_000)
+        assert result["exit_code"] == 0
+        assert result["stdout"].startswith("x" * 1000 + "\n[output too long: 314571800 more bytes")
+        assert result["stderr"] == "error\n"
+        assert psutil.Process().memory_info().rss - before < 50 << 20
+
+
+async def test_calls_run_beside_one_another(local_runtime: Runtime, box: LocalSession) -> None:
+    # Each waits for the other.
+    await output(local_runtime, box, "mkfifo a b")
+    one = output(local_runtime, box, "echo 1 > a; cat b")
+    other = output(local_runtime, box, "cat a; echo 2 > b")
+    assert await asyncio.gather(one, other) == ["2", "1"]
+
+
+async def test_caller_that_goes_away_ends_its_command(local_runtime: Runtime, box: LocalSession) -> None:
+    await output(local_runtime, box, "mkfifo begun")
+    task = asyncio.create_task(shell(local_runtime, box, "echo > begun; sleep 1000", timeout_ms=100_000))
+    await output(local_runtime, box, "read < begun")
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await output(local_runtime, box, "while grep -qs sleep /proc/[0-9]*/comm; do :; done")
+
+
+async def test_release_ends_a_command(local_runtime: Runtime, box: LocalSession) -> None:
+    await output(local_runtime, box, "mkfifo begun")
+    task = asyncio.create_task(call(local_runtime, box, "shell", command="echo > begun; sleep 1000", timeout_ms=100_000))
+    await output(local_runtime, box, "read < begun")
+    local_runtime.release(box.id)
+    reply = await task
+    assert reply.is_error
+    assert "released while the call was running" in reply.text
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ({}, "argument 'command' is missing; expected a string"),
+        ({"command": 5}, "argument 'command': expected a string, got the number 5"),
+        ({"command": "true", "timeout_ms": "abc"}, "argument 'timeout_ms': expected a whole number, got a string"),
+        ({"command": "true", "timeout_ms": True}, "expected a whole number, got true"),
+        ({"command": "true", "timeout_ms": 1.5}, "expected a whole number, got the number 1.5"),
+        ({"command": "true", "timeout_ms": 0}, "expected 1 to"),
+        ({"command": "true", "timeout_ms": 10**30}, "expected 1 to"),
+        ({"command": "true", "envs": {"A": 1}}, "expected an object of strings"),
+        ({"command": "true", "envs": ["A"]}, "expected an object of strings, got a list"),
+        ({"command": "true", "envs": {"A=B": "x"}}, "cannot be the name of a variable"),
+        ({"command": "true", "envs": {"": "x"}}, "cannot be the name of a variable"),
+        ({"command": "echo \0"}, "null character"),
+        ({"command": "echo \ud800"}, "half of a surrogate pair"),
+        ({"command": "true", "envs": {"A": "\ud800"}}, "half of a surrogate pair"),
+        ({"command": "echo " + "x" * 200_000}, "write it to a file"),
+        ({"command": "true", "envs": {f"V{i}": "x" * 100_000 for i in range(40)}}, "could not be started"),
+    ],
+)
+async def test_bad_arguments(local_runtime: Runtime, box: LocalSession, args: dict[str, object], said: str) -> None:
+    reply = await call(local_runtime, box, "shell", **args)
+    assert reply.is_error
+    assert reply.text.startswith("shell: ")
+    assert said in reply.text
+    assert await output(local_runtime, box, "echo goes on") == "goes on"
+
+
+async def test_arguments_that_are_tolerated(local_runtime: Runtime, box: LocalSession) -> None:
+    reply = await call(local_runtime, box, "shell", command="echo", timeout_ms=5000.0, cwd=None, envs={}, unknown=[1])
+    assert not reply.is_error

@@ -1,0 +1,175 @@
+"""Documentation that is true: every example of README, guides and docstrings is executed, in both flavours."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import doctest
+import importlib
+import inspect
+import io
+import pkgutil
+import re
+import subprocess
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agb
+from agb.local import LocalServer
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AGB_API_KEY", runtime.api_key)
+    monkeypatch.setenv("AGB_ENDPOINT", runtime.endpoint)
+    monkeypatch.chdir(tmp_path)
+
+
+# --- pages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_of_a_page(page: Path) -> None:
+    """Run the blocks of a page one after the other in one namespace; a text block behind one is what it prints."""
+    text = page.read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for match in BLOCK.finditer(text):
+        line = text[: match.start()].count("\n") + 2
+        code = compile("\n" * (line - 1) + match[1], str(page), "exec", dont_inherit=True)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, namespace)
+        assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
+    for client in namespace.values():
+        if isinstance(client, agb.AGB):
+            client.close()
+
+
+def test_pages_have_examples() -> None:
+    assert sum(len(BLOCK.findall(page.read_text("utf-8"))) for page in PAGES) >= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+# --- docstrings --------------------------------------------------------------------------------------------------
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Yield every docstring of the package that shows an example."""
+    for info in pkgutil.walk_packages(agb.__path__, "agb."):
+        if info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(info.name)
+        for name, value in {"": module, **vars(module)}.items():
+            if name and getattr(value, "__module__", None) != module.__name__:
+                continue
+            owners = {name: value}
+            if inspect.isclass(value):
+                owners |= {f"{name}.{member}": inner for member, inner in vars(value).items()}
+            for where, owner in owners.items():
+                text = owner.__doc__ if where == "" else getattr(owner, "__doc__", None)
+                if isinstance(text, str) and ">>>" in text:
+                    yield f"{info.name}:{where}", text
+    yield "agb:", agb.__doc__ or ""
+
+
+EXAMPLES = dict(documented())
+
+
+def test_docstrings_have_examples() -> None:
+    assert {"agb._async.client:AsyncAGB.session", "agb._sync.client:AGB.session"} <= set(EXAMPLES)
+    assert len(EXAMPLES) >= 20
+
+
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_of_a_docstring(name: str) -> None:
+    """Run an example as a session of the interactive interpreter, in which ``await`` may stand at the top."""
+    flavour = agb.AsyncAGB if "._async." in name else agb.AGB
+    asyncio.run(run_examples(name, EXAMPLES[name], flavour()))
+
+
+async def run_examples(name: str, text: str, client: Any) -> None:
+    namespace: dict[str, Any] = {**{n: getattr(agb, n) for n in agb.__all__}, "agb": client, "__name__": "__main__"}
+    checker = doctest.OutputChecker()
+    parsed = doctest.DocTestParser().get_examples(text, name)
+    assert parsed
+    for example in parsed:
+        flags = doctest.ELLIPSIS | sum(flag for flag, on in example.options.items() if on)
+        got = await run_one(example.source, namespace)
+        wanted = f"{name}: {example.source}wanted {example.want!r}, got {got!r}"
+        assert checker.check_output(example.want, got, flags), wanted
+    await asyncio.to_thread(client.close) if isinstance(client, agb.AGB) else await client.aclose()
+
+
+async def run_one(source: str, namespace: dict[str, Any]) -> str:
+    """Return what a statement printed, or what the interpreter would show of its value."""
+    code = compile(source, "<example>", "single", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        result = types.FunctionType(code, namespace)()
+        if inspect.isawaitable(result):
+            await result
+    return printed.getvalue()
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "agb.cli", *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_quickstart() -> None:
+    done = command("quickstart")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all 13 steps did what they should" in done.stdout
+    assert done.stdout.count("  ok  ") == 13
+    assert done.stderr == ""
+
+
+def test_quickstart_fails_when_a_step_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGB_API_KEY", "ako-wrong")
+    monkeypatch.setenv("AGB_ENDPOINT", "http://127.0.0.1:9")
+    done = command("quickstart", "--cloud")
+    assert done.returncode == 1
+    assert "FAILED  create a session: Could not create a session" in done.stdout
+    assert "ako-wrong" not in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("_configured")
+def test_quickstart_with_a_configured_endpoint() -> None:
+    done = command("quickstart", "--cloud")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_quickstart_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = command("quickstart", "--cloud")
+    assert done.returncode == 2
+    assert "API key is required" in done.stdout
+
+
+def test_version_and_help() -> None:
+    assert command("--version").stdout.strip() == f"agb {agb.__version__}"
+    for words in ("quickstart", "serve"):
+        assert words in command("--help").stdout
+    assert command("nonsense").returncode == 2
