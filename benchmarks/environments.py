@@ -38,16 +38,16 @@ class Environment:
 
 def installed(directory: Path) -> Environment:
     """Make an environment in which the package is installed by pip, with its required dependencies."""
-    environment = _new(directory, "--upgrade-deps")
+    environment = _new(directory)
     pip = [environment.python, "-m", "pip", "--disable-pip-version-check", "-q"]
     subprocess.run([*pip, "install", str(REPOSITORY)], check=True)
     return environment
 
 
 def copied(directory: Path) -> Environment:
-    """Make an environment without pip: the package and its required dependencies are copied from this one.
+    """Make an environment of the package and its required dependencies, copied from this one, and of nothing else.
 
-    The package itself may be installed here for development, which is slower to start.
+    What is installed for development would be no measure: tools add code of their own to every start of Python.
     """
     environment = _new(directory, "--without-pip")
     for name in _required("agb") - {"agb"}:
@@ -62,8 +62,8 @@ def copied(directory: Path) -> Environment:
     return environment
 
 
-def _new(directory: Path, option: str) -> Environment:
-    subprocess.run([sys.executable, "-m", "venv", option, str(directory)], check=True)
+def _new(directory: Path, *options: str) -> Environment:
+    subprocess.run([sys.executable, "-m", "venv", *options, str(directory)], check=True)
     python = directory / "bin" / "python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     found = subprocess.run([str(python), "-c", ask], check=True, capture_output=True, text=True)

@@ -123,6 +123,72 @@ def silent(talk: Conversation) -> None:
     talk.keep = False
 
 
+@define(eq=False)
+class Gate:
+    """Holds an answer back until it is opened, and tells when a request has come to it."""
+
+    asked: threading.Event = field(factory=threading.Event)
+    opened: threading.Event = field(factory=threading.Event)
+
+    def hold(self, talk: Conversation) -> None:
+        self.asked.set()
+        while not self.opened.wait(0.05) and not talk.over.is_set():
+            pass
+
+    def before(self, action: Action) -> Action:
+        """Return the action with this gate before it."""
+
+        def act(talk: Conversation) -> None:
+            self.hold(talk)
+            action(talk)
+
+        return act
+
+    def open(self) -> None:
+        self.opened.set()
+
+
+@define(eq=False)
+class Sessions:
+    """A service that creates and releases sessions and counts them; any of its operations can be held or replaced."""
+
+    alive: set[str] = field(factory=set)
+    made: int = 0
+    instead: dict[str, Action] = field(factory=dict)
+    """By path: what is done in place of the usual answer; a session is made before its creation is answered."""
+    gates: dict[str, Gate] = field(factory=dict)
+    """By path: where the answer is held back."""
+
+    def gate(self, path: str) -> Gate:
+        """Hold back the answers to a path from now on."""
+        return self.gates.setdefault(path, Gate())
+
+    def __call__(self, talk: Conversation) -> None:
+        path = talk.request.path
+        session_id = json.loads(talk.request.body or b"{}").get("sessionId", "")
+        data: Any = {"url": "http://127.0.0.1/link"}
+        if path == CREATE and path not in self.instead:
+            self.made += 1
+            session_id = f"s-{self.made}"
+            self.alive.add(session_id)
+            data = {"sessionId": session_id, "success": True}
+        if path in self.gates:
+            self.gates[path].hold(talk)
+        if path in self.instead:
+            return self.instead[path](talk)
+        if path == RELEASE:
+            self.alive.discard(session_id)
+        if path == STATUS:
+            data = {"status": "RUNNING" if session_id in self.alive else "FINISH"}
+        return value(data)(talk)
+
+
+CREATE = "/mcp/createSession"
+RELEASE = "/mcp/releaseSessionAsync"
+STATUS = "/mcp/getSessionInfo"
+LINK = "/internet/getLink"
+
+
 def trickle(talk: Conversation) -> None:
     """Answer one byte at a time and never come to an end."""
     talk.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")

@@ -176,27 +176,32 @@ def test_callers_list_is_not_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "error"),
+    ("make", "arguments", "error"),
     [
-        (lambda: UploadPolicy(upload_mode="File"), ValueError),
-        (lambda: UploadPolicy(upload_strategy="x"), ValueError),
-        (lambda: RecyclePolicy(lifecycle=None), ValueError),
-        (lambda: RecyclePolicy(paths=["a*"]), ValueError),
-        (lambda: RecyclePolicy(paths=None), TypeError),
-        (lambda: WhiteList("a[b]"), ValueError),
-        (lambda: WhiteList("a", ["?"]), ValueError),
-        (lambda: WhiteList(None), TypeError),
-        (lambda: ExtensionOption("", ["x"]), ValueError),
-        (lambda: ExtensionOption("c", []), ValueError),
-        (lambda: BrowserFingerprintContext(" "), ValueError),
-        (lambda: CreateSessionParams(idle_release_timeout=-1), ValueError),
-        (lambda: CreateSessionParams(idle_release_timeout="60"), TypeError),
-        (lambda: setattr(UploadPolicy(), "upload_mode", "File"), ValueError),
+        (UploadPolicy, {"upload_mode": "File"}, ValueError),
+        (UploadPolicy, {"upload_strategy": "x"}, ValueError),
+        (RecyclePolicy, {"lifecycle": None}, ValueError),
+        (RecyclePolicy, {"paths": ["a*"]}, ValueError),
+        (RecyclePolicy, {"paths": None}, TypeError),
+        (WhiteList, {"path": "a[b]"}, ValueError),
+        (WhiteList, {"exclude_paths": ["?"]}, ValueError),
+        (WhiteList, {"path": None}, TypeError),
+        (ExtensionOption, {"context_id": "", "extension_ids": ["x"]}, ValueError),
+        (ExtensionOption, {"context_id": "c", "extension_ids": []}, ValueError),
+        (BrowserFingerprintContext, {"fingerprint_context_id": " "}, ValueError),
+        (CreateSessionParams, {"idle_release_timeout": -1}, ValueError),
+        (CreateSessionParams, {"idle_release_timeout": "60"}, TypeError),
     ],
 )
-def test_bad_parameters(make: Any, error: type[Exception]) -> None:
+def test_bad_parameters(make: Any, arguments: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
-        make()
+        make(**arguments)
+
+
+def test_assigned_values_are_checked_too() -> None:
+    policy: Any = UploadPolicy()
+    with pytest.raises(ValueError, match=r"UploadMode\.FILE"):
+        policy.upload_mode = "File"
 
 
 def test_policy_can_be_set_later_as_in_0_12() -> None:
@@ -232,4 +237,4 @@ def test_public_names_exist_and_are_documented() -> None:
             assert inspect.getdoc(value), name
     assert set(agb.__all__) <= set(dir(agb))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        agb.Nothing  # type: ignore[attr-defined]  # noqa: B018
+        agb.Nothing  # noqa: B018

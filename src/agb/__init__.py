@@ -134,7 +134,7 @@ _HOMES = {
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["__version__", *sorted(_HOME_OF)]
+__all__ = ["__version__", *sorted(_HOME_OF)]  # pyright: ignore[reportUnsupportedDunderAll] - made from the table
 
 if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PTH112, PTH118, PTH120 - pathlib costs 5 ms
     raise ImportError(

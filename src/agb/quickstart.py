@@ -161,7 +161,9 @@ def synchronous(agb: AGB, tour: Tour) -> None:
 
 def main(arguments: list[str], prog: str = "agb quickstart") -> int:
     """Run the quickstart; return 0 only if every step did what it should."""
-    parser = argparse.ArgumentParser(prog=prog, description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Take a session through its whole life, for real, and show each step."
+    )
     parser.add_argument(
         "--cloud",
         action="store_true",

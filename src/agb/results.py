@@ -293,7 +293,7 @@ class SessionMetrics:
         rx_used_kb: float = 0.0,
         tx_used_kb: float = 0.0,
     ) -> None:
-        self.__attrs_init__(
+        self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - attrs makes it
             cpu_count,
             cpu_used_pct,
             disk_total,

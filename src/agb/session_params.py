@@ -32,6 +32,20 @@ def _not_blank(_: object, attribute: Attribute[Any], value: object) -> None:
         raise ValueError(f"{attribute.name} cannot be blank; expected the id of a context, not {value!r}")
 
 
+def _some_ids(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not value or isinstance(value, str):
+        raise ValueError(f"{attribute.name} is a list of at least one extension id, not {value!r}")
+
+
+def _whole_seconds(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{attribute.name} is a whole number of seconds, not {value!r}")
+    if value < 0:
+        raise ValueError(f"{attribute.name} is a number of seconds, not {value!r}")
+
+
 @define
 class ExtensionOption:
     """Browser extensions, by id, of one context.
@@ -41,12 +55,7 @@ class ExtensionOption:
     """
 
     context_id: str = field(validator=_not_blank)
-    extension_ids: list[str] = field()
-
-    @extension_ids.validator
-    def _some(self, _: object, value: object) -> None:
-        if not value or isinstance(value, str):
-            raise ValueError(f"extension_ids is a list of at least one extension id, not {value!r}")
+    extension_ids: list[str] = field(validator=_some_ids)
 
     def validate(self) -> bool:
         """Return whether the context's id and every extension's id are strings that are not blank."""
@@ -164,7 +173,7 @@ class CreateSessionParams:
     policy_id: str | None
     context_syncs: list[ContextSync]
     browser_context: BrowserContext | None = field(validator=optional(instance_of(BrowserContext)))
-    idle_release_timeout: int | None = field()
+    idle_release_timeout: int | None = field(validator=_whole_seconds)
 
     def __init__(
         self,
@@ -182,15 +191,6 @@ class CreateSessionParams:
         self.browser_context = browser_context
         self.idle_release_timeout = idle_release_timeout
         self.context_syncs += self._missing_browser_syncs()
-
-    @idle_release_timeout.validator
-    def _whole_seconds(self, _: object, value: object) -> None:
-        if value is None:
-            return
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"idle_release_timeout is a whole number of seconds, not {value!r}")
-        if value < 0:
-            raise ValueError(f"idle_release_timeout is a number of seconds, not {value!r}")
 
     def _missing_browser_syncs(self) -> list[ContextSync]:
         """Return the extension and fingerprint syncs that are not in ``context_syncs``."""

@@ -187,11 +187,13 @@ async def test_block_deletes(runtime: LocalServer) -> None:
 
 
 async def test_block_deletes_when_it_raises(runtime: LocalServer) -> None:
+    made = []
     async with client(runtime) as agb:
         with pytest.raises(KeyError):
             async with agb.session(PARAMS) as session:
+                made.append(session)
                 raise KeyError("in the block")
-        assert (await session.get_status()).status in ("FINISH", "")
+        assert (await made[0].get_status()).status in ("FINISH", "")
 
 
 async def test_block_whose_session_is_gone_already(runtime: LocalServer) -> None:

@@ -387,7 +387,7 @@ async def test_methods_documented_not_to_raise_return_the_failure() -> None:
     with scripted(silent) as server:
         async with client(server.endpoint, timeout_ms=200) as agb:
             session = agb.attach("s-1")
-            results = [
+            results: list[Any] = [
                 await session.info(),
                 await session.get_status(),
                 await session.keep_alive(),
@@ -413,7 +413,8 @@ async def test_raising_methods_raise_the_same_error() -> None:
     with scripted(cut()) as server:
         async with client(server.endpoint) as agb:
             session = agb.attach("s-1")
-            for call in (lambda: session.set_labels({"a": "b"}), session.get_labels, session.get_link):
+            calls: list[Any] = [lambda: session.set_labels({"a": "b"}), session.get_labels, session.get_link]
+            for call in calls:
                 with pytest.raises(SessionError) as caught:
                     await call()
                 assert caught.value.kind is ErrorKind.UNREACHABLE

@@ -186,11 +186,13 @@ def test_block_deletes(runtime: LocalServer) -> None:
 
 
 def test_block_deletes_when_it_raises(runtime: LocalServer) -> None:
+    made = []
     with client(runtime) as agb:
         with pytest.raises(KeyError):
             with agb.session(PARAMS) as session:
+                made.append(session)
                 raise KeyError("in the block")
-        assert session.get_status().status in ("FINISH", "")
+        assert made[0].get_status().status in ("FINISH", "")
 
 
 def test_block_whose_session_is_gone_already(runtime: LocalServer) -> None:

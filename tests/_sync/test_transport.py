@@ -386,7 +386,7 @@ def test_methods_documented_not_to_raise_return_the_failure() -> None:
     with scripted(silent) as server:
         with client(server.endpoint, timeout_ms=200) as agb:
             session = agb.attach("s-1")
-            results = [
+            results: list[Any] = [
                 session.info(),
                 session.get_status(),
                 session.keep_alive(),
@@ -412,7 +412,8 @@ def test_raising_methods_raise_the_same_error() -> None:
     with scripted(cut()) as server:
         with client(server.endpoint) as agb:
             session = agb.attach("s-1")
-            for call in (lambda: session.set_labels({"a": "b"}), session.get_labels, session.get_link):
+            calls: list[Any] = [lambda: session.set_labels({"a": "b"}), session.get_labels, session.get_link]
+            for call in calls:
                 with pytest.raises(SessionError) as caught:
                     call()
                 assert caught.value.kind is ErrorKind.UNREACHABLE

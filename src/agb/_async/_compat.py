@@ -73,23 +73,29 @@ async def _to_the_end(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseExce
 
     from anyio import CancelScope
 
-    cancelled: asyncio.CancelledError | None = None
     with CancelScope(shield=True):
         try:
             asyncio.get_running_loop()
         except RuntimeError:  # trio, where the shield is enough
-            result = await function()
-        else:
-            task = asyncio.ensure_future(_awaited(function))
-            while not task.done():
-                try:
-                    await asyncio.wait([task])
-                except asyncio.CancelledError as error:
-                    cancelled = error
-            if cancelled is not None and task.exception() is not None:
-                raise cancelled from task.exception()
-            result = task.result()
-    return result, cancelled
+            return await function(), None
+        return await _in_own_task(function)
+    raise AssertionError("a shielded scope is left by its result or by an error")
+
+
+async def _in_own_task(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseException | None]:
+    """Run ``function`` in a task of its own and wait for its end, however often the waiting is cancelled."""
+    import asyncio
+
+    cancelled: asyncio.CancelledError | None = None
+    task = asyncio.ensure_future(_awaited(function))
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None and task.exception() is not None:
+        raise cancelled from task.exception()
+    return task.result(), cancelled
 
 
 async def _awaited(function: Callable[[], Awaitable[T]]) -> T:

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+from attrs import evolve
+
 from .._ops import sessions as ops
 from ..config import Config, Endpoint, settings
-from ..exceptions import AGBError, ErrorKind, SessionError
+from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ..refs import SessionRef
 from ..results import DeleteResult, GetSessionData, GetSessionResult, SessionListResult, SessionResult
 from ..session_params import CreateSessionParams
@@ -251,23 +253,18 @@ class AGB:
         """
         if refused := _list_refused(labels, page, limit):
             return SessionListResult.failed(SessionError(refused))
-        token = ""
-        for number in range(1, (page or 1) + 1):
-            call = ops.list_sessions(labels, 10 if limit is None else limit, token)
+        size = 10 if limit is None else limit
+        number, token = 1, ""
+        while True:
+            call = ops.list_sessions(labels, size, token)
             result = self.client.result(call, SessionListResult, timeout=timeout)
             if not result.success or number == (page or 1):
-                break
-            token = result.next_token
-            if not token:
+                return result
+            if not result.next_token:
                 why = f"Cannot reach page {page}: page {number} is the last one"
-                return SessionListResult(
-                    result.request_id,
-                    False,
-                    why,
-                    total_count=result.total_count,
-                    error=SessionError(why, kind=ErrorKind.NOT_FOUND),
-                )
-        return result
+                error = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
+                return evolve(SessionListResult.failed(error), total_count=result.total_count)
+            number, token = number + 1, result.next_token
 
     def iterate(
         self, labels: Mapping[str, str] | None = None, limit: int = 50, *, timeout: float | None = None

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.lowlevel
 import h11
 from attrs import frozen
 from starlette.requests import HTTPConnection
@@ -198,6 +199,8 @@ async def _send_response(upstream: _Upstream, target: Target, scope: Scope, rece
                 started = True
             elif isinstance(event, h11.Data):
                 await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
+                # With a program that is always ready nothing here waits, and what does not wait is never cancelled.
+                await anyio.lowlevel.checkpoint()
             elif isinstance(event, h11.ConnectionClosed):
                 raise h11.RemoteProtocolError("it closed the connection without an answer")
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 import anyio
+import anyio.lowlevel
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -119,6 +120,7 @@ async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> No
             message = await inside.recv()
             target.session.touch()
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
+            await anyio.lowlevel.checkpoint()  # as in HTTP: what does not wait is never cancelled
     except ConnectionClosed:
         code = _sendable(inside.close_code, CloseCode.BAD_GATEWAY)
         with suppress(OSError):  # the caller has left as well
