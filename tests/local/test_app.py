@@ -286,6 +286,7 @@ def test_bad_body_is_refused_with_a_reason(api: Api, body: bytes, words: str) ->
         ("POST", "/mcp", {}, {"sessionId": "{session}", "name": "shell", "args": '{"command": "\\ud800"}'}, "args"),
         ("POST", "/sdk/SetLabel", {"sessionId": "{session}"}, {}, "Labels"),
         ("POST", "/sdk/SetLabel", {"sessionId": "{session}", "Labels": '{"a": null}'}, {}, "Labels"),
+        ("POST", "/sdk/SetLabel", {"sessionId": "{session}", "Labels": '{"": "x"}'}, {}, "empty key"),
         ("GET", "/internet/getLink", {"sessionId": "{session}", "port": "8080"}, None, "30100 to 30199"),
         ("GET", "/internet/getLink", {"sessionId": "{session}", "port": "-1"}, None, "30100 to 30199"),
         ("GET", "/internet/getLink", {"sessionId": "{session}", "port": "٣٠١٠٠"}, None, "30100 to 30199"),

@@ -205,7 +205,8 @@ class TestTime:
         async with Runtime(allow_none=True) as runtime:
             await runtime.create(IMAGE)
             session = await runtime.create(IMAGE, idle_timeout=0.05)
-            await asyncio.wait_for(session.sandbox.ended.wait(), 10)
+            async with asyncio.timeout(10):
+                await session.sandbox.ended.wait()
             await runtime.released(session.id)
             assert runtime.status(session.id) == "FINISH"
 
@@ -262,7 +263,7 @@ class TestTools:
         assert "run_code, shell, get_metrics" in reply.text
 
     async def test_recent_calls(self, local_runtime: Runtime, box: LocalSession) -> None:
-        await local_runtime.call_tool(box.id, "shell", {"command": "echo\n" + "long " * 100}, route="link")
+        await local_runtime.call_tool(box.id, "shell", {"command": "echo\tlong\t" + "long " * 100}, route="link")
         await call(local_runtime, box, "shell", command="false")
         good, bad = box.recent_calls
         assert (good.tool, good.route, good.ok) == ("shell", "link", True)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import anyio
@@ -51,10 +52,17 @@ class Served:
         assert found, self.banner
         return found[1]
 
-    @property
+    @cached_property
     def api(self) -> Api:
         key, endpoint = self.said(r"AGB_API_KEY=(.+)"), self.said(r"AGB_ENDPOINT=(\S+)")
         return Api(LocalServer(endpoint, "test-key" if "gave" in key else key, 0, Report("none", "", "host")))
+
+    def end(self) -> None:
+        """Ask it to end, if it has not been asked yet, and wait."""
+        if "api" in vars(self):
+            self.api.http.close()
+        self.process.terminate()
+        assert self.process.wait(10) == 0
 
 
 @contextmanager
@@ -62,12 +70,13 @@ def served(*arguments: str, key: str | None = "test-key") -> Iterator[Served]:
     env = {name: value for name, value in os.environ.items() if name != "AGB_API_KEY"}
     env |= {"AGB_API_KEY": key} if key else {}
     process = subprocess.Popen([*SERVE, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-    try:
-        with process:
-            yield Served(process)
-            process.terminate()
-    finally:
-        process.kill()
+    with process:
+        try:
+            server = Served(process)
+            yield server
+            server.end()
+        finally:
+            process.kill()
 
 
 def refused(*arguments: str, env: dict[str, str] | None = None) -> str:

@@ -157,6 +157,8 @@ class Transport:
 
     def _headers(self, endpoint: Endpoint, call: Call[Any]) -> Headers:
         """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
+        if call.base and not (call.token.isascii() and call.token.isprintable()):
+            raise error_for(call, "the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
         headers = [
             (b"Host", endpoint.netloc.encode("ascii")),
             (b"X-Access-Token", call.token.encode("ascii")) if call.base else (b"Authorization", self._authorization),

@@ -80,7 +80,8 @@ class Channel:
         ready = asyncio.Event()
         self._loop.add_writer(self._socket, ready.set)
         try:
-            await asyncio.wait_for(ready.wait(), _WRITE_SECONDS)
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await ready.wait()
         except TimeoutError as error:
             raise ConnectionError("the session's agent does not read") from error
         finally:

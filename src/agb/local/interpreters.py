@@ -49,7 +49,7 @@ class Interpreter:
             try:
                 kernel = await self._started(execution)
             except KernelDied as error:
-                execution.error = Broken(KERNEL_DIED, f"the {self._language} kernel: {error}")
+                execution.error = Broken(KERNEL_DIED, f"the {self._language} kernel {error}")
                 return execution, 0.0
             began = time.perf_counter()
             await self._run(kernel, code, timeout, execution)

@@ -137,12 +137,17 @@ class _Upstream:
         self._writer = writer
         self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=CHUNK)
 
-    async def send(self, event: h11.Event) -> None:
-        """Write an event and wait until the program keeps up."""
-        data = self._protocol.send(event)
-        if data:
-            self._writer.write(data)
+    async def send(self, event: h11.Event) -> bool:
+        """Write an event and wait until the program keeps up; return whether it still listens.
+
+        One that does not want the rest of a request may still have answered it.
+        """
+        self._writer.write(self._protocol.send(event) or b"")
+        try:
             await self._writer.drain()
+        except OSError:
+            return False
+        return True
 
     async def next_event(self) -> h11.Event:
         """Return what the program says next; raise `h11.RemoteProtocolError` if that is not HTTP or breaks off."""
@@ -172,18 +177,15 @@ async def _send_request(
     """Pass the request on; when the caller leaves, the exchange is over, whatever the program still does."""
     headers = request_headers(scope, target)
     if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
         headers.append((b"transfer-encoding", b"chunked"))
-    try:
-        await upstream.send(h11.Request(method=scope["method"], target=target.path, headers=headers))
-        while (message := await receive())["type"] == "http.request":
-            target.session.touch()
-            if message.get("body"):
-                await upstream.send(h11.Data(data=message["body"]))
-            if not message.get("more_body", False):
-                await upstream.send(h11.EndOfMessage())
-    except OSError:
-        # The program does not want to hear the rest; what it answers is on its way back.
-        return
+    is_heard = await upstream.send(h11.Request(method=scope["method"], target=target.path, headers=headers))
+    while (message := await receive())["type"] == "http.request":
+        target.session.touch()
+        if is_heard and message.get("body"):
+            is_heard = await upstream.send(h11.Data(data=message["body"]))
+        if is_heard and not message.get("more_body", False):
+            is_heard = await upstream.send(h11.EndOfMessage())
     exchange.cancel()
 
 
@@ -194,6 +196,8 @@ async def _send_response(upstream: _Upstream, target: Target, scope: Scope, rece
         while not isinstance(event := await upstream.next_event(), h11.EndOfMessage):
             target.session.touch()
             if isinstance(event, h11.Response):
+                if event.status_code > 599:
+                    raise h11.RemoteProtocolError(f"there is no status {event.status_code}")
                 headers = response_headers(event.headers, host(HTTPConnection(scope)), target)
                 await send({"type": "http.response.start", "status": event.status_code, "headers": headers})
                 started = True

@@ -150,6 +150,8 @@ def object_or_json(value: Any, what: str) -> dict[str, Any]:
 def labels(value: Any, what: str) -> dict[str, str]:
     """Return labels, which come as JSON inside a string; raise `Refused` unless they map strings to strings."""
     found = object_or_json(value, what)
+    if "" in found:
+        _refuse(f"{what} must not have an empty key")
     for key, label in found.items():
         if not isinstance(label, str):
             _refuse(f"{what} must map strings to strings; the value of {shown(key)} is {kind_of(label)}")

@@ -388,7 +388,9 @@ class Runtime:
             next_due = self.sweep()
             seconds = None if next_due is None else max(0.01, next_due - self._clock())
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), seconds)
+                # Not wait_for, here and elsewhere: before Python 3.12 it can lose a cancellation.
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

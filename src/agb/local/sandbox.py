@@ -200,7 +200,8 @@ class Sandbox:
         self._diagnostics.close_writer()
         self._watch_program(self._program)
         try:
-            await asyncio.wait_for(self._ready, _START_SECONDS)
+            async with asyncio.timeout(_START_SECONDS):
+                await self._ready
         except (TimeoutError, SandboxGone) as error:
             await self.close()
             raise StartFailed(self._diagnostics.text().strip() or str(error) or "it did not start in time") from error
@@ -227,7 +228,8 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._handle, signal.SIGKILL)
         try:
-            await asyncio.wait_for(self.ended.wait(), _END_SECONDS)
+            async with asyncio.timeout(_END_SECONDS):
+                await self.ended.wait()
         except TimeoutError:
             program.kill()
             await self.ended.wait()
@@ -354,7 +356,8 @@ class Sandbox:
         reply = self._replies[request["id"]] = asyncio.get_running_loop().create_future()
         try:
             await self._channel.send(request, fds)
-            event, received = await asyncio.wait_for(reply, _REPLY_SECONDS)
+            async with asyncio.timeout(_REPLY_SECONDS):
+                event, received = await reply
         except ConnectionError as error:
             raise SandboxGone("the session ended") from error
         finally:

@@ -42,7 +42,7 @@ class JavaScriptKernel(Kernel):
                 await self._reply()
         except (OSError, TimeoutError) as error:
             await self.stop()
-            raise KernelDied(f"node did not start: {error}") from error
+            raise KernelDied(f"did not start: {error}") from error
         except BaseException:
             await self.stop()
             raise
@@ -73,7 +73,7 @@ class JavaScriptKernel(Kernel):
     async def execute(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
         if self._writer is None:
-            raise KernelDied("it was stopped")
+            raise KernelDied("was stopped")
         for output in self._outputs:
             output.drain()
         self._execution = execution
@@ -90,18 +90,18 @@ class JavaScriptKernel(Kernel):
 
     async def _reply(self) -> dict[str, Any]:
         if self._reader is None or self._process is None:
-            raise KernelDied("it was stopped")
+            raise KernelDied("was stopped")
         try:
             line = await self._reader.readline()
             reply = json.loads(line) if line else None
         except (ValueError, RecursionError, ConnectionError) as error:
-            raise KernelDied("it sent something that is no reply") from error
+            raise KernelDied("sent something that is no reply") from error
         if reply is None:
             code = await self._process.exited
             how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
             raise KernelDied(f"ended with {how}")
         if not isinstance(reply, dict):
-            raise KernelDied("it sent something that is no reply")
+            raise KernelDied("sent something that is no reply")
         return reply
 
     async def interrupt(self) -> None:

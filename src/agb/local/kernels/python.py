@@ -78,7 +78,7 @@ class PythonKernel(Kernel):
             await self.stop()
             why = str(error) or f"no answer within {_START_SECONDS:g} s"
             words = self._last_words()
-            raise KernelDied(f"it did not start: {why}{f' ({words})' if words else ''}") from error
+            raise KernelDied(f"did not start: {why}{f' ({words})' if words else ''}") from error
         except BaseException:
             await self.stop()
             raise
@@ -165,7 +165,7 @@ class PythonKernel(Kernel):
     async def _receive(self, channel: str) -> dict[str, Any]:
         """Return the next message. Raises ``KernelDied`` when there will be none."""
         if self._client is None or self._process is None:
-            raise KernelDied("it was stopped")
+            raise KernelDied("was stopped")
         receive = self._client.get_iopub_msg if channel == "iopub" else self._client.get_shell_msg
         message = asyncio.ensure_future(receive())
         try:
@@ -180,16 +180,18 @@ class PythonKernel(Kernel):
             if not message.done():
                 message.cancel()
                 await asyncio.wait({message})
+        if message.cancelled():  # its socket was closed
+            raise KernelDied("was stopped")
         try:
             received = message.result()
             _ = received["header"]["msg_type"], received["content"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise KernelDied("it sent something that is no message of a kernel") from error
+            raise KernelDied("sent something that is no message of a kernel") from error
         return dict(received)
 
     def _connected(self) -> _Client:
         if self._client is None:
-            raise KernelDied("it was stopped")
+            raise KernelDied("was stopped")
         return self._client
 
     async def interrupt(self) -> None:

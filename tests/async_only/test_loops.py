@@ -1,0 +1,317 @@
+"""One client in many places: event loops one after the other and side by side, threads, forks, many callers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+import trio
+
+from agb import AGB, AsyncAGB, Config
+from tests.servers import LINK, Scripted, Sessions, scripted, silent, then_close, value
+
+SECONDS = 5
+URL = value({"url": "http://127.0.0.1/link"})
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    with scripted(URL) as server:
+        yield server
+    gc.collect()  # so that what was not closed shows in the test that did not close it
+
+
+def client(server: Scripted) -> AsyncAGB:
+    return AsyncAGB("ako-key", Config(server.endpoint, 10_000))
+
+
+async def use(agb: AsyncAGB, times: int = 1) -> None:
+    for _ in range(times):
+        assert (await agb.attach("s-1").get_link()).data == "http://127.0.0.1/link"
+
+
+async def use_and_close(agb: AsyncAGB) -> None:
+    async with agb:
+        await use(agb, 2)
+
+
+def open_sockets() -> int:
+    """How many sockets the process holds, its listening ones included."""
+    names = []
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            names.append(str(entry.readlink()))
+    return sum(name.startswith("socket:") for name in names)
+
+
+counts_sockets = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc to count sockets in")
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+
+
+# --- one after the other -----------------------------------------------------------------------------------------
+
+
+def test_loops_of_both_kinds_one_after_the_other(server: Scripted) -> None:
+    agb = client(server)
+    for run in (asyncio.run, trio.run, asyncio.run, trio.run):
+        if run is asyncio.run:
+            asyncio.run(use_and_close(agb))
+        else:
+            trio.run(use_and_close, agb)
+    assert server.connections == 4
+
+
+@counts_sockets
+def test_connections_closed_with_each_loop(server: Scripted) -> None:
+    agb = client(server)
+    asyncio.run(use_and_close(agb))
+    before = open_sockets()
+    for _ in range(5):
+        asyncio.run(use_and_close(agb))
+        trio.run(use_and_close, agb)
+    gc.collect()
+    assert open_sockets() <= before
+
+
+@counts_sockets
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_connections_of_loops_that_are_over_do_not_pile_up(server: Scripted) -> None:
+    """Whoever forgets to close leaves a connection behind, but not one more with each loop for as long as it lives."""
+    agb = client(server)
+    asyncio.run(use(agb))
+    gc.collect()
+    before = open_sockets()
+    for _ in range(10):
+        asyncio.run(use(agb))
+    gc.collect()
+    after = open_sockets()
+    del agb
+    gc.collect()
+    assert after <= before + 4
+
+
+def test_client_made_outside_is_closed_inside(server: Scripted) -> None:
+    agb = client(server)
+
+    async def main() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(use(agb, 3))
+        await agb.aclose()
+        await agb.aclose()
+
+    asyncio.run(main())
+
+
+# --- side by side ------------------------------------------------------------------------------------------------
+
+
+def test_loops_in_threads_share_no_connection(server: Scripted) -> None:
+    agb = client(server)
+    start = threading.Barrier(6)
+    pools: list[Any] = []
+
+    async def main() -> None:
+        start.wait(SECONDS)
+        async with agb:
+            await use(agb, 20)
+            pools.append(agb.client._pools.here())
+
+    runs: list[Callable[[], None]] = [lambda: asyncio.run(main()), lambda: trio.run(main)]
+    with ThreadPoolExecutor(6) as threads:
+        for future in [threads.submit(runs[n % 2]) for n in range(6)]:
+            future.result()
+    assert server.connections == 6
+    assert len({id(pool) for pool in pools}) == 6
+
+
+def test_closing_in_one_loop_leaves_the_other_alone(server: Scripted) -> None:
+    agb = client(server)
+
+    async def main() -> None:
+        await use(agb)
+        await asyncio.to_thread(asyncio.run, use_and_close(agb))
+        await use(agb)
+        await agb.aclose()
+
+    asyncio.run(main())
+    assert server.connections == 2
+
+
+def test_one_synchronous_client_in_twenty_threads(server: Scripted) -> None:
+    with AGB("ako-key", Config(server.endpoint, 10_000)) as agb, ThreadPoolExecutor(20) as threads:
+        start = threading.Barrier(20)
+
+        def work(number: int) -> None:
+            start.wait(SECONDS)
+            session = agb.attach(f"s-{number}")
+            for _ in range(50):
+                assert session.get_link().data == "http://127.0.0.1/link"
+
+        for future in [threads.submit(work, number) for number in range(20)]:
+            future.result()
+    assert len(server.requests) == 1000
+    assert server.connections <= 20
+    gc.collect()
+
+
+@pytest.mark.anyio
+async def test_answers_go_to_those_who_asked() -> None:
+    """Each of fifty callers, ten times, gets the answer to its own question, on at most fifty connections."""
+
+    def echo(talk: Any) -> None:
+        value({"url": f"http://answer/{talk.request.target.partition('=')[2]}"})(talk)
+
+    with scripted(echo) as server:
+        async with client(server) as agb:
+
+            async def ask(number: int) -> None:
+                session = agb.attach(f"s-{number}")
+                for _ in range(10):
+                    assert (await session.get_link()).data == f"http://answer/s-{number}"
+
+            async with anyio.create_task_group() as group:
+                for number in range(50):
+                    group.start_soon(ask, number)
+        assert len(server.requests) == 500
+        assert server.connections <= 50
+    gc.collect()
+
+
+@pytest.mark.anyio
+async def test_connections_are_shared_by_callers_one_after_the_other(server: Scripted) -> None:
+    async with client(server) as agb:
+        for _ in range(3):
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(use, agb)
+    assert server.connections <= 10
+
+
+# --- closing -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_connection_in_use_when_the_client_is_closed_is_closed_after_its_answer() -> None:
+    sessions = Sessions()
+    gate = sessions.gate(LINK)
+    with scripted(sessions) as server:
+        agb = client(server)
+        async with anyio.create_task_group() as group:
+            group.start_soon(use, agb)
+            assert await anyio.to_thread.run_sync(gate.asked.wait, SECONDS)
+            pool = agb.client._pools.here()
+            await agb.aclose()
+            gate.open()
+        assert "0 idle" in repr(pool)
+        del pool
+        await agb.aclose()
+    gc.collect()
+
+
+def test_synchronous_client_closed_by_another_thread_during_a_call() -> None:
+    sessions = Sessions()
+    gate = sessions.gate(LINK)
+    with scripted(sessions) as server, ThreadPoolExecutor(1) as threads:
+        agb = AGB("ako-key", Config(server.endpoint, 10_000))
+        call = threads.submit(agb.attach("s-1").get_link)
+        assert gate.asked.wait(SECONDS)
+        pool = agb.client._pools.here()
+        agb.close()
+        gate.open()
+        assert call.result().success
+        assert "0 idle" in repr(pool)
+    gc.collect()
+
+
+@pytest.mark.anyio
+async def test_connections_are_closed_whatever_became_of_the_call() -> None:
+    """A time-out, a connection cut, one that the server closed while it was idle."""
+    with scripted(then_close(URL), URL, silent) as server:
+        async with client(server) as agb:
+            await use(agb, 2)
+            assert (await agb.attach("s-1").info(timeout=0.1)).error is not None
+    gc.collect()
+
+
+# --- forks -------------------------------------------------------------------------------------------------------
+
+
+def in_child(work: Callable[[], None]) -> int:
+    """Run ``work`` in a forked process and return its exit code."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            work()
+            code = 0
+        except BaseException:  # noqa: BLE001 - there is nobody above to tell
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_synchronous_client_after_a_fork(server: Scripted) -> None:
+    with AGB("ako-key", Config(server.endpoint, 10_000)) as agb:
+        session = agb.attach("s-1")
+
+        def child() -> None:
+            for _ in range(3):
+                assert session.get_link().data == "http://127.0.0.1/link"
+
+        assert session.get_link().success
+        assert in_child(child) == 0
+        assert in_child(lambda: child()) == 0
+        assert session.get_link().success
+    assert server.connections == 3  # the parent's one, and one of each child's own
+
+
+@forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_asynchronous_client_after_a_fork(server: Scripted) -> None:
+    agb = client(server)
+
+    async def main() -> None:
+        await use(agb)
+        assert in_child(lambda: asyncio.run(use_and_close(agb))) == 0
+        assert in_child(lambda: trio.run(use_and_close, agb)) == 0
+        await use(agb)
+        await agb.aclose()
+
+    asyncio.run(main())
+    assert server.connections == 3
+
+
+@forks
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_client_used_before_and_after_a_fork_between_two_loops(server: Scripted) -> None:
+    agb = client(server)
+    asyncio.run(use_and_close(agb))
+    assert in_child(lambda: asyncio.run(use_and_close(agb))) == 0
+    asyncio.run(use_and_close(agb))
+    assert server.connections == 3
+
+
+# --- where there is no loop --------------------------------------------------------------------------------------
+
+
+def test_without_a_loop_the_error_says_what_to_use(server: Scripted) -> None:
+    coroutine = client(server).attach("s-1").get_link()
+    with pytest.raises(RuntimeError, match=r"agb\.AGB|event loop|async"):
+        coroutine.send(None)
+    coroutine.close()

@@ -1,0 +1,217 @@
+"""Importing the package: what it loads, what it leaves alone, what stands behind every door of 0.12."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import agb
+
+PACKAGE = Path(agb.__file__).parent
+
+
+def run(program: str, *flags: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """Run a program in a process of its own, with warnings as errors."""
+    command = [sys.executable, "-W", "error", *flags, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **more)
+
+
+def printed(program: str, **more: Any) -> Any:
+    """Run a program and return the JSON value it prints."""
+    result = run(program, **more)
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return json.loads(result.stdout)
+
+
+# --- what is loaded ----------------------------------------------------------------------------------------------
+
+HEAVY = {
+    *("httpx", "httpx2", "httpcore", "httpcore2", "h11", "anyio", "asyncio", "trio", "sniffio", "attr", "attrs"),
+    *("ssl", "socket", "certifi", "websockets", "dotenv", "concurrent", "threading", "subprocess", "urllib"),
+    *("email", "json", "logging", "inspect", "typing", "pathlib", "starlette", "uvicorn", "jupyter_client", "psutil"),
+}
+LOADED = """
+import sys
+before = set(sys.modules)
+{statement}
+print(*{{name.partition(".")[0] for name in set(sys.modules) - before}})
+"""
+
+
+def loaded(statement: str) -> set[str]:
+    # isolated and without site, so that nothing but the statement loads anything
+    path = f"import sys; sys.path += {[str(PACKAGE.parent), *_site_packages()]!r}\n"
+    result = run(path + LOADED.format(statement=statement), "-I", "-S")
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def _site_packages() -> list[str]:
+    return [entry for entry in sys.path if entry.endswith("site-packages")]
+
+
+def test_import_loads_next_to_nothing() -> None:
+    # typing stands in the package's own TYPE_CHECKING line, and nothing else of all this does
+    assert not (loaded("import agb") & HEAVY) - {"typing"}
+
+
+def test_version_and_names_load_nothing_more() -> None:
+    assert not (loaded("import agb; agb.__version__; agb.__all__; dir(agb)") & HEAVY) - {"typing"}
+
+
+NETWORK = {"httpx", "httpcore", "h11", "anyio", "asyncio", "trio", "certifi", "websockets"}
+SERVER = {"starlette", "uvicorn", "jupyter_client", "ipykernel", "psutil", "zmq"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from agb import CreateSessionParams, ContextSync, SyncPolicy",
+        "from agb import AGBError, SessionError",
+        "from agb import OperationResult, SessionRef",
+        "from agb import AGB, Session; AGB('ako-key')",
+        "from agb import AsyncAGB, AsyncSession; AsyncAGB('ako-key').attach('s-1')",
+        "import agb.local",
+    ],
+)
+def test_network_is_loaded_with_the_first_call(statement: str) -> None:
+    assert not loaded(statement) & (NETWORK | SERVER)
+
+
+# --- what is left alone ------------------------------------------------------------------------------------------
+
+SURROUNDINGS = """
+import json, logging, os, signal, sys, threading, warnings
+def now():
+    return {
+        "files": sorted(os.listdir(".")), "environment": dict(os.environ), "directory": os.getcwd(),
+        "threads": threading.active_count(), "filters": len(warnings.filters), "hooks": repr(sys.excepthook),
+        "root": repr(logging.getLogger().handlers), "interrupt": repr(signal.getsignal(signal.SIGINT)),
+        "limit": sys.getrecursionlimit(), "path": sys.path,
+    }
+before = now()
+import agb
+for name in agb.__all__:
+    getattr(agb, name)
+client = agb.AGB("ako-key")
+after = now()
+logger = logging.getLogger("agb")
+handlers = [type(handler).__name__ for handler in logger.handlers]
+print(json.dumps([before, after, handlers, logger.level, logger.propagate]))
+"""
+
+
+def test_import_has_no_side_effects(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("AGB_API_KEY=ako-from-the-file\nOTHER=1\n")
+    before, after, handlers, level, propagate = printed(SURROUNDINGS, cwd=tmp_path)
+    assert before == after
+    assert set(handlers) == {"NullHandler"}
+    assert (level, propagate) == (0, True)
+
+
+def test_import_from_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    copy = tmp_path / "agb"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    before = sorted(copy.rglob("*"))
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.dont_write_bytecode = True\n"
+    assert printed(path + "import agb; print('\"' + agb.__file__ + '\"')") == str(copy / "__init__.py")
+    assert sorted(copy.rglob("*")) == before
+
+
+# --- the other package of that name ------------------------------------------------------------------------------
+
+
+def test_mixed_with_agbcloud_sdk(tmp_path: Path) -> None:
+    """It owns the directory ``agb`` too; whichever was installed last has overwritten files of the other."""
+    copy = tmp_path / "agb"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    (copy / "api").mkdir()
+    (copy / "api" / "__init__.py").touch()
+    path = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    for statement in ("import agb", "from agb import AGB", "from agb.session_params import CreateSessionParams"):
+        result = run(path + statement)
+        assert result.returncode != 0
+        last = result.stderr.strip().splitlines()[-1]
+        assert last.startswith("ImportError: agbcloud-sdk is installed in the same environment")
+        assert "pip uninstall agb agbcloud-sdk" in last
+
+
+# --- the doors of 0.12 -------------------------------------------------------------------------------------------
+
+POLICIES = (
+    "BWList ContextSync DeletePolicy DownloadPolicy DownloadStrategy ExtractPolicy Lifecycle MappingPolicy "
+    "RecyclePolicy SyncPolicy UploadMode UploadPolicy UploadStrategy WhiteList"
+)
+RESULTS = (
+    "ApiResponse BoolResult DeleteResult EnhancedCodeExecutionResult ExecutionError ExecutionLogs ExecutionResult "
+    "GetSessionData GetSessionResult McpTool McpToolResult McpToolsResult OperationResult SessionListResult "
+    "SessionMetrics SessionMetricsResult SessionResult SessionStatusResult"
+)
+DOORS = {
+    "agb": "AGB Session CreateSessionParams ContextSync SyncPolicy UploadPolicy DownloadPolicy DeletePolicy "
+    "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy ExtensionOption",
+    "agb.agb": "AGB",
+    "agb.config": "BROWSER_DATA_PATH BROWSER_FINGERPRINT_PERSIST_PATH Config default_config load_config",
+    "agb.context": "ContextService",
+    "agb.context_sync": POLICIES,
+    "agb.exceptions": "AGBError APIError ApplicationError AuthenticationError BrowserError ClearanceTimeoutError "
+    "CommandError FileError ScreenError SessionError",
+    "agb.extension": "EXTENSIONS_BASE_PATH ExtensionOption",
+    "agb.model": "ApiResponse BoolResult DeleteResult EnhancedCodeExecutionResult ExecutionLogs ExecutionResult "
+    "McpTool McpToolResult McpToolsResult OperationResult SessionResult",
+    "agb.model.response": RESULTS,
+    "agb.modules": "Code Command CommandResult",
+    "agb.modules.browser": "BrowserFingerprintContext",
+    "agb.modules.browser.browser": "BrowserFingerprintContext",
+    "agb.modules.code": "Code LANGUAGE_ALIASES SUPPORTED_LANGUAGES",
+    "agb.modules.command": "Command CommandResult",
+    "agb.session": "Session",
+    "agb.session_params": "BrowserContext CreateSessionParams",
+}
+NAMES = [(module, name) for module, names in DOORS.items() for name in names.split()]
+
+
+@pytest.mark.parametrize(("module", "name"), NAMES, ids=[f"{module}.{name}" for module, name in NAMES])
+def test_door_gives_the_name(module: str, name: str) -> None:
+    value = getattr(importlib.import_module(module), name)
+    if name in agb.__all__:
+        assert value is getattr(agb, name)
+
+
+@pytest.mark.parametrize("module", sorted(DOORS))
+def test_door_opens_first(module: str) -> None:
+    """In a new process: no door needs another one to have been opened before."""
+    names = ", ".join(DOORS[module].split())
+    result = run(f"from {module} import {names}")
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("module", sorted(set(DOORS) - {"agb"}))
+def test_module_is_an_attribute_of_the_package(module: str) -> None:
+    """As it was in 0.12, where ``import agb`` loaded everything: ``agb.exceptions.SessionError`` needs no more."""
+    name = DOORS[module].split()[0]
+    result = run(f"import agb\n{module}.{name}")
+    assert result.returncode == 0, result.stderr
+
+
+def test_classes_say_where_they_are_imported_from() -> None:
+    """Public values live where they are imported from, so that pickles and error texts name no private module."""
+    for name in agb.__all__:
+        value = getattr(agb, name)
+        if isinstance(value, type) and not name.startswith("Async") and name not in ("AGB", "Session"):
+            home = value.__module__
+            assert "._" not in home or name == "SessionIterator", f"{name} lives in {home}"
+
+
+def test_star_import_gives_all_names() -> None:
+    names: dict[str, Any] = {}
+    exec("from agb import *", names)  # noqa: S102
+    assert set(agb.__all__) <= set(names)
