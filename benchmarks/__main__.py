@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import sys
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from . import calls, environments, silence, startup
-from .processes import ENVIRONMENT, server
+from .processes import server
 from .table import Row, table
 
 
@@ -26,11 +26,12 @@ def main() -> None:
     started = perf_counter()
     rounds, calls_of_a_round, starts = (3, 60, 3) if options.quick else (25, 300, 25)
     other_python = os.environ.get("AGBCLOUD_PYTHON", "")
-    os.environ.clear()
-    os.environ.update(ENVIRONMENT)
 
-    print(f"Python {platform.python_version()}, {platform.system()}, httpx {version('httpx')}, agb {version('agb')}")
-    print(f"Medians of {rounds} rounds of {calls_of_a_round} calls, fewer where slow, and of {starts} starts, in turns.")
+    others = [f"httpx {version('httpx')}", *([f"agbcloud-sdk {_other_version(other_python)}"] if other_python else [])]
+    print(f"Python {platform.python_version()}, {platform.system()}: agb {version('agb')}, {', '.join(others)}")
+    print(
+        f"Medians of {rounds} rounds of {calls_of_a_round} calls, fewer where slow, and of {starts} starts, in turns."
+    )
     if not other_python:
         print("Without agbcloud-sdk: AGBCLOUD_PYTHON names no interpreter that has it.")
     with TemporaryDirectory(prefix="agb-benchmarks-") as directory, server() as url:
@@ -43,11 +44,16 @@ def main() -> None:
     print(f"\n{table(rows)}\n\n{perf_counter() - started:.0f} s in all")
 
 
+def _other_version(python: str) -> str:
+    ask = "from importlib.metadata import version; print(version('agbcloud-sdk'))"
+    return subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def _size(directory: Path) -> Iterator[Row]:
     environment = environments.installed(directory)
-    yield Row("bare installation", len(environment.distributions()), "distributions", goal=12)
-    yield Row("bare installation", environment.megabytes(), "MB", goal=8)
+    yield Row("bare installation", "distributions", len(environment.distributions()), goal=12)
+    yield Row("bare installation", "MB", environment.megabytes(), goal=8)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from statistics import median
 
 from .processes import caller
-from .table import Row
+from .table import Row, compared
 
 _PAIRS = [
     ("async get_link, CPU per call", "agb_async", "httpx_async", "httpx.AsyncClient", 0.60),
@@ -36,6 +35,5 @@ def compare(url: str, other_python: str, rounds: int, calls: int) -> Iterator[Ro
                 figure = client.call(max(1, calls // _SHARES.get(client.name, 1)))
                 if number:  # the first round is to warm up
                     figures[client.name].append(figure)
-    medians = {name: median(values) for name, values in figures.items()}
     for what, ours, theirs, against, goal in pairs:
-        yield Row(what, medians[ours], "us", against, medians[theirs], goal)
+        yield compared(what, "us", figures[ours], against, figures[theirs], goal)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import agb
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+import agb
 
 from .processes import REPOSITORY
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
 
 from .caller import API_KEY, HEADERS, PARAMS, PORT, SESSION_ID, TIMEOUT_MS
 from .environments import Environment
 from .processes import whole_process
-from .table import Row
+from .table import Row, compared
 
 _OUR_CALL = f"""
 import asyncio, sys
@@ -52,6 +51,6 @@ def compare(environment: Environment, directory: Path, url: str, rounds: int) ->
             if number:  # the first round compiles
                 figures[name].append(figure)
     for position, kind in enumerate(("CPU", "duration")):
-        medians = {name: median(values[position] for values in each) for name, each in figures.items()}
+        of = {name: [values[position] for values in each] for name, each in figures.items()}
         for what, ours, theirs, against, goal in _PAIRS:
-            yield Row(f"{what}: {kind}", medians[ours], "ms", against, medians[theirs], goal)
+            yield compared(f"{what}: {kind}", "ms", of[ours], against, of[theirs], goal)

@@ -63,7 +63,7 @@ def test_no_key(flavour: type[AGB] | type[AsyncAGB], key: str) -> None:
         flavour(key)
 
 
-@pytest.mark.parametrize("key", ["ako-1\n", "clé", "a\x00b"])
+@pytest.mark.parametrize("key", ["ako\n1", "ako 1", "clé", "a\x00b"])
 def test_key_that_no_header_can_carry(key: str) -> None:
     with pytest.raises(ValueError, match="cannot carry") as caught:
         AGB(key)
@@ -81,6 +81,11 @@ def test_bad_time_out_in_the_environment(value: str, monkeypatch: pytest.MonkeyP
 def test_bad_time_out_in_a_config(value: int) -> None:
     with pytest.raises(ValueError, match="whole number of milliseconds"):
         AGB("k", Config("x.example", value))
+
+
+def test_white_space_around_a_key_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGB_API_KEY", " ako-1 \n")
+    assert AGB().api_key == "ako-1"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +116,7 @@ def test_endpoint(text: str, url: str) -> None:
         ("https://user:geheim@x.example", "user name or password"),
         ("https://x.example:port", "not a URL"),
         ("https://x.example?key=1", "query"),
-        ("https://x y.example", "names no host"),
+        ("https://x y.example", "no valid host name"),
     ],
 )
 def test_bad_endpoint(text: str, words: str) -> None:

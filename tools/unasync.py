@@ -63,10 +63,7 @@ RULES = Rules(
         "asynccontextmanager": "contextmanager",
         "_async": "_sync",
         "aclose": "close",
-        "aread": "read",
-        "AnyIOBackend": "SyncBackend",
         "aiter_bytes": "iter_bytes",
-        "handle_async_request": "handle_request",
     },
     wrappers={"Awaitable": 0},
     marks=frozenset({"anyio"}),
@@ -88,7 +85,7 @@ class Tree:
 
 
 TREES = (
-    Tree("src/agb/_async", "src/agb/_sync", by_hand=frozenset({"_compat.py"}), strings_are_prose=True),
+    Tree("src/agb/_async", "src/agb/_sync", by_hand=frozenset({"_compat.py", "_network.py"}), strings_are_prose=True),
     Tree("tests/_async", "tests/_sync"),
 )
 

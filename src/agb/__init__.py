@@ -11,10 +11,10 @@ The names below are loaded when they are first used, so that ``import agb`` cost
 from __future__ import annotations
 
 import os as _os
-from typing import TYPE_CHECKING
 
 from ._version import __version__ as __version__
 
+TYPE_CHECKING = False  # type checkers take it for true; importing typing would take half of this module's time
 if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
@@ -143,12 +143,34 @@ if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PT
     )
 
 
+_MODULES = frozenset(
+    (
+        "agb",
+        "config",
+        "context",
+        "context_sync",
+        "exceptions",
+        "extension",
+        "local",
+        "model",
+        "modules",
+        "refs",
+        "results",
+        "session",
+        "session_params",
+    )
+)
+"""Modules that are attributes of the package without an import of their own, as in 0.12."""
+
+
 def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     home = _HOME_OF.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
     value = getattr(import_module(home, __name__), name)
     globals()[name] = value
     return value

@@ -7,10 +7,12 @@ environment), default.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Generic, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from attrs import define, field, frozen
 
@@ -106,6 +108,11 @@ class Endpoint:
     """The path before every request's own path, without a trailing slash."""
 
     @property
+    def origin(self) -> tuple[str, str, int]:
+        """Where a connection leads."""
+        return self.scheme, self.host, self.port
+
+    @property
     def netloc(self) -> str:
         """Host and port as in a Host header; the port is left out where it is the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -130,15 +137,36 @@ class Endpoint:
             raise ValueError(f"the {name} must not contain a user name or password; the API key is given on its own")
         if parts.scheme not in _PORTS:
             raise ValueError(f"the {name} {url!r} begins with {parts.scheme}://; expected http:// or https://")
-        if not parts.hostname or any(c.isspace() for c in parts.netloc):
+        if not parts.hostname:
             raise ValueError(f"the {name} {url!r} names no host; expected something like {DEFAULT_ENDPOINT!r}")
         if parts.query or parts.fragment:
             raise ValueError(f"the {name} {url!r} must not contain a query or fragment")
-        host = parts.hostname.encode("idna").decode() if not parts.hostname.isascii() else parts.hostname
-        return cls(parts.scheme, host, port or _PORTS[parts.scheme], parts.path.rstrip("/"))
+        if port == 0:
+            raise ValueError(f"the {name} {url!r} has port 0, to which nothing can be sent")
+        host = _host(parts.hostname)
+        if not host:
+            raise ValueError(f"the {name} {url!r} has no valid host name; expected something like {DEFAULT_ENDPOINT!r}")
+        path = quote(parts.path.rstrip("/"), safe="/%:@!$&'()*+,;=~")
+        return cls(parts.scheme, host, port or _PORTS[parts.scheme], path)
 
 
 _PORTS = {"http": 80, "https": 443}
+
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*\.?")
+
+
+def _host(name: str) -> str:
+    """Return a host as it is asked for, ``""`` if it is none: an address, or a name that DNS could know."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        pass
+    try:
+        host = name.encode("idna").decode("ascii")
+    except UnicodeError:  # a label that is empty or too long, or letters that no name has
+        return ""
+    return host if _HOST_NAME.fullmatch(host) else ""
 
 
 class _DotEnv:
@@ -171,17 +199,22 @@ def _api_key(argument: str, dotenv: _DotEnv) -> Setting[str]:
     if not isinstance(argument, (str, type(None))):
         raise TypeError(f"api_key is a string, not {type(argument).__name__}")
     found = Setting(argument, "argument") if argument else _lookup("AGB_API_KEY", dotenv)
-    if found is None or not found.value.strip():
+    if found is None or not (key := found.value.strip()):
         raise ValueError(
             "API key is required: pass api_key=..., or set AGB_API_KEY in the environment or in ./.env; "
             "to work without an account, use the local runtime (agb serve, or agb.local.serve())"
         )
-    if not found.value.isascii() or not found.value.isprintable():
+    if not is_header_value(key):
         raise ValueError(
             f"the API key (from {found.source}) contains characters that an HTTP header cannot carry, "
-            "such as a line break or a letter outside ASCII; was it copied whole?"
+            "such as a space or a letter outside ASCII; was it copied whole?"
         )
-    return found
+    return Setting(key, found.source)
+
+
+def is_header_value(text: str) -> bool:
+    """Return whether a key or token can be carried by a header as it is: visible ASCII without white space."""
+    return text.isascii() and text.isprintable() and " " not in text
 
 
 def _endpoint(cfg: Config | None, dotenv: _DotEnv) -> Setting[str]:

@@ -30,10 +30,10 @@ class SessionRef:
     @classmethod
     def from_json(cls, text: str | bytes) -> SessionRef:
         """Return the reference that a JSON object holds; raise ``ValueError`` if it holds none."""
-        value = json.loads(text)
         try:
+            value = json.loads(text)
             ref = cls(session_id=value["session_id"], endpoint=value["endpoint"])
-        except (KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise ValueError('a session reference is a JSON object with "session_id" and "endpoint"') from None
         if not (isinstance(ref.session_id, str) and isinstance(ref.endpoint, str) and ref.session_id):
             raise ValueError("session_id and endpoint of a session reference are strings that are not empty")

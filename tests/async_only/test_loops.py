@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import threading
 import traceback
@@ -18,7 +19,7 @@ import anyio.to_thread
 import pytest
 import trio
 
-from agb import AGB, AsyncAGB, Config
+from agb import AGB, AsyncAGB, AsyncSession, Config, McpTool
 from tests.servers import LINK, Scripted, Sessions, scripted, silent, then_close, value
 
 SECONDS = 5
@@ -198,6 +199,43 @@ async def test_connections_are_shared_by_callers_one_after_the_other(server: Scr
                 for _ in range(10):
                     group.start_soon(use, agb)
     assert server.connections <= 10
+
+
+def linked(agb: AsyncAGB, number: int, address: str) -> AsyncSession:
+    """Return a session whose tools are called at an address of its own."""
+    session = agb.attach(f"s-{number}")
+    session.link_url, session.token = address, "token"
+    session.tool_list = [McpTool("shell", server="coding")]
+    return session
+
+
+TOOL = value({"result": {"content": [{"type": "text", "text": json.dumps({"stdout": "", "exit_code": 0})}]}})
+
+
+@pytest.mark.anyio
+async def test_sessions_at_one_host_share_connections() -> None:
+    """A session's address is a path at a host; a connection leads to the host."""
+    with scripted(TOOL) as server:
+        async with client(server) as agb:
+            for number in range(5):
+                session = linked(agb, number, f"{server.endpoint}/sessions/s-{number}")
+                assert (await session.command.execute("true")).success
+        assert [request.path for request in server.requests] == [f"/sessions/s-{n}/callTool" for n in range(5)]
+        assert server.connections == 1
+    gc.collect()
+
+
+@pytest.mark.anyio
+async def test_connections_to_hosts_that_are_gone_do_not_pile_up(server: Scripted) -> None:
+    """Each session may live at a host of its own, and nobody asks there again."""
+    count = 12
+    async with client(server) as agb:
+        for number in range(count):
+            with scripted(TOOL) as host:
+                assert (await linked(agb, number, host.endpoint).command.execute("true")).success
+            await use(agb)
+        idle = int(repr(agb.client._pools.here()).rpartition(", ")[2].split()[0])
+        assert idle < count
 
 
 # --- closing -----------------------------------------------------------------------------------------------------

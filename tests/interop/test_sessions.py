@@ -140,7 +140,7 @@ def test_idle_session_is_released_although_its_status_is_asked(sessions: Session
     # Nothing tells a client of a release: asking is all it can do, and asking must not keep the session alive.
     while session.get_status().status == "RUNNING":
         assert time.monotonic() - created < 15
-        time.sleep(0.1)
+        time.sleep(0.1)  # waits on purpose: the service tells of a release only to those who ask
 
     assert time.monotonic() - created >= 0.9
 

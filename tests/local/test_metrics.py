@@ -37,7 +37,7 @@ async def test_figures(local_runtime: Runtime, box: LocalSession) -> None:
     assert first["cpu_count"] == os.cpu_count()
     assert datetime.fromisoformat(first["timestamp"]).utcoffset() is not None
 
-    busy = "mkfifo up; python3 -c 'x = bytearray(50 << 20); open(\"up\", \"w\").close()\nwhile True: pass' > log 2>&1 & "
+    busy = 'mkfifo up; python3 -c \'x = bytearray(50 << 20); open("up", "w").close()\nwhile True: pass\' > log 2>&1 & '
     await output(local_runtime, box, busy + "head -c 10M /dev/zero > file; cat up; for i in {1..20000}; do :; done")
     then, elsewhere = await measure(local_runtime, box), await measure(local_runtime, other)
     assert then["mem_used"] - first["mem_used"] > 50 << 20
@@ -51,7 +51,11 @@ async def test_figures(local_runtime: Runtime, box: LocalSession) -> None:
 
 async def test_processes(local_runtime: Runtime, box: LocalSession) -> None:
     assert await box.processes() == []
-    pid = int(await output(local_runtime, box, "sleep 1000 > log 2>&1 & echo $!"))
+    pid = int(
+        await output(
+            local_runtime, box, "sleep 1000 > log 2>&1 & until grep -qs sleep /proc/$!/comm; do :; done; echo $!"
+        )
+    )
     [process] = await box.processes()
     assert (process.pid, process.name, process.cmdline) == (pid, "sleep", "sleep 1000")
     assert process.memory_bytes > 0

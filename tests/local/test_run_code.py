@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import time
 from typing import Any
 
 import pytest
@@ -43,7 +42,8 @@ async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
     # Displays in their order, then the value.
     shown = await python(
         "from IPython.display import HTML, Markdown, SVG, Latex, JSON, display\n"
-        "display(HTML('<b>1</b>')); display(Markdown('*2*')); display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))\n"
+        "display(HTML('<b>1</b>')); display(Markdown('*2*'))\n"
+        "display(SVG('<svg xmlns=\"http://www.w3.org/2000/svg\"/>'))\n"
         "display(Latex('$3$')); display(JSON({'a': [1]}))\n'value'"
     )
     kinds = ["text/html", "text/markdown", "image/svg+xml", "text/latex", "application/json", "text/plain"]
@@ -56,7 +56,8 @@ async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
     chart = await python(
         "class Chart:\n"
         "    def _repr_mimebundle_(self, **_):\n"
-        "        return {'application/vnd.vegalite.v5+json': {'mark': 'bar'}, 'text/html': '<i>', 'image/png': 'iVBORw0K'}\n"
+        "        chart = {'application/vnd.vegalite.v5+json': {'mark': 'bar'}}\n"
+        "        return {**chart, 'text/html': '<i>', 'image/png': 'iVBORw0K'}\n"
         "Chart()"
     )
     assert chart["result"][0]["application/vnd.vegalite.v5+json"] == {"mark": "bar"}
@@ -65,7 +66,9 @@ async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
     assert [item["text/plain"] for item in updated["result"]] == ["'new'"]
 
     # Output of the code, of the modules beneath it, and of programs.
-    said = await python("import os, sys\nprint('a', flush=True)\nprint('b', file=sys.stderr)\nos.system('echo c; echo d >&2')")
+    said = await python(
+        "import os, sys\nprint('a', flush=True)\nprint('b', file=sys.stderr)\nos.system('echo c; echo d >&2')"
+    )
     assert "".join(said["stdout"]) == "a\nc\n"
     assert "".join(said["stderr"]) == "b\nd\n"
 
@@ -83,13 +86,17 @@ async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
 
     # Files and directory are the shell's, and top-level await works.
     assert (await python("import asyncio\nawait asyncio.sleep(0, 'awaited')"))["result"][0]["text/plain"] == "'awaited'"
-    await python("open('from_code.txt', 'w').write('1'); open('/tmp/t', 'w').write('2') if os.getpid() < 9999 else 0")
+    await python("open('from_code.txt', 'w').write('1')")
     assert await output(local_runtime, box, "cat from_code.txt; echo 3 > from_shell.txt") == "1"
-    assert (await python("print(open('from_shell.txt').read(), os.getcwd())"))["stdout"] == [f"3\n {box.sandbox.home}\n"]
+    assert (await python("print(open('from_shell.txt').read(), os.getcwd())"))["stdout"] == [
+        f"3\n {box.sandbox.home}\n"
+    ]
     assert [path.name for path in box.sandbox.directories.home.iterdir() if path.name.startswith(".")] == []
 
     # Code and shell beside one another, calls on one kernel after one another.
-    results = await asyncio.gather(*(python(f"numbers = globals().get('numbers', []) + [{n}]; numbers") for n in range(5)))
+    results = await asyncio.gather(
+        *(python(f"numbers = globals().get('numbers', []) + [{n}]; numbers") for n in range(5))
+    )
     assert results[-1]["result"][0]["text/plain"] == "[0, 1, 2, 3, 4]"
     counts = [result["execution_count"] for result in results]
     assert counts == sorted(counts)
@@ -101,10 +108,9 @@ async def test_python_stopped(local_runtime: Runtime, box: LocalSession, monkeyp
 
     await python("kept = 'kept'")
     for endless in ("while True: pass", "import time; time.sleep(1000)", "import os; os.system('sleep 1000')"):
-        began = time.perf_counter()
         stopped = await python(f"print('so far')\n{endless}", timeout_s=1)
-        assert time.perf_counter() - began < 3
         assert stopped["executionError"].startswith("Execution timeout")
+        assert "could not be interrupted" not in stopped["executionError"]
         assert "".join(stopped["stdout"]).startswith("so far\n")
         assert stopped["error"]["name"] == "TimeoutError"
     assert (await python("kept"))["result"][0]["text/plain"] == "'kept'"
@@ -112,7 +118,7 @@ async def test_python_stopped(local_runtime: Runtime, box: LocalSession, monkeyp
 
     # What cannot be interrupted costs the kernel.
     monkeypatch.setattr(interpreters, "_GRACE_SECONDS", 0.3)
-    stubborn = "while True:\n    try:\n        while True: sum([1])\n    except KeyboardInterrupt: pass"
+    stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
     stopped = await python(stubborn, timeout_s=1)
     assert "could not be interrupted" in stopped["executionError"]
     again = await python("'kept' in globals()")
@@ -122,14 +128,20 @@ async def test_python_stopped(local_runtime: Runtime, box: LocalSession, monkeyp
 
 
 async def test_python_kernel_that_dies(local_runtime: Runtime, box: LocalSession) -> None:
-    died = await run(local_runtime, box, "print('last words', flush=True)\nimport os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    died = await run(
+        local_runtime, box, "print('last words', flush=True)\nimport os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    )
     assert "SIGSEGV" in died["executionError"]
     assert "next call gets a new one" in died["executionError"]
     assert (await run(local_runtime, box, "1 + 1"))["result"][0]["text/plain"] == "2"
+    # By its own wish, which it takes its time to follow.
+    assert (await run(local_runtime, box, "x = 1\nexit()"))["executionError"] is None
+    asked = await run(local_runtime, box, "'x' in globals()")
+    assert asked["result"][0]["text/plain"] == "False"
+    assert "this is a new one" in "".join(asked["stderr"])
     # Between two calls.
     await run(local_runtime, box, "import threading, os; threading.Timer(0, os._exit, [3]).start()")
-    [kernel] = [process for process in await box.processes() if "python_driver" in process.cmdline] or [None]
-    if kernel is not None:
+    for kernel in [process for process in await box.processes() if "python_driver" in process.cmdline]:
         await output(local_runtime, box, f"while kill -0 {kernel.pid} 2>/dev/null; do :; done")
     assert "this is a new one" in "".join((await run(local_runtime, box, "1"))["stderr"])
 
@@ -160,6 +172,10 @@ async def test_much_output_does_no_harm() -> None:
     async with Runtime(allow_none=True, limits=Limits(output=1000)) as runtime:
         session = await runtime.create(IMAGE)
         result = await run(runtime, session, "for _ in range(100): print('x' * 999)\n'y' * 2000")
+        huge = await run(runtime, session, "print('z' * 40_000_000); 'y' * 40_000_000")
+        assert "too large to be sent" in huge["result"][0]["text/plain"]
+        assert huge["executionError"] is None
+        assert len(json.dumps(huge)) < 3000
         said = "".join(result["stdout"])
         assert said.startswith("x" * 999)
         assert said.endswith("more bytes were thrown away]\n")
@@ -203,6 +219,10 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     assert "".join(said["stdout"]) == "out { a: 1 }\n" + "☃" * 50_000
     assert said["stderr"] == ["err\n"]
     assert said["execution_count"] > 1
+
+    assert await value("'x'.repeat(1000000)") == repr("x" * 1_000_000)
+    assert len(await value("Array(1000).fill('x'.repeat(900000))") or "") < 2_000_000
+    assert "too large to be sent" in (await value("'x'.repeat(10000000)") or "")[-100:]
 
     failed = await node("null.x")
     assert failed["executionError"].startswith("TypeError: Cannot read properties of null")
@@ -258,3 +278,15 @@ async def test_matplotlib(local_runtime: Runtime, box: LocalSession) -> None:
     code = "import matplotlib.pyplot as plt\nfor n in (1, 2):\n    plt.figure(); plt.plot([1, n]); plt.show()\n3"
     result = await run(local_runtime, box, code, timeout_s=120)
     assert ["image/png" in item for item in result["result"]] == [True, True, False], json.dumps(result)[:500]
+
+
+@pytest.mark.parametrize("language", ["python", pytest.param("javascript", marks=needs_node)])
+async def test_release_while_a_kernel_starts(local_runtime: Runtime, language: str) -> None:
+    for turns in (1, 3, 10, 50):
+        session = await local_runtime.create(IMAGE)
+        task = asyncio.create_task(call(local_runtime, session, "run_code", code="1", language=language))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        local_runtime.release(session.id)
+        assert (await task).is_error
+        await local_runtime.released(session.id)

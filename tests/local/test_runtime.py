@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import psutil
@@ -132,7 +131,9 @@ async def test_stubborn_files_are_removed(local_runtime: Runtime, box: LocalSess
     assert not box.sandbox.directories.root.exists()
 
 
-async def test_finished_sessions_are_forgotten_in_the_end(local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_finished_sessions_are_forgotten_in_the_end(
+    local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("agb.local.runtime._FINISHED_KEPT", 1)
     ids = []
     for _ in range(2):
@@ -302,6 +303,22 @@ class TestDataDirectory:
         async with Runtime(allow_none=True, data_dir=tmp_path):
             assert list((tmp_path / "sessions").iterdir()) == []
 
+    async def test_temporary_one_of_a_killed_runtime_is_removed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        left, other = tmp_path / "agb-runtime-left", tmp_path / "agb-something-else"
+        for directory in (left, other):
+            directory.mkdir()
+            (directory / "lock").touch()
+        async with Runtime(allow_none=True) as first:
+            session = await first.create(IMAGE)
+            assert not left.exists()
+            async with Runtime(allow_none=True):
+                pass
+            await output(first, session, "true")
+        assert list(tmp_path.iterdir()) == [other]
+
     async def test_unusable(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(CannotStart, match="cannot be used"):
@@ -317,7 +334,7 @@ class TestDataDirectory:
 
 
 async def test_leaving_ends_everything_also_when_cancelled() -> None:
-    before = set(os.listdir("/proc/self/fd"))
+    before = {path.name for path in Path("/proc/self/fd").iterdir()}
     begun = asyncio.Event()
     sessions: list[LocalSession] = []
 
@@ -330,16 +347,18 @@ async def test_leaving_ends_everything_also_when_cancelled() -> None:
 
     task = asyncio.create_task(serve())
     await begun.wait()
-    pids = [process.pid for process in psutil.Process().children(recursive=True)]
+    agents = [psutil.Process(session.sandbox.pid) for session in sessions]
+    programs = [process for agent in agents for process in (agent, *agent.children(recursive=True))]
+    assert len(programs) >= 4
     task.cancel()
     await asyncio.sleep(0)
     task.cancel()  # once more, into the clean-up
     with pytest.raises(asyncio.CancelledError):
         await task
     assert {session.state for session in sessions} == {"FINISH"}
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+    assert not any(program.is_running() for program in programs)
     assert not any(session.sandbox.directories.root.exists() for session in sessions)
-    assert set(os.listdir("/proc/self/fd")) <= before
+    assert {path.name for path in Path("/proc/self/fd").iterdir()} <= before
 
 
 async def test_create_that_is_cancelled_leaves_nothing(local_runtime: Runtime, box: LocalSession) -> None:

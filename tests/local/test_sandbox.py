@@ -19,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from agb.local.errors import IsolationUnavailable
+from agb.local.pasta import Pasta
 from agb.local.runtime import Runtime
 from agb.local.session import LocalSession
 
@@ -199,7 +200,7 @@ class TestProcesses:
             )
 
     async def test_session_that_loses_its_agent_is_finished(self, strict: Runtime, cell: LocalSession) -> None:
-        await output(strict, cell, "sleep 1000 > log 2>&1 &")
+        await output(strict, cell, "sleep 1000 > log 2>&1 & until grep -qs sleep /proc/$!/comm; do :; done")
         [sleeper] = [p for p in psutil.Process(cell.sandbox.pid).children(recursive=True) if p.name() == "sleep"]
         waiting = asyncio.create_task(call(strict, cell, "shell", command="sleep 1000", timeout_ms=60_000))
         await asyncio.sleep(0)
@@ -214,16 +215,27 @@ class TestProcesses:
 
 @needs_bubblewrap
 class TestNetwork:
-    SERVER = "import socket; s = socket.create_server(('127.0.0.1', 30100)); print(flush=True)\n" + (
-        "while True:\n c = s.accept()[0]; c.sendall(open('name','rb').read()); c.close()"
-    )
+    SERVER = textwrap.dedent("""
+        import socket
+        server = socket.create_server((ADDRESS, 30100), family=FAMILY)
+        print(flush=True)
+        while True:
+            link, _ = server.accept()
+            link.sendall(open('name', 'rb').read())
+            link.close()
+    """)
+
+    async def serve(self, runtime: Runtime, cell: LocalSession, name: str, address: str = "127.0.0.1") -> None:
+        """Start a server that tells its name and return once it listens."""
+        family = "socket.AF_INET6" if ":" in address else "socket.AF_INET"
+        program = self.SERVER.replace("ADDRESS", repr(address)).replace("FAMILY", family)
+        (cell.sandbox.directories.home / "server.py").write_text(program)
+        await output(runtime, cell, f"echo {name} > name; mkfifo up; python3 server.py > up 2> log & read < up")
 
     async def test_two_sessions_listen_on_the_same_port(self, strict: Runtime) -> None:
         cells = [await strict.create(IMAGE) for _ in range(2)]
         for number, cell in enumerate(cells):
-            await output(
-                strict, cell, f'echo {number} > name; mkfifo up; nohup python3 -c "{self.SERVER}" > up & read < up'
-            )
+            await self.serve(strict, cell, str(number))
         for number, cell in enumerate(cells):
             link = await cell.connect(30100)
             with link:
@@ -231,9 +243,9 @@ class TestNetwork:
                 assert (await asyncio.get_running_loop().sock_recv(link, 10)).strip() == b"%d" % number
 
     async def test_ipv6_only_listener(self, strict: Runtime, cell: LocalSession) -> None:
-        program = "import socket; s = socket.create_server(('::1', 30101), family=socket.AF_INET6); print(flush=True); s.accept()"
-        await output(strict, cell, f'mkfifo up; nohup python3 -c "{program}" > up & read < up')
-        (await cell.connect(30101)).close()
+        await self.serve(strict, cell, "six", "::1")
+        with await cell.connect(30100) as link:
+            assert link.family == socket.AF_INET6
 
     async def test_nothing_listens(self, strict: Runtime, cell: LocalSession) -> None:
         with pytest.raises(ConnectionRefusedError):
@@ -248,6 +260,33 @@ class TestNetwork:
             port = server.getsockname()[1]
             refused = await shell(strict, cell, f"exec 3<>/dev/tcp/127.0.0.1/{port}")
             assert "Connection refused" in refused["stderr"]
+
+    async def test_without_a_network(self) -> None:
+        async with Runtime(isolation="bubblewrap", network="isolated") as runtime:
+            assert runtime.report.network == "isolated"
+            cell = await runtime.create(IMAGE)
+            assert await output(runtime, cell, "cut -d: -f1 /proc/net/dev | tail -n +3 | tr -d ' '") == "lo"
+            await self.serve(runtime, cell, "inside")
+            (await cell.connect(30100)).close()
+
+    async def test_with_pasta(self, strict: Runtime, cell: LocalSession) -> None:
+        if strict.report.network != "pasta":
+            pytest.skip(f"pasta is not used here: {strict.report.isolation_note}")
+        routes = await output(strict, cell, "cat /proc/net/route")
+        assert "00000000" in [line.split()[1] for line in routes.splitlines()[1:]]  # a default route
+        assert (await shell(strict, cell, "test -s /etc/resolv.conf"))["exit_code"] == 0
+        programs = [p for p in psutil.Process().children() if "pasta" in p.cmdline()[0]]
+        assert len(programs) == 1
+        strict.release(cell.id)
+        await strict.released(cell.id)
+        assert not programs[0].is_running()
+
+    async def test_pasta_that_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("agb.local.pasta.Pasta.find", lambda: Pasta("/bin/false", "/bin/false"))
+        async with Runtime(isolation="bubblewrap") as runtime:
+            assert runtime.report.network == "isolated"
+            assert "pasta did not start" in runtime.report.isolation_note
+            await runtime.create(IMAGE)
 
     async def test_machines_network_when_asked_for(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -330,7 +369,7 @@ class TestWithoutSandbox:
             )
             runtime.release(session.id)
             await runtime.released(session.id)
-            assert all([wait_for_end(int(pid), 0) for pid in pids.split()])
+            assert [pid for pid in pids.split() if not wait_for_end(int(pid), 0)] == []
             assert not session.sandbox.directories.root.exists()
 
     async def test_agent_killed_from_inside(self) -> None:

@@ -30,9 +30,10 @@ from agb.local.options import Options
 from agb.local.report import Report
 
 from .conftest import Api
+from .runtimes import LACKING
 from .test_links import ECHO, SOCKETS
 
-SERVE = [sys.executable, "-m", "agb.local", "--port", "0"]
+SERVE = [sys.executable, "-m", "agb.local", "--port", "0", *(["--isolation", "none"] if LACKING else [])]
 
 
 class Served:
@@ -206,12 +207,12 @@ def test_signal_ends_everything_even_with_open_links(tmp_path: Path, number: sig
             connect(api.link(session, 30101, "ws")) as outside,
             httpx.stream("GET", f"{api.link(session)}endless", timeout=30) as answer,
         ):
-            outside.recv()
+            outside.recv(timeout=20)
             next(answer.iter_raw())
             process.send_signal(number)
             assert process.wait(8) == 0
             with pytest.raises(ConnectionClosed):
-                outside.recv()
+                outside.recv(timeout=20)
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert psutil.wait_procs(everything, timeout=5)[1] == []

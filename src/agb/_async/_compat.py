@@ -36,10 +36,31 @@ def current_loop() -> object:
     return current_trio_token()
 
 
-async def finish(function: Callable[[], Awaitable[T]], undo: Callable[[T], Awaitable[object]]) -> T:
+def is_over(loop: Any) -> bool:
+    """Return whether an event loop that `current_loop` gave has ended."""
+    if hasattr(loop, "is_closed"):
+        return bool(loop.is_closed())
+    from trio import RunFinishedError
+
+    try:
+        loop.run_sync_soon(int)  # trio's token has no other way to tell
+    except RunFinishedError:
+        return True
+    return False
+
+
+async def checkpoint() -> None:
+    """Raise the cancellation if the caller is in a scope that is cancelled already."""
+    from anyio.lowlevel import checkpoint_if_cancelled
+
+    await checkpoint_if_cancelled()
+
+
+async def finish(function: Callable[[], Awaitable[T]], if_cancelled: Callable[[T], Awaitable[object]]) -> T:
     """Run ``function`` to its end whatever happens to the caller, and return what it gives.
 
-    If the caller is cancelled meanwhile, ``undo`` gets the result, also to its end, and the cancellation goes on.
+    If the caller is cancelled meanwhile, or was before, ``if_cancelled`` gets the result, runs to its end too, and the
+    cancellation goes on; should it raise, that is the cancellation's cause.
     """
     from anyio import get_cancelled_exc_class
     from anyio.lowlevel import checkpoint_if_cancelled
@@ -49,14 +70,17 @@ async def finish(function: Callable[[], Awaitable[T]], undo: Callable[[T], Await
         if cancelled is not None:
             raise cancelled
         await checkpoint_if_cancelled()
-    except get_cancelled_exc_class():
-        await shielded(lambda: undo(result))
+    except get_cancelled_exc_class() as cancellation:
+        try:
+            await _to_the_end(lambda: if_cancelled(result))
+        except Exception as error:
+            raise cancellation from error
         raise
     return result
 
 
 async def shielded(function: Callable[[], Awaitable[T]]) -> T:
-    """Run a clean-up to its end, or to `CLEANUP_LIMIT`, with cancellation held back."""
+    """Run a clean-up to its end, with cancellation held back until then."""
     result, cancelled = await _to_the_end(function)
     if cancelled is not None:
         raise cancelled
@@ -88,6 +112,8 @@ async def _in_own_task(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseExc
 
     cancelled: asyncio.CancelledError | None = None
     task = asyncio.ensure_future(_awaited(function))
+    # asyncio.run ends by cancelling every task it can see; this one is awaited by another that it does see.
+    asyncio._unregister_task(task)
     while not task.done():
         try:
             await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""Connections: kept per origin and used again, over httpcore's HTTP/1.1 connection.
+"""Connections: kept per origin and used again, HTTP/1.1 by h11 over httpcore's network streams.
 
 The list of idle connections is a stack, so the one used last is taken first, and taking one costs the same however
 many there are. A connection is looked at when it is taken, and kept only if its answer was read to the last byte
@@ -8,121 +8,182 @@ and nothing came after it.
 from __future__ import annotations
 
 import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from threading import Lock
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
+import h11  # httpx brings it
 import httpcore
-from httpcore import AnyIOBackend
 
 from .._wire.deadline import Deadline
+from .._wire.secrets import masked
 from ..config import Endpoint
-from ._compat import shielded
+from ._compat import finish, shielded
+from ._network import open_stream
 
 KEPT_SECONDS = 60.0
 """How long an idle connection is kept."""
 KEPT_CONNECTIONS = 1000
 """How many idle connections to one origin are kept."""
+_ORIGINS_A_TURN = 4
 
 Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes]
 """Status, headers and the whole body."""
+Origin = tuple[str, str, int]
+"""Scheme, host and port: where a connection leads."""
+IfCancelled = Callable[[Answer], Awaitable[object]]
 
 
 class AsyncPool:
     """Connections to any number of origins, for one event loop."""
 
     def __init__(self) -> None:
-        self._backend = AnyIOBackend()
-        self._idle: dict[Endpoint, list[_Connection]] = {}
+        self._lock = Lock()  # never held across a wait
+        self._idle: dict[Origin, list[_Connection]] = {}
+        self._turn = 0
         self._proxied: Any = None
+        self._is_closed = False
         self.opened = 0
         """How many connections were opened so far."""
 
     def __repr__(self) -> str:
-        idle = sum(map(len, self._idle.values()))
+        with self._lock:
+            idle = sum(map(len, self._idle.values()))
         return f"<{type(self).__name__}: {self.opened} connections opened, {idle} idle>"
 
     async def exchange(
-        self, endpoint: Endpoint, method: str, target: str, headers: Headers, body: bytes | None, deadline: Deadline
+        self,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        deadline: Deadline,
+        if_cancelled: IfCancelled | None = None,
     ) -> Answer:
-        """Send a request and return the answer; errors are httpcore's (or httpx's, behind a proxy)."""
-        if _has_proxy(endpoint.scheme, endpoint.host):
-            return await self._exchange_by_proxy(endpoint, method, target, headers, body, deadline)
-        connection = await self._take(endpoint) or await self._connect(endpoint, deadline)
-        connection.stream.deadline = deadline
-        url = httpcore.URL(
-            scheme=endpoint.scheme.encode(), host=endpoint.host.encode(), port=endpoint.port, target=target.encode()
-        )
+        """Send a request and return the answer; errors are httpcore's (or httpx's, behind a proxy).
+
+        With ``if_cancelled`` a request that is on its way is not given up when the caller is cancelled: its answer is
+        awaited and goes there.
+        """
+
+        async def talk() -> Answer:
+            if proxy:
+                return await self._talk_by_proxy(proxy, endpoint, method, target, headers, body, deadline)
+            return await self._talk(connection, endpoint, method, target, headers, body, deadline)
+
+        proxy = proxy_of(endpoint.scheme, endpoint.host)
+        if not proxy:
+            connection = await self._take(endpoint) or await self._connect(endpoint, deadline)
+        return await (finish(talk, if_cancelled) if if_cancelled is not None else talk())
+
+    async def _talk(
+        self,
+        connection: _Connection,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        deadline: Deadline,
+    ) -> Answer:
+        """Exchange on a connection and keep it for the next one, or close it if it cannot be kept."""
         try:
-            response = await connection.http.handle_async_request(
-                httpcore.Request(method, url, headers=headers, content=body)
-            )
-            content = await response.aread()
-            await response.aclose()
-            await self._keep(endpoint, connection)
+            answer = await connection.exchange(method, target, headers, body, deadline)
         except BaseException:
-            await shielded(connection.http.aclose)
+            await shielded(connection.aclose)
             raise
-        return response.status, response.headers, content
+        if not self._kept(endpoint, connection):
+            await shielded(connection.aclose)
+        return answer
+
+    def _kept(self, endpoint: Endpoint, connection: _Connection) -> bool:
+        """Keep a connection for the next caller if it is good for that."""
+        if not connection.is_good():
+            return False
+        with self._lock:
+            idle = self._idle.setdefault(endpoint.origin, [])
+            if self._is_closed or len(idle) >= KEPT_CONNECTIONS:
+                return False
+            idle.append(connection)
+            return True
 
     async def _take(self, endpoint: Endpoint) -> _Connection | None:
         """Return the connection used last that is still good."""
-        idle = self._idle.get(endpoint)
-        while idle:
-            try:
-                connection = idle.pop()
-            except IndexError:  # another thread was faster
-                return None
-            if not connection.http.has_expired():
+        while True:
+            with self._lock:
+                idle = self._idle.get(endpoint.origin)
+                connection = idle.pop() if idle else None
+            if connection is None or connection.is_good():
                 return connection
-            await connection.http.aclose()
-        return None
+            await shielded(connection.aclose)
+
+    async def _drop_stale(self) -> None:
+        """Close what nobody may ever ask for again: the oldest connections of a few origins, in turn, if they are dead.
+
+        Called when a connection is opened, which costs so much more that this does not show.
+        """
+        stale = []
+        with self._lock:
+            origins = list(self._idle)
+            for origin in [origins[(self._turn + n) % len(origins)] for n in range(min(_ORIGINS_A_TURN, len(origins)))]:
+                idle = self._idle[origin]
+                while idle and not idle[0].is_good():
+                    stale.append(idle.pop(0))
+                if not idle:
+                    del self._idle[origin]
+            self._turn += _ORIGINS_A_TURN
+        for connection in stale:
+            await shielded(connection.aclose)
 
     async def _connect(self, endpoint: Endpoint, deadline: Deadline) -> _Connection:
-        """Open a connection; the origin it is made for is the one it is used for."""
-        stream = await self._backend.connect_tcp(endpoint.host, endpoint.port, timeout=_left(deadline, "Connect"))
-        if endpoint.scheme == "https":
-            try:
-                stream = await stream.start_tls(
-                    tls_context(), server_hostname=endpoint.host, timeout=_left(deadline, "Connect")
-                )
-            except BaseException:
-                await shielded(stream.aclose)
-                raise
+        """Open a connection."""
+        await self._drop_stale()
+        tls = tls_context() if endpoint.scheme == "https" else None
+        stream = await open_stream(endpoint.host, endpoint.port, tls, _left(deadline, "Connect"))
         self.opened += 1
-        origin = httpcore.Origin(endpoint.scheme.encode(), endpoint.host.encode(), endpoint.port)
-        timed = _TimedStream(stream)
-        return _Connection(httpcore.AsyncHTTP11Connection(origin, timed, keepalive_expiry=KEPT_SECONDS), timed)
+        return _Connection(stream)
 
-    async def _keep(self, endpoint: Endpoint, connection: _Connection) -> None:
-        """Put a connection back, unless it is closed or holds bytes that would become the next answer."""
-        idle = self._idle.setdefault(endpoint, [])
-        # httpcore has no public word for "bytes after the answer"; a test holds us to this one
-        surplus = connection.http._h11_state.trailing_data[0]
-        if connection.http.is_idle() and not surplus and len(idle) < KEPT_CONNECTIONS:
-            connection.stream.deadline = None
-            idle.append(connection)
-        else:
-            await connection.http.aclose()
-
-    async def _exchange_by_proxy(
-        self, endpoint: Endpoint, method: str, target: str, headers: Headers, body: bytes | None, deadline: Deadline
+    async def _talk_by_proxy(
+        self,
+        proxy: str,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        deadline: Deadline,
     ) -> Answer:
         """Send through the proxy that the environment names, by httpx, which knows them all."""
         import httpx
 
+        shown = masked(proxy if "://" in proxy else f"http://{proxy}")
         if self._proxied is None:
-            self._proxied = httpx.AsyncClient(verify=tls_context())
-        return await exchange_by_client(self._proxied, endpoint, method, target, headers, body, deadline)
+            try:
+                self._proxied = httpx.AsyncClient(verify=tls_context())
+            except ImportError as error:  # its text says what to install
+                raise httpcore.ProxyError(f"{error} (for the proxy {shown})") from error
+            except ValueError as error:
+                raise httpcore.ProxyError(f"{shown}, which the environment names, is not a proxy's address") from error
+        try:
+            return await exchange_by_client(self._proxied, endpoint, method, target, headers, body, deadline)
+        except httpx.TransportError as error:
+            raise type(error)(f"{error} (by way of the proxy {shown})") from error
 
     async def aclose(self) -> None:
         """Close all idle connections; those in use are closed when their answer is there."""
-        idle, self._idle = self._idle, {}
-        proxied, self._proxied = self._proxied, None
+        with self._lock:
+            self._is_closed = True
+            idle, self._idle = self._idle, {}
+            proxied, self._proxied = self._proxied, None
         for connections in idle.values():
             for connection in connections:
-                await connection.http.aclose()
+                await connection.aclose()
         if proxied is not None:
             await proxied.aclose()
 
@@ -159,38 +220,79 @@ async def exchange_by_client(
 
 
 class _Connection:
-    """A connection and the stream beneath it, whose deadline changes with every request."""
+    """One HTTP/1.1 connection: a request, its answer to the last byte, and the next.
 
-    __slots__ = ("http", "stream")
+    Each read and write takes what the deadline of its request leaves, so that a trickle ends in time too.
+    """
 
-    def __init__(self, http: httpcore.AsyncHTTP11Connection, stream: _TimedStream) -> None:
-        self.http = http
-        self.stream = stream
-
-
-class _TimedStream(httpcore.AsyncNetworkStream):
-    """A stream on which each read and write takes what one deadline leaves, so that a trickle ends in time."""
+    __slots__ = ("_expires", "_h11", "_is_idle", "_stream")
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
-        self.deadline: Deadline | None = None
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)
+        self._is_idle = False
+        self._expires = 0.0
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self.deadline is not None:
-            timeout = _left(self.deadline, "Read")
-        return await self._stream.read(max_bytes, timeout)
+    async def exchange(
+        self, method: str, target: str, headers: Headers, body: bytes | None, deadline: Deadline
+    ) -> Answer:
+        self._is_idle = False
+        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+            request = self._h11.send(h11.Request(method=method, target=target, headers=headers)) or b""
+            if body:
+                request += self._h11.send(h11.Data(data=body)) or b""
+            request += self._h11.send(h11.EndOfMessage()) or b""
+        with suppress(httpcore.WriteError):  # a server may answer before it has read everything, and close
+            await self._stream.write(request, _left(deadline, "Write"))
+        answer = await self._answer(deadline)
+        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE and not self._holds_more():
+            self._h11.start_next_cycle()
+            self._expires = time.monotonic() + KEPT_SECONDS
+            self._is_idle = True
+        return answer
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self.deadline is not None:
-            timeout = _left(self.deadline, "Write")
-        await self._stream.write(buffer, timeout)
+    async def _answer(self, deadline: Deadline) -> Answer:
+        status, headers, parts = 0, [], []
+        while True:
+            with _mapped(h11.RemoteProtocolError, httpcore.RemoteProtocolError):
+                event = self._h11.next_event()
+            if event is h11.NEED_DATA:
+                data = await self._stream.read(_READ_BYTES, _left(deadline, "Read"))
+                if not data and self._h11.their_state is h11.SEND_RESPONSE:
+                    raise httpcore.RemoteProtocolError("closed without an answer")
+                self._h11.receive_data(data)
+            elif isinstance(event, h11.Response):
+                status, headers = event.status_code, event.headers.raw_items()
+            elif isinstance(event, h11.Data):
+                parts.append(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
+                return status, headers, b"".join(parts)
+
+    def _holds_more(self) -> bool:
+        """Return whether bytes came after the answer; they would be read as the next one, perhaps another caller's."""
+        if self._h11.trailing_data[0]:
+            return True
+        tls = self._stream.get_extra_info("ssl_object")
+        if tls is None:
+            return False
+        if isinstance(tls, ssl.SSLSocket):
+            return tls.pending() > 0
+        try:  # a TLS object between buffers may hold whole records that nobody has asked for
+            tls.read(1)
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def is_good(self) -> bool:
+        """Return whether it can be used again: not for too long idle, and neither bytes nor an end have come."""
+        return self._is_idle and time.monotonic() < self._expires and not self._stream.get_extra_info("is_readable")
 
     async def aclose(self) -> None:
+        self._is_idle = False
         await self._stream.aclose()
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
 
+_READ_BYTES = 64 * 1024
 
 _TIMEOUTS = {
     "Connect": httpcore.ConnectTimeout,
@@ -207,6 +309,15 @@ def _left(deadline: Deadline, phase: str) -> float:
     return left
 
 
+@contextmanager
+def _mapped(theirs: type[Exception], ours: type[Exception]) -> Iterator[None]:
+    """Raise h11's error as httpcore's of the same name."""
+    try:
+        yield
+    except theirs as error:
+        raise ours(str(error)) from error
+
+
 @cache
 def tls_context() -> ssl.SSLContext:
     """Return the process's one TLS context; making one takes some 20 ms."""
@@ -218,7 +329,8 @@ def tls_context() -> ssl.SSLContext:
 
 
 @cache
-def _has_proxy(scheme: str, host: str) -> bool:
-    """Return whether the environment names a proxy for this host."""
+def proxy_of(scheme: str, host: str) -> str:
+    """Return the proxy that the environment names for a host, ``""`` if none; asked for once in a process."""
     proxies = getproxies()
-    return bool(proxies.get(scheme) or proxies.get("all")) and not proxy_bypass(host)
+    proxy = proxies.get(scheme) or proxies.get("all") or ""
+    return "" if proxy_bypass(host) else proxy

@@ -35,11 +35,11 @@ def init_browser(
 
 def _read_port(reply: Reply) -> int:
     port = reply.object().get("port")
-    if isinstance(port, str) and port.strip().isdecimal():
-        return int(port)
-    if isinstance(port, int) and not isinstance(port, bool):
+    if isinstance(port, str) and port.strip().isdecimal() and len(port) < 10:
+        port = int(port)
+    if isinstance(port, int) and not isinstance(port, bool) and 0 < port <= 65535:
         return port
-    raise reply.invalid(f"its port is {port!r}, not a number")
+    raise reply.invalid("its port is not a port number")
 
 
 def get_cdp_link(session_id: str) -> Call[str]:

@@ -96,9 +96,9 @@ def _session_data(data: Mapping[str, Any], session_id: str, image_id: str) -> Ge
         success=True,
         resource_url=_text(data, "resourceUrl"),
         status=_text(data, "status"),
-        link_url=either("linkUrl") or "",
-        ws_url=either("wsUrl") or "",
-        token=either("token") or "",
+        link_url=_string(either("linkUrl")),
+        ws_url=_string(either("wsUrl")),
+        token=_string(either("token")),
         tool_list=either("toolList") or "",
         image_id=_text(data, "imageId") or image_id,
     )
@@ -414,7 +414,10 @@ def _required(reply: Reply, name: str, otherwise: str) -> str:
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
-    value = data.get(name)
+    return _string(data.get(name))
+
+
+def _string(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 

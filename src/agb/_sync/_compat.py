@@ -6,7 +6,16 @@ from collections.abc import Callable
 from time import sleep
 from typing import Any, TypeVar
 
-__all__ = ["CLEANUP_LIMIT", "call", "current_loop", "finish", "shielded", "sleep"]
+__all__ = [
+    "CLEANUP_LIMIT",
+    "call",
+    "checkpoint",
+    "current_loop",
+    "finish",
+    "is_over",
+    "shielded",
+    "sleep",
+]
 
 T = TypeVar("T")
 
@@ -14,14 +23,24 @@ CLEANUP_LIMIT = 30.0
 """Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
 
 
+def checkpoint() -> None:
+    """Do nothing: a thread is not cancelled."""
+
+
 def current_loop() -> object:
     """Return the same object everywhere: connections belong to the process, and every thread may use them."""
     return current_loop
 
 
-def finish(function: Callable[[], T], undo: Callable[[T], object]) -> T:
-    """Run ``function``; a thread is not cancelled, so there is never anything to undo."""
-    del undo
+def is_over(loop: object) -> bool:
+    """Return False: what `current_loop` gives lives as long as the process."""
+    del loop
+    return False
+
+
+def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
+    """Run ``function``; a thread is not cancelled, so there is nothing else to do."""
+    del if_cancelled
     return function()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
@@ -120,22 +120,16 @@ class AGB:
         if params is None or refused:
             return SessionResult.failed(SessionError(refused))
         call = ops.create_session(params)
-
-        def make() -> tuple[GetSessionData, str]:
-            return self.client.call(call, timeout=timeout)
-
         try:
-            data, request_id = finish(make, self._discard)
+            data, request_id = self.client.call(call, timeout=timeout, undo=self._discard)
         except AGBError as error:
             return SessionResult.failed(error)
         return SessionResult(request_id, True, session=Session._from_data(self, data))
 
-    def _discard(self, created: tuple[GetSessionData, str]) -> None:
+    def _discard(self, created: GetSessionData) -> None:
         """Delete a session whose creator is gone."""
-        session = Session._from_data(self, created[0])
-        result = session.delete(timeout=CLEANUP_LIMIT)
-        if not result.success:
-            _warn_left_behind(session.session_id, result.error_message)
+        session = Session._from_data(self, created)
+        _warn_if_left_behind(session.delete(timeout=CLEANUP_LIMIT), session)
 
     @contextmanager
     def session(self, params: CreateSessionParams, *, timeout: float | None = None) -> Iterator[Session]:
@@ -161,7 +155,9 @@ class AGB:
             left_behind = self._leave(session)
             if left_behind is not None:
                 error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
-                _warn_left_behind(session.session_id, str(left_behind))
+                if not isinstance(error, Exception):  # nobody reads the notes of a cancellation
+                    with suppress(RuntimeWarning):  # made an error, it must not take the cancellation's place
+                        _warn_left_behind(session.session_id, left_behind)
             raise
         left_behind = self._leave(session)
         if left_behind is not None:
@@ -173,9 +169,10 @@ class AGB:
         def delete() -> DeleteResult:
             return session.delete(timeout=CLEANUP_LIMIT)
 
-        error = shielded(delete).error
-        # deleted in the block, or released by the service: gone is what was wanted
-        return None if error is None or error.kind is ErrorKind.NOT_FOUND else error
+        def tell(result: DeleteResult) -> None:
+            _warn_if_left_behind(result, session)
+
+        return _left_behind(finish(delete, tell))
 
     # --- find ----------------------------------------------------------------------------------------------------
 
@@ -344,6 +341,18 @@ def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int
     return ops.labels_invalid(labels) if labels else ""
 
 
-def _warn_left_behind(session_id: str, why: str) -> None:
-    """Report a session that could not be deleted, where no result and no exception can tell."""
-    warnings.warn(f"session {session_id} was left behind: {why}", ResourceWarning, stacklevel=3)
+def _left_behind(result: DeleteResult) -> AGBError | None:
+    """Return why a session is still there; one that was not found is gone, as was wanted."""
+    error = result.error
+    return None if result.success or error is None or error.kind is ErrorKind.NOT_FOUND else error
+
+
+def _warn_if_left_behind(result: DeleteResult, session: Session) -> None:
+    """Report a session that could not be deleted where no result and no exception can."""
+    error = _left_behind(result)
+    if error is not None:
+        _warn_left_behind(session.session_id, error)
+
+
+def _warn_left_behind(session_id: str, error: AGBError) -> None:
+    warnings.warn(f"session {session_id} was left behind: {error}", RuntimeWarning, stacklevel=3)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
 
 from .._version import __version__
 from .._wire.call import Call
@@ -19,12 +18,12 @@ from .._wire.deadline import Clock, Deadline, check_timeout
 from .._wire.reply import Reply, error_for, without_query
 from .._wire.retry import RetryPolicy
 from .._wire.toolcall import ToolAccess, ToolCall, routed
-from ..config import Endpoint, Settings
+from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
-from ._compat import current_loop, sleep
+from ._compat import checkpoint, current_loop, finish, is_over, sleep
 
 if TYPE_CHECKING:
-    from .pool import Answer, Headers, Pool
+    from .pool import Answer, Headers, IfCancelled, Pool
 
 T = TypeVar("T")
 
@@ -63,8 +62,17 @@ class Transport:
 
     # --- calls ---------------------------------------------------------------------------------------------------
 
-    def call(self, call: Call[T], *, timeout: float | None = None) -> tuple[T, str]:
+    def call(
+        self,
+        call: Call[T],
+        *,
+        timeout: float | None = None,
+        undo: Callable[[T], object] | None = None,
+    ) -> tuple[T, str]:
         """Send a call until it is answered or no other try is worth it; return the value and the request id.
+
+        With ``undo`` a request that is on its way is not given up when the caller is cancelled: the value that it
+        gives goes there, and then the cancellation goes on.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds.
@@ -74,7 +82,7 @@ class Transport:
         attempt = 1
         while True:
             try:
-                reply = self._exchange(call, deadline)
+                reply = self._exchange(call, deadline, undo)
                 return call.read(reply), reply.request_id
             except AGBError as error:
                 error.extra["attempts"] = attempt
@@ -113,13 +121,24 @@ class Transport:
 
     # --- one exchange --------------------------------------------------------------------------------------------
 
-    def _exchange(self, call: Call[Any], deadline: Deadline) -> Reply:
+    def _exchange(self, call: Call[T], deadline: Deadline, undo: Callable[[T], object] | None) -> Reply:
         """Send a call once; return the reply, or raise what kept it from coming."""
+
+        def discard(answer: Answer) -> None:
+            assert undo is not None  # noqa: S101 - used with one only
+            try:
+                value = call.read(Reply(call, *answer))
+            except AGBError:
+                return  # nothing was made
+            undo(value)
+
+        if undo is not None:
+            checkpoint()
         started = self._clock()
         endpoint = self._address(call)
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
         try:
-            status, headers, body = self._send(endpoint, target, call, deadline)
+            status, headers, body = self._send(endpoint, target, call, deadline, discard if undo else None)
         except Exception as error:
             failure = _failure(call, endpoint, deadline, error)
             if failure is None:
@@ -147,17 +166,24 @@ class Transport:
         except ValueError as error:  # the service gave it
             raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from error
 
-    def _send(self, endpoint: Endpoint, target: str, call: Call[Any], deadline: Deadline) -> Answer:
+    def _send(
+        self, endpoint: Endpoint, target: str, call: Call[Any], deadline: Deadline, if_cancelled: IfCancelled | None
+    ) -> Answer:
         headers = self._headers(endpoint, call)
-        if self._http_client is not None:
-            from .pool import exchange_by_client
+        if self._http_client is None:
+            pool = self._pools.here()
+            return pool.exchange(endpoint, call.method, target, headers, call.body, deadline, if_cancelled)
 
+        from .pool import exchange_by_client
+
+        def talk() -> Answer:
             return exchange_by_client(self._http_client, endpoint, call.method, target, headers, call.body, deadline)
-        return self._pools.here().exchange(endpoint, call.method, target, headers, call.body, deadline)
+
+        return finish(talk, if_cancelled) if if_cancelled is not None else talk()
 
     def _headers(self, endpoint: Endpoint, call: Call[Any]) -> Headers:
         """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
-        if call.base and not (call.token.isascii() and call.token.isprintable()):
+        if call.base and not is_header_value(call.token):
             raise error_for(call, "the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
         headers = [
             (b"Host", endpoint.netloc.encode("ascii")),
@@ -178,7 +204,7 @@ class Transport:
 _SAME_HEADERS = (
     (b"Content-Type", b"application/json"),
     (b"Accept", b"*/*"),
-    (b"Accept-Encoding", b"gzip, deflate"),
+    (b"Accept-Encoding", b"gzip"),
     (b"User-Agent", f"agb-python/{__version__}".encode("ascii")),
 )
 
@@ -188,17 +214,20 @@ class _Pools:
 
     def __init__(self) -> None:
         self._pid = os.getpid()
-        self._by_loop: WeakKeyDictionary[Any, Pool] = WeakKeyDictionary()
+        self._by_loop: dict[object, Pool] = {}
 
     def here(self) -> Pool:
         """Return the pool of the running loop, made if there is none."""
         if self._pid != os.getpid():  # after a fork the parent goes on with its connections; we make our own
-            self._pid, self._by_loop = os.getpid(), WeakKeyDictionary()
+            self._pid, self._by_loop = os.getpid(), {}
         loop = current_loop()
         pool = self._by_loop.get(loop)
         if pool is None:
             from .pool import Pool
 
+            # Connections of a loop that is over can serve nobody; they were not closed, as Python warns in its own way.
+            for other in [other for other in list(self._by_loop) if is_over(other)]:
+                self._by_loop.pop(other, None)
             pool = self._by_loop.setdefault(loop, Pool())
         return pool
 
@@ -221,6 +250,7 @@ _FAILURES = {
     "ConnectError": (ErrorKind.UNREACHABLE, Sent.NO),
     "ProxyError": (ErrorKind.UNREACHABLE, Sent.NO),
     "NetworkError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
+    "LocalProtocolError": (ErrorKind.UNREACHABLE, Sent.NO),
     "ProtocolError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
     "DecodingError": (ErrorKind.INVALID_ANSWER, Sent.YES),
     "UnsupportedProtocol": (ErrorKind.UNREACHABLE, Sent.NO),
@@ -236,11 +266,13 @@ def _failure(call: Call[Any], endpoint: Endpoint, deadline: Deadline, error: Exc
     kind, sent = next((_FAILURES[name] for name in names if name in _FAILURES), (None, None))
     if kind is None:
         return None
-    permanent = False
+    permanent = "LocalProtocolError" in names
     where = without_query(str(endpoint))
     if kind is ErrorKind.TIMED_OUT:
         before = "no connection to" if sent is Sent.NO else "no complete answer from"
         message = f"{before} {where} within {deadline.seconds:g} s"
+    elif permanent:  # its text may quote a header, and so the key
+        message = f"the request to {where} could not be written as HTTP"
     elif sent is Sent.NO:
         certificate = _certificate_error(error)
         permanent = certificate is not None

@@ -190,23 +190,22 @@ def kind_of_refusal(status: int, code: str, message: str) -> ErrorKind:
 
 
 def retry_after(value: str) -> float | None:
-    """Return the seconds a Retry-After header asks for (a number or an HTTP date), None if it says nothing."""
-    if not value:
-        return None
+    """Return the seconds a Retry-After header asks for (a number or an HTTP date), None if it says nothing sensible."""
     try:
-        return max(0.0, float(int(value)))
-    except ValueError:
-        pass
-    try:
-        when = parsedate_to_datetime(value)
-    except ValueError:
+        seconds = float(int(value)) if value.strip().isdecimal() else _seconds_until(value)
+    except (ValueError, TypeError, OverflowError):
         return None
+    return max(0.0, seconds)
+
+
+def _seconds_until(date: str) -> float:
+    when = parsedate_to_datetime(date)
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    return (when - datetime.now(UTC)).total_seconds()
 
 
 def decoded(body: bytes, encoding: str) -> bytes:
-    """Return the body without its content encoding (gzip or deflate); raise `zlib.error` if it is damaged."""
+    """Return the body without its content encoding (gzip); raise `zlib.error` if it is damaged."""
     if not body or encoding in ("", "identity"):
         return body
     return zlib.decompress(body, zlib.MAX_WBITS | 32)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 MASK = "****"
-_SECRET = re.compile(r"auth|token|ticket|secret|password|passwd|pwd|api[_-]?key|private[_-]?key", re.IGNORECASE)
-_IN_URL = re.compile(r"((?:[\w-]*(?:token|auth|code|key|sign|secret)[\w-]*)=)[^&#\s]+", re.IGNORECASE)
+_WORDS = r"auth|token|ticket|secret|password|passwd|pwd|api[_-]?key|private[_-]?key|signature"
+_SECRET = re.compile(_WORDS, re.IGNORECASE)
+_IN_URL = re.compile(rf"((?:[\w.-]*(?:{_WORDS}|code|key|sign)[\w.-]*)=)[^&#\s]+", re.IGNORECASE)
+_USER = re.compile(r"(://)[^/@\s]+@")
 _LINK = re.compile(r"(/link/[^/\s]+/\d+/)[^/\s?#]+")
 
 
@@ -22,7 +24,8 @@ def masked(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
     if isinstance(value, str) and "://" in value:
-        return _LINK.sub(rf"\1{MASK}", _IN_URL.sub(rf"\1{MASK}", value))
+        for place, shown in ((_USER, rf"\1{MASK}@"), (_LINK, rf"\1{MASK}"), (_IN_URL, rf"\1{MASK}")):
+            value = place.sub(shown, value)
     return value
 
 

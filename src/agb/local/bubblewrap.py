@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from attrs import frozen
+
+from .directories import Directories
+from .pasta import resolv_conf
 
 HOME = Path("/home/user")
 RUN = Path("/run/agb")
@@ -43,43 +46,6 @@ _ETC = (
 """What programs need of /etc and anybody may read; users, keys and the machine's names are not among it."""
 
 
-@frozen
-class Directories:
-    """The directories of one session on the machine."""
-
-    root: Path
-
-    @property
-    def home(self) -> Path:
-        """The session's home."""
-        return self.root / "home"
-
-    @property
-    def tmp(self) -> Path:
-        """The session's /tmp."""
-        return self.root / "tmp"
-
-    @property
-    def sockets(self) -> Path:
-        """Where kernels put their sockets."""
-        return self.root / "sockets"
-
-    @property
-    def etc(self) -> Path:
-        """Files of /etc made for this session."""
-        return self.root / "etc"
-
-    def make(self, owner: int | None) -> None:
-        """Make them, given to the session's user."""
-        self.root.mkdir(mode=0o700)
-        self.etc.mkdir(mode=0o755)
-        for path in (self.home, self.tmp, self.sockets):
-            path.mkdir(mode=0o700)
-            if owner is not None:
-                os.chown(path, owner, owner)
-        self.tmp.chmod(0o1777)
-
-
 @frozen(kw_only=True)
 class Bubblewrap:
     """Builds command lines for sessions.
@@ -93,8 +59,9 @@ class Bubblewrap:
     unshare_user: bool
     programs: tuple[Path, ...] = ()
     trees: tuple[Path, ...] = ()
-    share_network: bool = False
-    shared_memory: int = 256 << 20
+    network: Literal["pasta", "isolated", "host"] = "isolated"
+    shared_memory: int | None = None
+    """Bytes of /dev/shm; None where bubblewrap cannot limit it."""
 
     def command(self, directories: Directories, *, user: int, program: Sequence[str]) -> list[str]:
         """Return the command line that runs ``program`` as process 1 of a sandbox on these directories."""
@@ -104,7 +71,6 @@ class Bubblewrap:
             *self._namespaces(),
             *self._system,
             *self._etc,
-            *("--perms", "0755", "--dir", "/etc"),
             *(option for path in sorted(directories.etc.iterdir()) for option in _show(path, Path("/etc", path.name))),
             *_own(directories.tmp, Path("/tmp")),  # noqa: S108 - the session's own
             *_own(directories.home, HOME),
@@ -123,7 +89,7 @@ class Bubblewrap:
         else:
             # What the agent needs to become another user; it has none of it afterwards.
             options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
-        if not self.share_network:
+        if self.network != "host":
             options.append("--unshare-net")
         return options
 
@@ -137,25 +103,16 @@ class Bubblewrap:
             elif path.is_dir():
                 options += ["--ro-bind", name, name]
         options += ["--proc", "/proc", "--dev", "/dev"]
-        options += ["--perms", "1777", "--size", str(self.shared_memory), "--tmpfs", "/dev/shm"]  # noqa: S108
-        return [
-            *options,
-            "--remount-ro",
-            "/dev",
-            "--perms",
-            "0755",
-            "--dir",
-            "/run",
-            "--perms",
-            "0755",
-            "--dir",
-            "/var",
-        ]
+        size = ["--size", str(self.shared_memory)] if self.shared_memory is not None else []
+        options += ["--perms", "1777", *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+        for name in ("/run", "/var", "/etc"):
+            options += ["--perms", "0755", "--dir", name]
+        return options
 
     @cached_property
     def _etc(self) -> list[str]:
         found = sorted(path for pattern in _ETC for path in Path("/etc").glob(pattern))
-        if self.share_network:
+        if self.network == "host":
             found.append(Path("/etc/resolv.conf"))
         return [option for path in found if path.exists() for option in _show(path.resolve(), path)]
 
@@ -172,6 +129,8 @@ class Bubblewrap:
             "hostname": f"{HOSTNAME}\n",
             "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
         }
+        if self.network == "pasta":
+            files["resolv.conf"] = resolv_conf()
         for name, text in files.items():
             path = etc / name
             path.write_text(text)
@@ -201,17 +160,15 @@ def interpreter_trees() -> tuple[Path, ...]:
     return tuple(sorted(path for path in prefixes if not _is_system(path)))
 
 
-def find(path: str | None = None) -> str | None:
+def find() -> str | None:
     """Return where bubblewrap is installed, or None."""
-    return path or shutil.which("bwrap")
+    return shutil.which("bwrap")
 
 
-def probe(command: Iterable[str]) -> str:
-    """Run a sandbox's command line once; return what is wrong with it, or nothing."""
+def can_limit_size(path: str) -> bool:
+    """Return whether this bubblewrap can limit the size of a tmpfs, as versions since 0.7 can. Starts it."""
     try:
-        done = subprocess.run(list(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if done.returncode == 0:
-        return ""
-    return done.stderr.decode(errors="replace").strip() or f"exit status {done.returncode}"
+        done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return "--size" in done.stdout + done.stderr

@@ -10,12 +10,12 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, get_args
 
 from attrs import asdict
 
+from .._version import __version__
 from .errors import CannotStart
 from .options import Isolation, Network, Options
 
@@ -85,7 +85,7 @@ def _serve(options: Options, ready: Callable[[Listening], None], lifeline: int |
 def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     """Return what is said when the server listens; the key is in it only if nobody knows it yet."""
     report = listening.report
-    lines = [f"agb {version('agb')}: the local runtime listens on {listening.url}", ""]
+    lines = [f"agb {__version__}: the local runtime listens on {listening.url}", ""]
     isolated = "" if report.isolation == "none" else f"isolated with {report.isolation}, "
     lines += _rows("sessions", [isolated + report.isolation_note])
     lines += _rows("network", [_NETWORKS.get(report.network, report.network)])

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from .kernels.base import Execution, Kernel, KernelDied, Broken
+from .kernels.base import Broken, Execution, Kernel, KernelDied
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:

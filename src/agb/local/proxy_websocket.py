@@ -61,7 +61,7 @@ async def _connection(connected: socket.socket, target: Target, scope: Scope) ->
     uri = WebSocketURI(secure=False, host=own[0], port=own[1], path=target.path.decode("ascii") or "/", query="")
     offered = [Subprotocol(name) for name in scope["subprotocols"]] or None
     protocol = ClientProtocol(uri, subprotocols=offered, max_size=MESSAGE_LIMIT)
-    # Pings are between the caller and the program; one of our own would only add a third opinion.
+    # Without pings of our own: a connection within one machine does not die unnoticed.
     _, inside = await asyncio.get_running_loop().create_connection(
         lambda: ClientConnection(protocol, ping_interval=None, close_timeout=_CLOSE_TIMEOUT), sock=connected
     )
@@ -121,10 +121,11 @@ async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> No
             target.session.touch()
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
             await anyio.lowlevel.checkpoint()  # as in HTTP: what does not wait is never cancelled
-    except ConnectionClosed:
-        code = _sendable(inside.close_code, CloseCode.BAD_GATEWAY)
+    except ConnectionClosed as closed:
+        end = closed.rcvd or closed.sent
+        code = _sendable(end.code if end else CloseCode.ABNORMAL_CLOSURE, CloseCode.BAD_GATEWAY)
         with suppress(OSError):  # the caller has left as well
-            await send({"type": "websocket.close", "code": code, "reason": inside.close_reason or ""})
+            await send({"type": "websocket.close", "code": code, "reason": end.reason if end else ""})
     except OSError:
         return  # the caller has left
 

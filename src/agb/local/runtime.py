@@ -10,7 +10,6 @@ import fcntl
 import os
 import secrets
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,23 +22,20 @@ from typing import Any, Literal, Self
 
 from attrs import frozen
 
-from . import bubblewrap
-from .bubblewrap import Bubblewrap, Directories
-from .errors import CannotStart, DataDirInUse, IsolationUnavailable, Refused, invalid, session_not_found
+from .directories import Directories, remove
+from .errors import CannotStart, DataDirInUse, Refused, invalid, session_not_found
 from .images import IMAGES
 from .interpreters import Languages, find_languages
+from .isolation import Wanted, choose, new_user
 from .limits import Limits
+from .pasta import NetworkFailed
 from .report import Report
-from .sandbox import Isolation, Sandbox, StartFailed, own_programs
+from .sandbox import Isolation, Sandbox, StartFailed
 from .session import CallRecord, LocalSession, State
 from .tools import Tool, ToolReply
 
 _FINISHED_KEPT = 1000
-_FIRST_USER, _USERS = 200_000, 300_000
-"""User ids sessions get when the runtime is root's; below what systemd gives to containers."""
-_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_INSTALL = "install it (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
-_WITHOUT = "or go without isolation: --isolation none, for code you trust as your own"
+_TEMPORARY = "agb-runtime-"
 
 
 @frozen
@@ -78,7 +74,7 @@ class Runtime:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = limits
-        self._asked = (isolation, network, allow_none)
+        self._wanted = Wanted(isolation=isolation, network=network, allow_none=allow_none)
         self._data_dir = data_dir
         self._clock = clock
         self._sessions: dict[str, LocalSession] = {}
@@ -117,13 +113,14 @@ class Runtime:
 
     async def _open(self) -> None:
         self._area = self._claim_data_dir() / "sessions"
-        await _remove(self._area)  # of a runtime that was killed
+        for left in (self._area, *_abandoned(Path(tempfile.gettempdir()))):
+            await remove(left)
         self._area.mkdir(mode=0o700)
-        self._cleanup.push_async_callback(_remove, self._area)
+        self._cleanup.push_async_callback(remove, self._area)
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
-        self._shell = shutil.which("bash", path=os.pathsep.join(_SYSTEM_PATH)) or "sh"
-        self.report = await self._choose_isolation()
+        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
+        self._shell = "bash" if shutil.which("bash", path=os.pathsep.join(self._isolation.path)) else "sh"
         self._timer = asyncio.create_task(self._keep_time())
 
     async def _close(self) -> None:
@@ -138,70 +135,21 @@ class Runtime:
 
     def _claim_data_dir(self) -> Path:
         if self._data_dir is None:
-            temporary = tempfile.mkdtemp(prefix="agb-")
-            self._cleanup.callback(shutil.rmtree, temporary, ignore_errors=True)
-            return Path(temporary)
-        try:
-            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self._data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise CannotStart(f"the data directory {self._data_dir} cannot be used: {error.strerror}") from error
-        self._cleanup.callback(os.close, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise DataDirInUse(
-                f"another runtime works in the data directory {self._data_dir}; stop it or choose another directory"
-            ) from error
-        return self._data_dir.resolve()
-
-    async def _choose_isolation(self) -> Report:
-        isolation, network, allow_none = self._asked
-        found = {"languages": dict(self._languages.found), "missing": dict(self._languages.missing)}
-        if isolation != "none":
-            why = await self._use_bubblewrap(share_network=network == "host")
-            if not why:
-                chosen: Literal["host", "isolated"] = "host" if network == "host" else "isolated"
-                return Report("bubblewrap", "each session in a sandbox of its own", chosen, **found)
-            if isolation == "bubblewrap" or not allow_none:
-                raise IsolationUnavailable(f"{why}; {_WITHOUT}")
-            note = f"no isolation: {why}"
+            directory = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+            self._cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
         else:
-            note = "no isolation, as asked for"
-        path = (f"{sys.prefix}/bin", *os.environ.get("PATH", "").split(os.pathsep))
-        self._isolation = Isolation(bubblewrap=None, path=tuple(part for part in path if part.startswith("/")))
-        return Report("none", f"{note}; sessions can read and change what you can", "host", **found)
-
-    async def _use_bubblewrap(self, *, share_network: bool) -> str:
-        """Settle on bubblewrap if a sandbox can be started; return what stands against it otherwise."""
-        program = bubblewrap.find()
-        if program is None:
-            return f"bubblewrap (the program bwrap) is not installed: {_INSTALL}"
-        trees = (*bubblewrap.interpreter_trees(), *self._languages.trees)
-        for private in (Path.home(), self._area):
-            if tree := next((tree for tree in trees if private.is_relative_to(tree)), None):
-                return f"{tree}, which sessions must see for its programs, contains {private}: install Python elsewhere"
-        node = (str(Path(self._languages.node).parent),) if self._languages.node else ()
-        self._isolation = Isolation(
-            bubblewrap=Bubblewrap(
-                path=program,
-                unshare_user=os.getuid() != 0,
-                programs=own_programs(),
-                trees=trees,
-                share_network=share_network,
-                shared_memory=self.limits.shared_memory,
-            ),
-            path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *node))),
-        )
+            directory = self._data_dir
         try:
-            probe = await self._start_sandbox(self._area / "probe", self._new_user())
-        except StartFailed as error:
-            return f"bubblewrap is installed but cannot start a sandbox here ({error})"
-        finally:
-            await _remove(self._area / "probe")
-            self._users.clear()
-        await probe.close()
-        return ""
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _lock(directory)
+        except OSError as error:
+            raise CannotStart(f"the data directory {directory} cannot be used: {error.strerror}") from error
+        if lock is None:
+            raise DataDirInUse(
+                f"another runtime works in the data directory {directory}; stop it or choose another directory"
+            )
+        self._cleanup.callback(os.close, lock)
+        return directory.resolve()
 
     # --- sessions ---
 
@@ -224,15 +172,17 @@ class Runtime:
             why = "the runtime is stopping" if self._is_closing else f"there are {len(self._sessions)} sessions already"
             raise Refused("QuotaExceeded", f"No session can be created: {why}", http_status=429)
         session_id = f"s-{secrets.token_hex(10)}"
-        user = self._new_user()
+        user = new_user(self._isolation, self._users)
+        if user is not None:
+            self._users.add(user)
         try:
             sandbox = await self._start_sandbox(
                 self._area / session_id, user, lambda: self._ended_by_itself(session_id)
             )
         except BaseException as error:
             self._users.discard(user or 0)
-            await _remove(self._area / session_id)
-            if isinstance(error, StartFailed):
+            await remove(self._area / session_id)
+            if isinstance(error, StartFailed | NetworkFailed):
                 raise Refused("InternalError", f"The session could not be started: {error}", http_status=500) from error
             raise
         self._created += 1
@@ -304,7 +254,7 @@ class Runtime:
     async def _end(self, session: LocalSession) -> None:
         try:
             await session.close()
-            await _remove(session.sandbox.directories.root)
+            await remove(session.sandbox.directories.root)
         finally:
             session.state = "FINISH"
             del self._sessions[session.id], self._ends[session.id]
@@ -323,15 +273,6 @@ class Runtime:
         sandbox = Sandbox(self._isolation, directories, self.limits, user, on_end)
         await sandbox.open()
         return sandbox
-
-    def _new_user(self) -> int | None:
-        """Return a user id for one session, when we may give it one."""
-        if os.getuid() != 0 or self._isolation.bubblewrap is None:
-            return None
-        while (user := _FIRST_USER + secrets.randbelow(_USERS)) in self._users:
-            pass
-        self._users.add(user)
-        return user
 
     # --- tools ---
 
@@ -393,6 +334,31 @@ class Runtime:
                     await self._wake.wait()
 
 
+def _lock(directory: Path) -> int | None:
+    """Return a descriptor that holds a data directory until it is closed, or None if somebody else does."""
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _abandoned(temporary: Path) -> list[Path]:
+    """Return the temporary data directories of our own runtimes that were killed."""
+    found = []
+    for directory in temporary.glob(f"{_TEMPORARY}*"):
+        # Gone meanwhile, or another user's: neither is our business. A new one has no lock yet.
+        with contextlib.suppress(OSError):
+            if directory.lstat().st_uid != os.getuid() or not (directory / "lock").exists():
+                continue
+            if (lock := _lock(directory)) is not None:
+                os.close(lock)
+                found.append(directory)
+    return found
+
+
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     """Await clean-up to its end, whatever is cancelled meanwhile; the cancellation is raised afterwards."""
     task = asyncio.create_task(work)
@@ -407,18 +373,6 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-async def _remove(directory: Path) -> None:
-    """Remove a directory of sessions with all that is in it, however deep, read-only or strangely named."""
-
-    def run() -> None:
-        for program in (["rm", "-rf"], ["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
-            if not os.path.lexists(directory):
-                return
-            subprocess.run([*program, "--", str(directory)], stderr=subprocess.DEVNULL, check=False)  # noqa: S603
-
-    await asyncio.to_thread(run)
 
 
 def _token_of(number: int) -> str:

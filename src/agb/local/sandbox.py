@@ -20,10 +20,13 @@ from typing import Any
 import psutil
 from attrs import frozen
 
-from .bubblewrap import HOME, RUN, SOCKETS, Bubblewrap, Directories
+from . import pasta
+from .bubblewrap import HOME, RUN, SOCKETS, Bubblewrap
 from .capture import Capture
 from .channel import Channel
+from .directories import Directories
 from .limits import Limits
+from .pasta import NetworkFailed, Pasta
 
 _START_SECONDS = 20.0
 _REPLY_SECONDS = 15.0
@@ -49,6 +52,8 @@ class Isolation:
     bubblewrap: Bubblewrap | None
     path: tuple[str, ...]
     """Directories in which programs are found."""
+    pasta: Pasta | None = None
+    """What connects sessions to the network, if anything does."""
 
     def program(self, name: str) -> str:
         """Return where one of the runtime's own programs is, seen from inside."""
@@ -130,6 +135,7 @@ class Sandbox:
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._diagnostics = Capture(1 << 16)
         self._program: subprocess.Popen[bytes] | None = None
+        self._network: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._handle: int | None = None
         self._is_closed = False
@@ -178,7 +184,7 @@ class Sandbox:
     # --- life ---
 
     async def open(self) -> None:
-        """Start the agent and return once it is ready. Raises ``StartFailed``."""
+        """Start the agent and return once it is ready. Raises ``StartFailed`` or ``NetworkFailed``."""
         ours, theirs = socket.socketpair()
         self._channel = Channel(ours, self._on_event, self._on_hangup)
         with theirs:
@@ -202,6 +208,11 @@ class Sandbox:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await self._ready
+            if self._isolation.pasta is not None:
+                self._network = await self._isolation.pasta.attach(self.pid)
+        except NetworkFailed:
+            await self.close()
+            raise
         except (TimeoutError, SandboxGone) as error:
             await self.close()
             raise StartFailed(self._diagnostics.text().strip() or str(error) or "it did not start in time") from error
@@ -212,6 +223,9 @@ class Sandbox:
     async def close(self) -> None:
         """End everything in the sandbox and return when it is gone. May be called twice."""
         self._hang_up()
+        if self._network is not None:
+            network, self._network = self._network, None
+            await asyncio.to_thread(pasta.end, network)
         if self._program is not None:
             await self._end_program(self._program)
         if self._handle is not None:
@@ -360,6 +374,10 @@ class Sandbox:
                 event, received = await reply
         except ConnectionError as error:
             raise SandboxGone("the session ended") from error
+        except BaseException:
+            if reply.done() and not reply.cancelled() and reply.exception() is None:
+                _close_all(reply.result()[1])
+            raise
         finally:
             self._replies.pop(request["id"], None)
         if event.get("event") == "failed":
@@ -380,8 +398,12 @@ class Sandbox:
             case "exited" if type(number) is int and (process := self._processes.pop(number, None)) is not None:
                 code = event.get("code")
                 process.exited.set_result(code if type(code) is int else _KILLED)
-        for fd in fds:  # nobody asked, or whoever asked has gone
-            os.close(fd)
+        _close_all(fds)  # nobody asked, or whoever asked has gone
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _error(event: Mapping[str, Any]) -> OSError:

@@ -149,6 +149,8 @@ class LocalSession:
 
     async def processes(self) -> list[ProcessInfo]:
         """Return the session's processes, by their numbers inside."""
+        if self.sandbox.is_closed:
+            return []  # its process id may be another's by now
         return await asyncio.to_thread(metrics.processes, self.sandbox.pid)
 
     def interpreter(self, language: str) -> Interpreter:

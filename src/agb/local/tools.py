@@ -124,7 +124,7 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
     except OSError as error:
         if given.cwd and error.filename == given.cwd:
             return _not_run(f"argument 'cwd': cannot run in {given.cwd!r}: {error.strerror}")
-        return _not_run(f"the shell could not be started: {error.strerror}")
+        return _not_run(f"the shell could not be started: {error.strerror or error}")
     text = {
         "stdout": result.stdout,
         "stderr": result.stderr,

@@ -147,6 +147,9 @@ def _error(value: Mapping[str, Any], request_id: str) -> ExecutionError | None:
     return ExecutionError(name, what, traceback, kind=kind, request_id=request_id, sent=Sent.YES)
 
 
+_ENDLESS = 1e9
+"""No execution takes so many seconds; what says so is damaged."""
+
 _FORMATS = {
     "text": ("text/plain", "text"),
     "html": ("text/html", "html"),
@@ -210,7 +213,9 @@ def _count(value: Mapping[str, Any]) -> int | None:
 
 def _seconds(value: Mapping[str, Any]) -> float:
     seconds = value.get("execution_time")
-    return float(seconds) if isinstance(seconds, (int, float)) else 0.0
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < _ENDLESS:
+        return 0.0
+    return float(seconds)
 
 
 def _text(value: Any) -> str:

@@ -29,7 +29,7 @@ def _read(said: ToolReply, session_id: str) -> SessionMetricsResult:
         if not isinstance(raw, dict):
             raise TypeError("get_metrics returned non-object JSON")
         metrics = _metrics(raw)
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         return SessionMetricsResult.failed(
             SessionError(
                 f"Failed to parse get_metrics response of session {session_id}: {error}",

@@ -12,7 +12,7 @@ const vm = require('node:vm');
 const { createRequire } = require('node:module');
 
 const CHANNEL_FD = 3;
-const INSPECT = { maxArrayLength: 1000, maxStringLength: 1000000 };
+const MOST = 4000000; // characters of one value
 
 const session = new inspector.Session();
 session.connect();
@@ -60,15 +60,25 @@ function valueOf(remote) {
   return found;
 }
 
+function cut(text) {
+  return text.length <= MOST ? text : `${text.slice(0, MOST)}\n[too large to be sent: ${text.length} characters]`;
+}
+
+// A string by itself is shown whole; inside of something else node's own limit holds.
+function inspected(value) {
+  return cut(util.inspect(value, typeof value === 'string' ? { maxStringLength: MOST } : {}));
+}
+
 function describeError(details) {
   const thrown = valueOf(details.exception);
-  if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${util.inspect(thrown)}`, traceback: '' };
+  if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${inspected(thrown)}`, traceback: '' };
   let value = String(thrown.message);
   if (/import statement|dynamic import callback/.test(value)) value += ' (in a session use require())';
   const lines = String(thrown.stack).split('\n');
   // Frames of this file and of the inspector say nothing to whoever wrote the code.
   const own = lines.findIndex((line) => line.includes('node:inspector') || line.includes(__filename));
-  return { name: String(thrown.name), value, traceback: (own < 0 ? lines : lines.slice(0, own)).join('\n') };
+  const traceback = (own < 0 ? lines : lines.slice(0, own)).join('\n');
+  return { name: cut(String(thrown.name)), value: cut(value), traceback: cut(traceback) };
 }
 
 function evaluate(code) {
@@ -81,7 +91,7 @@ function evaluate(code) {
       (failure, answer) => {
         if (failure) stop();
         else if (answer.exceptionDetails) resolve({ error: describeError(answer.exceptionDetails) });
-        else resolve(answer.result.type === 'undefined' ? {} : { text: util.inspect(valueOf(answer.result), INSPECT) });
+        else resolve(answer.result.type === 'undefined' ? {} : { text: inspected(valueOf(answer.result)) });
       },
     );
     globalThis[Symbol.for('agb.run')] = run;
@@ -101,9 +111,14 @@ process.on('SIGINT', () => { if (interrupted) interrupted(); });
 process.on('uncaughtException', (error) => process.stderr.write(`${util.inspect(error)}\n`));
 process.on('unhandledRejection', (error) => process.stderr.write(`Unhandled rejection: ${util.inspect(error)}\n`));
 
+// A full pipe makes writes wait in node; what code has written before its end belongs to its output.
+const outputs = [process.stdout, process.stderr].map((stream) => stream.write.bind(stream));
+const flushed = () => Promise.all(outputs.map((write) => new Promise((resolve) => { write('', resolve); })));
+
 async function serve(line) {
   const result = await evaluate(JSON.parse(line).code);
   interrupted = null;
+  await flushed();
   count += 1;
   reply({ count, ...result });
 }

@@ -58,13 +58,16 @@ class PythonKernel(Kernel):
         self._name = f"k{secrets.token_hex(4)}"
         self._process: Process | None = None
         self._outputs: tuple[Capture, ...] = ()
+        self._is_leaving = False  # it has been asked to by its code, and takes its time
         self._client: _Client | None = None
         self._fds: list[int] = []
 
     @property
     def is_alive(self) -> bool:
         """Whether it can take code."""
-        return self._client is not None and self._process is not None and not self._process.exited.done()
+        if self._client is None or self._process is None or self._is_leaving:
+            return False
+        return not self._process.exited.done()
 
     async def start(self) -> None:
         """Start it and return once it answers. Raises ``KernelDied``."""
@@ -151,6 +154,7 @@ class PythonKernel(Kernel):
                 break
             _record(message["header"]["msg_type"], message["content"], execution)
         reply = await self._reply_to(running)
+        self._is_leaving = _asks_to_leave(reply["content"])
         count = reply["content"].get("execution_count")
         execution.count = count if type(count) is int else None
         if reply["content"].get("status") == "error" and execution.error is None:
@@ -215,10 +219,10 @@ class PythonKernel(Kernel):
             output.close()
 
     def _last_words(self) -> str:
-        for output in self._outputs:
-            output.drain()
-        lines = [line for output in self._outputs for line in output.text().strip().splitlines()]
-        return " | ".join(lines[-3:])
+        if not self._outputs:
+            return ""
+        self._outputs[1].drain()
+        return " | ".join(self._outputs[1].text().strip().splitlines()[-3:])
 
 
 def _is_idle(message: Mapping[str, Any], request: str) -> bool:
@@ -227,6 +231,12 @@ def _is_idle(message: Mapping[str, Any], request: str) -> bool:
         and message["content"].get("execution_state") == "idle"
         and message["parent_header"].get("msg_id") == request
     )
+
+
+def _asks_to_leave(content: Mapping[str, Any]) -> bool:
+    payload = content.get("payload")
+    parts = payload if isinstance(payload, list) else []
+    return any(isinstance(part, dict) and part.get("source") == "ask_exit" for part in parts)
 
 
 def _record(kind: str, content: Mapping[str, Any], execution: Execution) -> None:

@@ -11,6 +11,8 @@ import sys
 from typing import Any
 
 READY_FD = 3
+MOST = 32 << 20
+"""Bytes of one message; the runtime breaks the connection off at a larger size."""
 
 
 def main() -> None:
@@ -22,10 +24,26 @@ def main() -> None:
 
     # Untyped, like all of traitlets' applications.
     from ipykernel.kernelapp import IPKernelApp
+    from jupyter_client.session import Session
     from traitlets.config import Config
+
+    class SizedSession(Session):
+        """Sends messages that the runtime takes."""
+
+        def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
+            """Return the parts of a message; one that is too large says so in the place of its content."""
+            parts: list[bytes] = super().serialize(msg, ident)
+            size = sum(map(len, parts))
+            if size <= MOST:
+                return parts
+            cut: list[bytes] = super().serialize({**msg, "content": shortened(msg["content"], size)}, ident)
+            return cut
 
     class SessionKernelApp(IPKernelApp):
         """A kernel without the parts nobody here uses."""
+
+        def _session_default(self) -> Session:
+            return SizedSession(parent=self)
 
         def init_heartbeat(self) -> None:
             """Listen for no heartbeat: the runtime is told when a process ends."""
@@ -58,6 +76,21 @@ def main() -> None:
     os.write(READY_FD, b"\n")
     os.close(READY_FD)
     app.start()
+
+
+def shortened(content: dict[str, Any], size: int) -> dict[str, Any]:
+    """Return the content of a message with what makes it large left out."""
+    note = f"[too large to be sent: {size} bytes]"
+    short = dict(content)
+    for name, value in content.items():
+        if name == "data":
+            short[name] = {"text/plain": note}
+        elif name == "traceback":
+            short[name] = [note]
+        elif isinstance(value, str) and len(value) > 1 << 16:
+            # A character may take six bytes.
+            short[name] = value[: MOST // 8] + "\n" + note + "\n"
+    return short
 
 
 if __name__ == "__main__":

@@ -1,0 +1,190 @@
+"""How a connection is opened, in the asynchronous flavour; ``_sync/_network.py`` has the same names.
+
+On asyncio the stream is asyncio's own. anyio's costs twice as much there, and its connecting loses a native
+cancellation, or a socket, when the two meet in one turn of the loop. trio has anyio's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from typing import Any
+
+import httpcore
+
+_BUFFER_LIMIT = 256 * 1024
+"""How many bytes are taken from the network before somebody reads them."""
+_EYEBALLS_DELAY = 0.25
+"""Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
+
+
+async def open_stream(host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> httpcore.AsyncNetworkStream:
+    """Return a stream to a host; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return await _open_with_anyio(host, port, tls, timeout)
+    try:
+        async with asyncio.timeout(timeout):
+            delay = _EYEBALLS_DELAY if await _has_two_families(loop, host, port) else None
+            _, line = await loop.create_connection(lambda: _Line(loop), host, port, ssl=tls, happy_eyeballs_delay=delay)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return _AsyncioStream(line)
+
+
+async def _has_two_families(loop: asyncio.AbstractEventLoop, host: str, port: int) -> bool:
+    """Return whether a host has addresses of both families, so that it is worth trying them side by side.
+
+    Not otherwise: asyncio's race can lose a socket when it is cancelled, and trying one after the other cannot.
+    """
+    if ":" in host or host.replace(".", "").isdigit():
+        return False
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return len({family for family, *_ in addresses}) > 1
+
+
+async def _open_with_anyio(
+    host: str, port: int, tls: ssl.SSLContext | None, timeout: float
+) -> httpcore.AsyncNetworkStream:
+    from anyio import CancelScope
+
+    stream = await httpcore.AnyIOBackend().connect_tcp(host, port, timeout=timeout)
+    if tls is None:
+        return stream
+    try:
+        return await stream.start_tls(tls, server_hostname=host, timeout=timeout)
+    except BaseException:
+        with CancelScope(shield=True):
+            await stream.aclose()
+        raise
+
+
+class _Line(asyncio.Protocol):
+    """What asyncio tells about a connection: bytes that came, its end, and whether it takes more."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.received = bytearray()
+        self.is_over = False
+        self.error: Exception | None = None
+        self.lost = loop.create_future()
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._is_paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if len(self.received) > _BUFFER_LIMIT and not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+        _wake(self._reader)
+
+    def eof_received(self) -> bool:
+        self.is_over = True
+        _wake(self._reader)
+        return False  # and so the transport closes
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_over = True
+        self.error = error
+        for waiting in (self._reader, self._writer, self.lost):
+            _wake(waiting)
+
+    def pause_writing(self) -> None:
+        self._writer = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        _wake(self._writer)
+        self._writer = None
+
+    async def readable(self, timeout: float | None) -> None:
+        """Return when there are bytes, or an end."""
+        if self.received or self.is_over:
+            return
+        self._reader = self._loop.create_future()
+        try:
+            async with asyncio.timeout(timeout):
+                await self._reader
+        finally:
+            self._reader = None
+
+    async def drained(self, timeout: float | None) -> None:
+        """Return when the transport takes more."""
+        if self._writer is not None and not self.is_over:
+            async with asyncio.timeout(timeout):
+                await self._writer
+
+    def take(self, max_bytes: int) -> bytes:
+        data = bytes(self.received[:max_bytes])
+        del self.received[:max_bytes]
+        if self._is_paused and len(self.received) < _BUFFER_LIMIT:
+            self._is_paused = False
+            self.transport.resume_reading()
+        return data
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
+
+
+class _AsyncioStream(httpcore.AsyncNetworkStream):
+    """httpcore's interface of a stream over a `_Line`."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            await self._line.readable(timeout)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout from error
+        if not self._line.received and self._line.error is not None:
+            raise httpcore.ReadError(str(self._line.error)) from self._line.error
+        return self._line.take(max_bytes)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._line.is_over:
+            raise httpcore.WriteError("the connection was closed by the other side")
+        self._line.transport.write(buffer)
+        try:
+            await self._line.drained(timeout)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout from error
+        if self._line.error is not None:
+            raise httpcore.WriteError(str(self._line.error)) from self._line.error
+
+    async def aclose(self) -> None:
+        """Close at once: nothing that is still to be sent or said is of use to anybody."""
+        self._line.transport.abort()
+        await asyncio.wait([self._line.lost])
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            if self._line.received or self._line.is_over:
+                return True
+            return _is_readable(self._line.transport.get_extra_info("socket"))
+        return None
+
+
+def _is_readable(sock: Any) -> bool:
+    """Return whether something has come that the event loop has not taken yet."""
+    number = -1 if sock is None else sock.fileno()
+    if number < 0:
+        return True  # closed
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([number], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(number, select.POLLIN)
+    return bool(poller.poll(0))
