@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,6 +48,7 @@ class Scripted:
     port: int = 0
     requests: list[Request] = field(factory=list)
     connections: int = 0
+    socks: list[socket.socket] = field(factory=list, repr=False)
     _next: int = 0
     _lock: threading.Lock = field(factory=threading.Lock)
 
@@ -201,12 +203,11 @@ def trickle(talk: Conversation) -> None:
 
 
 @contextmanager
-def scripted(*script: Action) -> Iterator[Scripted]:
+def scripted(*script: Action, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
     """Run a scripted server on a free port for the time of a block."""
     server = Scripted(list(script))
     over = threading.Event()
     threads: list[threading.Thread] = []
-    socks: list[socket.socket] = []
     listener = socket.create_server(("127.0.0.1", 0))
     server.port = listener.getsockname()[1]
 
@@ -217,8 +218,8 @@ def scripted(*script: Action) -> Iterator[Scripted]:
             except OSError:
                 return
             server.connections += 1
-            socks.append(sock)
-            thread = threading.Thread(target=converse, args=(server, sock, over), daemon=True)
+            server.socks.append(sock)
+            thread = threading.Thread(target=converse, args=(server, sock, over, tls), daemon=True)
             threads.append(thread)
             thread.start()
 
@@ -230,7 +231,7 @@ def scripted(*script: Action) -> Iterator[Scripted]:
         over.set()
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        for sock in socks:
+        for sock in server.socks:
             with suppress(OSError):  # closed already
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in [acceptor, *threads]:
@@ -238,7 +239,10 @@ def scripted(*script: Action) -> Iterator[Scripted]:
             assert not thread.is_alive()
 
 
-def converse(server: Scripted, sock: socket.socket, over: threading.Event) -> None:
+def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None) -> None:
+    if tls is not None:
+        sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        server.socks.append(sock)
     with sock, sock.makefile("rb") as stream:
         while request := read_request(stream):
             talk = Conversation(sock, over, request)
@@ -251,7 +255,7 @@ def converse(server: Scripted, sock: socket.socket, over: threading.Event) -> No
 
 
 def read_request(stream: Any) -> Request | None:
-    try:
+    try:  # over TLS the first read shakes hands; a client may not trust us, or be gone
         first = stream.readline().decode("latin-1").split()
         if len(first) < 3:
             return None

@@ -47,8 +47,8 @@ class Clock:
 
 @pytest_asyncio.fixture
 async def local_runtime() -> AsyncIterator[Runtime]:
-    """A runtime with isolation if the machine has it."""
-    async with Runtime(allow_none=True) as runtime:
+    """A runtime with isolation if the machine has it; the network is tested with the sandbox."""
+    async with Runtime(allow_none=True, network="isolated") as runtime:
         yield runtime
 
 

@@ -122,6 +122,21 @@ async def test_large_requests_and_an_agent_that_reads_slowly() -> None:
     line.close()
 
 
+async def test_request_that_is_cancelled_half_way_does_not_garble_the_next() -> None:
+    line = Line()
+    large, small = {"op": "spawn", "text": "x" * (1 << 20)}, {"op": "next"}
+    sending = asyncio.create_task(line.channel.send(large))
+    await asyncio.sleep(0)
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    after = asyncio.create_task(line.channel.send(small))
+    data = await asyncio.to_thread(_receive, line.agent, len(frame(large) + frame(small)))
+    await after
+    assert data == frame(large) + frame(small)
+    line.close()
+
+
 def _receive(sock: socket.socket, size: int) -> bytes:
     data = b""
     while len(data) < size:

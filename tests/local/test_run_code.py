@@ -131,7 +131,7 @@ async def test_python_kernel_that_dies(local_runtime: Runtime, box: LocalSession
     died = await run(
         local_runtime, box, "print('last words', flush=True)\nimport os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
     )
-    assert "SIGSEGV" in died["executionError"]
+    assert "was ended by SIGSEGV" in died["executionError"]
     assert "next call gets a new one" in died["executionError"]
     assert (await run(local_runtime, box, "1 + 1"))["result"][0]["text/plain"] == "2"
     # By its own wish, which it takes its time to follow.
@@ -238,13 +238,18 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
         assert stopped["stdout"] == ["so far\n"]
     assert await value("a") == "40"
 
+    tricked = await node("require('fs').writeSync(3, '{\"id\": 0, \"text\": \"false\"}\\n'); 'true'")
+    assert tricked["result"][0]["text/plain"] == "'true'"
+
     # Files are the shell's; an error in a callback does not end it; its own end is told.
     await node("require('fs').writeFileSync('from_node.txt', 'n')")
     assert await output(local_runtime, box, "cat from_node.txt") == "n"
     loose = await node("setTimeout(() => { throw new Error('loose') }); await new Promise(r => setTimeout(r, 5)); 7")
     assert loose["result"][0]["text/plain"] == "7"
     assert "loose" in "".join(loose["stderr"])
-    assert "exit status 3" in (await node("process.exit(3)"))["executionError"]
+    left = await node("console.log('last words'); process.exit(3)")
+    assert "exit status 3" in left["executionError"]
+    assert left["stdout"] == ["last words\n"]
     assert await value("typeof a") == "'undefined'"
 
 

@@ -42,6 +42,7 @@ class Channel:
         self._received = bytearray()
         self._fds: list[int] = []
         self._writing = asyncio.Lock()
+        self._rest = memoryview(b"")
         self._loop = asyncio.get_running_loop()
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
@@ -64,17 +65,26 @@ class Channel:
     async def send(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         """Send a request with descriptors. Raises ``ConnectionError`` when the agent is gone."""
         body = json.dumps(request).encode()
-        waiting = memoryview(HEADER.pack(len(body)) + body)
         async with self._writing:
-            while waiting:
-                if self.is_closed:
-                    raise ConnectionError("the session's agent is gone")
-                try:
-                    sent = socket.send_fds(self._socket, [waiting], fds)
-                except BlockingIOError:
-                    await self._writable()
-                    continue
-                waiting, fds = waiting[sent:], ()
+            await self._flush()
+            await self._write(memoryview(HEADER.pack(len(body)) + body), fds)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Send the rest of a frame; a sender that was cancelled in the middle of its own leaves it to the next."""
+        while self._rest:
+            await self._write(self._rest, ())
+
+    async def _write(self, data: memoryview, fds: Sequence[int]) -> None:
+        while not self.is_closed:
+            try:
+                sent = socket.send_fds(self._socket, [data], fds)
+            except BlockingIOError:
+                await self._writable()
+            else:
+                self._rest = data[sent:]
+                return
+        raise ConnectionError("the session's agent is gone")
 
     async def _writable(self) -> None:
         ready = asyncio.Event()

@@ -107,7 +107,11 @@ def _namespaces(pid: int) -> list[int]:
     if os.getuid() == 0:
         return [network]
     # Not that of the process: bubblewrap nests another in it.
-    return [network, fcntl.ioctl(network, _NS_GET_USERNS)]
+    try:
+        return [network, fcntl.ioctl(network, _NS_GET_USERNS)]
+    except OSError:
+        os.close(network)
+        raise
 
 
 async def _readable(fd: int) -> bool:

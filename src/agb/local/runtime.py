@@ -181,7 +181,7 @@ class Runtime:
             )
         except BaseException as error:
             self._users.discard(user or 0)
-            await remove(self._area / session_id)
+            await _to_the_end(remove(self._area / session_id))
             if isinstance(error, StartFailed | NetworkFailed):
                 raise Refused("InternalError", f"The session could not be started: {error}", http_status=500) from error
             raise

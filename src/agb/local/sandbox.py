@@ -99,6 +99,11 @@ class Process:
         self._number = number
         self._sandbox = sandbox
 
+    async def wait(self) -> int:
+        """Return its exit code once it has ended."""
+        # Whoever stops waiting must not take the answer from the others.
+        return await asyncio.shield(self.exited)
+
     async def signal(self, signum: int, *, group: bool = True) -> None:
         """Send a signal to its process group, or to it alone; nothing happens when it has ended."""
         if not self.exited.done():
@@ -106,7 +111,7 @@ class Process:
 
 
 class Sandbox:
-    """A running sandbox. Make one with :func:`start`, end it with :meth:`close`.
+    """A sandbox: :meth:`open` starts it, :meth:`close` ends it.
 
     ``on_end`` is called once when it ended by itself.
     """

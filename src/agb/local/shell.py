@@ -45,7 +45,7 @@ async def run_shell(
             raise
         if not done:
             await process.signal(signal.SIGKILL)
-            await process.exited
+            await process.wait()
         stdout.drain()
         stderr.drain()
         return _result(process.exited.result(), stdout, stderr, timed_out=not done)

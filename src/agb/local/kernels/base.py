@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import codecs
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -84,6 +85,16 @@ class Execution:
         for name, discarded in self._discarded.items():
             (self.stderr if name == "stderr" else self.stdout).append(cut_note(discarded))
         self._discarded.clear()
+
+
+def how_it_ended(code: int) -> str:
+    """Return an exit code, negative for a signal, in words."""
+    if code >= 0:
+        return f"ended with exit status {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
 
 
 class Decoder:

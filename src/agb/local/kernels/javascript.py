@@ -11,7 +11,7 @@ from typing import Any
 
 from ..capture import Capture
 from ..sandbox import Process, Sandbox
-from .base import CodeError, Decoder, Execution, Kernel, KernelDied
+from .base import CodeError, Decoder, Execution, Kernel, KernelDied, how_it_ended
 
 _START_SECONDS = 30.0
 _MAX_REPLY = 32 << 20
@@ -28,6 +28,7 @@ class JavaScriptKernel(Kernel):
         self._writer: asyncio.StreamWriter | None = None
         self._outputs: tuple[Capture, ...] = ()
         self._execution: Execution | None = None
+        self._number = 0
 
     @property
     def is_alive(self) -> bool:
@@ -77,10 +78,16 @@ class JavaScriptKernel(Kernel):
         for output in self._outputs:
             output.drain()
         self._execution = execution
-        self._writer.write(json.dumps({"code": code}).encode() + b"\n")
-        reply = await self._reply()
-        for output in self._outputs:
-            output.drain()
+        self._number += 1
+        self._writer.write(json.dumps({"id": self._number, "code": code}).encode() + b"\n")
+        try:
+            # The code may write to the channel, too.
+            while (reply := await self._reply()).get("id") != self._number:
+                pass
+        finally:
+            for output in self._outputs:
+                output.drain()
+            self._execution = None
         count = reply.get("count")
         execution.count = count if type(count) is int else None
         if isinstance(text := reply.get("text"), str):
@@ -97,9 +104,7 @@ class JavaScriptKernel(Kernel):
         except (ValueError, RecursionError, ConnectionError) as error:
             raise KernelDied("sent something that is no reply") from error
         if reply is None:
-            code = await self._process.exited
-            how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-            raise KernelDied(f"ended with {how}")
+            raise KernelDied(how_it_ended(await self._process.wait()))
         if not isinstance(reply, dict):
             raise KernelDied("sent something that is no reply")
         return reply
@@ -118,7 +123,7 @@ class JavaScriptKernel(Kernel):
                 await writer.wait_closed()
         if self._process is not None:
             await self._process.signal(signal.SIGKILL)
-            await self._process.exited
+            await self._process.wait()
         for output in self._outputs:
             output.drain()
             output.close()

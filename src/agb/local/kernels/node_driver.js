@@ -116,11 +116,12 @@ const outputs = [process.stdout, process.stderr].map((stream) => stream.write.bi
 const flushed = () => Promise.all(outputs.map((write) => new Promise((resolve) => { write('', resolve); })));
 
 async function serve(line) {
-  const result = await evaluate(JSON.parse(line).code);
+  const { id, code } = JSON.parse(line);
+  const result = await evaluate(code);
   interrupted = null;
   await flushed();
   count += 1;
-  reply({ count, ...result });
+  reply({ id, count, ...result });
 }
 
 let received = '';

@@ -20,7 +20,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from ..capture import Capture
 from ..sandbox import Process, Sandbox
-from .base import CodeError, Execution, Kernel, KernelDied
+from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
 
 _START_SECONDS = 60.0
 _MAX_MESSAGE = 64 << 20
@@ -179,7 +179,8 @@ class PythonKernel(Kernel):
                 # What it sent before it ended may still be on its way.
                 await asyncio.wait({message}, timeout=0.2)
             if not message.done():
-                raise KernelDied(_how_it_ended(self._process.exited.result(), self._last_words()))
+                words = self._last_words()
+                raise KernelDied(how_it_ended(self._process.exited.result()) + (f": {words}" if words else ""))
         finally:
             if not message.done():
                 message.cancel()
@@ -213,7 +214,7 @@ class PythonKernel(Kernel):
             os.close(self._fds.pop())
         if self._process is not None:
             await self._process.signal(signal.SIGKILL)
-            await self._process.exited
+            await self._process.wait()
         for output in self._outputs:
             output.drain()
             output.close()
@@ -256,8 +257,3 @@ def _record(kind: str, content: Mapping[str, Any], execution: Execution) -> None
 def _code_error(content: Mapping[str, Any]) -> CodeError:
     traceback = "\n".join(str(line) for line in content.get("traceback") or [])
     return CodeError(str(content.get("ename", "")), str(content.get("evalue", "")), _ANSI.sub("", traceback))
-
-
-def _how_it_ended(code: int, last_words: str) -> str:
-    how = f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-    return f"{how}: {last_words}" if last_words else how

@@ -1,0 +1,177 @@
+"""TLS: one connection for many calls, certificates nobody trusts, forged answers, handshakes that do not end."""
+
+from __future__ import annotations
+
+import gc
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from agb import AGB, AsyncAGB, Config, ErrorKind, OperationResult, Sent, SessionError
+from agb._async import pool as async_pool
+from agb._sync import pool as sync_pool
+from tests.servers import Scripted, answer, envelope, scripted, silent, value
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+"""A certificate for localhost that signs itself, and its key; nothing but these tests trusts it."""
+URL = value({"url": "http://127.0.0.1/link"})
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, file: Path | None) -> None:
+    """Make new connections trust this certificate alone, or those that they usually trust."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    if file is not None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    for module in (async_pool, sync_pool):
+        module.tls_context.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    trust(monkeypatch, CERTIFICATE)
+    yield
+    trust(monkeypatch, None)
+    gc.collect()  # so that what was not closed shows in the test that did not close it
+
+
+@pytest.fixture
+def tls() -> ssl.SSLContext:
+    """What a server needs."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
+
+
+def config(server: Scripted, host: str = "localhost") -> Config:
+    return Config(f"https://{host}:{server.port}", 5000)
+
+
+async def async_links(cfg: Config, count: int, **more: Any) -> list[OperationResult]:
+    async with AsyncAGB("ako-key", cfg) as agb:
+        return [await agb.attach("s-1").get_link(**more) for _ in range(count)]
+
+
+def sync_links(cfg: Config, count: int, **more: Any) -> list[OperationResult]:
+    with AGB("ako-key", cfg) as agb:
+        return [agb.attach("s-1").get_link(**more) for _ in range(count)]
+
+
+@pytest.mark.anyio
+async def test_many_calls_on_one_connection(tls: ssl.SSLContext) -> None:
+    with scripted(URL, tls=tls) as server:
+        assert all(link.success for link in await async_links(config(server), 1000))
+        assert server.connections == 1
+
+
+def test_many_synchronous_calls_on_one_connection(tls: ssl.SSLContext) -> None:
+    with scripted(URL, tls=tls) as server:
+        assert all(link.success for link in sync_links(config(server), 1000))
+        assert server.connections == 1
+
+
+# --- certificates ------------------------------------------------------------------------------------------------
+
+
+def is_refused(error: SessionError, server: Scripted) -> None:
+    assert (error.kind, error.sent, error.retryable) == (ErrorKind.UNREACHABLE, Sent.NO, False)
+    assert "certificate verify failed" in str(error)
+    assert server.requests == []
+    assert server.connections == 1  # trying again would help nobody
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("host", "file"), [("localhost", None), ("127.0.0.1", CERTIFICATE)], ids=["issuer", "name"])
+async def test_certificate_nobody_trusts(
+    monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, host: str, file: Path | None
+) -> None:
+    trust(monkeypatch, file)
+    with scripted(URL, tls=tls) as server:
+        with pytest.raises(SessionError) as caught:
+            await async_links(config(server, host), 1)
+        is_refused(caught.value, server)
+
+
+@pytest.mark.parametrize(("host", "file"), [("localhost", None), ("127.0.0.1", CERTIFICATE)], ids=["issuer", "name"])
+def test_certificate_nobody_trusts_in_a_synchronous_call(
+    monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, host: str, file: Path | None
+) -> None:
+    trust(monkeypatch, file)
+    with scripted(URL, tls=tls) as server:
+        with pytest.raises(SessionError) as caught:
+            sync_links(config(server, host), 1)
+        is_refused(caught.value, server)
+
+
+# --- forged answers ----------------------------------------------------------------------------------------------
+
+FORGED = b'HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n{"success": true, "data": {"url": "http://forged/url"}}  '
+
+
+def forge(talk: Any) -> None:
+    """Answer, and send another answer that nobody asked for in a record of its own."""
+    answer(envelope({"url": "http://real"}))(talk)
+    talk.sock.sendall(FORGED)
+
+
+@pytest.mark.anyio
+async def test_record_after_the_answer_is_not_the_next_answer(tls: ssl.SSLContext) -> None:
+    for _ in range(5):  # whether both records come in one read is the network's choice
+        with scripted(forge, URL, tls=tls) as server:
+            links = await async_links(config(server), 2)
+        assert [link.data for link in links] == ["http://real", "http://127.0.0.1/link"]
+
+
+def test_record_after_the_answer_is_not_the_next_synchronous_answer(tls: ssl.SSLContext) -> None:
+    for _ in range(5):
+        with scripted(forge, URL, tls=tls) as server:
+            links = sync_links(config(server), 2)
+        assert [link.data for link in links] == ["http://real", "http://127.0.0.1/link"]
+
+
+# --- handshakes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_handshake_ends_at_the_deadline() -> None:
+    with scripted(silent) as server:
+        started = time.monotonic()
+        with pytest.raises(SessionError) as caught:
+            await async_links(config(server), 1, timeout=0.2)
+        assert time.monotonic() - started < 2
+    assert (caught.value.kind, caught.value.sent) == (ErrorKind.TIMED_OUT, Sent.NO)
+
+
+def test_synchronous_handshake_ends_at_the_deadline() -> None:
+    with scripted(silent) as server:
+        started = time.monotonic()
+        with pytest.raises(SessionError) as caught:
+            sync_links(config(server), 1, timeout=0.2)
+        assert time.monotonic() - started < 2
+    assert (caught.value.kind, caught.value.sent) == (ErrorKind.TIMED_OUT, Sent.NO)
+
+
+@pytest.mark.anyio
+async def test_cancelled_handshake_leaves_nothing_open() -> None:
+    with scripted(silent) as server:
+        async with AsyncAGB("ako-key", config(server)) as agb, anyio.create_task_group() as group:
+            group.start_soon(agb.attach("s-1").get_link)
+            while not server.connections:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
+
+
+@pytest.mark.anyio
+async def test_call_over_tls_cancelled_at_any_step(tls: ssl.SSLContext) -> None:
+    with scripted(URL, tls=tls) as server:
+        for steps in range(0, 200, 5):
+            async with AsyncAGB("ako-key", config(server)) as agb, anyio.create_task_group() as group:
+                group.start_soon(agb.attach("s-1").get_link)
+                for _ in range(steps):
+                    await anyio.lowlevel.checkpoint()
+                group.cancel_scope.cancel()
