@@ -241,7 +241,11 @@ def scripted(*script: Action, tls: ssl.SSLContext | None = None) -> Iterator[Scr
 
 def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None) -> None:
     if tls is not None:
-        sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        try:
+            sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except OSError:  # the client has gone
+            sock.close()
+            return
         server.socks.append(sock)
     with sock, sock.makefile("rb") as stream:
         while request := read_request(stream):

@@ -14,7 +14,7 @@ from typing import Any, Generic, NoReturn, Self, TypeVar
 from attrs import field, frozen
 
 from ._wire.secrets import masked_repr
-from .exceptions import AGBError, CommandError, ExecutionError, Sent, SessionError
+from .exceptions import AGBError, CommandError, ErrorKind, ExecutionError, Sent, SessionError
 
 SessionT = TypeVar("SessionT")
 
@@ -288,10 +288,10 @@ class SessionMetrics:
         rx_used_kbyte: float = 0.0,
         tx_used_kbyte: float = 0.0,
         timestamp: str = "",
-        rx_rate_kbps: float = 0.0,
-        tx_rate_kbps: float = 0.0,
-        rx_used_kb: float = 0.0,
-        tx_used_kb: float = 0.0,
+        rx_rate_kbps: float | None = None,
+        tx_rate_kbps: float | None = None,
+        rx_used_kb: float | None = None,
+        tx_used_kb: float | None = None,
     ) -> None:
         self.__attrs_init__(  # pyright: ignore[reportAttributeAccessIssue] - attrs makes it
             cpu_count,
@@ -300,10 +300,10 @@ class SessionMetrics:
             disk_used,
             mem_total,
             mem_used,
-            rx_rate_kbyte_per_s or rx_rate_kbps,
-            tx_rate_kbyte_per_s or tx_rate_kbps,
-            rx_used_kbyte or rx_used_kb,
-            tx_used_kbyte or tx_used_kb,
+            rx_rate_kbyte_per_s or rx_rate_kbps or 0.0,
+            tx_rate_kbyte_per_s or tx_rate_kbps or 0.0,
+            rx_used_kbyte or rx_used_kb or 0.0,
+            tx_used_kbyte or tx_used_kb or 0.0,
             timestamp,
         )
 
@@ -367,6 +367,7 @@ class CommandResult(Result):
         session_id: str = "",
         trace_id: str = "",
         why: str = "",
+        is_timeout: bool = False,
     ) -> Self:
         """Return the result of a command that ran; it is a success if its exit code is 0 and ``why`` is empty."""
         if exit_code == 0 and not why:
@@ -375,6 +376,7 @@ class CommandResult(Result):
         error = CommandError(
             f"the command failed with exit code {exit_code}: {message.strip()}",
             request_id=request_id,
+            kind=ErrorKind.TIMED_OUT if is_timeout else ErrorKind.REFUSED,
             session_id=session_id,
             sent=Sent.YES,
             exit_code=exit_code,

@@ -188,11 +188,15 @@ async def test_block_deletes(runtime: LocalServer) -> None:
 
 async def test_block_deletes_when_it_raises(runtime: LocalServer) -> None:
     made = []
+
+    async def fail(agb: AsyncAGB) -> None:
+        async with agb.session(PARAMS) as session:
+            made.append(session)
+            raise KeyError("in the block")
+
     async with client(runtime) as agb:
         with pytest.raises(KeyError):
-            async with agb.session(PARAMS) as session:
-                made.append(session)
-                raise KeyError("in the block")
+            await fail(agb)
         assert (await made[0].get_status()).status in ("FINISH", "")
 
 
@@ -268,10 +272,7 @@ async def test_lists_and_pages(runtime: LocalServer) -> None:
         for page, limit in ((0, None), (-1, None), (None, 0)):
             assert not (await agb.list(mine, page, limit)).success
 
-        seen = []
-        async for session in agb.iterate(mine, limit=2):
-            seen.append(session.session_id)
-        assert seen == ids
+        assert [session.session_id async for session in agb.iterate(mine, limit=2)] == ids
         async for session in agb.iterate(mine, limit=2):
             assert (await session.delete()).success
             break

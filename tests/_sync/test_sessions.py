@@ -187,11 +187,15 @@ def test_block_deletes(runtime: LocalServer) -> None:
 
 def test_block_deletes_when_it_raises(runtime: LocalServer) -> None:
     made = []
+
+    def fail(agb: AGB) -> None:
+        with agb.session(PARAMS) as session:
+            made.append(session)
+            raise KeyError("in the block")
+
     with client(runtime) as agb:
         with pytest.raises(KeyError):
-            with agb.session(PARAMS) as session:
-                made.append(session)
-                raise KeyError("in the block")
+            fail(agb)
         assert made[0].get_status().status in ("FINISH", "")
 
 
@@ -267,10 +271,7 @@ def test_lists_and_pages(runtime: LocalServer) -> None:
         for page, limit in ((0, None), (-1, None), (None, 0)):
             assert not agb.list(mine, page, limit).success
 
-        seen = []
-        for session in agb.iterate(mine, limit=2):
-            seen.append(session.session_id)
-        assert seen == ids
+        assert [session.session_id for session in agb.iterate(mine, limit=2)] == ids
         for session in agb.iterate(mine, limit=2):
             assert session.delete().success
             break

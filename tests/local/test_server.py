@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -283,14 +283,13 @@ def test_a_new_key_each_time_whatever_the_environment_says(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("run", [anyio.run, trio.run], ids=["asyncio", "trio"])
-def test_aserve(run: object) -> None:
+def test_aserve(run: Callable[[Callable[[], Awaitable[LocalServer]]], LocalServer]) -> None:
     async def main() -> LocalServer:
         async with agb.local.aserve(allow_none=True) as server, httpx.AsyncClient() as client:
             headers = {"authorization": f"Bearer {server.api_key}"}
             assert (await client.get(f"{server.endpoint}/sdk/ListSession", headers=headers)).status_code == 200
             return server
 
-    assert callable(run)
     assert not psutil.pid_exists(run(main).pid)
 
 

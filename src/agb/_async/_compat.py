@@ -49,6 +49,19 @@ def is_over(loop: Any) -> bool:
     return False
 
 
+def check_client(client: Any) -> None:
+    """Raise `TypeError` unless ``client`` has the interface of httpx's asynchronous client."""
+    from inspect import iscoroutinefunction
+
+    if not (hasattr(client, "build_request") and iscoroutinefunction(getattr(client, "send", None))):
+        raise TypeError(f"http_client is an httpx.AsyncClient (or httpx2's), not {type(client).__qualname__}")
+
+
+def close_when_dropped(owner: object, pools: object) -> None:
+    """Do nothing: connections of an event loop can only be closed in it, by whoever runs it."""
+    del owner, pools
+
+
 async def checkpoint() -> None:
     """Raise the cancellation if the caller is in a scope that is cancelled already."""
     from anyio.lowlevel import checkpoint_if_cancelled
@@ -112,7 +125,8 @@ async def _in_own_task(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseExc
 
     cancelled: asyncio.CancelledError | None = None
     task = asyncio.ensure_future(_awaited(function))
-    # asyncio.run ends by cancelling every task it can see; this one is awaited by another that it does see.
+    # asyncio.run ends by cancelling every task it can see; this one is awaited by another that it does see. The
+    # function is meant for event loops of one's own (docs: "Extending"); a test holds us to what it does.
     asyncio._unregister_task(task)
     while not task.done():
         try:

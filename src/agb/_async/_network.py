@@ -14,20 +14,24 @@ from typing import Any
 
 import httpcore
 
+from .._wire.deadline import Deadline
+
 _BUFFER_LIMIT = 256 * 1024
 """How many bytes are taken from the network before somebody reads them."""
 _EYEBALLS_DELAY = 0.25
 """Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
 
 
-async def open_stream(host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> httpcore.AsyncNetworkStream:
+async def open_stream(
+    host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline
+) -> httpcore.AsyncNetworkStream:
     """Return a stream to a host; raise httpcore's `ConnectError` or `ConnectTimeout`."""
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return await _open_with_anyio(host, port, tls, timeout)
+        return await _open_with_anyio(host, port, tls, deadline)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(deadline.left()):
             delay = _EYEBALLS_DELAY if await _has_two_families(loop, host, port) else None
             _, line = await loop.create_connection(lambda: _Line(loop), host, port, ssl=tls, happy_eyeballs_delay=delay)
     except TimeoutError as error:
@@ -49,19 +53,34 @@ async def _has_two_families(loop: asyncio.AbstractEventLoop, host: str, port: in
 
 
 async def _open_with_anyio(
-    host: str, port: int, tls: ssl.SSLContext | None, timeout: float
+    host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline
 ) -> httpcore.AsyncNetworkStream:
     from anyio import CancelScope
 
-    stream = await httpcore.AnyIOBackend().connect_tcp(host, port, timeout=timeout)
+    backend = httpcore.AnyIOBackend()
+    stream = await backend.connect_tcp(  # pyright: ignore[reportAttributeAccessIssue] - httpcore declares it twice
+        host, port, timeout=deadline.left()
+    )
     if tls is None:
         return stream
     try:
-        return await stream.start_tls(tls, server_hostname=host, timeout=timeout)
+        return await stream.start_tls(tls, server_hostname=host, timeout=deadline.left())
     except BaseException:
         with CancelScope(shield=True):
             await stream.aclose()
         raise
+
+
+def unread_tls_bytes(stream: httpcore.AsyncNetworkStream) -> bool:
+    """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
+    tls = stream.get_extra_info("ssl_object")
+    if tls is None:  # none, or asyncio's, which hands over all that it has
+        return False
+    try:
+        tls.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    return True
 
 
 class _Line(asyncio.Protocol):
@@ -95,9 +114,9 @@ class _Line(asyncio.Protocol):
         _wake(self._reader)
         return False  # and so the transport closes
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.is_over = True
-        self.error = error
+        self.error = exc
         for waiting in (self._reader, self._writer, self.lost):
             _wake(waiting)
 

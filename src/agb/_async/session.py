@@ -269,7 +269,8 @@ class AsyncSession:
         """
         call = any_tool(tool_name, args, self.session_id)
         try:
-            return await self._tool(call, timeout=timeout or self._total(read_timeout, connect_timeout))
+            limit = self._total(read_timeout, connect_timeout) if timeout is None else timeout
+            return await self._tool(call, timeout=limit)
         except AGBError as error:
             return McpToolResult.failed(error)
 
@@ -303,16 +304,15 @@ class AsyncSession:
         Source: data-plane.md 2.9.
         """
         try:
-            return await self._tool(
-                get_metrics(self.session_id), timeout=timeout or self._total(read_timeout, connect_timeout)
-            )
+            limit = self._total(read_timeout, connect_timeout) if timeout is None else timeout
+            return await self._tool(get_metrics(self.session_id), timeout=limit)
         except AGBError as error:
             return SessionMetricsResult.failed(error)
 
     def _total(self, read_timeout: int | None, connect_timeout: int | None) -> float | None:
         """Return one deadline, in seconds, for the two time-outs of 0.12, which count milliseconds."""
-        check_timeout(read_timeout, "read_timeout")
-        check_timeout(connect_timeout, "connect_timeout")
+        check_timeout(read_timeout, "read_timeout", "milliseconds")
+        check_timeout(connect_timeout, "connect_timeout", "milliseconds")
         if read_timeout is None:
             return None if connect_timeout is None else self._transport.timeout + connect_timeout / 1000
         return (read_timeout + (connect_timeout or 0)) / 1000

@@ -19,7 +19,7 @@ from .._wire.retry import RetryPolicy
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
-from ._compat import checkpoint, current_loop, finish, is_over, sleep
+from ._compat import check_client, checkpoint, close_when_dropped, current_loop, finish, is_over, sleep
 
 if TYPE_CHECKING:
     from .pool import Answer, AsyncPool, Headers, IfCancelled
@@ -48,6 +48,8 @@ class AsyncTransport:
         random: Callable[[], float] = random.random,
     ) -> None:
         check_timeout(timeout)
+        if http_client is not None:
+            check_client(http_client)
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
         self._http_client = http_client
@@ -55,6 +57,7 @@ class AsyncTransport:
         self._clock, self._sleep, self._random = clock, sleep, random
         self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
         self._pools = _Pools()
+        close_when_dropped(self, self._pools)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} to {self.endpoint}>"
@@ -177,6 +180,9 @@ class AsyncTransport:
             pool = self._pools.here()
             return await pool.exchange(endpoint, call.method, target, headers, call.body, deadline, if_cancelled)
 
+        if getattr(self._http_client, "is_closed", False):
+            raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
+
         from .pool import exchange_by_client
 
         async def talk() -> Answer:
@@ -235,6 +241,10 @@ class _Pools:
                 self._by_loop.pop(other, None)
             pool = self._by_loop.setdefault(loop, AsyncPool())
         return pool
+
+    def all(self) -> list[AsyncPool]:
+        """Return the pools of this process."""
+        return list(self._by_loop.values()) if self._pid == os.getpid() else []
 
     def pop(self) -> AsyncPool | None:
         """Take out the pool of the running loop."""

@@ -253,7 +253,17 @@ def labels_invalid(labels: Mapping[Any, Any]) -> str:
             return f"Label values cannot be empty: that of {key!r} is {value!r}"
         if not isinstance(value, str):
             return f"Label values are strings, not {type(value).__name__}: that of {key!r} is {value!r}"
+        if not (_is_text(key) and _is_text(value)):
+            return f"Labels are text, and half a surrogate pair is none: {key!r}: {value!r}"
     return ""
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def set_label(session_id: str, labels: Mapping[str, str]) -> Call[None]:

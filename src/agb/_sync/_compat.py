@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
+from threading import Thread, current_thread, main_thread
 from time import sleep
 from typing import Any, TypeVar
+from weakref import finalize
 
 __all__ = [
     "CLEANUP_LIMIT",
     "call",
+    "check_client",
     "checkpoint",
+    "close_when_dropped",
     "current_loop",
     "finish",
     "is_over",
@@ -38,10 +43,58 @@ def is_over(loop: object) -> bool:
     return False
 
 
+def check_client(client: Any) -> None:
+    """Raise `TypeError` unless ``client`` has the interface of httpx's synchronous client."""
+    send = getattr(client, "send", None)
+    if not (hasattr(client, "build_request") and callable(send)) or iscoroutinefunction(send):
+        raise TypeError(f"http_client is an httpx.Client (or httpx2's), not {type(client).__qualname__}")
+
+
+def close_when_dropped(owner: object, pools: Any) -> None:
+    """Close all connections when ``owner`` is collected, at the latest when the program ends.
+
+    A plain script closes nothing, and need not.
+    """
+    finalize(owner, _close_all, pools)
+
+
+def _close_all(pools: Any) -> None:
+    for pool in pools.all():
+        pool.close()
+
+
 def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
-    """Run ``function``; a thread is not cancelled, so there is nothing else to do."""
-    del if_cancelled
-    return function()
+    """Run ``function`` to its end, also when the program is interrupted meanwhile (Ctrl-C), and return what it gives.
+
+    After an interruption ``if_cancelled`` gets the result, and the interruption goes on. Only the main thread is
+    interrupted, so only there is it worth a thread.
+    """
+    if current_thread() is not main_thread():
+        return function()
+    done: list[T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            done.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised by whoever waits
+            failed.append(error)
+
+    worker = Thread(target=run, name="agb-finish")
+    interruption: BaseException | None = None
+    worker.start()
+    while worker.is_alive():
+        try:
+            worker.join()
+        except BaseException as error:  # noqa: BLE001 - raised below, when the work is done
+            interruption = error
+    if interruption is not None:
+        if done:
+            if_cancelled(done[0])
+        raise interruption
+    if failed:
+        raise failed[0]
+    return done[0]
 
 
 def shielded(function: Callable[[], T]) -> T:

@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 
 import httpcore
 
+from .._wire.deadline import Deadline
 
-def open_stream(host: str, port: int, tls: ssl.SSLContext | None, timeout: float) -> httpcore.NetworkStream:
+
+def open_stream(host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline) -> httpcore.NetworkStream:
     """Return a stream to a host; raise httpcore's `ConnectError` or `ConnectTimeout`."""
-    stream = httpcore.SyncBackend().connect_tcp(host, port, timeout=timeout)
+    stream = _connected(host, port, deadline)
     if tls is None:
         return stream
     try:
-        return stream.start_tls(tls, server_hostname=host, timeout=timeout)
+        return stream.start_tls(tls, server_hostname=host, timeout=_left(deadline))
     except BaseException:
         stream.close()
         raise
+
+
+def _connected(host: str, port: int, deadline: Deadline) -> httpcore.NetworkStream:
+    """Try the addresses of a host one after the other, all within one deadline."""
+    try:
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    failure: Exception = httpcore.ConnectError(f"{host} has no address")
+    for _, _, _, _, (address, *_) in addresses:
+        try:
+            return httpcore.SyncBackend().connect_tcp(str(address), port, timeout=_left(deadline))
+        except httpcore.ConnectError as error:
+            failure = error
+    raise failure
+
+
+def _left(deadline: Deadline) -> float:
+    left = deadline.left()
+    if left <= 0:
+        raise httpcore.ConnectTimeout
+    return left
+
+
+def unread_tls_bytes(stream: httpcore.NetworkStream) -> bool:
+    """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
+    sock = stream.get_extra_info("socket")
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

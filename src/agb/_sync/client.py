@@ -214,6 +214,8 @@ class AGB:
         """
         if isinstance(ref, str):
             ref = SessionRef(ref, str(self.client.endpoint))
+        if not isinstance(ref, SessionRef):
+            raise TypeError(f"ref is a SessionRef or the id of a session, not {type(ref).__name__}")
         if Endpoint.parse(ref.endpoint) != self.client.endpoint:
             raise ValueError(
                 f"session {ref.session_id} lives at {ref.endpoint}, and this client is for {self.client.endpoint}"
@@ -314,7 +316,10 @@ class SessionIterator:
             if self._token is None:
                 raise StopIteration
             call = ops.list_sessions(self._labels, self._limit, self._token)
-            page, _ = self._agb.client.call(call, timeout=self._timeout)
+            page, request_id = self._agb.client.call(call, timeout=self._timeout)
+            if page.next_token and page.next_token == self._token and not page.session_ids:
+                why = "Could not list sessions: the service gives the same empty page again and again"
+                raise SessionError(why, kind=ErrorKind.INVALID_ANSWER, request_id=request_id, sent=Sent.YES)
             self._ids = page.session_ids[::-1]
             self._token = page.next_token or None
         return self._agb.attach(self._ids.pop())
@@ -334,6 +339,9 @@ def _params_refused(params: CreateSessionParams | None) -> str:
 def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int | None) -> str:
     if labels is not None and not isinstance(labels, Mapping):
         return f"labels is a dict of strings to strings, not {type(labels).__name__}"
+    for name, value in (("page", page), ("limit", limit)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"{name} is a whole number, not {value!r}")
     if page is not None and page < 1:
         return f"Cannot reach page {page}: page is a number >= 1"
     if limit is not None and limit < 1:

@@ -24,7 +24,7 @@ from .._wire.deadline import Deadline
 from .._wire.secrets import masked
 from ..config import Endpoint
 from ._compat import finish, shielded
-from ._network import open_stream
+from ._network import open_stream, unread_tls_bytes
 
 KEPT_SECONDS = 60.0
 """How long an idle connection is kept."""
@@ -146,7 +146,7 @@ class Pool:
         """Open a connection."""
         self._drop_stale()
         tls = tls_context() if endpoint.scheme == "https" else None
-        stream = open_stream(endpoint.host, endpoint.port, tls, _left(deadline, "Connect"))
+        stream = open_stream(endpoint.host, endpoint.port, tls, deadline)
         self.opened += 1
         return _Connection(stream)
 
@@ -199,9 +199,16 @@ def exchange_by_client(
     deadline: Deadline,
 ) -> Answer:
     """Send a request by a client with httpx's interface, and return the answer; redirects are not followed."""
-    origin = f"{endpoint.scheme}://{endpoint.netloc}"
-    request = client.build_request(method, origin + target, headers=headers, content=body, timeout=deadline.left())
-    response = client.send(request, stream=True, follow_redirects=False)
+    url = f"{endpoint.scheme}://{endpoint.netloc}{target}"
+    # A request made by hand takes nothing of the client's own headers, cookies and parameters.
+    request = type(client.build_request(method, url))(
+        method,
+        url,
+        headers=headers,
+        content=body,
+        extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _left(deadline, "Connect"))},
+    )
+    response = client.send(request, stream=True, auth=None, follow_redirects=False)
     parts = []
     try:
         for part in response.iter_bytes():
@@ -271,16 +278,7 @@ class _Connection:
         """Return whether bytes came after the answer; they would be read as the next one, perhaps another caller's."""
         if self._h11.trailing_data[0]:
             return True
-        tls = self._stream.get_extra_info("ssl_object")
-        if tls is None:
-            return False
-        if isinstance(tls, ssl.SSLSocket):
-            return tls.pending() > 0
-        try:  # a TLS object between buffers may hold whole records that nobody has asked for
-            tls.read(1)
-        except ssl.SSLWantReadError:
-            return False
-        return True
+        return unread_tls_bytes(self._stream)
 
     def is_good(self) -> bool:
         """Return whether it can be used again: not for too long idle, and neither bytes nor an end have come."""

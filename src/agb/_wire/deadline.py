@@ -27,11 +27,11 @@ class Deadline:
         return f"<Deadline of {self.seconds:g} s, {self.left():.3f} s left>"
 
 
-def check_timeout(timeout: float | None, name: str = "timeout") -> None:
-    """Raise `TypeError` or `ValueError` unless ``timeout`` is a positive number of seconds or None."""
+def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "seconds") -> None:
+    """Raise `TypeError` or `ValueError` unless ``timeout`` is a positive number or None."""
     if timeout is None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"{name} is a number of seconds, not {type(timeout).__name__} ({timeout!r})")
+        raise TypeError(f"{name} is a number of {unit}, not {type(timeout).__name__} ({timeout!r})")
     if not 0 < timeout < float("inf"):
-        raise ValueError(f"{name} is a number of seconds above zero, not {timeout!r}")
+        raise ValueError(f"{name} is a number of {unit} above zero, not {timeout!r}")

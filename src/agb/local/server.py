@@ -179,6 +179,6 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
 
 def url_of(listener: socket.socket) -> str:
     """Return the URL of a listening socket; one that listens on all addresses is reached on loopback."""
-    host, port = listener.getsockname()[:2]
+    host, port = str(listener.getsockname()[0]), listener.getsockname()[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -135,17 +135,23 @@ def _error(value: Mapping[str, Any], request_id: str) -> ExecutionError | None:
     """Return what the code raised: the object with name, value and traceback if it is there, else the text."""
     told = value.get("error")
     text = _text(value.get("executionError"))
+    timed_out = False
     if isinstance(told, dict):
         name, what = _text(told.get("name")) or "ExecutionError", _text(told.get("value")) or text
         trace = told.get("traceback")
         traceback = "\n".join(_pieces(trace)) if isinstance(trace, list) else _text(trace)
+        timed_out = what.startswith(TIMED_OUT)
     elif text or value.get("isError") is True:
         name, what, traceback = "ExecutionError", text or "the code failed", ""
+        timed_out = text.startswith((TIMED_OUT, "TimeoutError"))
     else:
         return None
-    kind = ErrorKind.TIMED_OUT if "timeout" in f"{name} {what}".lower() else ErrorKind.REFUSED
+    kind = ErrorKind.TIMED_OUT if timed_out else ErrorKind.REFUSED
     return ExecutionError(name, what, traceback, kind=kind, request_id=request_id, sent=Sent.YES)
 
+
+TIMED_OUT = "Execution timeout"
+"""How the service says that a run was ended by its time limit; code that raises a TimeoutError is another thing."""
 
 _ENDLESS = 1e9
 """No execution takes so many seconds; what says so is damaged."""

@@ -14,6 +14,9 @@ from ...exceptions import CommandError
 from ...results import CommandResult
 from . import tool_failure
 
+TIMED_OUT = "Command execution timeout"
+"""How the service says that a command was ended by its time limit."""
+
 
 def shell(
     command: str,
@@ -77,6 +80,7 @@ def _read(said: ToolReply, session_id: str) -> CommandResult:
         session_id=session_id,
         trace_id=_text(fields.get("traceId")),
         why=(stderr or said.text or "") if said.is_error else "",
+        is_timeout=said.is_error and stderr.rstrip().endswith(TIMED_OUT),
     )
 
 
