@@ -1,0 +1,177 @@
+"""What only the synchronous flavour has: interruption of a script, threads, and no loop to close connections in."""
+
+from __future__ import annotations
+
+import _thread
+import gc
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from agb import AGB, AsyncAGB, Config, CreateSessionParams, DeleteResult
+from tests.servers import Conversation, Scripted, answer, refuse, scripted, silent, value
+
+IMAGE = CreateSessionParams(image_id="agb-code-space-1")
+CREATED = value({"sessionId": "s-1"})
+DONE = value(None)
+GONE = value({"status": "FINISH"})
+LINK = value({"url": "http://x"})
+
+
+def client(server: Scripted, **more: Any) -> AGB:
+    return AGB("k", Config(server.endpoint, 5000), **more)
+
+
+def interrupted(talk: Conversation) -> None:
+    """Interrupt the main thread, as Ctrl-C does, and answer."""
+    _thread.interrupt_main(signal.SIGINT)
+    CREATED(talk)
+
+
+def test_interrupted_create_deletes_what_it_made() -> None:
+    with scripted(interrupted, DONE, GONE) as server, client(server) as agb:
+        with pytest.raises(KeyboardInterrupt):
+            agb.create(IMAGE)
+        assert [request.path for request in server.requests] == [
+            "/mcp/createSession",
+            "/mcp/releaseSessionAsync",
+            "/mcp/getSessionInfo",
+        ]
+
+
+def test_interrupted_block_deletes_its_session() -> None:
+    def use(agb: AGB) -> None:
+        with agb.session(IMAGE):
+            signal.raise_signal(signal.SIGINT)
+
+    with scripted(CREATED, DONE, GONE) as server, client(server) as agb:
+        with pytest.raises(KeyboardInterrupt):
+            use(agb)
+        assert "/mcp/releaseSessionAsync" in [request.path for request in server.requests]
+
+
+def test_many_threads_share_one_client() -> None:
+    def use(number: int) -> int:
+        session = agb.attach(f"s-{number}")
+        return sum(session.get_link().success for _ in range(25))
+
+    with scripted(LINK) as server, client(server) as agb, ThreadPoolExecutor(10) as threads:
+        assert sum(threads.map(use, range(10))) == 250
+        assert server.connections <= 10
+
+
+def test_client_closed_by_another_thread_in_the_middle_of_a_call() -> None:
+    asked = threading.Event()
+    closed = threading.Event()
+
+    def slowly(talk: Conversation) -> None:
+        asked.set()
+        closed.wait(5)
+        LINK(talk)
+
+    with scripted(slowly) as server, client(server) as agb:
+        with ThreadPoolExecutor(1) as threads:
+            link = threads.submit(agb.attach("s-1").get_link)
+            assert asked.wait(5)
+            agb.close()
+            closed.set()
+            assert link.result(5).success
+        gc.collect()
+
+
+def test_script_that_closes_nothing_ends_without_a_warning() -> None:
+    with scripted(LINK) as server:
+        script = f"import agb; print(agb.AGB('k', agb.Config({server.endpoint!r})).attach('s-1').get_link().success)"
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "error", "-c", script], capture_output=True, text=True, check=False
+        )
+    assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+def test_dropped_client_closes_its_connections() -> None:
+    with scripted(LINK, silent) as server:
+        agb = client(server)
+        assert agb.attach("s-1").get_link().success
+        del agb
+        gc.collect()  # warnings are errors: an unclosed socket would be one
+
+
+@pytest.mark.parametrize(
+    ("flavour", "wrong"), [(AGB, httpx.AsyncClient), (AsyncAGB, httpx.Client), (AGB, object), (AsyncAGB, object)]
+)
+def test_http_client_of_the_wrong_kind_is_refused(flavour: Any, wrong: Any) -> None:
+    mine = wrong()
+    with pytest.raises(TypeError, match="http_client is an httpx"):
+        flavour("k", http_client=mine)
+
+
+def test_closed_http_client_is_a_failure_that_says_so() -> None:
+    mine = httpx.Client()
+    mine.close()
+    result = AGB("k", Config("http://x.example"), http_client=mine).create(IMAGE)
+    assert "http_client that was passed is closed" in result.error_message
+
+
+def test_http_clients_own_settings_do_not_change_the_request() -> None:
+    with scripted(LINK) as server:
+        with httpx.Client(auth=("u", "p"), params={"q": "1"}, headers={"x-mine": "1"}, cookies={"c": "1"}) as mine:
+            assert client(server, http_client=mine).attach("s-1").get_link().success
+    (request,) = server.requests
+    assert request.target == "/internet/getLink?sessionId=s-1"
+    assert request.headers["authorization"] == "Bearer k"
+    assert "cookie" not in request.headers
+
+
+def test_deleting_with_contexts_tells_that_they_were_not_stored() -> None:
+    refused = refuse("NotOffered", "no contexts here")
+    with scripted(refused, DONE, GONE) as server, client(server) as agb:
+        result = agb.attach("s-1").delete(sync_context=True)
+    assert isinstance(result, DeleteResult)
+    assert result.success
+    assert "contexts were not stored" in result.error_message
+    assert result.error is not None
+
+
+def rows(status: str) -> Any:
+    inner = (
+        '[{\\"path\\": \\"/p\\", \\"taskType\\": \\"upload\\", \\"status\\": \\"%s\\", \\"errorMessage\\": \\"full\\"}]'
+    )
+    return value({"contextStatus": '[{"type": "data", "data": "%s"}]' % (inner % status)})
+
+
+@pytest.mark.parametrize(("last", "message"), [("Success", ""), ("Failed", "/p: full")])
+def test_deleting_with_contexts_waits_for_them(last: str, message: str) -> None:
+    with scripted(DONE, rows("Pending"), rows(last), DONE, GONE) as server, client(server) as agb:
+        result = agb.attach("s-1").delete(sync_context=True)
+    assert result.success
+    assert message in result.error_message
+    assert (result.error is None) == (last == "Success")
+    assert [request.path.rpartition("/")[2] for request in server.requests] == [
+        "SyncContext",
+        "GetContextInfo",
+        "GetContextInfo",
+        "releaseSessionAsync",
+        "getSessionInfo",
+    ]
+
+
+def test_deletion_that_never_ends_is_a_failure_in_time() -> None:
+    with scripted(DONE, value({"status": "DELETING"})) as server, client(server) as agb:
+        result = agb.attach("s-1").delete(timeout=0.3)
+    assert not result.success
+    assert "Timeout waiting for session deletion" in result.error_message
+    assert "DELETING" in result.error_message
+
+
+def test_deletion_ends_when_the_status_cannot_be_asked_for() -> None:
+    with scripted(DONE, answer(b"<html>", 401)) as server, client(server) as agb:
+        result = agb.attach("s-1").delete()
+    assert not result.success
+    assert "could not get the status" in result.error_message.lower()
+    assert len(server.requests) == 2
