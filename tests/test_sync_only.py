@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import gc
+import json
 import signal
 import subprocess
 import sys
@@ -119,9 +120,8 @@ def test_closed_http_client_is_a_failure_that_says_so() -> None:
 
 
 def test_http_clients_own_settings_do_not_change_the_request() -> None:
-    with scripted(LINK) as server:
-        with httpx.Client(auth=("u", "p"), params={"q": "1"}, headers={"x-mine": "1"}, cookies={"c": "1"}) as mine:
-            assert client(server, http_client=mine).attach("s-1").get_link().success
+    with scripted(LINK) as server, httpx.Client(auth=("u", "p"), params={"q": "1"}, cookies={"c": "1"}) as mine:
+        assert client(server, http_client=mine).attach("s-1").get_link().success
     (request,) = server.requests
     assert request.target == "/internet/getLink?sessionId=s-1"
     assert request.headers["authorization"] == "Bearer k"
@@ -139,10 +139,8 @@ def test_deleting_with_contexts_tells_that_they_were_not_stored() -> None:
 
 
 def rows(status: str) -> Any:
-    inner = (
-        '[{\\"path\\": \\"/p\\", \\"taskType\\": \\"upload\\", \\"status\\": \\"%s\\", \\"errorMessage\\": \\"full\\"}]'
-    )
-    return value({"contextStatus": '[{"type": "data", "data": "%s"}]' % (inner % status)})
+    task = {"path": "/p", "taskType": "upload", "status": status, "errorMessage": "full"}
+    return value({"contextStatus": json.dumps([{"type": "data", "data": json.dumps([task])}])})
 
 
 @pytest.mark.parametrize(("last", "message"), [("Success", ""), ("Failed", "/p: full")])

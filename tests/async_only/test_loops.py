@@ -19,8 +19,8 @@ import anyio.to_thread
 import pytest
 import trio
 
-from agb import AGB, AsyncAGB, AsyncSession, Config, McpTool
-from tests.servers import LINK, Scripted, Sessions, scripted, silent, then_close, value
+from agb import AGB, AsyncAGB, AsyncSession, Config, CreateSessionParams, McpTool
+from tests.servers import CREATE, LINK, Scripted, Sessions, scripted, silent, then_close, value
 
 SECONDS = 5
 URL = value({"url": "http://127.0.0.1/link"})
@@ -114,6 +114,53 @@ def test_client_made_outside_is_closed_inside(server: Scripted) -> None:
         await agb.aclose()
 
     asyncio.run(main())
+
+
+# --- another event loop for asyncio --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_uvloop(server: Scripted, host: str) -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed")
+    agb = AsyncAGB("ako-key", Config(f"http://{host}:{server.port}", 10_000))
+
+    async def main() -> None:
+        async with agb, asyncio.TaskGroup() as group:
+            for _ in range(5):
+                group.create_task(use(agb, 20))
+
+    for _ in range(2):
+        uvloop.run(main())
+    assert server.connections <= 10
+
+
+def test_create_cancelled_on_uvloop() -> None:
+    """By its caller, and by the end of the loop; in either case the session is deleted."""
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed")
+    sessions = Sessions()
+    gate = sessions.gate(CREATE)
+
+    async def work() -> None:
+        async with client(service) as agb:
+            await agb.create(CreateSessionParams(image_id="agb-code-space-1"))
+
+    async def main(cancel: bool) -> None:
+        task = asyncio.create_task(work())
+        assert await asyncio.to_thread(gate.asked.wait, SECONDS)
+        asyncio.get_running_loop().call_later(0.02, gate.open)
+        if cancel:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    with scripted(sessions) as service:
+        for cancel in (True, False):
+            gate.asked.clear()
+            gate.opened.clear()
+            uvloop.run(main(cancel))
+            assert not sessions.alive
+    assert sessions.made == 2
+    gc.collect()
 
 
 # --- side by side ------------------------------------------------------------------------------------------------

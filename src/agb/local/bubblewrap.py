@@ -52,13 +52,14 @@ class Bubblewrap:
 
     ``unshare_user`` is for an ordinary user, who may make namespaces only inside one of users. ``programs`` are files
     shown in :data:`RUN`; ``trees`` are directories or files of the machine shown read-only in their own place (the
-    interpreter's and node's, wherever they are installed).
+    interpreter's and node's, wherever they are installed); ``hidden`` are places in them that are shown empty.
     """
 
     path: str
     unshare_user: bool
     programs: tuple[Path, ...] = ()
     trees: tuple[Path, ...] = ()
+    hidden: tuple[Path, ...] = ()
     network: Literal["pasta", "isolated", "host"] = "isolated"
     shared_memory: int | None = None
     """Bytes of /dev/shm; None where bubblewrap cannot limit it."""
@@ -76,6 +77,7 @@ class Bubblewrap:
             *_own(directories.home, HOME),
             *_own(directories.sockets, SOCKETS),
             *self._trees,
+            *(option for path in self.hidden for option in ("--perms", "0755", "--tmpfs", str(path))),
             *("--remount-ro", "/"),
             *("--chdir", "/", "--clearenv", "--"),
             *program,

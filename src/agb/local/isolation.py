@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Container
 from pathlib import Path
 from typing import Literal
@@ -92,17 +93,24 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
     if program is None:
         raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
     trees = (*bubblewrap.interpreter_trees(), *languages.trees)
-    for private in (Path.home(), area):
-        if tree := next((tree for tree in trees if private.is_relative_to(tree)), None):
-            raise IsolationUnavailable(
-                f"{tree} must be seen by sessions, for its programs, and contains {private}: install Python elsewhere"
-            )
+    home = Path.home()
+    if tree := next((tree for tree in trees if home.is_relative_to(tree)), None):
+        raise IsolationUnavailable(
+            f"{tree} must be seen by sessions, for its programs, and contains {home}: install Python elsewhere"
+        )
+    # A virtual environment may well hold the directory for temporary files, and so the files of sessions.
+    places = {area.parent.resolve(), Path(tempfile.gettempdir()).resolve()}
+    inside = [place for place in places if any(place.is_relative_to(tree) for tree in trees)]
+    hidden = tuple(
+        place for place in inside if not any(place.is_relative_to(other) for other in inside if other != place)
+    )
     node = (str(Path(languages.node).parent),) if languages.node else ()
     sandbox = Bubblewrap(
         path=program,
         unshare_user=os.getuid() != 0,
         programs=own_programs(),
         trees=trees,
+        hidden=hidden,
         shared_memory=limits.shared_memory if bubblewrap.can_limit_size(program) else None,
     )
     return Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *node))))
