@@ -157,9 +157,10 @@ async def by_a_scope(work: Work, gate: Gate) -> None:
         await anyio.sleep(0)
         gate.open()
 
+    scope = anyio.CancelScope()
     async with anyio.create_task_group() as group:
         group.start_soon(cancel)
-        with anyio.CancelScope() as scope:
+        with scope:
             await work()
     assert scope.cancelled_caught
 

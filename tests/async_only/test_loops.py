@@ -294,10 +294,10 @@ async def test_connection_in_use_when_the_client_is_closed_is_closed_after_its_a
     gate = sessions.gate(LINK)
     with scripted(sessions) as server:
         agb = client(server)
+        pool = agb.client._pools.here()
         async with anyio.create_task_group() as group:
             group.start_soon(use, agb)
             assert await anyio.to_thread.run_sync(gate.asked.wait, SECONDS)
-            pool = agb.client._pools.here()
             await agb.aclose()
             gate.open()
         assert "0 idle" in repr(pool)
