@@ -18,9 +18,11 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
+    from ._async.contexts import AsyncContextService as AsyncContextService
     from ._async.session import AsyncSession as AsyncSession
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
+    from ._sync.contexts import ContextService as ContextService
     from ._sync.session import Session as Session
     from .config import Config as Config
     from .config import Setting as Setting
@@ -76,8 +78,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
+    "._async.contexts": ("AsyncContextService",),
     "._async.session": ("AsyncSession",),
     "._sync.client": ("AGB", "SessionIterator"),
+    "._sync.contexts": ("ContextService",),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
@@ -152,12 +156,14 @@ _MODULES = frozenset(
         "exceptions",
         "extension",
         "local",
+        "logger",
         "model",
         "modules",
         "refs",
         "results",
         "session",
         "session_params",
+        "version_utils",
     )
 )
 """Modules that are attributes of the package without an import of their own, as in 0.12."""

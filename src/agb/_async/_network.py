@@ -10,7 +10,7 @@ import asyncio
 import select
 import socket
 import ssl
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 
@@ -32,8 +32,10 @@ async def open_stream(
         return await _open_with_anyio(host, port, tls, deadline)
     try:
         async with asyncio.timeout(deadline.left()):
-            delay = _EYEBALLS_DELAY if await _has_two_families(loop, host, port) else None
-            _, line = await loop.create_connection(lambda: _Line(loop), host, port, ssl=tls, happy_eyeballs_delay=delay)
+            race: dict[str, Any] = {}
+            if await _has_two_families(loop, host, port):
+                race = {"happy_eyeballs_delay": _EYEBALLS_DELAY}
+            _, line = await loop.create_connection(lambda: _Line(loop), host, port, ssl=tls, **race)
     except TimeoutError as error:
         raise httpcore.ConnectTimeout from error
     except OSError as error:
@@ -46,8 +48,8 @@ async def _has_two_families(loop: asyncio.AbstractEventLoop, host: str, port: in
 
     Not otherwise: asyncio's race can lose a socket when it is cancelled, and trying one after the other cannot.
     """
-    if ":" in host or host.replace(".", "").isdigit():
-        return False
+    if ":" in host or host.replace(".", "").isdigit() or not isinstance(loop, asyncio.BaseEventLoop):
+        return False  # an address; or a loop of another make (uvloop), which has no such race
     addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return len({family for family, *_ in addresses}) > 1
 
@@ -99,8 +101,7 @@ class _Line(asyncio.Protocol):
         self._is_paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of a stream
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own is no subclass
 
     def data_received(self, data: bytes) -> None:
         self.received += data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from threading import Thread, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 from time import sleep
 from typing import Any, TypeVar
 from weakref import finalize
@@ -73,19 +73,21 @@ def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
         return function()
     done: list[T] = []
     failed: list[BaseException] = []
+    is_over = Event()  # an interrupted Thread.join() takes the thread for ended, before Python 3.13
 
     def run() -> None:
         try:
             done.append(function())
         except BaseException as error:  # noqa: BLE001 - raised by whoever waits
             failed.append(error)
+        finally:
+            is_over.set()
 
-    worker = Thread(target=run, name="agb-finish")
     interruption: BaseException | None = None
-    worker.start()
-    while worker.is_alive():
+    Thread(target=run, name="agb-finish", daemon=True).start()
+    while not is_over.is_set():
         try:
-            worker.join()
+            is_over.wait()
         except BaseException as error:  # noqa: BLE001 - raised below, when the work is done
             interruption = error
     if interruption is not None:

@@ -1,0 +1,13 @@
+"""Version, by its import path of 0.12."""
+
+from ._version import __version__
+
+
+def get_sdk_version() -> str:
+    """Return the version of this package."""
+    return __version__
+
+
+def is_release_version() -> bool:
+    """Return whether this is a release."""
+    return "dev" not in __version__
