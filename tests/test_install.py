@@ -1,0 +1,41 @@
+"""A bare install is small: what `pip install agb` brings, by what the installed distributions say they require."""
+
+from __future__ import annotations
+
+from importlib.metadata import distribution, requires
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+
+def brought_by(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """Return the names of a distribution and of everything it requires, extras left out unless they are asked for."""
+    found: set[str] = set()
+    waiting = [(name, extras)]
+    while waiting:
+        current, wanted = waiting.pop()
+        found.add(canonicalize_name(current))
+        for text in requires(current) or []:
+            requirement = Requirement(text)
+            asked = [""] if not wanted else sorted(wanted)
+            if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in asked):
+                if canonicalize_name(requirement.name) not in found:
+                    waiting.append((requirement.name, frozenset(requirement.extras)))
+    return found
+
+
+def test_bare_install_is_small() -> None:
+    names = brought_by("agb")
+    assert len(names) <= 12, sorted(names)
+    assert not names & {"playwright", "pydantic", "loguru", "requests", "aiohttp", "starlette", "uvicorn"}
+
+
+def test_required_are_five() -> None:
+    required = {Requirement(text).name for text in requires("agb") or [] if "extra ==" not in text}
+    assert required == {"httpx", "anyio", "attrs", "websockets", "python-dotenv"}
+
+
+def test_h11_comes_with_httpx() -> None:
+    """It is used without being required by name; should httpx drop it, it must be."""
+    assert "h11" in brought_by("httpx")
+    assert distribution("h11").version
