@@ -18,9 +18,10 @@ def brought_by(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
         for text in requires(current) or []:
             requirement = Requirement(text)
             asked = [""] if not wanted else sorted(wanted)
-            if requirement.marker is None or any(requirement.marker.evaluate({"extra": extra}) for extra in asked):
-                if canonicalize_name(requirement.name) not in found:
-                    waiting.append((requirement.name, frozenset(requirement.extras)))
+            marker = requirement.marker
+            applies = marker is None or any(marker.evaluate({"extra": extra}) for extra in asked)
+            if applies and canonicalize_name(requirement.name) not in found:
+                waiting.append((requirement.name, frozenset(requirement.extras)))
     return found
 
 
