@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import gc
 import json
 import signal
@@ -31,7 +30,7 @@ def client(server: Scripted, **more: Any) -> AGB:
 
 def interrupted(talk: Conversation) -> None:
     """Interrupt the main thread, as Ctrl-C does, and answer."""
-    _thread.interrupt_main(signal.SIGINT)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     CREATED(talk)
 
 

@@ -85,9 +85,10 @@ def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
 
     interruption: BaseException | None = None
     Thread(target=run, name="agb-finish", daemon=True).start()
-    while not is_over.is_set():
+    while True:
         try:
             is_over.wait()
+            break
         except BaseException as error:  # noqa: BLE001 - raised below, when the work is done
             interruption = error
     if interruption is not None:
