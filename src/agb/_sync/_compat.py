@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from threading import Event, Thread, current_thread, main_thread
+from threading import current_thread, main_thread
 from time import sleep
+from types import FrameType
 from typing import Any, TypeVar
 from weakref import finalize
 
@@ -66,38 +69,38 @@ def _close_all(pools: Any) -> None:
 def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
     """Run ``function`` to its end, also when the program is interrupted meanwhile (Ctrl-C), and return what it gives.
 
-    After an interruption ``if_cancelled`` gets the result, and the interruption goes on. Only the main thread is
-    interrupted, so only there is it worth a thread.
+    After an interruption ``if_cancelled`` gets the result, and the interruption goes on. A second one is heard at once.
     """
-    if current_thread() is not main_thread():
+    if current_thread() is not main_thread():  # the only one that is interrupted
         return function()
-    done: list[T] = []
-    failed: list[BaseException] = []
-    is_over = Event()  # an interrupted Thread.join() takes the thread for ended, before Python 3.13
+    with _interruptions_held_back() as came:
+        result = function()
+        if came:
+            if_cancelled(result)
+    return result
 
-    def run() -> None:
-        try:
-            done.append(function())
-        except BaseException as error:  # noqa: BLE001 - raised by whoever waits
-            failed.append(error)
-        finally:
-            is_over.set()
 
-    interruption: BaseException | None = None
-    Thread(target=run, name="agb-finish", daemon=True).start()
-    while True:
-        try:
-            is_over.wait()
-            break
-        except BaseException as error:  # noqa: BLE001 - raised below, when the work is done
-            interruption = error
-    if interruption is not None:
-        if done:
-            if_cancelled(done[0])
-        raise interruption
-    if failed:
-        raise failed[0]
-    return done[0]
+@contextmanager
+def _interruptions_held_back() -> Iterator[list[int]]:
+    """Note the first interruption in place of handling it, and handle it at the end of the block."""
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            ours[signal.Signals(number)](number, frame)
+
+    for number in ours:
+        signal.signal(number, note)
+    try:
+        yield came
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        if came:
+            ours[signal.Signals(came[0])](came[0], None)
 
 
 def shielded(function: Callable[[], T]) -> T:
