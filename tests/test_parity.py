@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
+import tempfile
 from typing import Any
 
 import pytest
@@ -16,15 +17,19 @@ from agb.local import LocalServer
 
 def classes() -> list[tuple[type, type]]:
     """Return every pair of public classes, those of the modules of a session included."""
-    from agb._async import client, code, command, contexts, session, transport
+    from agb._async import client, code, command, contexts, files, process, session, transport
 
     pairs = []
-    for module in (client, code, command, contexts, session, transport):
+    for module in (client, code, command, contexts, files, process, session, transport):
         twin = __import__(module.__name__.replace("_async", "_sync"), fromlist=["x"])
         for name, value in vars(module).items():
             if inspect.isclass(value) and name.startswith("Async") and value.__module__ == module.__name__:
                 pairs.append((value, getattr(twin, name.removeprefix("Async"))))
     return pairs
+
+
+SYNC_ONLY = {"watch_dir"}
+"""It gives a thread, which belongs to code that is not asynchronous; `watch` is for both."""
 
 
 def methods(cls: type) -> dict[str, Any]:
@@ -45,7 +50,7 @@ def signature(function: Any) -> str:
 def test_same_methods_with_same_signatures(pair: tuple[type, type]) -> None:
     theirs = {name.replace("aclose", "close"): value for name, value in methods(pair[0]).items()}
     ours = methods(pair[1])
-    assert theirs.keys() == ours.keys()
+    assert theirs.keys() == ours.keys() - SYNC_ONLY
     for name, value in theirs.items():
         assert signature(value) == signature(ours[name]), name
         assert not inspect.iscoroutinefunction(ours[name])
@@ -86,17 +91,71 @@ def every_method_once(runtime: LocalServer) -> set[str]:
     for name in ("get_session_id", "get_api_key", "get_client", "get_link_url", "get_token"):
         assert note(session, name)
     assert note(session.command, "execute", "true").success
+    process = note(session.command, "start", "cat", stdin=True)
+    assert note(process, "write", "x").success
+    with note(process, "stream") as output:
+        for event in output:
+            assert event.text == "x"
+            break
+    assert note(process, "poll") is None
+    assert note(process, "signal", "CONT").success
+    assert note(process, "close_stdin").success
+    assert note(process, "wait", keep=True).stdout == "x"
+    assert note(process, "terminate").success
+    assert note(process, "kill").success
+    assert note(session.command, "attach", process.process_id).pid == process.pid
+    assert note(process, "cleanup").success
     assert note(session.code, "run", "1", "python").success
+    with note(session.code, "stream", "1", "python") as events:
+        assert note(events, "result").request_id
+        assert note(events, "collect").success
+        note(events, "close")
+    use_files(session, note)
     assert note(client, "delete", session).success
     note(client, "close")
     return done
 
 
-def expected() -> set[str]:
-    from agb._sync.code import Code
-    from agb._sync.command import Command
+def use_files(session: Session, note: Any) -> None:
+    """Execute every method of the files of a session."""
+    file = session.file
+    assert note(file, "mkdir", "/tmp/parity/sub").success
+    assert note(file, "write", "/tmp/parity/a", "one").success
+    assert note(file, "edit", "/tmp/parity/a", [{"oldText": "one", "newText": "two"}]).success
+    assert note(file, "read", "/tmp/parity/a").content == "two"
+    assert note(file, "read_batch", ["/tmp/parity/a"]).success
+    assert note(file, "info", "/tmp/parity/a").success
+    assert note(file, "list", "/tmp/parity").success
+    assert note(file, "move", "/tmp/parity/a", "/tmp/parity/b").success
+    assert note(file, "exists", "/tmp/parity/b").data
+    assert note(file, "search", "/tmp/parity", "b").success
+    assert note(file, "glob", "/tmp/parity/*").success
+    assert note(file, "write_stream", "/tmp/parity/c", [b"abc"]).success
+    with note(file, "read_stream", "/tmp/parity/c", 2) as stream:
+        assert note(stream, "receive") == b"ab"
+        assert note(stream, "read") == b"c"
+    with note(file, "watch", "/tmp/parity", interval=0.01) as changes:
+        assert note(changes, "poll") == []
+        assert file.write("/tmp/parity/d", "x").success
+        assert note(changes, "receive")
+    assert not note(file, "watch_dir", "/tmp/parity", print).is_alive()
+    with tempfile.TemporaryDirectory() as directory:
+        assert note(file, "download_dir", "/tmp/parity", directory).success
+        assert note(file, "upload_dir", directory, "/tmp/parity/again").success
+    assert note(file, "remove", "/tmp/parity/b").success
 
-    return {f"{cls.__name__}.{name}" for cls in (AGB, Session, Code, Command) for name in methods(cls)}
+
+def expected() -> set[str]:
+    from agb._sync.code import Code, CodeEvents
+    from agb._sync.command import Command
+    from agb._sync.files import FileChanges, FileStream, FileSystem
+    from agb._sync.process import Process
+
+    return {
+        f"{cls.__name__}.{name}"
+        for cls in (AGB, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process)
+        for name in methods(cls)
+    }
 
 
 def test_every_sync_method_without_an_event_loop(runtime: LocalServer) -> None:

@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 import pytest
 
-from agb import AGB, AsyncAGB, Config, CreateSessionParams, DeleteResult
+from agb import AGB, AsyncAGB, Config, CreateSessionParams, DeleteResult, FileChangeEvent, Session
+from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, answer, refuse, scripted, silent, value
+from tests.websocket_server import until_cancelled, websocket_service
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
 CREATED = value({"sessionId": "s-1"})
@@ -172,3 +174,91 @@ def test_deletion_ends_when_the_status_cannot_be_asked_for() -> None:
     assert not result.success
     assert "could not get the status" in result.error_message.lower()
     assert len(server.requests) == 2
+
+
+# --- watching in a thread ----------------------------------------------------------------------------------------
+
+
+def test_watch_dir(runtime: LocalServer) -> None:
+    seen: list[str] = []
+    told = threading.Event()
+
+    def changed(events: list[FileChangeEvent]) -> None:
+        seen.extend(event.path for event in events)
+        told.set()
+        raise RuntimeError("what a callback raises does not end the watching")
+
+    with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(IMAGE) as session:
+        assert session.file.mkdir("/tmp/watched").success
+        thread = session.file.watch_dir("/tmp/watched", changed, 0.02)
+        assert (thread.daemon, thread.is_alive(), thread.ready_event.is_set()) == (True, False, False)
+        thread.start()
+        assert thread.ready_event.wait(10)
+        for name in ("a", "b"):
+            told.clear()
+            assert session.file.write(f"/tmp/watched/{name}", "x").success
+            assert told.wait(10)
+        thread.stop_event.set()
+        thread.join(10)
+        assert not thread.is_alive()
+    assert {"/tmp/watched/a", "/tmp/watched/b"} <= set(seen)
+
+
+def test_watch_dir_is_ready_after_a_look_that_succeeded_and_ends_with_its_session() -> None:
+    def said(text: str, *, is_error: bool = False) -> Any:
+        return value({"content": [{"type": "text", "text": text}], "isError": is_error})
+
+    change = json.dumps([{"eventType": "create", "path": "/w/a", "pathType": "file"}])
+    gone = refuse("InvalidSession.NotFound", "Resource [Session] is not found")
+    seen: list[list[FileChangeEvent]] = []
+    with scripted(said("not yet", is_error=True), said(change), said("[]"), said(change), gone) as server:
+        stop = threading.Event()
+        thread = client(server).attach("s-1").file.watch_dir("/w", seen.append, 0.01, stop)
+        assert thread.stop_event is stop
+        thread.start()
+        thread.join(10)
+        assert not thread.is_alive()
+        assert len(server.requests) == 5
+    assert thread.ready_event.is_set()
+    assert seen == [[FileChangeEvent("create", "/w/a", "file")]]
+
+
+def test_watch_dir_refuses_what_is_no_function() -> None:
+    with pytest.raises(TypeError, match="callback is a function"):
+        AGB("k", Config("http://127.0.0.1:9")).attach("s-1").file.watch_dir("/w", "callback")  # type: ignore[arg-type]
+
+
+def test_progress_bar_without_rich(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    with pytest.raises(ImportError, match=r"pip install 'agb\[progress\]'"):
+        AGB("k", Config("http://127.0.0.1:9")).attach("s-1").file.read("/a", progress=True)
+
+
+def test_progress_bar(runtime: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("rich")
+    with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(IMAGE) as session:
+        assert session.file.write("/tmp/a", bytes(200_000), progress=True).success
+        assert session.file.read("/tmp/a", format="bytes", progress=True).size == 200_000
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "read /tmp/a" in err
+
+
+def test_closing_the_client_wakes_a_thread_that_reads_a_stream() -> None:
+    with websocket_service(until_cancelled) as service, ThreadPoolExecutor(1) as threads:
+        agb = AGB("k", Config("http://127.0.0.1:9", 30_000))
+        session = Session(agb, "s-1")
+        session.ws_url, session.token = service.url, "tok"
+        running = threading.Event()
+
+        def hear(text: str) -> None:
+            assert text == "running\n"
+            running.set()
+
+        call = threads.submit(session.code.run, "x", "python", stream_beta=True, on_stdout=hear)
+        assert running.wait(5)
+        agb.close()
+        result = call.result(5)
+    assert "closed by this program" in result.error_message
+    assert result.logs.stdout == ["running\n"]

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
     from ._async.contexts import AsyncContextService as AsyncContextService
+    from ._async.process import AsyncProcess as AsyncProcess
+    from ._async.process import AsyncProcessOutput as AsyncProcessOutput
     from ._async.session import AsyncSession as AsyncSession
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.contexts import ContextService as ContextService
+    from ._sync.process import Process as Process
+    from ._sync.process import ProcessOutput as ProcessOutput
     from ._sync.session import Session as Session
     from .config import Config as Config
     from .config import Setting as Setting
@@ -41,6 +45,12 @@ if TYPE_CHECKING:
     from .context_sync import UploadPolicy as UploadPolicy
     from .context_sync import UploadStrategy as UploadStrategy
     from .context_sync import WhiteList as WhiteList
+    from .events import CodeEvent as CodeEvent
+    from .events import Error as Error
+    from .events import Finished as Finished
+    from .events import Result as Result
+    from .events import Stderr as Stderr
+    from .events import Stdout as Stdout
     from .exceptions import AGBError as AGBError
     from .exceptions import APIError as APIError
     from .exceptions import ApplicationError as ApplicationError
@@ -55,16 +65,25 @@ if TYPE_CHECKING:
     from .exceptions import Sent as Sent
     from .exceptions import SessionError as SessionError
     from .refs import SessionRef as SessionRef
+    from .results import BinaryFileContentResult as BinaryFileContentResult
+    from .results import BoolResult as BoolResult
     from .results import CommandResult as CommandResult
     from .results import DeleteResult as DeleteResult
+    from .results import DirectoryListResult as DirectoryListResult
     from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .results import ExecutionLogs as ExecutionLogs
     from .results import ExecutionResult as ExecutionResult
+    from .results import FileChangeEvent as FileChangeEvent
+    from .results import FileChangeResult as FileChangeResult
+    from .results import FileContentResult as FileContentResult
+    from .results import FileInfoResult as FileInfoResult
+    from .results import FileSearchResult as FileSearchResult
     from .results import GetSessionData as GetSessionData
     from .results import GetSessionResult as GetSessionResult
     from .results import McpTool as McpTool
     from .results import McpToolResult as McpToolResult
     from .results import McpToolsResult as McpToolsResult
+    from .results import MultipleFileContentResult as MultipleFileContentResult
     from .results import OperationResult as OperationResult
     from .results import SessionListResult as SessionListResult
     from .results import SessionMetrics as SessionMetrics
@@ -79,9 +98,11 @@ if TYPE_CHECKING:
 _HOMES = {
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
     "._async.contexts": ("AsyncContextService",),
+    "._async.process": ("AsyncProcess", "AsyncProcessOutput"),
     "._async.session": ("AsyncSession",),
     "._sync.client": ("AGB", "SessionIterator"),
     "._sync.contexts": ("ContextService",),
+    "._sync.process": ("Process", "ProcessOutput"),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
@@ -100,6 +121,7 @@ _HOMES = {
         "UploadStrategy",
         "WhiteList",
     ),
+    ".events": ("CodeEvent", "Error", "Finished", "Result", "Stderr", "Stdout"),
     ".exceptions": (
         "AGBError",
         "APIError",
@@ -117,6 +139,15 @@ _HOMES = {
     ),
     ".refs": ("SessionRef",),
     ".results": (
+        "BinaryFileContentResult",
+        "BoolResult",
+        "DirectoryListResult",
+        "FileChangeEvent",
+        "FileChangeResult",
+        "FileContentResult",
+        "FileInfoResult",
+        "FileSearchResult",
+        "MultipleFileContentResult",
         "CommandResult",
         "DeleteResult",
         "EnhancedCodeExecutionResult",
@@ -153,6 +184,7 @@ _MODULES = frozenset(
         "config",
         "context",
         "context_sync",
+        "events",
         "exceptions",
         "extension",
         "local",

@@ -158,10 +158,27 @@ class FileError(AGBError):
 
 
 class CommandError(AGBError):
-    """A command could not be run, or failed."""
+    """A command could not be run, or failed.
 
-    def __init__(self, message: str = "Command execution error", *args: object, **kwargs: Any) -> None:
+    Attributes:
+        exit_code: its exit code, 128 plus the signal's number after a signal; None if it was not run, or still runs.
+        stdout: what it has written to its output.
+        stderr: what it has written to its error output.
+    """
+
+    def __init__(
+        self,
+        message: str = "Command execution error",
+        *args: object,
+        exit_code: int | None = None,
+        stdout: str = "",
+        stderr: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(message, *args, **kwargs)
+        self.exit_code = exit_code
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 class SessionError(AGBError):

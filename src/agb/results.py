@@ -9,6 +9,8 @@ Source: control-plane.md 3.14; the names, their order and their defaults are tho
 
 from __future__ import annotations
 
+from os import PathLike
+from pathlib import Path
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from attrs import field, frozen
@@ -386,12 +388,135 @@ class CommandResult(Result):
         return cls(request_id, False, stdout + stderr, message, exit_code, stdout, stderr, trace_id, error=error)
 
 
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+@frozen
+class FileInfoResult(Result):
+    """What is known of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it is there."""
+
+    file_info: dict[str, Any] = field(default=None, converter=_mapping)
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class DirectoryListResult(Result):
+    """What a directory holds: a dict with ``name`` and ``isDirectory`` for each entry."""
+
+    entries: list[dict[str, Any]] = field(default=None, converter=_entries)
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class FileContentResult(Result):
+    """The text of a file."""
+
+    content: str = field(default="", repr=False)
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class BinaryFileContentResult(Result):
+    """The bytes of a file; ``size`` is how many there are."""
+
+    content: bytes = field(default=b"", repr=False)
+    error_message: str = ""
+    size: int | None = None
+    error: AGBError | None = _error()
+
+
+@frozen
+class MultipleFileContentResult(Result):
+    """The texts of several files by their paths; ``errors`` tells why those that are not there could not be read."""
+
+    contents: dict[str, str] = field(default=None, converter=_mapping, repr=False)
+    error_message: str = ""
+    errors: dict[str, AGBError] = field(default=None, converter=_mapping, kw_only=True, eq=False)
+    error: AGBError | None = _error()
+
+
+@frozen
+class FileSearchResult(Result):
+    """The paths that match."""
+
+    matches: list[str] = field(default=None, converter=_strings)
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+
+@frozen
+class FileChangeEvent:
+    """One change below a watched directory.
+
+    ``event_type`` is the service's word: ``create``, ``modify`` or ``delete``; ``path_type`` is ``file`` or
+    ``directory``.
+    """
+
+    event_type: str = ""
+    path: str = ""
+    path_type: str = ""
+
+    @property
+    def is_deletion(self) -> bool:
+        """Whether something was removed; services have several words for it."""
+        return self.event_type.lower() in ("delete", "destroy", "remove")
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the event as the wire has it."""
+        return {"eventType": self.event_type, "path": self.path, "pathType": self.path_type}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Return the event in an object of the wire; what is missing is ``""``."""
+
+        def text(key: str) -> str:
+            value = data.get(key, data.get(key[0].upper() + key[1:]))
+            return value if isinstance(value, str) else ""
+
+        return cls(text("eventType"), text("path"), text("pathType"))
+
+
+@frozen
+class FileChangeResult(Result):
+    """What changed since one asked last, and the text it was read from as ``raw_data``."""
+
+    events: list[FileChangeEvent] = field(default=None, converter=_entries)
+    raw_data: str = field(default="", repr=False)
+    error_message: str = ""
+    error: AGBError | None = _error()
+
+    def has_changes(self) -> bool:
+        """Return whether anything changed."""
+        return bool(self.events)
+
+    def get_modified_files(self) -> list[str]:
+        """Return the paths of the files that were modified."""
+        return self._files("modify")
+
+    def get_created_files(self) -> list[str]:
+        """Return the paths of the files that were created."""
+        return self._files("create")
+
+    def get_deleted_files(self) -> list[str]:
+        """Return the paths of the files that were removed."""
+        return [event.path for event in self.events if event.is_deletion and event.path_type == "file"]
+
+    def _files(self, word: str) -> list[str]:
+        return [event.path for event in self.events if event.event_type == word and event.path_type == "file"]
+
+
 # --- code --------------------------------------------------------------------------------------------------------
 
 
 @frozen
 class ExecutionResult:
-    """One thing that code displayed or returned, in every format it came in; ``png`` and ``jpeg`` are base64."""
+    """One thing that code displayed or returned, in every format it came in; ``png`` and ``jpeg`` are base64.
+
+    A notebook shows it as what it is: a figure as a picture, a table as a table.
+    """
 
     text: str | None = None
     html: str | None = None
@@ -403,6 +528,37 @@ class ExecutionResult:
     latex: str | None = None
     chart: Any = None
     is_main_result: bool = False
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write the picture of this result to a file of this machine, and return its path.
+
+        The suffix says which: ``.png``, ``.jpg``, ``.jpeg`` or ``.svg``; without a suffix it is the only one there.
+
+        Raises:
+            ValueError: there is no such picture; nothing was written.
+            OSError: the file cannot be written.
+
+        Example:
+            >>> ExecutionResult(svg="<svg xmlns='http://www.w3.org/2000/svg'/>").save("figure.svg").name
+            'figure.svg'
+        """
+        from ._wire.display import picture_bytes
+
+        target = Path(path)
+        target.write_bytes(picture_bytes(self, target))
+        return target
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return all formats by MIME type; a notebook takes the best that it can show."""
+        del include, exclude  # a caller may do without them
+        from ._wire.display import mime_bundle
+
+        return mime_bundle(self)
+
+    def _repr_html_(self) -> str | None:
+        from ._wire.display import html_of
+
+        return html_of(self) or None
 
 
 @frozen
@@ -460,6 +616,17 @@ class EnhancedCodeExecutionResult(ApiResponse):
                 retryable=error.retryable,
             )
         return cls(error.request_id, error=error, error_message=error.value or str(error), success=False)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        """Return what a notebook shows: a run that gave one thing and printed nothing is shown as that thing."""
+        if self.success and len(self.results) == 1 and not self.logs.stdout and not self.logs.stderr:
+            return self.results[0]._repr_mimebundle_(include, exclude)
+        return {"text/plain": repr(self), "text/html": self._repr_html_()}
+
+    def _repr_html_(self) -> str:
+        from ._wire.display import html_of_run
+
+        return html_of_run(self)
 
     def raise_for_error(self) -> Self:
         """Return this very result if the run succeeded, else raise its ``error``.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -49,9 +50,25 @@ def test_failing_command(runtime: LocalServer) -> None:
             assert result.trace_id
             with pytest.raises(CommandError) as caught:
                 result.raise_for_error()
-            assert caught.value.extra["exit_code"] == 2
-            assert caught.value.extra["stdout"] == "so far\n"
+            assert caught.value.exit_code == 2
+            assert caught.value.stdout == "so far\n"
             assert one.command.execute("no-such-command-12345").exit_code == 127
+
+
+def test_checked_command(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert one.command.execute("echo fine", check=True).stdout == "fine\n"
+            with pytest.raises(CommandError) as caught:
+                one.command.execute("echo out; echo err >&2; kill -9 $$", check=True)
+            error = pickle.loads(pickle.dumps(caught.value))
+            assert (error.exit_code, error.stdout, error.stderr) == (137, "out\n", "err\n")
+            with pytest.raises(CommandError) as caught:
+                one.command.execute("echo so far; sleep 60", timeout_ms=200, check=True)
+            assert (caught.value.kind, caught.value.stdout) == (ErrorKind.TIMED_OUT, "so far\n")
+            with pytest.raises(CommandError) as caught:
+                one.command.execute("true", cwd="/no/such/place", check=True)
+            assert caught.value.exit_code is None
 
 
 def test_command_that_takes_too_long(runtime: LocalServer) -> None:
@@ -178,11 +195,11 @@ def test_unsupported_language_is_a_result(language: str) -> None:
     assert "java, javascript, python, r" in result.error_message
 
 
-def test_streaming_says_that_it_is_not_there() -> None:
+def test_streaming_without_an_address_says_so() -> None:
     session = AGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
     result = session.code.run("1", "python", stream_beta=True)
     assert not result.success
-    assert "streaming is not offered" in result.error_message
+    assert "ws_url is not available" in result.error_message
 
 
 @pytest.mark.parametrize(

@@ -250,7 +250,7 @@ def test_bad_paging(limit: int, token: str, low_level: Any, models: Any) -> None
 
 @pytest.mark.only_0_12
 def test_operations_that_are_not_offered_say_so(agb: Any, session: Any) -> None:
-    """Contexts, files and browsers come later; until then they fail with a reason, at once."""
+    """Contexts and browsers come later; until then they fail with a reason, at once."""
     contexts = agb.context.list()
     if contexts.success:
         pytest.skip("this runtime offers contexts")
@@ -258,7 +258,6 @@ def test_operations_that_are_not_offered_say_so(agb: Any, session: Any) -> None:
     assert "offer" in contexts.error_message
     assert "offer" in agb.context.create("demo").error_message
     assert "offer" in session.context.info().error_message
-    assert not session.file.write("/tmp/x.txt", "x").success
     assert not session.browser.initialize(import_module("agb.modules.browser").BrowserOption())
 
 

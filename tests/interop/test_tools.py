@@ -79,7 +79,7 @@ def test_any_tool_by_name(routed: Session) -> None:
     assert "größe" in result.data
 
 
-@pytest.mark.parametrize("name", ["no_such_tool", "read_file", "größe"])
+@pytest.mark.parametrize("name", ["no_such_tool", "screenshot", "größe"])
 def test_unknown_tool(routed: Session, name: str) -> None:
     result = routed.call_mcp_tool(name, {})
 

@@ -243,7 +243,21 @@ class TestTokens:
 class TestTools:
     async def test_list(self, local_runtime: Runtime) -> None:
         tools = {tool.name: tool.definition() for tool in local_runtime.tools(IMAGE)}
-        assert set(tools) == {"run_code", "shell", "get_metrics"}
+        files = {name for name, tool in tools.items() if tool["server"] == "wuying_filesystem"}
+        assert set(tools) - files == {"run_code", "shell", "get_metrics"}
+        assert files == {
+            "create_directory",
+            "delete_file",
+            "edit_file",
+            "get_file_change",
+            "get_file_info",
+            "list_directory",
+            "move_file",
+            "read_file",
+            "read_multiple_files",
+            "search_files",
+            "write_file",
+        }
         for tool in tools.values():
             assert tool["description"]
             assert tool["server"]
@@ -255,13 +269,17 @@ class TestTools:
         assert tools["run_code"]["inputSchema"]["required"] == ["code", "language"]
         assert tools["run_code"]["server"] == "wuying_codespace"
         assert tools["get_metrics"]["inputSchema"] == {"type": "object", "properties": {}, "required": []}
+        schema = tools["edit_file"]["inputSchema"]
+        assert schema["required"] == ["path", "edits"]
+        assert schema["properties"]["edits"]["items"]["required"] == ["oldText", "newText"]
+        assert tools["write_file"]["inputSchema"]["properties"]["mode"]["enum"] == ["overwrite", "append", "create_new"]
 
-    @pytest.mark.parametrize("name", ["read_file", "no_such_tool", ""])
+    @pytest.mark.parametrize("name", ["screenshot", "no_such_tool", ""])
     async def test_not_offered(self, local_runtime: Runtime, box: LocalSession, name: str) -> None:
         reply = await call(local_runtime, box, name)
         assert reply.is_error
         assert repr(name) in reply.text
-        assert "run_code, shell, get_metrics" in reply.text
+        assert "offered are run_code, shell, create_directory" in reply.text
 
     async def test_recent_calls(self, local_runtime: Runtime, box: LocalSession) -> None:
         await local_runtime.call_tool(box.id, "shell", {"command": "echo\tlong\t" + "long " * 100}, route="link")

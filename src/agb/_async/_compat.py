@@ -6,10 +6,15 @@ anyio and asyncio are imported by the functions that use them, so that importing
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+ASYNC: Final = True
+Chunks = AsyncIterable[bytes] | Iterable[bytes]
+"""Bytes piece by piece, as a caller has them."""
 
 CLEANUP_LIMIT = 30.0
 """Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
@@ -148,3 +153,116 @@ async def call(handler: Callable[..., Any], *args: Any) -> Any:
 
     result = handler(*args)
     return await result if isawaitable(result) else result
+
+
+async def gather(functions: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """Run functions at the same time; return what they give, in their order, or raise what the first of them raised.
+
+    All of them have ended when this returns.
+    """
+    from functools import partial
+
+    from anyio import create_task_group
+
+    if len(functions) == 1:
+        return [await functions[0]()]
+    given: dict[int, T] = {}
+    failed: dict[int, Exception] = {}
+
+    async def run(number: int, function: Callable[[], Awaitable[T]]) -> None:
+        try:
+            given[number] = await function()
+        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+            failed[number] = error
+
+    async with create_task_group() as tasks:
+        for number, function in enumerate(functions):
+            tasks.start_soon(partial(run, number, function))
+    if failed:
+        raise failed[min(failed)]
+    return [given[number] for number in range(len(functions))]
+
+
+async def in_thread(function: Callable[[], T]) -> T:
+    """Run what works on files of this machine where it does not hold up the event loop."""
+    from anyio.to_thread import run_sync
+
+    return await run_sync(function)
+
+
+def from_thread(function: Callable[[], Awaitable[T]]) -> T:
+    """Run ``function`` on the event loop, called from what `in_thread` runs."""
+    from anyio.from_thread import run
+
+    return run(_awaited, function)
+
+
+def each(chunks: Chunks) -> AsyncIterator[bytes]:
+    """Return an iterator over either kind of iterable."""
+    return chunks.__aiter__() if isinstance(chunks, AsyncIterable) else _Each(iter(chunks))
+
+
+class _Each:
+    """An ordinary iterator, iterated over asynchronously."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return next(self._chunks)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+
+class Lock:
+    """Held by one at a time, and waited for no longer than the caller can."""
+
+    def __init__(self) -> None:
+        self._lock: Any = None
+
+    @asynccontextmanager
+    async def within(self, seconds: float) -> AsyncIterator[bool]:
+        """Hold the lock for the time of a block; tells whether it came within so many seconds."""
+        import anyio
+
+        lock = self._lock = self._lock or anyio.Lock()
+        with anyio.move_on_after(seconds) as limit:
+            await lock.acquire()
+        if limit.cancelled_caught:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+
+class Signal:
+    """Wakes the one who waits for it; set in advance, it lets the next one who waits pass."""
+
+    def __init__(self) -> None:
+        self._event: Any = None
+        self._is_set = False
+
+    def set(self) -> None:
+        """Wake the one who waits, or the next who will."""
+        self._is_set = True
+        if self._event is not None:
+            self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the signal is set, or after so many seconds."""
+        import anyio
+
+        if not self._is_set:
+            self._event = anyio.Event()
+            try:
+                with anyio.move_on_after(seconds):
+                    await self._event.wait()
+            finally:
+                self._event = None
+        self._is_set = False

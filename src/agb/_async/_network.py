@@ -85,6 +85,11 @@ def unread_tls_bytes(stream: httpcore.AsyncNetworkStream) -> bool:
     return True
 
 
+def hang_up(stream: httpcore.AsyncNetworkStream) -> None:
+    """Do nothing: closing a stream wakes whoever reads it."""
+    del stream
+
+
 class _Line(asyncio.Protocol):
     """What asyncio tells about a connection: bytes that came, its end, and whether it takes more."""
 

@@ -28,6 +28,7 @@ from ..results import (
 from ._compat import sleep
 from .code import AsyncCode
 from .command import AsyncCommand
+from .files import AsyncFileSystem
 
 if TYPE_CHECKING:
     from .client import AsyncAGB
@@ -56,6 +57,7 @@ class AsyncSession:
         link_url, ws_url, token: the addresses of the session's own host, and the token for it.
         tool_list: the tools of the session that are reached straight at its host.
         code, command: what runs in the session.
+        file: its files.
     """
 
     def __init__(self, agb: AsyncAGB, session_id: str) -> None:
@@ -71,6 +73,7 @@ class AsyncSession:
         self.tool_list: list[McpTool] = []
         self.code = AsyncCode(self)
         self.command = AsyncCommand(self)
+        self.file = AsyncFileSystem(self)
         self._state = ""
 
     @classmethod
@@ -84,7 +87,8 @@ class AsyncSession:
         session.ws_url = data.ws_url
         session.token = data.token
         session.tool_list = [
-            McpTool(name=tool["name"], server=tool["server"]) for tool in parse_tool_list(data.tool_list)
+            McpTool(name=tool["name"], server=tool["server"], input_schema=tool.get("inputSchema"))
+            for tool in parse_tool_list(data.tool_list)
         ]
         session._state = data.status
         return session
@@ -354,6 +358,7 @@ class AsyncSession:
         if failure is not None:
             return DeleteResult.failed(failure)
         self._state = "FINISH"
+        await self._transport.hang_up(self.session_id)
         if unsynced is not None:
             return DeleteResult(
                 result.request_id,

@@ -23,6 +23,7 @@ from ._compat import check_client, checkpoint, close_when_dropped, current_loop,
 
 if TYPE_CHECKING:
     from .pool import Answer, AsyncPool, Headers, IfCancelled
+    from .websocket import AsyncChannel
 
 T = TypeVar("T")
 
@@ -122,6 +123,24 @@ class AsyncTransport:
             routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout
         )
         return tool.read(said)
+
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    def channel(self, session_id: str, ws_url: str, token: str) -> AsyncChannel:
+        """Return the WebSocket of a session; it is opened when a stream is started on it."""
+        from .websocket import AsyncChannel  # loads websockets, which most programs do without
+
+        channels = self._pools.here().channels
+        key = (session_id, ws_url, token)
+        return channels.get(key) or channels.setdefault(key, AsyncChannel(ws_url, token, session_id))
+
+    async def hang_up(self, session_id: str) -> None:
+        """Close the WebSocket of a session that is gone."""
+        channels = self._pools.here().channels
+        for key in [key for key in list(channels) if key[0] == session_id]:
+            channel = channels.pop(key, None)
+            if channel is not None:
+                await channel.aclose()
 
     # --- one exchange --------------------------------------------------------------------------------------------
 

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from threading import current_thread, main_thread
+from threading import Event, current_thread, main_thread
+from threading import Lock as _Lock
 from time import sleep
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import finalize
 
 __all__ = [
+    "ASYNC",
     "CLEANUP_LIMIT",
+    "Chunks",
+    "Lock",
+    "Signal",
     "call",
     "check_client",
     "checkpoint",
     "close_when_dropped",
     "current_loop",
+    "each",
     "finish",
+    "from_thread",
+    "gather",
+    "in_thread",
     "is_over",
     "shielded",
     "sleep",
 ]
 
 T = TypeVar("T")
+
+ASYNC: Final = False
+Chunks = Iterable[bytes]
+"""Bytes piece by piece, as a caller has them."""
 
 CLEANUP_LIMIT = 30.0
 """Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
@@ -111,3 +124,66 @@ def shielded(function: Callable[[], T]) -> T:
 def call(handler: Callable[..., Any], *args: Any) -> Any:
     """Call a user's callback."""
     return handler(*args)
+
+
+def gather(functions: Sequence[Callable[[], T]]) -> list[T]:
+    """Run functions at the same time; return what they give, in their order, or raise what the first of them raised.
+
+    All of them have ended when this returns.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    if len(functions) < 2:  # not worth a thread
+        return [function() for function in functions]
+    with ThreadPoolExecutor(len(functions), "agb-gather") as threads:
+        futures = [threads.submit(function) for function in functions]
+    return [future.result() for future in futures]
+
+
+def in_thread(function: Callable[[], T]) -> T:
+    """Call it: a thread of its own is worth nothing to who waits for it."""
+    return function()
+
+
+def from_thread(function: Callable[[], T]) -> T:
+    """Call it: `in_thread` has made no thread."""
+    return function()
+
+
+def each(chunks: Chunks) -> Iterator[bytes]:
+    """Return an iterator over the chunks."""
+    return iter(chunks)
+
+
+class Lock:
+    """Held by one at a time, and waited for no longer than the caller can."""
+
+    def __init__(self) -> None:
+        self._lock = _Lock()
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[bool]:
+        """Hold the lock for the time of a block; tells whether it came within so many seconds."""
+        if not self._lock.acquire(timeout=seconds):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            self._lock.release()
+
+
+class Signal:
+    """Wakes the one who waits for it; set in advance, it lets the next one who waits pass."""
+
+    def __init__(self) -> None:
+        self._event = Event()
+
+    def set(self) -> None:
+        """Wake the one who waits, or the next who will."""
+        self._event.set()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the signal is set, or after so many seconds."""
+        self._event.wait(seconds)
+        self._event.clear()

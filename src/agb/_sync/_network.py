@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from contextlib import suppress
 
 import httpcore
 
@@ -48,3 +49,11 @@ def unread_tls_bytes(stream: httpcore.NetworkStream) -> bool:
     """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
     sock = stream.get_extra_info("socket")
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def hang_up(stream: httpcore.NetworkStream) -> None:
+    """Wake a thread that reads the stream: closing alone would leave it waiting."""
+    sock = stream.get_extra_info("socket")
+    if isinstance(sock, socket.socket):
+        with suppress(OSError):  # closed already
+            sock.shutdown(socket.SHUT_RDWR)

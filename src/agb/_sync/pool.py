@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 import h11  # httpx brings it
@@ -25,6 +25,9 @@ from .._wire.secrets import masked
 from ..config import Endpoint
 from ._compat import finish, shielded
 from ._network import open_stream, unread_tls_bytes
+
+if TYPE_CHECKING:
+    from .websocket import Channel
 
 KEPT_SECONDS = 60.0
 """How long an idle connection is kept."""
@@ -49,6 +52,8 @@ class Pool:
         self._turn = 0
         self._proxied: Any = None
         self._is_closed = False
+        self.channels: dict[tuple[str, str, str], Channel] = {}
+        """The WebSockets of sessions, by session id, address and token."""
         self.opened = 0
         """How many connections were opened so far."""
 
@@ -182,6 +187,9 @@ class Pool:
             self._is_closed = True
             idle, self._idle = self._idle, {}
             proxied, self._proxied = self._proxied, None
+            channels, self.channels = self.channels, {}
+        for channel in channels.values():
+            channel.close()
         for connections in idle.values():
             for connection in connections:
                 connection.close()

@@ -29,6 +29,7 @@ from ..results import (
 from ._compat import sleep
 from .code import Code
 from .command import Command
+from .files import FileSystem
 
 if TYPE_CHECKING:
     from .client import AGB
@@ -57,6 +58,7 @@ class Session:
         link_url, ws_url, token: the addresses of the session's own host, and the token for it.
         tool_list: the tools of the session that are reached straight at its host.
         code, command: what runs in the session.
+        file: its files.
     """
 
     def __init__(self, agb: AGB, session_id: str) -> None:
@@ -72,6 +74,7 @@ class Session:
         self.tool_list: list[McpTool] = []
         self.code = Code(self)
         self.command = Command(self)
+        self.file = FileSystem(self)
         self._state = ""
 
     @classmethod
@@ -85,7 +88,8 @@ class Session:
         session.ws_url = data.ws_url
         session.token = data.token
         session.tool_list = [
-            McpTool(name=tool["name"], server=tool["server"]) for tool in parse_tool_list(data.tool_list)
+            McpTool(name=tool["name"], server=tool["server"], input_schema=tool.get("inputSchema"))
+            for tool in parse_tool_list(data.tool_list)
         ]
         session._state = data.status
         return session
@@ -355,6 +359,7 @@ class Session:
         if failure is not None:
             return DeleteResult.failed(failure)
         self._state = "FINISH"
+        self._transport.hang_up(self.session_id)
         if unsynced is not None:
             return DeleteResult(
                 result.request_id,

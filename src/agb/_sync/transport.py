@@ -24,6 +24,7 @@ from ._compat import check_client, checkpoint, close_when_dropped, current_loop,
 
 if TYPE_CHECKING:
     from .pool import Answer, Headers, IfCancelled, Pool
+    from .websocket import Channel
 
 T = TypeVar("T")
 
@@ -121,6 +122,24 @@ class Transport:
         """
         said, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
         return tool.read(said)
+
+    # --- streams -------------------------------------------------------------------------------------------------
+
+    def channel(self, session_id: str, ws_url: str, token: str) -> Channel:
+        """Return the WebSocket of a session; it is opened when a stream is started on it."""
+        from .websocket import Channel  # loads websockets, which most programs do without
+
+        channels = self._pools.here().channels
+        key = (session_id, ws_url, token)
+        return channels.get(key) or channels.setdefault(key, Channel(ws_url, token, session_id))
+
+    def hang_up(self, session_id: str) -> None:
+        """Close the WebSocket of a session that is gone."""
+        channels = self._pools.here().channels
+        for key in [key for key in list(channels) if key[0] == session_id]:
+            channel = channels.pop(key, None)
+            if channel is not None:
+                channel.close()
 
     # --- one exchange --------------------------------------------------------------------------------------------
 

@@ -161,8 +161,11 @@ def _items(result: Mapping[str, Any], reply: Reply) -> list[Any]:
     return content
 
 
-def parse_tool_list(value: Any) -> list[dict[str, str]]:
-    """Return name and server of each tool in a ``toolList``, which is JSON text or an array (control-plane.md 3.10)."""
+def parse_tool_list(value: Any) -> list[dict[str, Any]]:
+    """Return the tools in a ``toolList``, which is JSON text or an array (control-plane.md 3.10).
+
+    That is name and server of each, and ``inputSchema``, the JSON Schema of its arguments, where it is told.
+    """
     if isinstance(value, str):
         try:
             value = json.loads(value) if value else []
@@ -172,5 +175,8 @@ def parse_tool_list(value: Any) -> list[dict[str, str]]:
     for item in value if isinstance(value, list) else []:
         if isinstance(item, dict) and isinstance(name := item.get("name") or item.get("Name"), str):
             server = item.get("server") or item.get("serverName") or item.get("Server") or ""
-            tools.append({"name": name, "server": server if isinstance(server, str) else ""})
+            tool: dict[str, Any] = {"name": name, "server": server if isinstance(server, str) else ""}
+            if isinstance(schema := item.get("inputSchema"), dict):
+                tool["inputSchema"] = schema
+            tools.append(tool)
     return tools

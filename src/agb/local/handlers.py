@@ -87,7 +87,7 @@ def _connection(api: Api, session: LocalSession, base: str) -> dict[str, Any]:
         "resourceId": session.resource_id,
         "resourceUrl": page_url(session, base),
         "linkUrl": f"{base}/sessions/{session.id}",
-        "wsUrl": "",
+        "wsUrl": f"ws{base.removeprefix('http')}/sessions/{session.id}/ws",
         "token": session.token,
         "toolList": _tools(api, session.image_id),
     }

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .file_tools import FILE_TOOLS
 from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
 
-_BASE: Final = (RUN_CODE, SHELL, GET_METRICS)
+_BASE: Final = (RUN_CODE, SHELL, *FILE_TOOLS, GET_METRICS)
 
 IMAGES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "agb-code-space-1": _BASE,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,22 +40,24 @@ class Interpreter:
         self._kernel: Kernel | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def run(self, code: str, *, timeout: float, limit: int) -> tuple[Execution, float]:
-        """Run code after what was asked before it; return what came out and the seconds it took.
+    async def run(self, code: str, execution: Execution, *, timeout: float) -> None:
+        """Run code after what was asked before it; what comes out is put into ``execution``.
 
         ``timeout`` seconds count from the start of the code. Then it is interrupted, and if that does not help within
-        a few seconds its kernel is ended. Both are told in the execution's ``error``.
+        a few seconds its kernel is ended. Both are told in the execution's ``error``. Whoever is cancelled while it
+        runs interrupts it the same way.
         """
-        execution = Execution(limit)
         async with self._lock:
             try:
                 kernel = await self._started(execution)
             except KernelDied as error:
                 execution.error = Broken(KERNEL_DIED, f"the {self._language} kernel {error}")
-                return execution, 0.0
+                return
             began = time.perf_counter()
-            await self._run(kernel, code, timeout, execution)
-            return execution, time.perf_counter() - began
+            try:
+                await self._run(kernel, code, timeout, execution)
+            finally:
+                execution.seconds = time.perf_counter() - began
 
     async def stop(self) -> None:
         """End the kernel, and with it the code that runs."""
@@ -121,7 +125,8 @@ class Languages:
     """Language -> version."""
     missing: dict[str, str]
     """Language -> what to install."""
-    node: str | None = None
+    programs: dict[str, str] = field(factory=dict)
+    """Language -> the program that runs it; Python is the runtime's own."""
     trees: tuple[Path, ...] = ()
     """What a sandbox must see of the machine for them."""
     _contexts: list[zmq.asyncio.Context] = field(factory=list, init=False, eq=False, repr=False)
@@ -131,10 +136,19 @@ class Languages:
         return Interpreter(language, functools.partial(self._kernel, language, sandbox))
 
     def _kernel(self, language: str, sandbox: Sandbox) -> Kernel:
-        if language == "javascript" and self.node is not None:
-            from .kernels.javascript import JavaScriptKernel
+        match language:
+            case "javascript":
+                from .kernels.javascript import JavaScriptKernel
 
-            return JavaScriptKernel(sandbox, self.node)
+                return JavaScriptKernel(sandbox, self.programs[language])
+            case "java":
+                from .kernels.java import JavaKernel
+
+                return JavaKernel(sandbox, self.programs[language])
+            case "r":
+                from .kernels.r import RKernel
+
+                return RKernel(sandbox, self.programs[language])
         from .kernels.python import PythonKernel, make_context
 
         if not self._contexts:
@@ -147,38 +161,86 @@ class Languages:
             self._contexts.pop().destroy(linger=0)
 
 
+@frozen
+class _Found:
+    """A language that was looked for."""
+
+    version: str = ""
+    """Empty if it is not here."""
+    program: str = ""
+    tree: Path | None = None
+
+
 def find_languages() -> Languages:
     """Return what this machine has. Starts programs to ask for their versions."""
     found: dict[str, str] = {}
-    missing: dict[str, str] = {
-        "java": "this runtime does not offer Java yet",
-        "r": "this runtime does not offer R yet",
-    }
+    missing: dict[str, str] = {}
     if find_spec("ipykernel") is None or find_spec("jupyter_client") is None:
         missing["python"] = "install the Python packages ipykernel and jupyter-client (pip install 'agb[local]')"
     else:
         found["python"] = ".".join(map(str, sys.version_info[:3]))
+    looks: dict[str, tuple[Callable[[], _Found], str]] = {
+        "javascript": (_find_node, "install Node.js 18 or later (the program node)"),
+        "java": (
+            _find_java,
+            "install a JDK 11 or later, with jshell (Debian and Ubuntu: apt install openjdk-17-jdk-headless)",
+        ),
+        "r": (_find_r, "install R, with the program Rscript (Debian and Ubuntu: apt install r-base-core)"),
+    }
+    with ThreadPoolExecutor(len(looks)) as pool:
+        answers = {language: pool.submit(look) for language, (look, _) in looks.items()}
+    programs: dict[str, str] = {}
+    trees: list[Path] = []
+    for language, answer in answers.items():
+        here = answer.result()
+        if not here.version:
+            missing[language] = looks[language][1]
+            continue
+        found[language], programs[language] = here.version, here.program
+        if here.tree is not None:
+            trees.append(here.tree)
+    return Languages(found, missing, programs, tuple(trees))
+
+
+def _find_node() -> _Found:
     node = shutil.which("node") or shutil.which("nodejs")
-    version = _node_version(node) if node else ""
-    if node is None or not version:
-        missing["javascript"] = "install Node.js 18 or later (the program node)"
-        return Languages(found, missing)
-    found["javascript"] = f"node {version}"
+    version = _said_by(node, "--version") if node else ""
+    major = version.removeprefix("v").partition(".")[0]
+    if node is None or not major.isdigit() or int(major) < 18:
+        return _Found()
     real = Path(os.path.realpath(node))
-    return Languages(found, missing, str(real), (_node_tree(real),))
+    prefix = real.parent.parent
+    # The directory it is installed in, if it has one of its own; else the program alone.
+    has_own = (prefix / "include/node").is_dir() or (prefix / "lib/node_modules").is_dir()
+    return _Found(f"node {version}", str(real), prefix if has_own else real)
 
 
-def _node_version(node: str) -> str:
+def _find_java() -> _Found:
+    # A Java without jshell has no compiler either; the java of the same installation is the one that fits.
+    jshell = shutil.which("jshell")
+    if jshell is None:
+        return _Found()
+    java = Path(os.path.realpath(jshell)).parent / "java"
+    version = re.search(r'version "(\d+)([^"]*)"', _said_by(str(java), "-version"))
+    if version is None or int(version[1]) < 11:
+        return _Found()
+    return _Found(f"java {version[1]}{version[2]}", str(java), java.parent.parent)
+
+
+def _find_r() -> _Found:
+    rscript = shutil.which("Rscript")
+    version = re.search(r"version (\d+\.\d+\.\d+)", _said_by(rscript, "--version")) if rscript else None
+    if rscript is None or version is None:
+        return _Found()
+    real = Path(os.path.realpath(rscript))
+    prefix = real.parent.parent
+    return _Found(f"R {version[1]}", str(real), prefix if (prefix / "lib/R").is_dir() else prefix.parent)
+
+
+def _said_by(program: str, option: str) -> str:
+    """Return what a program says about itself, on whatever stream; nothing if it fails."""
     try:
-        done = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+        done = subprocess.run([program, option], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    version = done.stdout.strip()
-    major = version.removeprefix("v").partition(".")[0]
-    return version if done.returncode == 0 and major.isdigit() and int(major) >= 18 else ""
-
-
-def _node_tree(node: Path) -> Path:
-    """Return the directory node is installed in, if it has one of its own; else the program alone."""
-    prefix = node.parent.parent
-    return prefix if (prefix / "include/node").is_dir() or (prefix / "lib/node_modules").is_dir() else node
+    return (done.stdout + done.stderr).strip() if done.returncode == 0 else ""

@@ -104,7 +104,7 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
     hidden = tuple(
         place for place in inside if not any(place.is_relative_to(other) for other in inside if other != place)
     )
-    node = (str(Path(languages.node).parent),) if languages.node else ()
+    programs = dict.fromkeys(str(Path(program).parent) for program in languages.programs.values())
     sandbox = Bubblewrap(
         path=program,
         unshare_user=os.getuid() != 0,
@@ -113,7 +113,7 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
         hidden=hidden,
         shared_memory=limits.shared_memory if bubblewrap.can_limit_size(program) else None,
     )
-    return Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *node))))
+    return Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *programs))))
 
 
 def _with_network(isolation: Isolation, network: Literal["pasta", "host"]) -> Isolation:

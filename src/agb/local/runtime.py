@@ -14,25 +14,27 @@ import sys
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from attrs import frozen
+from attrs import define, frozen
 
+from .arguments import BadArgument
 from .directories import Directories, remove
 from .errors import CannotStart, DataDirInUse, Refused, invalid, session_not_found
 from .images import IMAGES
 from .interpreters import Languages, find_languages
 from .isolation import Wanted, choose, new_user
+from .kernels.base import Execution
 from .limits import Limits
 from .pasta import NetworkFailed
 from .report import Report
-from .sandbox import Isolation, Sandbox, StartFailed
+from .sandbox import Isolation, Sandbox, SandboxGone, StartFailed
 from .session import CallRecord, LocalSession, State
-from .tools import Tool, ToolReply
+from .tools import RUN_CODE, Tool, ToolReply, stream_code
 
 _FINISHED_KEPT = 1000
 _TEMPORARY = "agb-runtime-"
@@ -45,6 +47,13 @@ class Page:
     sessions: list[LocalSession]
     next_token: str
     count: int
+
+
+@define
+class _Call:
+    """A call under way, and whether it has gone well."""
+
+    ok: bool = False
 
 
 class Runtime:
@@ -294,19 +303,43 @@ class Runtime:
             offered = ", ".join(tool.name for tool in self.tools(session.image_id))
             text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; offered are {offered}"
             return ToolReply(text, is_error=True)
+        with self._call(session, tool, args, route) as call:
+            reply = await tool.call(session, args)
+            call.ok = not reply.is_error
+            return reply
+
+    async def stream_code(self, session_id: str, args: Mapping[str, Any], execution: Execution) -> None:
+        """Run code like the tool ``run_code``, with what comes out put into ``execution`` as it comes.
+
+        Counts as activity until it ends. Raises ``Refused`` for a session that is not there or was released while the
+        code ran, and for arguments that make no sense.
+        """
+        session = self.find(session_id, tool=True)
+        with self._call(session, RUN_CODE, args, "stream") as call:
+            try:
+                await stream_code(session, args, execution)
+            except BadArgument as error:
+                raise invalid(f"run_code: {error}") from error
+            except SandboxGone as error:
+                raise session_not_found(session_id, tool=True) from error
+            if session.state != "RUNNING":
+                raise session_not_found(session_id, tool=True)
+            call.ok = execution.error is None
+
+    @contextlib.contextmanager
+    def _call(self, session: LocalSession, tool: Tool, args: Mapping[str, Any], route: str) -> Iterator[_Call]:
+        """Count a call as activity while it runs, and keep it in the session's recent calls."""
         at, began = datetime.now(UTC), time.perf_counter()
-        ok = False
+        call = _Call()
         session.touch()
         session.calls_running += 1
         try:
-            reply = await tool.call(session, args)
-            ok = not reply.is_error
-            return reply
+            yield call
         finally:
             session.calls_running -= 1
             session.touch()
             seconds = time.perf_counter() - began
-            session.recent_calls.append(CallRecord(at, name, route, seconds, ok, tool.summary(args)))
+            session.recent_calls.append(CallRecord(at, tool.name, route, seconds, call.ok, tool.summary(args)))
 
     # --- time ---
 

@@ -33,7 +33,15 @@ _REPLY_SECONDS = 15.0
 _END_SECONDS = 5.0
 _LEFTOVERS = 64
 """Pipes of background programs that go on being read; beyond it the oldest is closed."""
-_PROGRAMS = ("agent.py", "kernels/python_driver.py", "kernels/node_driver.js")
+_PROGRAMS = (
+    "agent.py",
+    "file_helper.py",
+    "file_watch.py",
+    "kernels/python_driver.py",
+    "kernels/node_driver.js",
+    "kernels/java_driver.java",
+    "kernels/r_driver.R",
+)
 _KILLED = -int(signal.SIGKILL)
 
 

@@ -86,6 +86,8 @@ class _Server(uvicorn.Server):
                 server_header=False,
                 date_header=False,
                 ws_max_size=MESSAGE_LIMIT,
+                # Clients that read when asked answer no pings meanwhile; the listener's keep-alive finds the dead ones.
+                ws_ping_interval=None,
                 # Compression costs more than it saves between two programs of one machine.
                 ws_per_message_deflate=False,
                 timeout_keep_alive=IDLE_CONNECTION,
@@ -174,6 +176,10 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         listener.setblocking(False)
         # Inherited by every connection: head and body of an answer are two writes, and the second would wait 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Inherited as well: a client whose machine has vanished is noticed within a minute, and its code stopped.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
         yield listener
 
 

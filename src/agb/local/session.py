@@ -15,6 +15,7 @@ from typing import Literal
 from attrs import frozen
 
 from . import metrics
+from .files import Files
 from .interpreters import Interpreter, Languages
 from .metrics import Meter, ProcessInfo
 from .sandbox import Sandbox, SandboxGone
@@ -73,6 +74,7 @@ class LocalSession:
         self.sandbox = sandbox
         self.languages = languages
         self.shell = shell
+        self.files = Files(sandbox)
         self.began = clock()
         self.calls_running = 0
         self.meter = Meter(sandbox.pid, (sandbox.directories.home, sandbox.directories.tmp))
@@ -162,6 +164,7 @@ class LocalSession:
     async def close(self) -> None:
         """End everything in the session and return when it is gone."""
         await self.sandbox.close()
+        await self.files.close()
         for interpreter in self._interpreters.values():
             await interpreter.stop()
 

@@ -11,7 +11,8 @@ from attrs import AttrsInstance, frozen
 
 from . import arguments
 from .arguments import argument
-from .kernels.base import Execution
+from .interpreters import Interpreter
+from .kernels.base import Collected, Execution
 from .sandbox import SandboxGone
 from .session import LocalSession
 from .shell import LONGEST, run_shell
@@ -153,31 +154,48 @@ class RunCodeArguments:
 
 async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
     """Run code in the session's interpreter; the text is JSON with results, output and the error, if any."""
-    language = given.language.strip().lower()
-    language = _ALIASES.get(language, language)
-    if language not in _LANGUAGES:
-        known = ", ".join(_LANGUAGES)
-        return ToolReply(f"run_code: unsupported language {given.language!r}; supported are {known}", is_error=True)
-    if language not in session.languages.found:
-        why = session.languages.missing.get(language, "it was not found")
-        return ToolReply(f"run_code: {language} is not available here: {why}", is_error=True)
-    execution, seconds = await session.interpreter(language).run(
-        given.code, timeout=given.timeout_s, limit=session.sandbox.limits.output
-    )
+    execution = Collected(session.sandbox.limits.output)
     try:
-        return ToolReply(to_json(_code_result(execution, seconds)))
+        interpreter = _interpreter(session, given.language)
+    except arguments.BadArgument as error:
+        return ToolReply(f"run_code: {error}", is_error=True)
+    await interpreter.run(given.code, execution, timeout=given.timeout_s)
+    try:
+        return ToolReply(to_json(_code_result(execution)))
     except RecursionError:
         return ToolReply("run_code: a result is nested too deep to be sent", is_error=True)
 
 
-def _code_result(execution: Execution, seconds: float) -> dict[str, Any]:
+async def stream_code(session: LocalSession, given: Mapping[str, Any], execution: Execution) -> None:
+    """Run code like `run_code`, in the same interpreter, with what comes out put into ``execution`` as it comes.
+
+    Raises ``BadArgument`` and ``SandboxGone``.
+    """
+    values = arguments.read(RunCodeArguments, given)
+    await _interpreter(session, values.language).run(values.code, execution, timeout=values.timeout_s)
+
+
+def _interpreter(session: LocalSession, given: str) -> Interpreter:
+    """Return the interpreter of a language by one of its names. Raises ``BadArgument``."""
+    language = given.strip().lower()
+    language = _ALIASES.get(language, language)
+    if language not in _LANGUAGES:
+        known = ", ".join(_LANGUAGES)
+        raise arguments.BadArgument(f"unsupported language {given[:100]!r}; supported are {known}")
+    if language not in session.languages.found:
+        why = session.languages.missing.get(language, "it was not found")
+        raise arguments.BadArgument(f"{language} is not available here: {why}")
+    return session.interpreter(language)
+
+
+def _code_result(execution: Collected) -> dict[str, Any]:
     error = execution.error
     result: dict[str, Any] = {
         "result": execution.items,
         "stdout": execution.stdout,
         "stderr": execution.stderr,
         "execution_count": execution.count,
-        "execution_time": round(seconds, 6),
+        "execution_time": round(execution.seconds, 6),
         "executionError": None if error is None else str(error),
     }
     if error is not None:

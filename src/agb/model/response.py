@@ -2,6 +2,7 @@
 
 from ..exceptions import ExecutionError as ExecutionError
 from ..results import ApiResponse as ApiResponse
+from ..results import BinaryFileContentResult as BinaryFileContentResult
 from ..results import BoolResult as BoolResult
 from ..results import DeleteResult as DeleteResult
 from ..results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult

@@ -108,7 +108,7 @@ def _new_format(value: Mapping[str, Any], request_id: str) -> EnhancedCodeExecut
         _count(value),
         _seconds(value),
         ExecutionLogs(_pieces(value.get("stdout")), _pieces(value.get("stderr"))),
-        [_item(item) for item in value["result"]],
+        [read_item(item) for item in value["result"]],
         error,
         (_text(value.get("executionError")) or error.value) if error else "",
         error is None,
@@ -124,7 +124,7 @@ def _rich_format(value: Mapping[str, Any], request_id: str) -> EnhancedCodeExecu
         _count(value),
         _seconds(value),
         ExecutionLogs(_pieces(logs.get("stdout")), _pieces(logs.get("stderr"))),  # type: ignore[union-attr]
-        [_item(item) for item in results] if isinstance(results, list) else [],
+        [read_item(item) for item in results] if isinstance(results, list) else [],
         error,
         error.value or error.name if error else "",
         error is None,
@@ -170,7 +170,7 @@ _FORMATS = {
 """The keys of a result's formats, the one preferred first."""
 
 
-def _item(item: Any) -> ExecutionResult:
+def read_item(item: Any) -> ExecutionResult:
     """Read one result: an object, or a string that holds one, even encoded twice, or any other text."""
     value = item
     for _ in range(2):

@@ -5,13 +5,18 @@ from __future__ import annotations
 import abc
 import codecs
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from ..capture import cut_note
 from ..sandbox import Sandbox
+
+_ITEM = 200
+"""Characters a result counts for beyond its own."""
+_CHUNK = 1 << 16
+"""Characters of one event of text; each may take six bytes in a frame."""
 
 
 class KernelDied(Exception):  # noqa: N818 - says what happened
@@ -37,54 +42,124 @@ class Broken(CodeError):  # noqa: N818 - a value, never raised
         return self.value
 
 
-@define
-class Execution:
+class Execution(abc.ABC):
     """What came out of one piece of code so far: a kernel fills it, so it is there when the code has to be stopped.
 
-    ``limit`` bounds each of stdout and stderr, in bytes, and all result items together.
+    ``limit`` bounds each of stdout and stderr, in characters, and all result items together. What becomes of the
+    output is for the two kinds of it to say: one collects, one passes on.
     """
 
-    limit: int
-    stdout: list[str] = field(factory=list)
-    stderr: list[str] = field(factory=list)
-    items: list[dict[str, Any]] = field(factory=list)
-    count: int | None = None
-    error: CodeError | None = None
-    _sizes: dict[str, int] = field(factory=dict)
-    _discarded: dict[str, int] = field(factory=dict)
-    _displays: dict[str, dict[str, Any]] = field(factory=dict)
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.count: int | None = None
+        self.seconds = 0.0
+        self.error: CodeError | None = None
+        self._sizes: dict[str, int] = {}
+        self._discarded: dict[str, int] = {}
+        self._is_main_discarded = False
+
+    @abc.abstractmethod
+    def put_text(self, name: str, text: str) -> None:
+        """Take what was written to ``stdout`` or ``stderr``."""
+
+    @abc.abstractmethod
+    def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
+        """Take one result, or what a display shows from now on."""
 
     def write(self, name: str, text: str) -> None:
         """Add to ``stdout`` or ``stderr``."""
-        room = self.limit - self._sizes.get(name, 0)
-        kept = text if len(text) <= room else text[: max(0, room)]
-        self._sizes[name] = self._sizes.get(name, 0) + len(kept)
-        if kept:
-            (self.stderr if name == "stderr" else self.stdout).append(kept)
-        if len(kept) < len(text):
-            self._discarded[name] = self._discarded.get(name, 0) + len(text) - len(kept)
+        name = "stderr" if name == "stderr" else "stdout"
+        if kept := text[: self._room(name, len(text))]:
+            self.put_text(name, kept)
 
     def add(self, bundle: Mapping[str, Any], *, main: bool = False, display_id: str | None = None) -> None:
         """Add one result: its value in every format, by mime type."""
-        self._sizes["items"] = size = self._sizes.get("items", 0) + sum(len(str(value)) for value in bundle.values())
-        if size > self.limit:
-            bundle = {"text/plain": cut_note(size - self.limit).strip()}
+        if self._has_room_for(bundle):
+            self.put_item(bundle, main=main, display_id=display_id, is_update=False)
+        else:
+            self._is_main_discarded |= main
+
+    def update(self, bundle: Mapping[str, Any], display_id: str) -> None:
+        """Replace what a display of this piece of code shows."""
+        if self._has_room_for(bundle):
+            self.put_item(bundle, main=False, display_id=display_id, is_update=True)
+
+    def finish(self) -> None:
+        """Say what was thrown away."""
+        for name, discarded in self._discarded.items():
+            if name == "items":
+                note = {"text/plain": cut_note(discarded).strip()}
+                self.put_item(note, main=self._is_main_discarded, display_id=None, is_update=False)
+            else:
+                self.put_text(name, cut_note(discarded))
+        self._discarded.clear()
+
+    def _room(self, name: str, size: int) -> int:
+        """Take room for so much; return how much there was, and count the rest."""
+        taken = self._sizes.get(name, 0)
+        kept = max(0, min(size, self.limit - taken))
+        self._sizes[name] = taken + kept
+        if kept < size:
+            self._discarded[name] = self._discarded.get(name, 0) + size - kept
+        return kept
+
+    def _has_room_for(self, bundle: Mapping[str, Any]) -> bool:
+        size = sum(len(str(value)) for value in bundle.values())
+        if self._sizes.get("items", 0) + size <= self.limit:
+            # Small ones take room, too.
+            self._sizes["items"] = self._sizes.get("items", 0) + size + _ITEM
+            return True
+        self._discarded["items"] = self._discarded.get("items", 0) + size
+        return False
+
+
+class Collected(Execution):
+    """Keeps everything until the code has ended."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.stdout: list[str] = []
+        self.stderr: list[str] = []
+        self.items: list[dict[str, Any]] = []
+        self._displays: dict[str, dict[str, Any]] = {}
+
+    def put_text(self, name: str, text: str) -> None:
+        """Keep it."""
+        (self.stderr if name == "stderr" else self.stdout).append(text)
+
+    def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
+        """Keep it, in the place of what the same display has shown before."""
+        if is_update:
+            if (shown := self._displays.get(display_id or "")) is not None:
+                shown.clear()
+                shown.update(bundle, isMainResult=False)
+            return
         item = {**bundle, "isMainResult": main}
         self.items.append(item)
         if display_id is not None:
             self._displays[display_id] = item
 
-    def update(self, bundle: Mapping[str, Any], display_id: str) -> None:
-        """Replace what a display of this piece of code shows."""
-        if (item := self._displays.get(display_id)) is not None:
-            item.clear()
-            item.update(bundle, isMainResult=False)
 
-    def finish(self) -> None:
-        """Say what was thrown away."""
-        for name, discarded in self._discarded.items():
-            (self.stderr if name == "stderr" else self.stdout).append(cut_note(discarded))
-        self._discarded.clear()
+class Live(Execution):
+    """Passes everything on as it comes: ``put`` takes the kind of an event (stdout, stderr, result) and its payload."""
+
+    def __init__(self, limit: int, put: Callable[[str, dict[str, Any]], None]) -> None:
+        super().__init__(limit)
+        self._put = put
+
+    def put_text(self, name: str, text: str) -> None:
+        """Pass it on, in pieces that fit into frames clients take by default (1 MiB)."""
+        for start in range(0, len(text), _CHUNK):
+            self._put(name, {"chunk": text[start : start + _CHUNK]})
+
+    def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
+        """Pass it on; an update names the display whose content it replaces."""
+        result: dict[str, Any] = {"isMainResult": main, "mime": dict(bundle)}
+        if display_id is not None:
+            result["displayId"] = display_id
+        if is_update:
+            result["update"] = True
+        self._put("result", {"result": result})
 
 
 def how_it_ended(code: int) -> str:

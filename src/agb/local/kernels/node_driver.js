@@ -111,7 +111,9 @@ process.on('SIGINT', () => { if (interrupted) interrupted(); });
 process.on('uncaughtException', (error) => process.stderr.write(`${util.inspect(error)}\n`));
 process.on('unhandledRejection', (error) => process.stderr.write(`Unhandled rejection: ${util.inspect(error)}\n`));
 
-// A full pipe makes writes wait in node; what code has written before its end belongs to its output.
+// Writes wait for the pipe, which the runtime always reads, instead of piling up in memory until one fails.
+for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
+// What code has written before its end belongs to its output.
 const outputs = [process.stdout, process.stderr].map((stream) => stream.write.bind(stream));
 const flushed = () => Promise.all(outputs.map((write) => new Promise((resolve) => { write('', resolve); })));
 

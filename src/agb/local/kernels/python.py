@@ -33,6 +33,7 @@ def make_context() -> zmq.asyncio.Context:
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
     context.setsockopt(zmq.LINGER, 0)
+    context.setsockopt(zmq.RCVHWM, 64)  # the kernel waits then, see its driver
     return context
 
 

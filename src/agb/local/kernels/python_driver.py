@@ -6,6 +6,8 @@ standard input, one line; one byte is written to descriptor 3 once the sockets a
 
 from __future__ import annotations
 
+import codecs
+import json
 import os
 import sys
 from typing import Any
@@ -22,17 +24,25 @@ def main() -> None:
     del sys.path[0]  # this file's directory; the kernel adds the working directory
     home = os.getcwd()  # noqa: PTH109
 
+    import zmq
+
     # Untyped, like all of traitlets' applications.
+    from ipykernel.iostream import OutStream
     from ipykernel.kernelapp import IPKernelApp
     from jupyter_client.session import Session
     from traitlets.config import Config
+
+    setattr(OutStream, "_watch_pipe_fd", read_programs_output)  # noqa: B010 - not ours, so type checkers object
 
     class SizedSession(Session):
         """Sends messages that the runtime takes."""
 
         def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
             """Return the parts of a message; one that is too large says so in the place of its content."""
-            parts: list[bytes] = super().serialize(msg, ident)
+            try:
+                parts: list[bytes] = super().serialize(msg, ident)
+            except UnicodeEncodeError:
+                parts = super().serialize({**msg, "content": whole_characters(msg["content"])}, ident)
             size = sum(map(len, parts))
             if size <= MOST:
                 return parts
@@ -44,6 +54,12 @@ def main() -> None:
 
         def _session_default(self) -> Session:
             return SizedSession(parent=self)
+
+        def init_iopub(self, context: Any) -> None:
+            """Make output wait for a runtime that is behind; a publisher would drop it."""
+            context.setsockopt(zmq.XPUB_NODROP, 1)
+            context.setsockopt(zmq.SNDHWM, 64)
+            super().init_iopub(context)  # type: ignore[no-untyped-call]
 
         def init_heartbeat(self) -> None:
             """Listen for no heartbeat: the runtime is told when a process ends."""
@@ -76,6 +92,28 @@ def main() -> None:
     os.write(READY_FD, b"\n")
     os.close(READY_FD)
     app.start()
+
+
+def read_programs_output(stream: Any) -> None:
+    """Read what goes to a standard descriptor beside Python, in the place of ipykernel's own function.
+
+    That one reads 1000 bytes at a time, cuts characters in two, and writes all of it once more.
+    """
+    if stream._fid is None:
+        return
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    try:
+        while (data := os.read(stream._fid, 1 << 16)) and stream._should_watch:
+            stream.write(decode(data))
+    except Exception:  # noqa: BLE001 - told when the stream is closed, as before
+        stream._exc = sys.exc_info()
+
+
+def whole_characters(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a message with halves of surrogate pairs, which cannot be sent, replaced."""
+    text = json.dumps(content, ensure_ascii=False, default=str)
+    replaced: dict[str, Any] = json.loads(text.encode("utf-8", "replace"))
+    return replaced
 
 
 def shortened(content: dict[str, Any], size: int) -> dict[str, Any]:

@@ -1,0 +1,302 @@
+"""What the file tools do not offer, as scripts for `shell`, which every service has.
+
+Everything a caller gives is quoted by `shlex.quote`, so nothing of it is ever interpreted.
+
+Source: data-plane.md 2.2, and 6 ("Files": 33 and 34).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from shlex import quote
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from ..._wire.toolcall import ToolCall, ToolReply
+from ...exceptions import ErrorKind, FileError, Sent
+from ...results import BoolResult
+from .files import file_failure
+from .shell import shell
+
+T = TypeVar("T")
+
+PIECE = 72 * 1024
+"""Bytes in one piece: as base64 they fit into one argument of a program, which Linux limits to 128 KiB."""
+SECONDS = 60.0
+"""How long a script may take that does little."""
+LONG = 600.0
+"""How long one may take that goes through many files."""
+_INLINE = 1 << 18
+"""Bytes of a list that are given back at once; a longer one is read from a file."""
+
+
+@frozen
+class Place:
+    """Where a file is written before it is moved to where it belongs, beside it."""
+
+    temporary: str
+    target: str
+    """The path itself, or what it leads to as a symbolic link."""
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+_RESOLVE = """\
+fail() { printf '%s\\n' "$1" >&2; exit 1; }
+t=$p
+if [ -L "$p" ]; then t=$(readlink -m -- "$p" && echo x) || exit 1; t=${t%x}; t=${t%?}; fi
+[ ! -d "$t" ] || fail "$p is a directory"
+[ ! -e "$t" ] || [ -f "$t" ] || fail "$p is not a regular file; write it in one piece, or with mode append"
+[ ! -e "$t" ] || [ -w "$t" ] || fail "Permission denied: $p"
+case $t in */*) d=${t%/*}/ ;; *) d= ;; esac
+"""
+_PLACE = """\
+[ ! -e "$t" ] || chmod --reference="$t" -- "$n" || exit 1
+mv -fT -- "$n" "$t"
+"""
+
+
+def begin(path: str, token: str, *, session_id: str) -> ToolCall[Place]:
+    """Return the call that makes an empty file beside ``path``; ``token`` tells it from all others."""
+    script = (
+        f'p={quote(path)}\n{_RESOLVE}n=$d.agb-{token}.part\n(set -C; : > "$n") || exit 1\n'
+        'printf %s "$n" | base64 -w0 && echo && printf %s "$t" | base64 -w0'
+    )
+
+    def read(text: str, said: ToolReply) -> Place:
+        try:
+            temporary, target = (base64.b64decode(line).decode() for line in text.split())
+        except ValueError as error:
+            raise _not_understood(said, session_id) from error
+        return Place(temporary, target)
+
+    return _script(script, read, session_id)
+
+
+def put_piece(place: Place, number: int, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that writes a piece of `PIECE` bytes (the last may be shorter) into its place."""
+    script = (
+        f"printf %s {_base64(data)} | "
+        f"{{ dd bs={PIECE} seek={number} count=0 conv=notrunc status=none </dev/null && base64 -d; }} "
+        f"1<> {quote(place.temporary)}"
+    )
+    return _script(script, _done, session_id, repeatable=True)
+
+
+def finish(place: Place, size: int, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that moves what was written to its place, if it is all there."""
+    script = (
+        f'n={quote(place.temporary)}; t={quote(place.target)}; s=$(wc -c < "$n") || exit 1\n'
+        f'[ "$s" -eq {size} ] || {{ echo "$s bytes arrived and {size} were sent; nothing was changed" >&2; exit 1; }}\n'
+        f"{_PLACE}"
+    )
+    return _script(script, _done, session_id)
+
+
+def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that writes at most `PIECE` bytes; a reader sees the old file or the new one."""
+    script = (
+        f"p={quote(path)}\n{_RESOLVE}n=$d.agb-{token}.part\n"
+        f'printf %s {_base64(data)} | base64 -d > "$n" || {{ rm -f -- "$n"; exit 1; }}\n'
+        f'{{ {_PLACE}}} || {{ rm -f -- "$n"; exit 1; }}'
+    )
+    return _script(script, _done, session_id)
+
+
+def append(path: str, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that adds at most `PIECE` bytes to a file."""
+    return _script(f"printf %s {_base64(data)} | base64 -d >> {quote(path)}", _done, session_id)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii") or "''"
+
+
+# --- paths -------------------------------------------------------------------------------------------------------
+
+
+def exists(path: str, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that tells whether a path leads to anything, a broken symbolic link included."""
+    script = f'p={quote(path)}; if [ -e "$p" ] || [ -L "$p" ]; then echo yes; else echo no; fi'
+
+    def read(text: str, said: ToolReply) -> BoolResult:
+        if text.strip() not in ("yes", "no"):
+            raise _not_understood(said, session_id)
+        return BoolResult(said.request_id, True, text.strip() == "yes")
+
+    return _script(script, read, session_id, repeatable=True)
+
+
+def remove_tree(path: str, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that removes a file, or a directory with all that it holds."""
+    return _script(f"rm -r -- {quote(path)} </dev/null", _done, session_id, seconds=LONG)
+
+
+def remove_quietly(path: str, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that removes a temporary file, if it is there."""
+    return _script(f"rm -f -- {quote(path)}", _done, session_id, repeatable=True)
+
+
+@frozen
+class Listing:
+    """The names that a script found, or the file that holds them if they are many."""
+
+    names: bytes
+    """Each with a NUL behind it."""
+    file: str
+    request_id: str
+
+
+def find(pattern: str, *, session_id: str) -> ToolCall[Listing]:
+    """Return the call that finds the paths that match a glob pattern."""
+    base, regex, depth = _for_find(pattern)
+    limit = "" if depth is None else f" -maxdepth {depth}"
+    # A name that begins with a dash would be an option of find, and "." is not part of what it prints.
+    start = base if base.startswith("/") else f"./{base}"
+    script = (
+        f'b={quote(start)}; [ -e "$b" ] || exit 0; f=$(mktemp) || exit 1\n'
+        f'find "$b"{limit} -regextype posix-extended -regex {quote(regex)} -print0 > "$f" 2>/dev/null\n'
+        f's=$(wc -c < "$f"); if [ "$s" -le {_INLINE} ]; then echo inline; base64 -w0 "$f"; rm -f -- "$f"; '
+        'else echo file; printf %s "$f" | base64 -w0; fi'
+    )
+
+    def read(text: str, said: ToolReply) -> Listing:
+        where, _, content = text.partition("\n")
+        try:
+            given = base64.b64decode(content)
+            file = given.decode() if where == "file" else ""
+        except ValueError as error:
+            raise _not_understood(said, session_id) from error
+        return Listing(b"" if file else given, file, said.request_id)
+
+    return _script(script, read, session_id, seconds=LONG)
+
+
+def _for_find(pattern: str) -> tuple[str, str, int | None]:
+    """Return where to look, the regular expression for the whole path, and how deep to look (None: to the ground)."""
+    parts = pattern.split("/")
+    literal = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
+    base = "/".join(parts[:literal])
+    if literal == len(parts):
+        return pattern, _escaped(pattern if pattern.startswith("/") else f"./{pattern}"), 0
+    base = base or ("/" if pattern.startswith("/") else ".")
+    start = base if base.startswith("/") else f"./{base}"
+    regex = _escaped(start.rstrip("/"))
+    rest = parts[literal:]
+    for i, part in enumerate(rest):
+        if part == "**":
+            regex += "(/[^/.][^/]*)*" if i + 1 < len(rest) else "(/[^/.][^/]*)+"
+        elif part:
+            regex += "/" + _part(part)
+    return base, regex, None if "**" in rest else len([part for part in rest if part])
+
+
+def _part(part: str) -> str:
+    """Return the expression for one name; a leading wildcard does not match a leading dot, as in a shell."""
+    regex, i = "", 0
+    while i < len(part):
+        char = part[i]
+        first = i == 0
+        if char == "*":
+            while part[i + 1 : i + 2] == "*":
+                i += 1
+            regex += "([^/.][^/]*)?" if first else "[^/]*"
+        elif char == "?":
+            regex += "[^/.]" if first else "[^/]"
+        elif char == "[" and (end := part.find("]", i + 3 if part[i + 1 : i + 2] in ("!", "^") else i + 2)) > 0:
+            inner = part[i + 1 : end]
+            regex += _none_of(inner[1:], "/." if first else "/") if inner[0] in "!^" else f"[{inner}]"
+            i = end
+        else:
+            regex += _escaped(char)
+        i += 1
+    return regex
+
+
+def _none_of(inner: str, more: str) -> str:
+    """Return the expression for any character but these; a bracket among them has to be the first."""
+    return f"[^]{more}{inner[1:]}]" if inner.startswith("]") else f"[^{more}{inner}]"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\.*+?^$(){}|\[\]])", r"\\\1", text)
+
+
+def names_in(listing: bytes) -> list[str]:
+    """Return the names in a list, sorted; bytes that are no UTF-8 are kept as `os.fsdecode` keeps them."""
+    names = [name for name in listing.decode("utf-8", "surrogateescape").split("\0") if name]
+    return sorted(name.removeprefix("./") for name in names)
+
+
+# --- archives ----------------------------------------------------------------------------------------------------
+
+
+def temporary_name(token: str, *, session_id: str) -> ToolCall[str]:
+    """Return the call that makes an empty file for what is on its way, and tells its path."""
+    return _script(
+        f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"', _text, session_id
+    )
+
+
+def pack(directory: str, archive: str, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that packs what a directory holds."""
+    script = f'd={quote(directory)}; [ -d "$d" ] || {{ echo "Not a directory, or not found: $d" >&2; exit 1; }}\n'
+    script += f'tar -cf {quote(archive)} -C "$d" .'
+    return _script(script, _done, session_id, seconds=LONG)
+
+
+def unpack(archive: str, directory: str, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that unpacks an archive into a directory, which is made if need be."""
+    script = f'd={quote(directory)}; mkdir -p -- "$d" && tar -xf {quote(archive)} -C "$d" --no-same-owner'
+    return _script(script, _done, session_id, seconds=LONG)
+
+
+# --- scripts -----------------------------------------------------------------------------------------------------
+
+
+def _script(
+    script: str,
+    read: Callable[[str, ToolReply], T],
+    session_id: str,
+    *,
+    seconds: float = SECONDS,
+    repeatable: bool = False,
+) -> ToolCall[T]:
+    """Return the call that runs a script and reads what it printed."""
+    command = shell(script, int(seconds * 1000), session_id=session_id)
+
+    def read_or_raise(said: ToolReply) -> T:
+        result = command.read(said)
+        if result.success:
+            return read(result.stdout, said)
+        why = (result.stderr or result.error_message).strip()
+        failed = ToolReply(re.sub(r"^(?:ba|da|a)?sh: (?:line \d+: )?", "", why), True, said.request_id)
+        failure = file_failure("shell", failed, session_id)
+        if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
+            failure.kind = ErrorKind.TIMED_OUT
+        raise failure
+
+    return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError)  # type: ignore[arg-type, return-value]
+
+
+def _done(text: str, said: ToolReply) -> BoolResult:
+    del text
+    return BoolResult(said.request_id, True, True)
+
+
+def _text(text: str, said: ToolReply) -> str:
+    del said
+    return text
+
+
+def _not_understood(said: ToolReply, session_id: str) -> FileError:
+    return FileError(
+        f"the answer of a script is not what it prints: {(said.text or '')[:200]!r}",
+        kind=ErrorKind.INVALID_ANSWER,
+        request_id=said.request_id,
+        session_id=session_id,
+        sent=Sent.YES,
+    )

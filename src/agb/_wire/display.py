@@ -1,0 +1,86 @@
+"""Display: how results show themselves in a notebook, and which of their pictures a file gets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from html import escape
+from pathlib import PurePath
+from typing import Any
+
+_MIME = {
+    "text": "text/plain",
+    "html": "text/html",
+    "markdown": "text/markdown",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "svg": "image/svg+xml",
+    "json": "application/json",
+    "latex": "text/latex",
+    "chart": "application/vnd.vegalite.v5+json",
+}
+_PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".svg": "svg"}
+
+
+def mime_bundle(item: Any) -> dict[str, Any]:
+    """Return the formats of one result by their MIME types."""
+    return {mime: value for name, mime in _MIME.items() if (value := getattr(item, name)) is not None}
+
+
+def html_of(item: Any) -> str:
+    """Return one result as HTML: the richest of its formats that HTML can show."""
+    if item.html is not None:
+        return str(item.html)
+    if item.svg is not None:
+        return str(item.svg)
+    for name in ("png", "jpeg"):
+        if (data := getattr(item, name)) is not None:
+            return f'<img src="data:{_MIME[name]};base64,{escape(str(data))}" alt="{escape(item.text or name)}">'
+    for name in ("markdown", "latex", "text"):
+        if (text := getattr(item, name)) is not None:
+            return f"<pre>{escape(str(text))}</pre>"
+    for value in (item.json, item.chart):
+        if value is not None:
+            return f"<pre>{escape(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"
+    return ""
+
+
+def html_of_run(run: Any) -> str:
+    """Return a whole run as HTML: what was printed, every result, and the error."""
+    parts = []
+    if printed := "".join(run.logs.stdout):
+        parts.append(f"<pre>{escape(printed)}</pre>")
+    if printed := "".join(run.logs.stderr):
+        parts.append(f'<pre style="color:#a00">{escape(printed)}</pre>')
+    parts += [html_of(item) for item in run.results]
+    if not run.success:
+        told = (run.error.traceback or str(run.error)) if run.error is not None else run.error_message
+        parts.append(f'<pre style="color:#a00">{escape(told)}</pre>')
+    return "\n".join(parts)
+
+
+def picture_bytes(item: Any, path: PurePath) -> bytes:
+    """Return the picture that belongs into a file of that name; raise `ValueError` if there is none."""
+    there = [name for name in ("png", "jpeg", "svg") if getattr(item, name) is not None]
+    wanted = _PICTURES.get(path.suffix.lower())
+    if wanted is None and path.suffix:
+        raise ValueError(
+            f"{path.name}: a picture is saved as .png, .jpg, .jpeg or .svg; this result has {_list(there)}"
+        )
+    if wanted is None and len(there) != 1:
+        raise ValueError(f"{path.name}: its suffix says which picture to save; this result has {_list(there)}")
+    name = wanted or there[0]
+    if name not in there:
+        raise ValueError(f"{path.name}: this result has {_list(there)}, no {name}")
+    value = str(getattr(item, name))
+    if name == "svg":
+        return value.encode("utf-8")
+    try:
+        return base64.b64decode(value, validate=False)
+    except binascii.Error as error:
+        raise ValueError(f"{path.name}: the {name} of this result is damaged: {error}") from error
+
+
+def _list(names: list[str]) -> str:
+    return " and ".join(names) or "no picture"

@@ -1,0 +1,192 @@
+"""Streams over a WebSocket: the frames, for both ends; what a frame means for its stream.
+
+One socket carries any number of streams; the invocation id, made by the client, says which one a frame belongs to.
+
+Source: data-plane.md 3.2.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+from uuid import uuid4
+
+from attrs import frozen
+
+SDK = "SDK"
+"""What a client calls itself."""
+CODE_SERVER = "wuying_codespace"
+"""Where code goes in a session whose tool list does not name another server."""
+CANCEL = "cancel"
+"""The method by which this client asks to stop a stream; a service that does not know it takes no notice."""
+
+
+class FrameError(ValueError):
+    """A frame is not one of the protocol; ``invocation_id`` is ``""`` unless it could be read all the same."""
+
+    def __init__(self, message: str, invocation_id: str = "") -> None:
+        super().__init__(message)
+        self.invocation_id = invocation_id
+
+
+@frozen
+class Frame:
+    """One message, in either direction."""
+
+    invocation_id: str
+    data: Mapping[str, Any]
+    source: str = ""
+    target: str = ""
+
+
+class Phase(StrEnum):
+    """What a frame from the service is for its stream."""
+
+    EVENT = "event"
+    END = "end"
+    ERROR = "error"
+
+
+def new_id() -> str:
+    """Return a new invocation id: 32 hexadecimal digits."""
+    return uuid4().hex
+
+
+def frame_text(invocation_id: str, data: Mapping[str, Any], *, source: str = SDK, target: str = CODE_SERVER) -> str:
+    """Return a frame as it is sent; `TypeError` or `ValueError` if the data is no JSON."""
+    return json.dumps(
+        {"invocationId": invocation_id, "source": source, "target": target, "data": data},
+        ensure_ascii=False,
+        separators=(",", ":"),
+        allow_nan=False,
+    )
+
+
+def read_frame(message: str | bytes | bytearray) -> Frame:
+    """Return the frame in a message, of text or binary; raise `FrameError` if there is none."""
+    value, invocation_id, data = _read(message)
+    return Frame(invocation_id, data, _text(value.get("source")), _text(value.get("target")))
+
+
+def read_data(message: bytes | bytearray) -> tuple[str, dict[str, Any]]:
+    """Return invocation id and data of the frame in a message, all that a client needs; else as `read_frame`."""
+    return _read(message)[1:]
+
+
+def _read(message: str | bytes | bytearray) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    try:
+        value = _json(message if isinstance(message, str) else message.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise FrameError(f"a frame is not JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise FrameError("a frame is not an object")
+    invocation_id = value.get("invocationId") or value.get("requestId")
+    if not isinstance(invocation_id, str) or not invocation_id:
+        raise FrameError("a frame has no invocationId")
+    data = value.get("data")
+    if isinstance(data, str):
+        try:
+            data = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise FrameError(f"the data of a frame is not JSON: {error}", invocation_id) from error
+    if not isinstance(data, dict):
+        raise FrameError("the data of a frame is not an object", invocation_id)
+    return value, invocation_id, data
+
+
+def _json(text: str) -> Any:
+    """Return what JSON text holds; without white space around it, as it comes, that takes half the time."""
+    if text.startswith("{"):
+        value, end = _raw_decode(text)
+        if end == len(text):
+            return value
+    return json.loads(text)
+
+
+_raw_decode = json.JSONDecoder().raw_decode
+
+
+def phase_of(data: Mapping[str, Any]) -> Phase:
+    """Return what a frame's data is for its stream; raise `FrameError` if it does not say."""
+    if data.get("phase") == "event" and not isinstance(data.get("error"), str):  # nearly all
+        return Phase.EVENT
+    if isinstance(error := data.get("error"), str) and error:
+        return Phase.ERROR
+    phase = data.get("phase")
+    if phase is None:
+        raise FrameError("the data of a frame has no phase")
+    try:
+        return Phase(phase)
+    except ValueError as error:
+        raise FrameError(f"the data of a frame has an unknown phase: {str(phase)[:100]!r}") from error
+
+
+def error_text(data: Mapping[str, Any]) -> str:
+    """Return what an error frame tells."""
+    for key in ("error", "message", "executionError"):
+        if isinstance(text := data.get(key), str) and text:
+            return text
+    told = {key: value for key, value in data.items() if key != "phase"}
+    return json.dumps(told, ensure_ascii=False)[:2000] if told else "the service gave no reason"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# --- the server's half -------------------------------------------------------------------------------------------
+
+SERVICE = "WEBSOCKET_SERVER"
+"""The source of frames that refuse a request."""
+
+
+@frozen
+class StreamRequest:
+    """What a client asks: a method of the server ``target``, under an id of the client's."""
+
+    invocation_id: str
+    target: str
+    method: str
+    mode: str
+    params: Mapping[str, Any]
+
+
+def read_request(message: str | bytes) -> StreamRequest:
+    """Return what a client's message asks; raise `FrameError` if it asks nothing. Unknown fields are let pass."""
+    frame = read_frame(message)
+    params = frame.data.get("params")
+    if params is not None and not isinstance(params, dict):
+        raise FrameError("data.params is not an object", frame.invocation_id)
+    method, mode = _text(frame.data.get("method")), _text(frame.data.get("mode"))
+    return StreamRequest(frame.invocation_id, frame.target, method, mode, params or {})
+
+
+def event_text(request: StreamRequest, seq: int, kind: str, payload: Mapping[str, Any]) -> str:
+    """Return the frame of one event (stdout, stderr, result, error); `ValueError` if the payload is no JSON."""
+    return _reply_text(request, {"phase": Phase.EVENT, "seq": seq, "eventType": kind, **payload})
+
+
+def end_text(request: StreamRequest, seq: int, payload: Mapping[str, Any]) -> str:
+    """Return the frame that ends a stream."""
+    return _reply_text(request, {"phase": Phase.END, "seq": seq, **payload})
+
+
+def refusal_text(invocation_id: str, why: str) -> str:
+    """Return the frame that refuses a request, or ends a stream that cannot go on."""
+    return sendable(frame_text(invocation_id, {"error": why}, source=SERVICE, target=SDK))
+
+
+def sendable(text: str) -> str:
+    """Return a text with halves of surrogate pairs, which programs can print and no frame can carry, replaced."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _reply_text(request: StreamRequest, data: Mapping[str, Any]) -> str:
+    data = {"method": request.method, "mode": request.mode, **data}
+    return sendable(frame_text(request.invocation_id, data, source=request.target or CODE_SERVER, target=SDK))

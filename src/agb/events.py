@@ -1,0 +1,57 @@
+"""Events: what happens while code runs, as ``session.code.stream`` tells it.
+
+Source: data-plane.md 3.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from .exceptions import ExecutionError
+from .results import ExecutionResult
+
+
+@frozen
+class Stdout:
+    """A piece of output, of any length; no character is ever split between two."""
+
+    text: str
+
+
+@frozen
+class Stderr:
+    """A piece of error output."""
+
+    text: str
+
+
+@frozen
+class Result:
+    """Something that the code displayed, or the value of its last expression."""
+
+    result: ExecutionResult
+
+
+@frozen
+class Error:
+    """The code raised; `Finished` follows. ``payload`` is what the service told, as it came."""
+
+    error: ExecutionError
+    payload: Mapping[str, Any] = field(factory=dict, kw_only=True, eq=False, repr=False)
+
+
+@frozen
+class Finished:
+    """The end, always the last event: the kernel's counter, seconds, and ``error`` if it was no success."""
+
+    execution_count: int | None = None
+    execution_time: float = 0.0
+    success: bool = True
+    error: ExecutionError | None = None
+
+
+CodeEvent = Stdout | Stderr | Result | Error | Finished
+"""Any of the events."""

@@ -1,0 +1,217 @@
+"""Kernels that are driven by a small program of ours inside the sandbox: requests go in, JSON lines come back.
+
+What a driver sends, one line each: ``{"ready": true}`` once; while code runs ``{"id": n, "item": {mime type: value}}``
+for what it displays; at its end ``{"id": n, "count": c, "text": value of the last expression, "error": {name, value,
+traceback}}``, the last two if there are any. The code's own output goes to the driver's stdout and stderr.
+"""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..capture import Capture
+from ..sandbox import Process, Sandbox, SandboxGone
+from .base import CodeError, Decoder, Execution, Kernel, KernelDied, how_it_ended
+
+_START_SECONDS = 60.0
+_MAX_REPLY = 32 << 20
+_LAST_SECONDS = 0.2
+"""How long what a process sent before it ended may still be on its way."""
+
+
+class DrivenKernel(Kernel):
+    """A program that keeps its state; the value of the last expression is the result."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        super().__init__(sandbox)
+        self._process: Process | None = None
+        self._reader: asyncio.StreamReader | None = None
+        self._transports: list[asyncio.BaseTransport] = []
+        self._writer: asyncio.StreamWriter | None = None
+        self._outputs: tuple[Capture, ...] = ()
+        self._decoders: dict[str, Decoder] = {}
+        self._execution: Execution | None = None
+        self._first_words = ""
+        self._number = 0
+
+    @abc.abstractmethod
+    async def launch(self, stdout: Capture, stderr: Capture) -> Process:
+        """Start the driver, connected by one of the methods below."""
+
+    @abc.abstractmethod
+    def request(self, number: int, code: str) -> bytes:
+        """Return the bytes that ask the driver to run code."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can take code."""
+        return self._process is not None and self._writer is not None and not self._process.exited.done()
+
+    async def start(self) -> None:
+        """Start it and return once it answers. Raises ``KernelDied``."""
+        self._outputs = (self._capture("stdout"), self._capture("stderr"))
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                self._process = await self.launch(*self._outputs)
+                while not (await self._reply()).get("ready"):
+                    pass
+        except KernelDied as error:
+            self._drain()
+            words = " | ".join(self._first_words.strip().splitlines()[-3:])
+            await self.stop()
+            raise KernelDied(f"did not start: it {error}{f' ({words})' if words else ''}") from error
+        except (OSError, TimeoutError) as error:
+            await self.stop()
+            why = str(error) or f"no answer within {_START_SECONDS:g} s"
+            raise KernelDied(f"did not start: {why}") from error
+        except BaseException:
+            await self.stop()
+            raise
+        self._first_words = ""
+
+    # --- connections ---
+
+    async def connect_socket(self, argv: Sequence[str], stdout: Capture, stderr: Capture) -> Process:
+        """Start a driver that has a socket as descriptor 3."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_MAX_REPLY)
+            return await self.sandbox.spawn(argv, stdout=stdout, stderr=stderr, channel=theirs.fileno())
+
+    async def connect_pipes(
+        self, argv: Sequence[str], stdout: Capture, stderr: Capture, env: Mapping[str, str] | None = None
+    ) -> Process:
+        """Start a driver that finds requests at ``/dev/fd/4`` and puts replies to ``/dev/fd/3``; both are pipes.
+
+        Not every language can use a descriptor it is given; all can open a file. Standard input is empty, so that
+        programs started by the code do not take requests from it.
+        """
+        requests, replies = os.pipe(), os.pipe()
+        theirs = [requests[0], replies[1]]
+        try:
+            for fd in theirs:
+                if self.sandbox.user is not None:
+                    os.fchown(fd, self.sandbox.user, self.sandbox.user)  # or it could not open it
+            await self._connect(requests[1], replies[0])
+            shell = ["/bin/sh", "-c", 'exec "$@" 4<&0 </dev/null', "sh", *argv]
+            return await self.sandbox.spawn(
+                shell, env=env, stdin=requests[0], stdout=stdout, stderr=stderr, channel=replies[1]
+            )
+        finally:
+            for fd in theirs:
+                os.close(fd)
+
+    async def _connect(self, requests: int, replies: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._reader = reader = asyncio.StreamReader(limit=_MAX_REPLY)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        reading, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(replies, "rb", buffering=0))
+        self._transports.append(reading)
+        writing, ends = await loop.connect_write_pipe(
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), os.fdopen(requests, "wb", buffering=0)
+        )
+        self._writer = asyncio.StreamWriter(writing, ends, None, loop)
+
+    def _capture(self, name: str) -> Capture:
+        self._decoders[name] = decode = Decoder()
+
+        def put(data: bytes) -> None:
+            if self._execution is not None:
+                self._execution.write(name, decode(data))
+            elif self._number == 0:
+                self._first_words = (self._first_words + data.decode("utf-8", "replace"))[-2000:]
+
+        # The execution has the limit; a kernel lives longer than one.
+        return Capture(1 << 62, owner=self.sandbox.user, on_data=put)
+
+    # --- code ---
+
+    async def execute(self, code: str, execution: Execution) -> None:
+        """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
+        if self._writer is None:
+            raise KernelDied("was stopped")
+        self._number += 1
+        self._drain()
+        self._execution = execution
+        try:
+            self._writer.write(self.request(self._number, code))
+            # The code may write to the channel, too.
+            while (reply := await self._reply()).get("id") != self._number or self._is_item(reply, execution):
+                pass
+        finally:
+            self._drain()
+            for name, decode in self._decoders.items():
+                execution.write(name, decode(b"", final=True))
+            self._execution = None
+        count = reply.get("count")
+        execution.count = count if type(count) is int else None
+        if isinstance(text := reply.get("text"), str):
+            execution.add({"text/plain": text}, main=True)
+        if isinstance(error := reply.get("error"), dict):
+            execution.error = CodeError(*(str(error.get(name, "")) for name in ("name", "value", "traceback")))
+
+    def _is_item(self, reply: Mapping[str, Any], execution: Execution) -> bool:
+        item = reply.get("item")
+        if not isinstance(item, dict):
+            return False
+        self._drain()  # what was written before it comes before it
+        execution.add(item)
+        return True
+
+    def _drain(self) -> None:
+        for output in self._outputs:
+            output.drain()
+
+    async def _reply(self) -> dict[str, Any]:
+        if self._reader is None or self._process is None:
+            raise KernelDied("was stopped")
+        line = asyncio.ensure_future(self._reader.readline())
+        try:
+            waiting: set[asyncio.Future[Any]] = {line, self._process.exited}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            # Programs it has left behind may hold its pipes open.
+            await asyncio.wait({line}, timeout=_LAST_SECONDS)
+        finally:
+            if not line.done():
+                line.cancel()
+                await asyncio.wait({line})
+        try:
+            reply = None if line.cancelled() or not line.result() else json.loads(line.result())
+        except (ValueError, RecursionError, ConnectionError) as error:
+            raise KernelDied("sent something that is no reply") from error
+        if reply is None:
+            raise KernelDied(how_it_ended(await self._process.wait()))
+        if not isinstance(reply, dict):
+            raise KernelDied("sent something that is no reply")
+        return reply
+
+    async def interrupt(self) -> None:
+        """Ask the running code, and what it has started, to stop."""
+        if self._process is not None:
+            await self._process.signal(signal.SIGINT)
+
+    async def stop(self) -> None:
+        """End it, at once. May be called twice."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+        while self._transports:
+            self._transports.pop().close()
+        if self._process is not None:
+            with contextlib.suppress(SandboxGone):
+                await self._process.signal(signal.SIGKILL)
+            await self._process.wait()
+        for output in self._outputs:
+            output.drain()
+            output.close()

@@ -1,0 +1,19 @@
+"""Door to files: the import path of 0.12."""
+
+from .._async.files import AsyncFileChanges as AsyncFileChanges
+from .._async.files import AsyncFileStream as AsyncFileStream
+from .._async.files import AsyncFileSystem as AsyncFileSystem
+from .._sync.files import FileChanges as FileChanges
+from .._sync.files import FileStream as FileStream
+from .._sync.files import FileSystem as FileSystem
+from ..exceptions import FileError as FileError
+from ..results import ApiResponse as ApiResponse
+from ..results import BinaryFileContentResult as BinaryFileContentResult
+from ..results import BoolResult as BoolResult
+from ..results import DirectoryListResult as DirectoryListResult
+from ..results import FileChangeEvent as FileChangeEvent
+from ..results import FileChangeResult as FileChangeResult
+from ..results import FileContentResult as FileContentResult
+from ..results import FileInfoResult as FileInfoResult
+from ..results import FileSearchResult as FileSearchResult
+from ..results import MultipleFileContentResult as MultipleFileContentResult

@@ -1,0 +1,542 @@
+"""Files of a session on the local runtime, on both routes, and what other services and bad luck do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tarfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, FileChangeEvent, FileError, McpTool
+from agb._async._compat import gather
+from agb._async.archive import packed, unpack
+from agb.local import LocalServer
+from tests.servers import Conversation, Scripted, refuse, scripted, value
+
+pytestmark = pytest.mark.anyio
+
+PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+
+
+def client(runtime: LocalServer) -> AsyncAGB:
+    return AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000))
+
+
+def routes(agb: AsyncAGB, session: AsyncSession) -> list[AsyncSession]:
+    """Return the session by its link, by the API, and as one whose `write_file` takes text alone."""
+    plain = agb.attach(session.ref)
+    plain.tool_list = [McpTool("write_file", input_schema={"properties": {"path": {}, "content": {}, "mode": {}}})]
+    return [session, agb.attach(session.ref), plain]
+
+
+def nowhere() -> AsyncSession:
+    return AsyncAGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+
+
+def left_behind(session: AsyncSession) -> str:
+    return "ls -A /tmp | grep agb- || true"
+
+
+# --- all of 0.12 -------------------------------------------------------------------------------------------------
+
+
+async def test_text(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            text = "größer\r\n € 😀 \n"
+            assert (await one.file.write("/tmp/a.txt", text)).data is True
+            assert (await one.file.write("/tmp/a.txt", "more", mode="append")).success
+            result = await one.file.read("/tmp/a.txt")
+            assert (result.success, result.content) == (True, text + "more")
+            assert result.request_id
+            assert (await one.file.write("/tmp/a.txt", "")).success
+            assert (await one.file.read("/tmp/a.txt")).content == ""
+
+
+async def test_characters_are_never_split(runtime: LocalServer) -> None:
+    text = "a" + "€😀" * 50_000
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert (await one.file.write("/tmp/big.txt", text)).success
+            assert (await one.file.read("/tmp/big.txt")).content == text
+            assert (await one.file.write("/tmp/big.txt", text, "append")).success
+            assert (await one.file.read("/tmp/big.txt")).content == text * 2
+            assert (await one.command.execute(left_behind(one))).stdout == ""
+
+
+async def test_any_bytes(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            for size in (0, 1, 1000, 73_729, 400_000):
+                data = os.urandom(size)
+                assert (await one.file.write("/tmp/b.bin", data)).success
+                result = await one.file.read("/tmp/b.bin", format="bytes")
+                assert (result.content, result.size) == (data, size)
+            assert (await one.file.write("/tmp/b.bin", b"\xff\xfe", "append")).success
+            assert (await one.file.read("/tmp/b.bin", format="bytes")).content == data + b"\xff\xfe"
+
+
+async def test_names_and_directories(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            file = one.file
+            assert (await file.mkdir("/tmp/d/sub")).success
+            assert (await file.write("/tmp/d/123", "x")).success
+            info = (await file.info("/tmp/d/123")).raise_for_error().file_info
+            assert (info["size"], info["isDirectory"]) == (1, False)
+            assert (await file.info("/tmp/d")).file_info["isDirectory"] is True
+            entries = (await file.list("/tmp/d")).entries
+            assert sorted(entries, key=lambda entry: str(entry["name"])) == [
+                {"name": "123", "isDirectory": False},
+                {"name": "sub", "isDirectory": True},
+            ]
+            assert (await file.list("/tmp/d/sub")).entries == []
+            assert (await file.move("/tmp/d/123", "/tmp/d/- b")).success
+            assert (await file.exists("/tmp/d/- b")).data is True
+            assert (await file.exists("/tmp/d/123")).data is False
+            assert (await file.search("/tmp/d", "- *")).matches == ["/tmp/d/- b"]
+            assert (await file.search("/tmp/d", "*.none")).matches == []
+            assert (await file.remove("/tmp/d/- b")).success
+            assert not (await file.remove("/tmp/d")).success
+            assert (await file.remove("/tmp/d", recursive=True)).success
+            assert (await file.exists("/tmp/d")).data is False
+            assert (await file.remove("/tmp/d", recursive=True)).error.kind is ErrorKind.NOT_FOUND  # type: ignore[union-attr]
+
+
+async def test_edit(runtime: LocalServer) -> None:
+    edits = [{"oldText": "two", "newText": "2"}]
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert (await one.file.write("/tmp/e", "one two")).success
+            assert (await one.file.edit("/tmp/e", edits, dry_run=True)).success
+            assert (await one.file.read("/tmp/e")).content == "one two"
+            assert (await one.file.edit("/tmp/e", edits)).success
+            assert (await one.file.read("/tmp/e")).content == "one 2"
+
+
+async def test_several_files_keep_what_they_hold(runtime: LocalServer) -> None:
+    contents = {"/tmp/a: b": "---\n", "/tmp/c": "\n\n---\n/tmp/x: y\n\n", "/tmp/e": "", "/tmp/f": " x ", "/tmp/g": "7"}
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            for path, text in contents.items():
+                assert (await one.file.write(path, text)).success
+            result = await one.file.read_batch([*contents, "/tmp/c"])
+            assert (result.success, result.contents, result.errors) == (True, contents, {})
+            result = await one.file.read_batch(["/tmp/no", "/tmp/c", "/tmp"])
+            assert (result.success, result.contents) == (False, {"/tmp/c": contents["/tmp/c"]})
+            assert list(result.errors) == ["/tmp/no", "/tmp"]
+            with pytest.raises(FileError, match="/tmp/no"):
+                result.raise_for_error()
+            assert (await one.file.read_batch([])).success
+
+
+async def test_files_that_do_not_know_their_size(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        result = await session.file.read("/proc/self/status")
+        assert "Name:" in result.content
+
+
+# --- streams -----------------------------------------------------------------------------------------------------
+
+
+async def test_streams(runtime: LocalServer) -> None:
+    data = os.urandom(700_001)
+    told: list[Any] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), 99_999):
+            yield data[start : start + 99_999]
+
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            written = await one.file.write_stream("/tmp/s", chunks(), progress=lambda *args: told.append(args))
+            assert written.success, written
+            assert told[-1] == (len(data), None)
+            told.clear()
+            async with one.file.read_stream("/tmp/s", 100_000, progress=lambda *args: told.append(args)) as stream:
+                assert stream.size == len(data)
+                got = [bytes(chunk) async for chunk in stream]
+            assert [len(chunk) for chunk in got] == [100_000] * 7 + [1]
+            assert b"".join(got) == data
+            assert told[-1] == (len(data), len(data))
+            assert (await one.file.write_stream("/tmp/s", [])).success
+            assert (await one.file.info("/tmp/s")).file_info["size"] == 0
+
+
+async def test_chunks_that_end_in_an_exception_change_nothing(runtime: LocalServer) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield bytes(500_000)
+        raise RuntimeError("the source broke")
+
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert (await one.file.write("/tmp/s", "old")).success
+            with pytest.raises(RuntimeError, match="the source broke"):
+                await one.file.write_stream("/tmp/s", chunks())
+            with pytest.raises(TypeError, match="chunks gives bytes, not str"):
+                await one.file.write_stream("/tmp/s", ["text"])  # type: ignore[list-item]
+            assert (await one.file.read("/tmp/s")).content == "old"
+            assert (await one.command.execute(left_behind(one))).stdout == ""
+
+
+async def test_stream_that_is_left(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        assert (await session.file.write("/tmp/s", bytes(50_000))).success
+        async with session.file.read_stream("/tmp/s", 1000) as stream:
+            async for chunk in stream:
+                assert len(chunk) == 1000
+                break
+        assert await stream.receive() == b""
+
+
+# --- whole directories ---------------------------------------------------------------------------------------------
+
+
+async def test_directories_there_and_back(runtime: LocalServer, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "sub" / "empty").mkdir(parents=True)
+    (source / "sub" / "größe \n x").write_bytes(os.urandom(100_000))
+    (source / "run.sh").write_text("#!/bin/sh\n")
+    (source / "run.sh").chmod(0o755)
+    (source / "link").symlink_to("run.sh")
+    (source / ("n" * 150)).write_text("long")
+    os.mkfifo(source / "pipe")
+    told: list[int] = []
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for number, one in enumerate(routes(agb, session)):
+            sent = await one.file.upload_dir(source, "/tmp/up/here", progress=lambda done, total: told.append(done))
+            assert sent.success, sent
+            target = tmp_path / f"target{number}"
+            got = await one.file.download_dir("/tmp/up/here", target, progress=lambda done, total: told.append(done))
+            assert got.success, got
+            assert tree(target) == {name: what for name, what in tree(source).items() if name != "pipe"}
+            assert (target / "run.sh").stat().st_mode & 0o111
+            assert (await one.command.execute(left_behind(one))).stdout == ""
+    assert told[-1] > 100_000
+
+
+def tree(root: Path) -> dict[str, Any]:
+    def what(path: Path) -> Any:
+        if path.is_symlink():
+            return path.readlink()
+        return path.read_bytes() if path.is_file() else path.is_dir()
+
+    return {str(path.relative_to(root)): what(path) for path in root.rglob("*")}
+
+
+async def test_directories_that_cannot_be_copied(runtime: LocalServer, tmp_path: Path) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        result = await session.file.download_dir("/tmp/none", tmp_path / "t")
+        assert result.error is not None
+        assert result.error.kind is ErrorKind.NOT_FOUND
+        assert not (tmp_path / "t").exists()
+        assert (await session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out")).success
+        result = await session.file.download_dir("/tmp/evil", tmp_path / "t")
+        assert not result.success
+        assert "out" in result.error_message
+        with pytest.raises(ValueError, match="is none"):
+            await session.file.upload_dir(tmp_path / "none", "/tmp/x")
+        (tmp_path / "file").touch()
+        with pytest.raises(ValueError, match="is a file"):
+            await session.file.download_dir("/tmp/evil", tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/agb-test-out", "a/../../out"])
+async def test_archives_do_not_lead_out(tmp_path: Path, name: str) -> None:
+    member = tarfile.TarInfo(name)
+    pieces = iter([member.tobuf(), bytes(1024)])
+    if name.startswith("/"):  # the filter takes the slash away
+        unpack(lambda: next(pieces, b""), tmp_path / "t")
+        assert (tmp_path / "t" / "tmp" / "agb-test-out").exists()
+    else:
+        with pytest.raises(FileError, match="out"):
+            unpack(lambda: next(pieces, b""), tmp_path / "t")
+    assert not (tmp_path / "out").exists()
+
+
+async def test_damaged_archive(tmp_path: Path) -> None:
+    pieces = iter([os.urandom(2048)])
+    with pytest.raises(FileError, match="cannot be unpacked"):
+        unpack(lambda: next(pieces, b""), tmp_path / "t")
+    assert b"".join(packed(tmp_path / "t")) == bytes(1024)
+
+
+# --- finding -----------------------------------------------------------------------------------------------------
+
+
+async def test_pattern_that_matches_very_many_files(runtime: LocalServer) -> None:
+    make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 20000 | xargs touch"
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        assert (await session.command.execute(make, 30_000)).success
+        found = await session.file.glob("/tmp/many/*-0*")
+        assert found.success
+        assert len(found.matches) == 20_000
+        assert found.matches[6] == "/tmp/many/file-with-a-rather-long-name-000007"
+        assert (await session.file.glob("/tmp/many/none*")).matches == []
+        assert (await session.command.execute("ls /tmp/tmp.* 2>/dev/null | wc -l")).stdout == "0\n"
+
+
+# --- watching ----------------------------------------------------------------------------------------------------
+
+
+async def test_watch(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for number, one in enumerate(routes(agb, session)):
+            path = f"/tmp/watched{number}"
+            assert (await one.file.mkdir(path)).success
+            assert (await one.file.write(f"{path}/before", "x")).success
+            seen: list[FileChangeEvent] = []
+            async with one.file.watch(path, interval=0.02) as changes:
+                assert await changes.poll() == []
+                assert (await one.file.write(f"{path}/a", "x")).success
+                async for batch in changes:
+                    assert batch
+                    seen += batch
+                    if any(event.event_type == "modify" for event in seen):
+                        break
+                assert (await one.file.remove(f"{path}/a")).success
+                assert any(event.is_deletion for event in await changes.receive())
+            assert seen[0] == FileChangeEvent("create", f"{path}/a", "file")
+            assert not [event for event in seen if "before" in event.path]
+
+
+async def test_watching_what_is_not_there(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        with pytest.raises(FileError):
+            async with session.file.watch("/tmp/none"):
+                pass
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_read(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            result = await one.file.read("/tmp")
+            assert result.error_message == "Path does not exist or is a directory: /tmp"
+            for path in ("/tmp/none", "/../none", "/tmp/none/x"):
+                missing = await one.file.read(path)
+                assert isinstance(missing.error, FileError)
+                assert missing.error.kind is ErrorKind.NOT_FOUND, missing
+            assert (await one.file.write("/tmp/raw", b"abc\xffdef")).success
+            result = await one.file.read("/tmp/raw")
+            assert "0xff at offset 3" in result.error_message
+            assert 'format="bytes"' in result.error_message
+
+
+async def test_what_cannot_be_written(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            for content in ("x", b"x", "x" * 60_000, bytes(200_000)):
+                for path in ("/tmp", "/none/x"):
+                    result = await one.file.write(path, content)
+                    assert not result.success, (path, content[:1])
+                    assert isinstance(result.error, FileError)
+
+
+async def test_deleted_session(runtime: LocalServer, tmp_path: Path) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.create(PARAMS)).raise_for_error().session
+        assert session is not None
+        assert (await session.delete()).success
+        file = session.file
+        for one in routes(agb, session):
+            file = one.file
+            for result in (
+                await file.read("/tmp/x"),
+                await file.write("/tmp/x", "x"),
+                await file.write("/tmp/x", bytes(3_000_000)),
+                await file.list("/tmp"),
+                await file.exists("/tmp"),
+                await file.glob("/tmp/*"),
+                await file.read_batch(["/tmp/x"]),
+                await file.upload_dir(tmp_path, "/tmp/x"),
+                await file.download_dir("/tmp/x", tmp_path / "x"),
+            ):
+                assert not result.success
+                assert result.error is not None
+                assert result.error.kind is ErrorKind.NOT_FOUND, result
+            with pytest.raises(FileError):
+                async with file.watch("/tmp"):
+                    pass
+
+
+ARGUMENTS: list[tuple[Callable[[Any], Any], type[Exception]]] = [
+    (lambda s: s.file.read(""), ValueError),
+    (lambda s: s.file.read(b"/tmp"), TypeError),
+    (lambda s: s.file.read("/tmp/a", format="json"), ValueError),
+    (lambda s: s.file.read("/tmp/a\0"), ValueError),
+    (lambda s: s.file.read("/tmp/\udcff"), ValueError),
+    (lambda s: s.file.read("/tmp/a", progress="yes"), TypeError),
+    (lambda s: s.file.read("/tmp/a", timeout=0), ValueError),
+    (lambda s: s.file.write("/tmp/a", 5), TypeError),
+    (lambda s: s.file.write("/tmp/a", "\ud800"), ValueError),
+    (lambda s: s.file.write("/tmp/a", "x", timeout=-1), ValueError),
+    (lambda s: s.file.write_stream("/tmp/a", b"x"), TypeError),
+    (lambda s: s.file.edit("/tmp/a", [{"old": "x"}]), ValueError),
+    (lambda s: s.file.edit("/tmp/a", "x"), TypeError),
+    (lambda s: s.file.search("/tmp", ""), ValueError),
+    (lambda s: s.file.search("/tmp", "*", "x"), TypeError),
+    (lambda s: s.file.read_batch("/tmp/a"), TypeError),
+    (lambda s: s.file.glob(""), ValueError),
+    (lambda s: s.file.mkdir(None), TypeError),
+    (lambda s: s.file.remove("", recursive=True), ValueError),
+    (lambda s: s.file.move("/a", ""), ValueError),
+]
+
+
+async def test_unknown_mode_is_a_result_as_in_0_12() -> None:
+    session = AsyncAGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+    result = await session.file.write("/tmp/a", "x", "create")
+    assert not result.success
+    assert result.error_message == "Invalid write mode: create. Must be 'overwrite' or 'append'."
+
+
+@pytest.mark.parametrize(("act", "error"), ARGUMENTS)
+async def test_wrong_arguments(act: Callable[[Any], Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await act(nowhere())
+
+
+async def test_wrong_arguments_of_streams() -> None:
+    file = nowhere().file
+    for size in (0, -1):
+        with pytest.raises(ValueError):
+            file.read_stream("/tmp/a", size)
+    with pytest.raises(TypeError):
+        file.read_stream("/tmp/a", 1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        file.watch("/tmp", interval=0)
+
+
+# --- other services ----------------------------------------------------------------------------------------------
+
+
+def tools(answers: dict[str, Any]) -> Callable[[Conversation], None]:
+    """Answer tool calls on the API's route by what is said for each tool: a text, an error, or a function of both."""
+
+    def act(talk: Conversation) -> None:
+        body = json.loads(talk.request.body)
+        said = answers[body["name"]]
+        if callable(said):
+            said = said(json.loads(body["args"]))
+        is_error = isinstance(said, Exception)
+        value({"content": [{"type": "text", "text": str(said)}], "isError": is_error})(talk)
+
+    return act
+
+
+@asynccontextmanager
+async def attached(server: Scripted) -> AsyncIterator[AsyncSession]:
+    async with AsyncAGB("k", Config(server.endpoint, 5000)) as agb:
+        yield agb.attach("s-1")
+
+
+def served(data: bytes, most: int = 1 << 30) -> Callable[[dict[str, Any]], str]:
+    """Read a file that gives at most so many bytes at once."""
+
+    def read(args: dict[str, Any]) -> str:
+        start = args["offset"]
+        return base64.b64encode(data[start : start + min(args["length"], most)]).decode()
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [(size, most) for most in (1 << 30, 700) for size in (0, 5, 1000, 3000, 9000) if size != 5 or most > 700],
+)
+async def test_any_size_is_read_to_its_end(size: int, most: int) -> None:
+    """Whatever size a service reports, and however little it gives at once."""
+    data = os.urandom(3000)
+    answers = {"get_file_info": f"size: {size}\nisDirectory: false", "read_file": served(data, most)}
+    with scripted(tools(answers)) as server:
+        async with attached(server) as session, session.file.read_stream("/f", 1000) as stream:
+            assert await stream.read() == data
+
+
+async def test_file_that_vanishes_between_two_chunks() -> None:
+    def read(args: dict[str, Any]) -> Any:
+        return base64.b64encode(bytes(1000)).decode() if args["offset"] < 2000 else OSError("File not found: /f")
+
+    answers = {"get_file_info": "size: 5000\nisDirectory: false", "read_file": read}
+    with scripted(tools(answers)) as server:
+        async with attached(server) as session, session.file.read_stream("/f", 1000) as stream:
+            got = [await stream.receive(), await stream.receive()]
+            with pytest.raises(FileError, match="File not found") as caught:
+                await stream.receive()
+        assert got == [bytes(1000)] * 2
+        assert caught.value.extra["offset"] == 2000
+        assert caught.value.kind is ErrorKind.NOT_FOUND
+
+
+async def test_info_without_a_word() -> None:
+    with scripted(tools({"get_file_info": ""})) as server:
+        async with attached(server) as session:
+            result = await session.file.read("/f")
+    assert result.error_message == "Path does not exist or is a directory: /f"
+
+
+async def test_service_that_takes_base64() -> None:
+    written = bytearray()
+
+    def write(args: dict[str, Any]) -> str:
+        assert (args["path"], args["mode"], args["format"]) == ("/t/.n", "append", "binary")
+        written.extend(base64.b64decode(args["content"]))
+        return "ok"
+
+    schema: dict[str, Any] = {"properties": {"path": {}, "content": {}, "mode": {}, "format": {}}}
+    shell = json.dumps({"stdout": "L3QvLm4=\nL3QvZg==", "stderr": "", "exit_code": 0})
+    data = os.urandom(2_500_000)
+    with scripted(tools({"write_file": write, "shell": shell})) as server:
+        async with attached(server) as session:
+            session.tool_list = [McpTool("write_file", input_schema=schema)]
+            assert (await session.file.write("/t/f", data)).success
+        named = [json.loads(request.body)["name"] for request in server.requests]
+    assert bytes(written) == data
+    assert named == ["shell", *["write_file"] * 3, "shell"]
+
+
+async def test_refused_and_failed_calls_are_results() -> None:
+    with scripted(refuse("InvalidSession.NotFound", "Resource [Session] is not found")) as server:
+        async with attached(server) as session:
+            result = await session.file.info("/f")
+        assert isinstance(result.error, FileError)
+        assert result.error.kind is ErrorKind.NOT_FOUND
+    result = await nowhere().file.info("/f")
+    assert isinstance(result.error, FileError)
+    assert result.error.kind is ErrorKind.UNREACHABLE
+
+
+async def test_time_for_everything_runs_out() -> None:
+    data = bytes(100_000)
+    answers = {"get_file_info": "size: 100000\nisDirectory: false", "read_file": served(data)}
+    with scripted(tools(answers)) as server:
+        async with attached(server) as session, session.file.read_stream("/f", 1, timeout=0.2) as stream:
+            with pytest.raises(FileError) as caught:
+                await stream.read()
+        assert caught.value.kind is ErrorKind.TIMED_OUT
+
+
+async def test_gather_waits_for_all_and_raises_the_first() -> None:
+    done: list[int] = []
+
+    async def fail() -> int:
+        raise KeyError("first")
+
+    async def work() -> int:
+        done.append(1)
+        return 1
+
+    with pytest.raises(KeyError, match="first"):
+        await gather([fail, work, fail])
+    assert done == [1]
+    assert await gather([work, work]) == [1, 1]
+    assert await gather([]) == []

@@ -1,0 +1,541 @@
+# Generated from tests/_async/test_files.py by tools/unasync.py. Do not edit.
+"""Files of a session on the local runtime, on both routes, and what other services and bad luck do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agb import AGB, Config, CreateSessionParams, ErrorKind, FileChangeEvent, FileError, McpTool, Session
+from agb._sync._compat import gather
+from agb._sync.archive import packed, unpack
+from agb.local import LocalServer
+from tests.servers import Conversation, Scripted, refuse, scripted, value
+
+PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+
+
+def client(runtime: LocalServer) -> AGB:
+    return AGB(runtime.api_key, Config(runtime.endpoint, 30_000))
+
+
+def routes(agb: AGB, session: Session) -> list[Session]:
+    """Return the session by its link, by the API, and as one whose `write_file` takes text alone."""
+    plain = agb.attach(session.ref)
+    plain.tool_list = [McpTool("write_file", input_schema={"properties": {"path": {}, "content": {}, "mode": {}}})]
+    return [session, agb.attach(session.ref), plain]
+
+
+def nowhere() -> Session:
+    return AGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+
+
+def left_behind(session: Session) -> str:
+    return "ls -A /tmp | grep agb- || true"
+
+
+# --- all of 0.12 -------------------------------------------------------------------------------------------------
+
+
+def test_text(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            text = "größer\r\n € 😀 \n"
+            assert one.file.write("/tmp/a.txt", text).data is True
+            assert one.file.write("/tmp/a.txt", "more", mode="append").success
+            result = one.file.read("/tmp/a.txt")
+            assert (result.success, result.content) == (True, text + "more")
+            assert result.request_id
+            assert one.file.write("/tmp/a.txt", "").success
+            assert one.file.read("/tmp/a.txt").content == ""
+
+
+def test_characters_are_never_split(runtime: LocalServer) -> None:
+    text = "a" + "€😀" * 50_000
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert one.file.write("/tmp/big.txt", text).success
+            assert one.file.read("/tmp/big.txt").content == text
+            assert one.file.write("/tmp/big.txt", text, "append").success
+            assert one.file.read("/tmp/big.txt").content == text * 2
+            assert one.command.execute(left_behind(one)).stdout == ""
+
+
+def test_any_bytes(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            for size in (0, 1, 1000, 73_729, 400_000):
+                data = os.urandom(size)
+                assert one.file.write("/tmp/b.bin", data).success
+                result = one.file.read("/tmp/b.bin", format="bytes")
+                assert (result.content, result.size) == (data, size)
+            assert one.file.write("/tmp/b.bin", b"\xff\xfe", "append").success
+            assert one.file.read("/tmp/b.bin", format="bytes").content == data + b"\xff\xfe"
+
+
+def test_names_and_directories(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            file = one.file
+            assert file.mkdir("/tmp/d/sub").success
+            assert file.write("/tmp/d/123", "x").success
+            info = file.info("/tmp/d/123").raise_for_error().file_info
+            assert (info["size"], info["isDirectory"]) == (1, False)
+            assert file.info("/tmp/d").file_info["isDirectory"] is True
+            entries = file.list("/tmp/d").entries
+            assert sorted(entries, key=lambda entry: str(entry["name"])) == [
+                {"name": "123", "isDirectory": False},
+                {"name": "sub", "isDirectory": True},
+            ]
+            assert file.list("/tmp/d/sub").entries == []
+            assert file.move("/tmp/d/123", "/tmp/d/- b").success
+            assert file.exists("/tmp/d/- b").data is True
+            assert file.exists("/tmp/d/123").data is False
+            assert file.search("/tmp/d", "- *").matches == ["/tmp/d/- b"]
+            assert file.search("/tmp/d", "*.none").matches == []
+            assert file.remove("/tmp/d/- b").success
+            assert not file.remove("/tmp/d").success
+            assert file.remove("/tmp/d", recursive=True).success
+            assert file.exists("/tmp/d").data is False
+            assert file.remove("/tmp/d", recursive=True).error.kind is ErrorKind.NOT_FOUND  # type: ignore[union-attr]
+
+
+def test_edit(runtime: LocalServer) -> None:
+    edits = [{"oldText": "two", "newText": "2"}]
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert one.file.write("/tmp/e", "one two").success
+            assert one.file.edit("/tmp/e", edits, dry_run=True).success
+            assert one.file.read("/tmp/e").content == "one two"
+            assert one.file.edit("/tmp/e", edits).success
+            assert one.file.read("/tmp/e").content == "one 2"
+
+
+def test_several_files_keep_what_they_hold(runtime: LocalServer) -> None:
+    contents = {"/tmp/a: b": "---\n", "/tmp/c": "\n\n---\n/tmp/x: y\n\n", "/tmp/e": "", "/tmp/f": " x ", "/tmp/g": "7"}
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            for path, text in contents.items():
+                assert one.file.write(path, text).success
+            result = one.file.read_batch([*contents, "/tmp/c"])
+            assert (result.success, result.contents, result.errors) == (True, contents, {})
+            result = one.file.read_batch(["/tmp/no", "/tmp/c", "/tmp"])
+            assert (result.success, result.contents) == (False, {"/tmp/c": contents["/tmp/c"]})
+            assert list(result.errors) == ["/tmp/no", "/tmp"]
+            with pytest.raises(FileError, match="/tmp/no"):
+                result.raise_for_error()
+            assert one.file.read_batch([]).success
+
+
+def test_files_that_do_not_know_their_size(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        result = session.file.read("/proc/self/status")
+        assert "Name:" in result.content
+
+
+# --- streams -----------------------------------------------------------------------------------------------------
+
+
+def test_streams(runtime: LocalServer) -> None:
+    data = os.urandom(700_001)
+    told: list[Any] = []
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, len(data), 99_999):
+            yield data[start : start + 99_999]
+
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            written = one.file.write_stream("/tmp/s", chunks(), progress=lambda *args: told.append(args))
+            assert written.success, written
+            assert told[-1] == (len(data), None)
+            told.clear()
+            with one.file.read_stream("/tmp/s", 100_000, progress=lambda *args: told.append(args)) as stream:
+                assert stream.size == len(data)
+                got = [bytes(chunk) for chunk in stream]
+            assert [len(chunk) for chunk in got] == [100_000] * 7 + [1]
+            assert b"".join(got) == data
+            assert told[-1] == (len(data), len(data))
+            assert one.file.write_stream("/tmp/s", []).success
+            assert one.file.info("/tmp/s").file_info["size"] == 0
+
+
+def test_chunks_that_end_in_an_exception_change_nothing(runtime: LocalServer) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield bytes(500_000)
+        raise RuntimeError("the source broke")
+
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert one.file.write("/tmp/s", "old").success
+            with pytest.raises(RuntimeError, match="the source broke"):
+                one.file.write_stream("/tmp/s", chunks())
+            with pytest.raises(TypeError, match="chunks gives bytes, not str"):
+                one.file.write_stream("/tmp/s", ["text"])  # type: ignore[list-item]
+            assert one.file.read("/tmp/s").content == "old"
+            assert one.command.execute(left_behind(one)).stdout == ""
+
+
+def test_stream_that_is_left(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        assert session.file.write("/tmp/s", bytes(50_000)).success
+        with session.file.read_stream("/tmp/s", 1000) as stream:
+            for chunk in stream:
+                assert len(chunk) == 1000
+                break
+        assert stream.receive() == b""
+
+
+# --- whole directories ---------------------------------------------------------------------------------------------
+
+
+def test_directories_there_and_back(runtime: LocalServer, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "sub" / "empty").mkdir(parents=True)
+    (source / "sub" / "größe \n x").write_bytes(os.urandom(100_000))
+    (source / "run.sh").write_text("#!/bin/sh\n")
+    (source / "run.sh").chmod(0o755)
+    (source / "link").symlink_to("run.sh")
+    (source / ("n" * 150)).write_text("long")
+    os.mkfifo(source / "pipe")
+    told: list[int] = []
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for number, one in enumerate(routes(agb, session)):
+            sent = one.file.upload_dir(source, "/tmp/up/here", progress=lambda done, total: told.append(done))
+            assert sent.success, sent
+            target = tmp_path / f"target{number}"
+            got = one.file.download_dir("/tmp/up/here", target, progress=lambda done, total: told.append(done))
+            assert got.success, got
+            assert tree(target) == {name: what for name, what in tree(source).items() if name != "pipe"}
+            assert (target / "run.sh").stat().st_mode & 0o111
+            assert one.command.execute(left_behind(one)).stdout == ""
+    assert told[-1] > 100_000
+
+
+def tree(root: Path) -> dict[str, Any]:
+    def what(path: Path) -> Any:
+        if path.is_symlink():
+            return path.readlink()
+        return path.read_bytes() if path.is_file() else path.is_dir()
+
+    return {str(path.relative_to(root)): what(path) for path in root.rglob("*")}
+
+
+def test_directories_that_cannot_be_copied(runtime: LocalServer, tmp_path: Path) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        result = session.file.download_dir("/tmp/none", tmp_path / "t")
+        assert result.error is not None
+        assert result.error.kind is ErrorKind.NOT_FOUND
+        assert not (tmp_path / "t").exists()
+        assert session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out").success
+        result = session.file.download_dir("/tmp/evil", tmp_path / "t")
+        assert not result.success
+        assert "out" in result.error_message
+        with pytest.raises(ValueError, match="is none"):
+            session.file.upload_dir(tmp_path / "none", "/tmp/x")
+        (tmp_path / "file").touch()
+        with pytest.raises(ValueError, match="is a file"):
+            session.file.download_dir("/tmp/evil", tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", ["../out", "/tmp/agb-test-out", "a/../../out"])
+def test_archives_do_not_lead_out(tmp_path: Path, name: str) -> None:
+    member = tarfile.TarInfo(name)
+    pieces = iter([member.tobuf(), bytes(1024)])
+    if name.startswith("/"):  # the filter takes the slash away
+        unpack(lambda: next(pieces, b""), tmp_path / "t")
+        assert (tmp_path / "t" / "tmp" / "agb-test-out").exists()
+    else:
+        with pytest.raises(FileError, match="out"):
+            unpack(lambda: next(pieces, b""), tmp_path / "t")
+    assert not (tmp_path / "out").exists()
+
+
+def test_damaged_archive(tmp_path: Path) -> None:
+    pieces = iter([os.urandom(2048)])
+    with pytest.raises(FileError, match="cannot be unpacked"):
+        unpack(lambda: next(pieces, b""), tmp_path / "t")
+    assert b"".join(packed(tmp_path / "t")) == bytes(1024)
+
+
+# --- finding -----------------------------------------------------------------------------------------------------
+
+
+def test_pattern_that_matches_very_many_files(runtime: LocalServer) -> None:
+    make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 20000 | xargs touch"
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        assert session.command.execute(make, 30_000).success
+        found = session.file.glob("/tmp/many/*-0*")
+        assert found.success
+        assert len(found.matches) == 20_000
+        assert found.matches[6] == "/tmp/many/file-with-a-rather-long-name-000007"
+        assert session.file.glob("/tmp/many/none*").matches == []
+        assert session.command.execute("ls /tmp/tmp.* 2>/dev/null | wc -l").stdout == "0\n"
+
+
+# --- watching ----------------------------------------------------------------------------------------------------
+
+
+def test_watch(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for number, one in enumerate(routes(agb, session)):
+            path = f"/tmp/watched{number}"
+            assert one.file.mkdir(path).success
+            assert one.file.write(f"{path}/before", "x").success
+            seen: list[FileChangeEvent] = []
+            with one.file.watch(path, interval=0.02) as changes:
+                assert changes.poll() == []
+                assert one.file.write(f"{path}/a", "x").success
+                for batch in changes:
+                    assert batch
+                    seen += batch
+                    if any(event.event_type == "modify" for event in seen):
+                        break
+                assert one.file.remove(f"{path}/a").success
+                assert any(event.is_deletion for event in changes.receive())
+            assert seen[0] == FileChangeEvent("create", f"{path}/a", "file")
+            assert not [event for event in seen if "before" in event.path]
+
+
+def test_watching_what_is_not_there(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        with pytest.raises(FileError):
+            with session.file.watch("/tmp/none"):
+                pass
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------
+
+
+def test_what_cannot_be_read(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            result = one.file.read("/tmp")
+            assert result.error_message == "Path does not exist or is a directory: /tmp"
+            for path in ("/tmp/none", "/../none", "/tmp/none/x"):
+                missing = one.file.read(path)
+                assert isinstance(missing.error, FileError)
+                assert missing.error.kind is ErrorKind.NOT_FOUND, missing
+            assert one.file.write("/tmp/raw", b"abc\xffdef").success
+            result = one.file.read("/tmp/raw")
+            assert "0xff at offset 3" in result.error_message
+            assert 'format="bytes"' in result.error_message
+
+
+def test_what_cannot_be_written(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            for content in ("x", b"x", "x" * 60_000, bytes(200_000)):
+                for path in ("/tmp", "/none/x"):
+                    result = one.file.write(path, content)
+                    assert not result.success, (path, content[:1])
+                    assert isinstance(result.error, FileError)
+
+
+def test_deleted_session(runtime: LocalServer, tmp_path: Path) -> None:
+    with client(runtime) as agb:
+        session = agb.create(PARAMS).raise_for_error().session
+        assert session is not None
+        assert session.delete().success
+        file = session.file
+        for one in routes(agb, session):
+            file = one.file
+            for result in (
+                file.read("/tmp/x"),
+                file.write("/tmp/x", "x"),
+                file.write("/tmp/x", bytes(3_000_000)),
+                file.list("/tmp"),
+                file.exists("/tmp"),
+                file.glob("/tmp/*"),
+                file.read_batch(["/tmp/x"]),
+                file.upload_dir(tmp_path, "/tmp/x"),
+                file.download_dir("/tmp/x", tmp_path / "x"),
+            ):
+                assert not result.success
+                assert result.error is not None
+                assert result.error.kind is ErrorKind.NOT_FOUND, result
+            with pytest.raises(FileError):
+                with file.watch("/tmp"):
+                    pass
+
+
+ARGUMENTS: list[tuple[Callable[[Any], Any], type[Exception]]] = [
+    (lambda s: s.file.read(""), ValueError),
+    (lambda s: s.file.read(b"/tmp"), TypeError),
+    (lambda s: s.file.read("/tmp/a", format="json"), ValueError),
+    (lambda s: s.file.read("/tmp/a\0"), ValueError),
+    (lambda s: s.file.read("/tmp/\udcff"), ValueError),
+    (lambda s: s.file.read("/tmp/a", progress="yes"), TypeError),
+    (lambda s: s.file.read("/tmp/a", timeout=0), ValueError),
+    (lambda s: s.file.write("/tmp/a", 5), TypeError),
+    (lambda s: s.file.write("/tmp/a", "\ud800"), ValueError),
+    (lambda s: s.file.write("/tmp/a", "x", timeout=-1), ValueError),
+    (lambda s: s.file.write_stream("/tmp/a", b"x"), TypeError),
+    (lambda s: s.file.edit("/tmp/a", [{"old": "x"}]), ValueError),
+    (lambda s: s.file.edit("/tmp/a", "x"), TypeError),
+    (lambda s: s.file.search("/tmp", ""), ValueError),
+    (lambda s: s.file.search("/tmp", "*", "x"), TypeError),
+    (lambda s: s.file.read_batch("/tmp/a"), TypeError),
+    (lambda s: s.file.glob(""), ValueError),
+    (lambda s: s.file.mkdir(None), TypeError),
+    (lambda s: s.file.remove("", recursive=True), ValueError),
+    (lambda s: s.file.move("/a", ""), ValueError),
+]
+
+
+def test_unknown_mode_is_a_result_as_in_0_12() -> None:
+    session = AGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+    result = session.file.write("/tmp/a", "x", "create")
+    assert not result.success
+    assert result.error_message == "Invalid write mode: create. Must be 'overwrite' or 'append'."
+
+
+@pytest.mark.parametrize(("act", "error"), ARGUMENTS)
+def test_wrong_arguments(act: Callable[[Any], Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        act(nowhere())
+
+
+def test_wrong_arguments_of_streams() -> None:
+    file = nowhere().file
+    for size in (0, -1):
+        with pytest.raises(ValueError):
+            file.read_stream("/tmp/a", size)
+    with pytest.raises(TypeError):
+        file.read_stream("/tmp/a", 1.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError):
+        file.watch("/tmp", interval=0)
+
+
+# --- other services ----------------------------------------------------------------------------------------------
+
+
+def tools(answers: dict[str, Any]) -> Callable[[Conversation], None]:
+    """Answer tool calls on the API's route by what is said for each tool: a text, an error, or a function of both."""
+
+    def act(talk: Conversation) -> None:
+        body = json.loads(talk.request.body)
+        said = answers[body["name"]]
+        if callable(said):
+            said = said(json.loads(body["args"]))
+        is_error = isinstance(said, Exception)
+        value({"content": [{"type": "text", "text": str(said)}], "isError": is_error})(talk)
+
+    return act
+
+
+@contextmanager
+def attached(server: Scripted) -> Iterator[Session]:
+    with AGB("k", Config(server.endpoint, 5000)) as agb:
+        yield agb.attach("s-1")
+
+
+def served(data: bytes, most: int = 1 << 30) -> Callable[[dict[str, Any]], str]:
+    """Read a file that gives at most so many bytes at once."""
+
+    def read(args: dict[str, Any]) -> str:
+        start = args["offset"]
+        return base64.b64encode(data[start : start + min(args["length"], most)]).decode()
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("size", "most"),
+    [(size, most) for most in (1 << 30, 700) for size in (0, 5, 1000, 3000, 9000) if size != 5 or most > 700],
+)
+def test_any_size_is_read_to_its_end(size: int, most: int) -> None:
+    """Whatever size a service reports, and however little it gives at once."""
+    data = os.urandom(3000)
+    answers = {"get_file_info": f"size: {size}\nisDirectory: false", "read_file": served(data, most)}
+    with scripted(tools(answers)) as server:
+        with attached(server) as session, session.file.read_stream("/f", 1000) as stream:
+            assert stream.read() == data
+
+
+def test_file_that_vanishes_between_two_chunks() -> None:
+    def read(args: dict[str, Any]) -> Any:
+        return base64.b64encode(bytes(1000)).decode() if args["offset"] < 2000 else OSError("File not found: /f")
+
+    answers = {"get_file_info": "size: 5000\nisDirectory: false", "read_file": read}
+    with scripted(tools(answers)) as server:
+        with attached(server) as session, session.file.read_stream("/f", 1000) as stream:
+            got = [stream.receive(), stream.receive()]
+            with pytest.raises(FileError, match="File not found") as caught:
+                stream.receive()
+        assert got == [bytes(1000)] * 2
+        assert caught.value.extra["offset"] == 2000
+        assert caught.value.kind is ErrorKind.NOT_FOUND
+
+
+def test_info_without_a_word() -> None:
+    with scripted(tools({"get_file_info": ""})) as server:
+        with attached(server) as session:
+            result = session.file.read("/f")
+    assert result.error_message == "Path does not exist or is a directory: /f"
+
+
+def test_service_that_takes_base64() -> None:
+    written = bytearray()
+
+    def write(args: dict[str, Any]) -> str:
+        assert (args["path"], args["mode"], args["format"]) == ("/t/.n", "append", "binary")
+        written.extend(base64.b64decode(args["content"]))
+        return "ok"
+
+    schema: dict[str, Any] = {"properties": {"path": {}, "content": {}, "mode": {}, "format": {}}}
+    shell = json.dumps({"stdout": "L3QvLm4=\nL3QvZg==", "stderr": "", "exit_code": 0})
+    data = os.urandom(2_500_000)
+    with scripted(tools({"write_file": write, "shell": shell})) as server:
+        with attached(server) as session:
+            session.tool_list = [McpTool("write_file", input_schema=schema)]
+            assert session.file.write("/t/f", data).success
+        named = [json.loads(request.body)["name"] for request in server.requests]
+    assert bytes(written) == data
+    assert named == ["shell", *["write_file"] * 3, "shell"]
+
+
+def test_refused_and_failed_calls_are_results() -> None:
+    with scripted(refuse("InvalidSession.NotFound", "Resource [Session] is not found")) as server:
+        with attached(server) as session:
+            result = session.file.info("/f")
+        assert isinstance(result.error, FileError)
+        assert result.error.kind is ErrorKind.NOT_FOUND
+    result = nowhere().file.info("/f")
+    assert isinstance(result.error, FileError)
+    assert result.error.kind is ErrorKind.UNREACHABLE
+
+
+def test_time_for_everything_runs_out() -> None:
+    data = bytes(100_000)
+    answers = {"get_file_info": "size: 100000\nisDirectory: false", "read_file": served(data)}
+    with scripted(tools(answers)) as server:
+        with attached(server) as session, session.file.read_stream("/f", 1, timeout=0.2) as stream:
+            with pytest.raises(FileError) as caught:
+                stream.read()
+        assert caught.value.kind is ErrorKind.TIMED_OUT
+
+
+def test_gather_waits_for_all_and_raises_the_first() -> None:
+    done: list[int] = []
+
+    def fail() -> int:
+        raise KeyError("first")
+
+    def work() -> int:
+        done.append(1)
+        return 1
+
+    with pytest.raises(KeyError, match="first"):
+        gather([fail, work, fail])
+    assert done == [1]
+    assert gather([work, work]) == [1, 1]
+    assert gather([]) == []

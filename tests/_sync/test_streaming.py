@@ -1,0 +1,646 @@
+# Generated from tests/_async/test_streaming.py by tools/unasync.py. Do not edit.
+"""Code with live output, against a scripted service on a real socket and against the local runtime."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+from functools import partial
+from threading import Event
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from agb import (
+    AGB,
+    CodeEvent,
+    Config,
+    CreateSessionParams,
+    EnhancedCodeExecutionResult,
+    Error,
+    ErrorKind,
+    ExecutionError,
+    Finished,
+    Result,
+    Sent,
+    Session,
+    SessionError,
+    Stderr,
+    Stdout,
+)
+from agb._sync import websocket
+from agb._sync._compat import gather
+from agb._sync.code import CodeEvents
+from agb.local import LocalServer
+from tests.servers import Conversation, answer, cut, scripted, silent
+from tests.websocket_server import Script, Talk, WebSocketService, until_cancelled, websocket_service
+
+PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+
+
+def session_of(agb: AGB, service: WebSocketService | str) -> Session:
+    """Return a session whose WebSocket is the scripted service."""
+    session = Session(agb, "s-1")
+    session.ws_url, session.token = service if isinstance(service, str) else service.url, "tok-secret"
+    return session
+
+
+def client(timeout_ms: int = 10_000) -> AGB:
+    return AGB("ako-key", Config("http://127.0.0.1:9", timeout_ms))
+
+
+def run(script: Script, **more: Any) -> EnhancedCodeExecutionResult:
+    """Return what code gives on a service with this script."""
+    with websocket_service(script) as service:
+        with client() as agb:
+            return session_of(agb, service).code.run("x", "python", stream_beta=True, **more)
+
+
+def taken(events: CodeEvents) -> list[CodeEvent]:
+    """Return all further events."""
+    got: list[CodeEvent] = []
+    for event in events:
+        got += [event]
+    return got
+
+
+# --- what comes ---------------------------------------------------------------------------------------------------
+
+
+def test_run_with_callbacks() -> None:
+    def script(talk: Talk) -> None:
+        talk.stdout("hello\n")
+        talk.event("stderr", chunk="warning\n")
+        talk.event("result", result={"isMainResult": True, "mime": {"text/plain": "42", "text/html": "<b>42</b>"}})
+        talk.end()
+
+    out: list[str] = []
+    err: list[str] = []
+    with websocket_service(script) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            result = code.run("x", "py", 7, True, on_stdout=out.append, on_stderr=err.append)
+    assert result.success
+    assert (out, err) == (["hello\n"], ["warning\n"])
+    assert (result.logs.stdout, result.logs.stderr) == (out, err)
+    assert (result.result, result.results[0].html) == ("42", "<b>42</b>")
+    assert (result.execution_count, result.execution_time) == (1, 0.5)
+    assert service.tokens == ["tok-secret"]
+    (sent,) = service.received
+    assert sent == {
+        "invocationId": result.request_id,
+        "source": "SDK",
+        "target": "wuying_codespace",
+        "data": {"method": "run_code", "mode": "stream", "params": {"language": "python", "timeoutS": 7, "code": "x"}},
+    }
+
+
+def test_leaving_early_cancels() -> None:
+    with websocket_service(until_cancelled) as service:
+        with client() as agb:
+            session = session_of(agb, service)
+            for _ in range(2):
+                with session.code.stream("x", "python") as events:
+                    for event in events:
+                        assert event == Stdout("running\n")
+                        break
+                result = events.result()
+                assert not result.success
+                assert result.error_message == "the execution was stopped before its end"
+                assert result.logs.stdout == ["running\n"]
+            assert service.methods == ["run_code", "cancel", "run_code", "cancel"]
+            assert len(service.sockets) == 1
+
+
+def test_events() -> None:
+    def script(talk: Talk) -> None:
+        talk.event("stdout", chunk="a")
+        talk.event("stderr", chunk="b")
+        talk.event("result", result={"mime": {"text/plain": "1"}})
+        talk.event("error", error={"code": "ValueError", "message": "no", "traceback": "Traceback"})
+        talk.end(status="failed", executionError="ValueError: no")
+
+    with websocket_service(script) as service:
+        with client() as agb:
+            with session_of(agb, service).code.stream("x", "python") as events:
+                got = taken(events)
+                assert taken(events) == []
+            result = events.result()
+    error = ExecutionError("ValueError", "no", "Traceback")
+    assert [type(event) for event in got] == [Stdout, Stderr, Result, Error, Finished]
+    assert got[3] == Error(error)
+    assert got[4] == Finished(1, 0.5, False, error)
+    assert not result.success
+    assert (result.error, result.error_message) == (error, "ValueError: no")
+    with pytest.raises(ExecutionError, match="ValueError: no"):
+        result.raise_for_error()
+
+
+def test_collect_takes_the_rest() -> None:
+    def script(talk: Talk) -> None:
+        for n in range(1000):
+            talk.stdout(f"{n}\n")
+        talk.end()
+
+    with websocket_service(script) as service:
+        with client() as agb, session_of(agb, service).code.stream("x", "python") as events:
+            for event in events:
+                assert event == Stdout("0\n")
+                break
+            assert events.result().error_message == "the execution has not ended yet"
+            result = events.collect()
+    assert result.success
+    assert result.logs.stdout == [f"{n}\n" for n in range(1000)]
+    assert service.methods == ["run_code"]
+
+
+def test_a_character_cut_in_two_and_a_picture_of_any_size() -> None:
+    picture = "A" * 5_000_000
+
+    def script(talk: Talk) -> None:
+        for half in ("\\ud83d", "\\ude00"):
+            talk.socket.send(
+                f'{{"invocationId":"{talk.id}","data":{{"phase":"event","eventType":"stdout","chunk":"{half}"}}}}'
+            )
+        talk.event("result", result={"mime": {"image/png": picture}})
+        talk.socket.send(b'{"requestId":"%s","data":"{' % talk.id.encode() + rb'\"phase\":\"event\"}"}')
+        words = (
+            f'{{"invocationId":"{talk.id}","data":{{"phase":"event","eventType":"stdout","chunk":"größe"}}}}'.encode()
+        )
+        middle = words.index("ö".encode()) + 1
+        talk.socket.send([words[:middle], words[middle:]])
+        talk.end()
+
+    result = run(script)
+    assert result.success
+    assert result.logs.stdout == ["😀", "größe"]
+    assert result.results[0].png == picture
+
+
+def test_async_and_raising_callbacks() -> None:
+    class StopError(Exception):
+        pass
+
+    heard = []
+
+    def hear(text: str) -> None:
+        heard.append(text)
+        raise StopError
+
+    with websocket_service(until_cancelled) as service:
+        with client() as agb:
+            with pytest.raises(StopError):
+                session_of(agb, service).code.run("x", "python", stream_beta=True, on_stdout=hear)
+            assert service.methods == ["run_code", "cancel"]
+    assert heard == ["running\n"]
+
+
+def test_the_target_is_the_server_of_the_tool() -> None:
+    from agb import McpTool
+
+    with websocket_service(lambda talk: talk.end()) as service:
+        with client() as agb:
+            session = session_of(agb, service)
+            session.tool_list = [McpTool(name="run_code", server="other"), McpTool(name="run_code", server="late")]
+            assert session.code.run("x", "python", stream_beta=True).success
+    assert service.received[0]["target"] == "other"
+
+
+# --- several streams on one socket --------------------------------------------------------------------------------
+
+
+def test_two_streams_interleaved() -> None:
+    second_is_there = Event()
+
+    def script(talk: Talk) -> None:
+        name = talk.params["code"]
+        if name == "second":
+            second_is_there.set()
+        second_is_there.wait(5)
+        for n in range(200):
+            talk.stdout(f"{name} {n}")
+        talk.end()
+
+    with websocket_service(script) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            with code.stream("first", "python") as first, code.stream("second", "python") as second:
+                results = [second.collect(), first.collect()]
+    for name, result in zip(("second", "first"), results, strict=True):
+        assert result.logs.stdout == [f"{name} {n}" for n in range(200)]
+    assert len(service.sockets) == 1
+
+
+def test_many_callers_at_a_time() -> None:
+    all_there = Event()
+
+    def script(talk: Talk) -> None:
+        if len(talk.service.talks) == 20:
+            all_there.set()
+        all_there.wait(10)
+        for n in range(50):
+            talk.stdout(f"{talk.params['code']} {n}")
+        talk.end()
+
+    with websocket_service(script) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            functions = [partial(code.run, str(n), "python", stream_beta=True) for n in range(20)]
+            results = gather(functions)
+    for name, result in enumerate(results):
+        assert result.success, result.error
+        assert result.logs.stdout == [f"{name} {n}" for n in range(50)]
+    assert len(service.sockets) == 1
+
+
+def test_a_stream_that_nobody_reads_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "INBOX_BYTES", 100_000)
+    told = Event()
+
+    def script(talk: Talk) -> None:
+        if talk.params["code"] == "idle":
+            for _ in range(200):
+                talk.stdout("x" * 1000)
+            told.set()
+            talk.cancelled.wait(5)
+        else:
+            told.wait(5)
+        talk.end()
+
+    with websocket_service(script) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            with code.stream("idle", "python") as idle:
+                assert code.run("busy", "python", stream_beta=True).success
+                result = idle.collect()
+            assert result.error is not None
+            assert "that nobody took" in result.error_message
+            assert 0 < len(result.logs.stdout) <= 100
+            assert service.methods == ["run_code", "run_code", "cancel"]
+
+
+# --- the end, early -----------------------------------------------------------------------------------------------
+
+
+def test_the_deadline_stops_the_execution() -> None:
+    with websocket_service(until_cancelled) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            result = code.run("x", "python", stream_beta=True, timeout=0.2)
+            assert result.error is not None
+            assert (result.error.kind, result.error.sent) == (ErrorKind.TIMED_OUT, Sent.MAYBE)
+            assert result.error_message == "no end of the stream within 0.2 s"
+            assert result.logs.stdout == ["running\n"]
+            with code.stream("x", "python", timeout=0.2) as events:
+                with pytest.raises(ExecutionError, match="no end of the stream within"):
+                    taken(events)
+            assert service.methods == ["run_code", "cancel"] * 2
+            assert len(service.sockets) == 1
+
+
+def test_the_limit_of_the_code_is_another_thing() -> None:
+    def script(talk: Talk) -> None:
+        talk.stdout("so far\n")
+        talk.end(status="failed", executionError="Execution timeout after 600 s")
+
+    result = run(script, timeout_s=600)
+    assert result.error is not None
+    assert (result.error.kind, result.error.sent) == (ErrorKind.TIMED_OUT, Sent.YES)
+    assert result.error_message == "Execution timeout after 600 s"
+    assert result.logs.stdout == ["so far\n"]
+
+
+def test_a_service_that_knows_no_cancel_loses_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "CANCEL_SECONDS", 0.1)
+    with websocket_service(until_cancelled) as service:
+        service.knows_cancel = False
+        with client() as agb:
+            code = session_of(agb, service).code
+            with code.stream("other", "python") as other:
+                with code.stream("left", "python"):
+                    pass
+                assert service.closed.wait(5)
+                result = other.collect()
+                assert "which shared it, was cancelled and did not end" in result.error_message
+            service.knows_cancel = True
+            with code.stream("next", "python") as events:
+                for event in events:
+                    assert event == Stdout("running\n")
+                    break
+            assert len(service.sockets) == 2
+
+
+def test_closing_the_client_closes_the_socket() -> None:
+    with websocket_service(until_cancelled) as service:
+        agb = client()
+        with session_of(agb, service).code.stream("x", "python") as events:
+            agb.close()
+            assert service.closed.wait(5)
+            result = events.collect()
+            assert "closed by this program" in result.error_message
+        agb.close()
+
+
+# --- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+def hang_up(talk: Talk) -> None:
+    talk.stdout("so far\n")
+    talk.socket.close(1001, "going away")
+
+
+def cut_off(talk: Talk) -> None:
+    import socket
+
+    talk.stdout("so far\n")
+    talk.socket.socket.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.parametrize("end", [hang_up, cut_off])
+def test_a_socket_that_breaks(end: Script) -> None:
+    def script(talk: Talk) -> None:
+        end(talk) if len(talk.service.talks) == 1 else talk.end()
+
+    heard: list[Any] = []
+    with websocket_service(script) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            result = code.run("x", "python", stream_beta=True, on_error=heard.append)
+            assert result.error is not None
+            assert (result.error.kind, result.error.sent) == (ErrorKind.UNREACHABLE, Sent.MAYBE)
+            assert result.error.request_id == result.request_id == service.received[0]["invocationId"]
+            assert "the service closed the connection" in result.error_message
+            assert result.logs.stdout == ["so far\n"]
+            assert len(heard) == 1
+            assert isinstance(heard[0], SessionError)
+            assert code.run("x", "python", stream_beta=True).success
+            assert len(service.sockets) == 2
+
+
+def test_a_socket_that_was_closed_while_idle() -> None:
+    with websocket_service(lambda talk: talk.end()) as service:
+        with client() as agb:
+            code = session_of(agb, service).code
+            for n in range(3):
+                assert code.run("x", "python", stream_beta=True).success
+                assert len(service.sockets) == n + 1
+                service.closed.clear()
+                service.sockets[n].close()
+                assert service.closed.wait(5)
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind", "message"),
+    [
+        ('{"invocationId":"ID","data":7}', ErrorKind.INVALID_ANSWER, "the data of a frame is not an object"),
+        ('{"invocationId":"ID","data":{"x":1}}', ErrorKind.INVALID_ANSWER, "the data of a frame has no phase"),
+        ('{"invocationId":"ID","data":{"phase":"start"}}', ErrorKind.INVALID_ANSWER, "unknown phase: 'start'"),
+        ('{"invocationId":"ID","data":{"phase":"error","message":"out of order"}}', ErrorKind.REFUSED, "out of order"),
+        ('{"invocationId":"ID","data":{"error":"bad request"}}', ErrorKind.REFUSED, "bad request"),
+    ],
+)
+def test_frames_that_end_a_stream(frame: str, kind: ErrorKind, message: str) -> None:
+    def script(talk: Talk) -> None:
+        talk.stdout("so far\n")
+        talk.socket.send(frame.replace("ID", talk.id))
+        if kind is ErrorKind.INVALID_ANSWER:
+            talk.cancelled.wait(5)
+            talk.end()
+
+    heard: list[Any] = []
+    result = run(script, on_error=heard.append)
+    assert result.error is not None
+    assert result.error.kind is kind
+    assert message in result.error_message
+    assert result.logs.stdout == ["so far\n"]
+    assert len(heard) == 1
+
+
+def test_frames_that_are_nobody_s() -> None:
+    def script(talk: Talk) -> None:
+        for frame in ("nonsense", "[]", "{}", b"\xff", '{"invocationId":"other","data":{"phase":"end"}}'):
+            talk.socket.send(frame)
+        talk.socket.ping()
+        talk.stdout("mine")
+        talk.end()
+
+    result = run(script)
+    assert result.success
+    assert result.logs.stdout == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (401, ErrorKind.BAD_CREDENTIALS),
+        (403, ErrorKind.BAD_CREDENTIALS),
+        (404, ErrorKind.NOT_FOUND),
+        (429, ErrorKind.RATE_LIMITED),
+        (200, ErrorKind.INVALID_ANSWER),
+        (503, ErrorKind.UNREACHABLE),
+    ],
+)
+def test_a_refused_handshake(status: int, kind: ErrorKind, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with websocket_service(lambda talk: talk.end()) as service:
+        service.refuse = status
+        with client() as agb:
+            session = session_of(agb, service)
+            result = session.code.run("x", "python", stream_beta=True)
+            with pytest.raises(SessionError) as caught:
+                session.code.stream("x", "python").__enter__()
+    assert result.error is not None
+    assert (result.error.kind, caught.value.kind) == (kind, kind)
+    assert f"(HTTP {status})" in result.error_message
+    shown = repr(result) + str(caught.value) + repr(caught.value)
+    assert "tok-secret" not in shown + "".join(r.getMessage() for r in caplog.records if r.name.startswith("agb"))
+    assert "in-the-url" not in shown
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        (cut(), ErrorKind.INVALID_ANSWER),
+        (cut(b"SSH-2.0-OpenSSH_9.6\r\n"), ErrorKind.INVALID_ANSWER),
+        (answer(b"<html>"), ErrorKind.INVALID_ANSWER),
+        (silent, ErrorKind.TIMED_OUT),
+    ],
+)
+def test_no_websocket_there(action: Any, kind: ErrorKind) -> None:
+    with scripted(action) as server:
+        with client() as agb:
+            session = session_of(agb, server.endpoint.replace("http", "ws"))
+            result = session.code.run("x", "python", stream_beta=True, timeout=0.3)
+    assert result.error is not None
+    assert result.error.kind is kind
+    assert result.error_message.startswith("Could not open a stream to session s-1: ")
+
+
+def test_addresses_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    with client() as agb:
+        session = session_of(agb, "ws://127.0.0.1:9/ws?token=secret")
+        result = session.code.run("x", "python", stream_beta=True)
+        assert result.error is not None
+        assert (result.error.kind, result.error.retryable) == (ErrorKind.UNREACHABLE, True)
+        assert "no connection to ws://127.0.0.1:9: " in result.error_message
+        monkeypatch.setattr(websocket, "proxy_of", lambda *_: "http://user:pass@proxy:8080")
+        result = session.code.run("x", "python", stream_beta=True)
+        assert "the proxy http://****@proxy:8080, and streams do not go through proxies" in result.error_message
+        for url in ("http://127.0.0.1/?token=secret", "nonsense"):
+            session.ws_url = url
+            result = session.code.run("x", "python", stream_beta=True)
+            assert result.error_message.endswith("the ws_url that the service gave is not the address of a WebSocket")
+
+
+def test_a_session_without_address_or_token() -> None:
+    heard: list[Any] = []
+    with client() as agb:
+        session = Session(agb, "s-1")
+        result = session.code.run("x", "python", stream_beta=True, on_error=heard.append)
+        assert result.error_message == "Failed to run code: ws_url is not available for this session"
+        with pytest.raises(SessionError, match="ws_url is not available for this session"):
+            session.code.stream("x", "python").__enter__()
+        session.ws_url = "ws://127.0.0.1:9"
+        result = session.code.run("x", "python", stream_beta=True)
+        assert result.error_message == "Failed to run code: token is not available for WS connection"
+    assert heard == []
+
+
+def test_wrong_arguments() -> None:
+    with client() as agb:
+        code = session_of(agb, "ws://127.0.0.1:9").code
+        with pytest.raises(ValueError, match="Unsupported language: cobol"):
+            code.stream("x", "cobol")
+        assert "Unsupported" in code.run("x", "cobol", stream_beta=True).error_message
+        for arguments in ({"timeout_s": 0}, {"timeout": -1}):
+            with pytest.raises(ValueError, match="above zero"):
+                code.stream("x", "python", **arguments)
+        with pytest.raises(TypeError, match="code is a string"):
+            code.stream(7, "python")  # type: ignore[arg-type]
+        events = code.stream("x", "python")
+        with pytest.raises(RuntimeError, match="once the stream is entered"):
+            events.collect()
+
+
+# --- signs of life ------------------------------------------------------------------------------------------------
+
+
+def raw_websocket(talk: Conversation, pings: int, answered: bool) -> None:
+    """Shake hands by hand, take pings, and end the execution after as many; answer them, or do not."""
+    key = talk.request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+    accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
+    head = f"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+    talk.sock.sendall(head.encode())
+    protocol = ServerProtocol(state=State.OPEN)
+    invocation_id, seen = "", 0
+    talk.keep = False
+    while data := talk.sock.recv(65536):
+        protocol.receive_data(data)
+        if answered:
+            talk.sock.sendall(b"".join(protocol.data_to_send()))
+        for event in protocol.events_received():
+            assert isinstance(event, Frame)
+            if event.opcode is Opcode.TEXT:
+                invocation_id = bytes(event.data).partition(b'"invocationId":"')[2][:32].decode()
+            if event.opcode is not Opcode.PING:
+                continue
+            seen += 1
+            if seen < pings:
+                continue
+            protocol.send_text(f'{{"invocationId":"{invocation_id}","data":{{"phase":"end"}}}}'.encode())
+            talk.sock.sendall(b"".join(protocol.data_to_send()))
+
+
+def test_a_long_silence_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "QUIET_SECONDS", 0.05)
+    with scripted(partial(raw_websocket, pings=3, answered=True)) as server:
+        with client() as agb:
+            session = session_of(agb, server.endpoint.replace("http", "ws"))
+            assert session.code.run("x", "python", stream_beta=True).success
+
+
+def test_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "QUIET_SECONDS", 0.05)
+    with scripted(partial(raw_websocket, pings=100, answered=False)) as server:
+        with client() as agb:
+            session = session_of(agb, server.endpoint.replace("http", "ws"))
+            result = session.code.run("x", "python", stream_beta=True)
+    assert result.error is not None
+    assert result.error.kind is ErrorKind.UNREACHABLE
+    assert "no sign of life for 0.1 s" in result.error_message
+
+
+# --- the local runtime --------------------------------------------------------------------------------------------
+
+
+def local_client(runtime: LocalServer) -> AGB:
+    return AGB(runtime.api_key, Config(runtime.endpoint, 30_000))
+
+
+def test_live_output_of_the_runtime(runtime: LocalServer) -> None:
+    out: list[str] = []
+    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+        result = session.code.run("x = 6; print('größe', flush=True); x * 7", "python", stream_beta=True)
+        assert result.success, result.error
+        assert (result.result, result.logs.stdout) == ("42", ["größe\n"])
+        result = session.code.run("print(x); 1/0", "python", stream_beta=True, on_stdout=out.append)
+        assert not result.success
+        assert result.error is not None
+        assert result.error.name == "ZeroDivisionError"
+        assert "Traceback" in result.error.traceback
+        assert "".join(out) == "6\n"
+
+
+def test_leaving_early_interrupts_the_runtime(runtime: LocalServer) -> None:
+    code = "import time\nx = 5\nprint('running', flush=True)\ntime.sleep(60)\nx = 6"
+    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+        with session.code.stream(code, "python") as events:
+            for event in events:
+                if isinstance(event, Stdout):
+                    break
+        assert session.code.run("x", "python", timeout=20).result == "5"
+
+
+def test_limits_of_the_runtime(runtime: LocalServer) -> None:
+    code = "import time\nprint('running', flush=True)\ntime.sleep(60)"
+    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+        result = session.code.run(code, "python", 1, stream_beta=True)
+        assert result.error is not None
+        assert (result.error.kind, result.error.sent) == (ErrorKind.TIMED_OUT, Sent.YES)
+        assert result.logs.stdout == ["running\n"]
+
+
+def test_deleting_the_session_closes_the_socket(runtime: LocalServer) -> None:
+    with local_client(runtime) as agb:
+        session = agb.create(PARAMS).raise_for_error().session
+        assert session is not None
+        assert session.code.run("1", "python", stream_beta=True).success
+        channel = session._transport.channel(session.session_id, session.ws_url, session.token)
+        assert not channel.is_closed
+        assert session.delete().success
+        assert channel.is_closed
+        result = session.code.run("1", "python", stream_beta=True)
+        assert not result.success
+        assert result.error is not None
+        assert result.error.kind in (ErrorKind.NOT_FOUND, ErrorKind.BAD_CREDENTIALS)
+
+
+def test_a_wrong_token(runtime: LocalServer) -> None:
+    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+        session.token = "wrong"
+        result = session.code.run("1", "python", stream_beta=True)
+        assert result.error is not None
+        assert result.error.kind is ErrorKind.BAD_CREDENTIALS
+
+
+def test_streams_of_the_runtime_at_the_same_time(runtime: LocalServer) -> None:
+    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+        texts = {"python": "print('python')", "javascript": "console.log('javascript')"}
+        functions = [partial(session.code.run, text, name, stream_beta=True) for name, text in texts.items()]
+        for name, result in zip(texts, gather(functions), strict=True):
+            assert result.success, result.error
+            assert "".join(result.logs.stdout) == f"{name}\n"

@@ -1,0 +1,281 @@
+"""The file tools: what is sent, and how every answer is read; the scripts run in a real shell."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agb import ErrorKind, FileError, McpTool
+from agb._ops.tools import file_scripts as scripts
+from agb._ops.tools import files as ops
+from agb._wire.toolcall import ToolCall, ToolReply
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=40).filter(
+    lambda name: name not in (".", "..") and len(name.encode()) < 200
+)
+
+
+def said(text: str | None, *, is_error: bool = False) -> ToolReply:
+    return ToolReply(text, is_error, "R-1")
+
+
+# --- texts of the tools ------------------------------------------------------------------------------------------
+
+
+def test_info_keeps_names_as_they_are() -> None:
+    info = ops.parse_info("name: 123\nsize: 1024\nisDirectory: false\nmodified: 1.5\nmode: 0644\npath: /tmp/a: b \n")
+    assert info == {
+        "name": "123",
+        "size": 1024,
+        "isDirectory": False,
+        "modified": 1.5,
+        "mode": "0644",
+        "path": "/tmp/a: b ",
+    }
+
+
+def test_info_believes_the_first_of_two() -> None:
+    assert ops.parse_info("size: 5\nname: x\nsize: 0")["size"] == 5
+
+
+def test_entries_keep_their_names() -> None:
+    text = "[DIR] a [FILE] b\n[FILE]  leading\n[FILE] trailing \n[FILE]bare\nnoise\n\n"
+    assert ops.parse_entries(text) == [
+        {"name": "a [FILE] b", "isDirectory": True},
+        {"name": " leading", "isDirectory": False},
+        {"name": "trailing ", "isDirectory": False},
+        {"name": "bare", "isDirectory": False},
+    ]
+
+
+@given(st.lists(st.tuples(NAMES.filter(lambda name: "\n" not in name), st.booleans())))
+def test_entries_of_any_name(entries: list[tuple[str, bool]]) -> None:
+    text = "\n".join(f"{'[DIR]' if is_directory else '[FILE]'} {name}" for name, is_directory in entries)
+    assert [(entry["name"], entry["isDirectory"]) for entry in ops.parse_entries(text)] == entries
+
+
+def test_matches() -> None:
+    assert ops.parse_matches("No matches found") == []
+    assert ops.parse_matches(" \n") == []
+    assert ops.parse_matches("/a/b\r\n/a/ c \n") == ["/a/b", "/a/ c "]
+
+
+@pytest.mark.parametrize("text", ["{}", "null", "[", "7", "[" * 100_000])
+def test_changes_that_are_no_array(text: str) -> None:
+    with pytest.raises(FileError) as caught:
+        ops.get_file_change("/tmp", session_id="s").read(said(text))
+    assert caught.value.kind is ErrorKind.INVALID_ANSWER
+
+
+def test_changes() -> None:
+    text = json.dumps([{"eventType": "create", "path": "/a", "pathType": "file"}, {"EventType": "DESTROY"}, 5])
+    result = ops.get_file_change("/tmp", session_id="s").read(said(text))
+    assert [event.event_type for event in result.events] == ["create", "DESTROY"]
+    assert result.events[1].is_deletion
+    assert result.get_created_files() == ["/a"]
+    assert result.events[0].from_dict({**result.events[0].to_dict()}) == result.events[0]
+    assert result.has_changes()
+
+
+@given(TEXT)
+def test_parsers_take_any_text(text: str) -> None:
+    ops.parse_info(text)
+    ops.parse_entries(text)
+    ops.parse_matches(text)
+
+
+@given(st.binary())
+def test_chunks_are_bytes(data: bytes) -> None:
+    call = ops.read_file("/a", 5, 10, session_id="s")
+    assert call.args == {"path": "/a", "offset": 5, "length": 10, "format": "binary"}
+    assert call.read(said(base64.b64encode(data).decode())).data == data
+
+
+@pytest.mark.parametrize("text", ["ö", "abc", "YWJj\n", "!!!!"])
+def test_chunk_that_is_no_base64(text: str) -> None:
+    with pytest.raises(FileError, match="not base64") as caught:
+        ops.read_file("/a", 0, 1, session_id="s").read(said(text))
+    assert caught.value.kind is ErrorKind.INVALID_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("File not found", ErrorKind.NOT_FOUND),
+        ("ENOENT: no such file or directory", ErrorKind.NOT_FOUND),
+        ("Permission denied", ErrorKind.REFUSED),
+        ("", ErrorKind.REFUSED),
+    ],
+)
+def test_failures_tell_what_is_missing(text: str, kind: ErrorKind) -> None:
+    with pytest.raises(FileError) as caught:
+        ops.delete_file("/a", session_id="s").read(said(text, is_error=True))
+    assert caught.value.kind is kind
+    assert not ops.is_session_gone(caught.value)
+
+
+def test_end_of_a_session_is_told_from_a_missing_file() -> None:
+    assert ops.is_session_gone(FileError("gone", kind=ErrorKind.NOT_FOUND, code="InvalidSession.NotFound"))
+    assert ops.is_session_gone(FileError("the session is expired", tool="get_file_change"))
+    assert not ops.is_session_gone(FileError("no connection", kind=ErrorKind.UNREACHABLE))
+
+
+def test_text_that_is_none() -> None:
+    with pytest.raises(FileError, match=r"0xff at offset 2 .*format=.bytes") as caught:
+        ops.decoded(b"ab\xff", "/a", "s")
+    assert caught.value.extra["offset"] == 2
+
+
+def test_whether_write_file_takes_bytes() -> None:
+    def told(*names: str) -> bool | None:
+        schema: dict[str, Any] = {"properties": {name: {} for name in names}}
+        return ops.takes_bytes([McpTool("shell"), McpTool("write_file", input_schema=schema)])
+
+    assert told("path") is False
+    assert told("path", "format") is True
+    assert ops.takes_bytes([McpTool("write_file")]) is None
+    assert ops.write_file("/a", b"\xff", "append", session_id="s").args == {
+        "path": "/a",
+        "content": "/w==",
+        "mode": "append",
+        "format": "binary",
+    }
+
+
+# --- scripts, in a real shell --------------------------------------------------------------------------------------
+
+
+def run(call: ToolCall[Any]) -> Any:
+    """Do what a service does with a script, in this machine's shell."""
+    done = subprocess.run(["bash", "-c", call.args["command"]], capture_output=True, check=False)
+    told = {"stdout": done.stdout.decode(), "stderr": done.stderr.decode(), "exit_code": done.returncode}
+    return call.read(said(json.dumps(told), is_error=done.returncode != 0))
+
+
+@settings(max_examples=25, deadline=None)  # each starts a dozen programs
+@given(name=NAMES, data=st.binary(max_size=200))
+def test_any_bytes_under_any_name(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("names") / name
+    run(scripts.write_at_once(str(path), data, "t", session_id="s"))
+    assert path.read_bytes() == data
+    run(scripts.append(str(path), data, session_id="s"))
+    assert path.read_bytes() == data * 2
+    place = run(scripts.begin(str(path), "u", session_id="s"))
+    assert place.target == str(path)
+    run(scripts.put_piece(place, 0, data, session_id="s"))
+    run(scripts.finish(place, len(data), session_id="s"))
+    assert path.read_bytes() == data
+    assert run(scripts.exists(str(path), session_id="s")).data
+    assert [found.name for found in path.parent.iterdir()] == [name]
+    run(scripts.remove_tree(str(path), session_id="s"))
+    assert not run(scripts.exists(str(path), session_id="s")).data
+
+
+def test_pieces_in_any_order(tmp_path: Path) -> None:
+    pieces = [os.urandom(scripts.PIECE) for _ in range(3)] + [b"end"]
+    place = run(scripts.begin(str(tmp_path / "f"), "t", session_id="s"))
+    for number in (2, 0, 3, 1, 2):
+        run(scripts.put_piece(place, number, pieces[number], session_id="s"))
+    run(scripts.finish(place, 3 * scripts.PIECE + 3, session_id="s"))
+    assert (tmp_path / "f").read_bytes() == b"".join(pieces)
+
+
+def test_piece_fits_into_one_argument(tmp_path: Path) -> None:
+    place = scripts.Place(str(tmp_path / ("n" * 200)), "")
+    call = scripts.put_piece(place, 10**9, bytes(scripts.PIECE), session_id="s")
+    assert len(call.args["command"]) < 128 * 1024 - 1000
+
+
+def test_incomplete_file_is_not_moved(tmp_path: Path) -> None:
+    target = tmp_path / "f"
+    target.write_text("old")
+    place = run(scripts.begin(str(target), "t", session_id="s"))
+    run(scripts.put_piece(place, 0, b"half", session_id="s"))
+    with pytest.raises(FileError, match="4 bytes arrived and 5 were sent"):
+        run(scripts.finish(place, 5, session_id="s"))
+    assert target.read_text() == "old"
+
+
+def test_links_and_modes_stay(tmp_path: Path) -> None:
+    target, link = tmp_path / "f", tmp_path / "link"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to("f")
+    run(scripts.write_at_once(str(link), b"new", "t", session_id="s"))
+    assert link.is_symlink()
+    assert (target.read_text(), target.stat().st_mode & 0o777) == ("new", 0o640)
+
+
+def test_what_cannot_be_replaced(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="is a directory"):
+        run(scripts.begin(str(tmp_path), "t", session_id="s"))
+    with pytest.raises(FileError, match="is not a regular file"):
+        run(scripts.begin("/dev/null", "t", session_id="s"))
+    with pytest.raises(FileError, match="No such file") as caught:
+        run(scripts.begin(str(tmp_path / "no" / "f"), "t", session_id="s"))
+    assert caught.value.kind is ErrorKind.NOT_FOUND
+    with pytest.raises(FileError):
+        run(scripts.write_at_once("/dev/full", b"x", "t", session_id="s"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", ["a.py", "b+c.py", "sub"]),
+        ("*.py", ["a.py", "b+c.py"]),
+        ("**/*.py", ["a.py", "b+c.py", "sub/d.py", "sub/deep/e.py"]),
+        ("sub/**", ["sub/d.py", "sub/deep", "sub/deep/e.py"]),
+        ("s*/*.py", ["sub/d.py"]),
+        ("[ab]*", ["a.py", "b+c.py"]),
+        ("[!a]*.py", ["b+c.py"]),
+        ("?.py", ["a.py"]),
+        ("b+c.py", ["b+c.py"]),
+        (".*", [".hidden.py"]),
+        ("no*", []),
+        ("none/*", []),
+        ("none", []),
+    ],
+)
+def test_glob(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    for name in ("a.py", "b+c.py", ".hidden.py", "sub/d.py", "sub/deep/e.py", "sub/.git/f.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    listing = run(scripts.find(f"{tmp_path}/{pattern}", session_id="s"))
+    assert scripts.names_in(listing.names) == [f"{tmp_path}/{name}" for name in found]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(NAMES, unique_by=lambda name: name))
+def test_glob_gives_any_name(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    directory = tmp_path_factory.mktemp("glob")
+    for name in names:
+        (directory / name).touch()
+    listing = run(scripts.find(f"{directory}/*", session_id="s"))
+    assert scripts.names_in(listing.names) == sorted(
+        f"{directory}/{name}" for name in names if not name.startswith(".")
+    )
+
+
+def test_error_of_a_script_does_not_name_the_shell() -> None:
+    with pytest.raises(FileError) as caught:
+        run(scripts.remove_tree("/no/such/place", session_id="s"))
+    assert not re.match("bash", str(caught.value))
+    assert caught.value.kind is ErrorKind.NOT_FOUND
+
+
+@pytest.mark.parametrize("text", ["", "maybe"])
+def test_answer_of_a_script_that_is_none(text: str) -> None:
+    reply = said(json.dumps({"stdout": text, "stderr": "", "exit_code": 0}))
+    with pytest.raises(FileError) as caught:
+        scripts.exists("/a", session_id="s").read(reply)
+    assert caught.value.kind is ErrorKind.INVALID_ANSWER
