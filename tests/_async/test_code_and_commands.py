@@ -197,7 +197,7 @@ async def test_unsupported_language_is_a_result(language: str) -> None:
 
 
 async def test_streaming_without_an_address_says_so() -> None:
-    session = AsyncAGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+    session = AsyncSession(AsyncAGB("k", Config("http://127.0.0.1:9", 1000)), "s-1")
     result = await session.code.run("1", "python", stream_beta=True)
     assert not result.success
     assert "ws_url is not available" in result.error_message

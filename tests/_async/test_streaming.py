@@ -497,6 +497,19 @@ async def test_addresses_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
             assert result.error_message.endswith("the ws_url that the service gave is not the address of a WebSocket")
 
 
+async def test_an_attached_session_asks_for_its_address(runtime: LocalServer) -> None:
+    async with local_client(runtime) as agb, agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        attached = agb.attach(session.ref)
+        result = await attached.code.run("print('hello')", "python", stream_beta=True)
+        assert "".join(result.logs.stdout) == "hello\n"
+        assert attached.ws_url
+        assert attached.tool_list == []  # and its tools go through the API as before
+        gone = agb.attach("s-nowhere")
+        refused = await gone.code.run("1", "python", stream_beta=True)
+        assert refused.error is not None
+        assert refused.error.kind is ErrorKind.NOT_FOUND
+
+
 async def test_a_session_without_address_or_token() -> None:
     heard: list[Any] = []
     async with client() as agb:

@@ -196,7 +196,7 @@ def test_unsupported_language_is_a_result(language: str) -> None:
 
 
 def test_streaming_without_an_address_says_so() -> None:
-    session = AGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+    session = Session(AGB("k", Config("http://127.0.0.1:9", 1000)), "s-1")
     result = session.code.run("1", "python", stream_beta=True)
     assert not result.success
     assert "ws_url is not available" in result.error_message

@@ -496,6 +496,19 @@ def test_addresses_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
             assert result.error_message.endswith("the ws_url that the service gave is not the address of a WebSocket")
 
 
+def test_an_attached_session_asks_for_its_address(runtime: LocalServer) -> None:
+    with local_client(runtime) as agb, agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        attached = agb.attach(session.ref)
+        result = attached.code.run("print('hello')", "python", stream_beta=True)
+        assert "".join(result.logs.stdout) == "hello\n"
+        assert attached.ws_url
+        assert attached.tool_list == []  # and its tools go through the API as before
+        gone = agb.attach("s-nowhere")
+        refused = gone.code.run("1", "python", stream_beta=True)
+        assert refused.error is not None
+        assert refused.error.kind is ErrorKind.NOT_FOUND
+
+
 def test_a_session_without_address_or_token() -> None:
     heard: list[Any] = []
     with client() as agb:

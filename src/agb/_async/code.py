@@ -148,6 +148,7 @@ class AsyncCodeEvents:
         if self._stream is not None:
             raise RuntimeError("code runs once: call session.code.stream again")
         session = self._session
+        await session._learn_stream_address(self._seconds)
         for name in ("ws_url", "token"):
             if not getattr(session, name):
                 told = f"{name} is not available for {'this session' if name == 'ws_url' else 'WS connection'}"

@@ -569,6 +569,18 @@ class AsyncFileSystem:
         Raises:
             ValueError, TypeError: an argument cannot be used; nothing was sent.
             ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     written = Path(here, "a.txt").write_text("hello")
+            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         sent = await session.file.upload_dir(here, "/tmp/project")
+            ...         text = await session.file.read("/tmp/project/a.txt")
+            ...         got = await session.file.download_dir("/tmp/project", Path(here, "back"))
+            ...     print(sent.success, text.content, got.success, Path(here, "back", "a.txt").read_text())
+            True hello True hello
         """
         ops.check_path(remote_path, "remote_path")
         source = Path(local_path)

@@ -75,6 +75,7 @@ class AsyncSession:
         self.command = AsyncCommand(self)
         self.file = AsyncFileSystem(self)
         self._state = ""
+        self._is_bare = False
 
     @classmethod
     def _from_data(cls, agb: AsyncAGB, data: GetSessionData) -> AsyncSession:
@@ -329,6 +330,14 @@ class AsyncSession:
             servers.setdefault(entry.name, entry.server)
         access = ToolAccess(self.session_id, self.link_url, self.token, servers)
         return await self._transport.tool(tool, access, timeout=timeout)
+
+    async def _learn_stream_address(self, timeout: float) -> None:
+        """Ask the service where a session's streams are, if it was attached to and so never asked about anything."""
+        if self.ws_url or not self._is_bare:
+            return
+        call = ops.get_session(self.session_id)
+        data, _ = await self._transport.call(call, timeout=min(timeout, self._transport.timeout))
+        self.ws_url, self.token, self._is_bare = data.ws_url, self.token or data.token, False
 
     # --- the end -------------------------------------------------------------------------------------------------
 

@@ -202,7 +202,8 @@ class AGB:
     def attach(self, ref: SessionRef | str) -> Session:
         """Return a session object for a reference, or for an id, without any I/O.
 
-        Whether the session is there is not looked at; its tools are called through the API.
+        Whether the session is there is not looked at; its tools are called through the API, and the service is asked
+        for the address of its streams when the first is opened.
 
         Raises:
             ValueError: the reference is for another endpoint than this client's.
@@ -222,7 +223,9 @@ class AGB:
             )
         if not ref.session_id.strip():
             raise ValueError("the session id is empty")
-        return Session(self, ref.session_id)
+        session = Session(self, ref.session_id)
+        session._is_bare = True
+        return session
 
     # --- list ----------------------------------------------------------------------------------------------------
 

@@ -570,6 +570,18 @@ class FileSystem:
         Raises:
             ValueError, TypeError: an argument cannot be used; nothing was sent.
             ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     written = Path(here, "a.txt").write_text("hello")
+            ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         sent = session.file.upload_dir(here, "/tmp/project")
+            ...         text = session.file.read("/tmp/project/a.txt")
+            ...         got = session.file.download_dir("/tmp/project", Path(here, "back"))
+            ...     print(sent.success, text.content, got.success, Path(here, "back", "a.txt").read_text())
+            True hello True hello
         """
         ops.check_path(remote_path, "remote_path")
         source = Path(local_path)

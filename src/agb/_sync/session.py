@@ -76,6 +76,7 @@ class Session:
         self.command = Command(self)
         self.file = FileSystem(self)
         self._state = ""
+        self._is_bare = False
 
     @classmethod
     def _from_data(cls, agb: AGB, data: GetSessionData) -> Session:
@@ -330,6 +331,14 @@ class Session:
             servers.setdefault(entry.name, entry.server)
         access = ToolAccess(self.session_id, self.link_url, self.token, servers)
         return self._transport.tool(tool, access, timeout=timeout)
+
+    def _learn_stream_address(self, timeout: float) -> None:
+        """Ask the service where a session's streams are, if it was attached to and so never asked about anything."""
+        if self.ws_url or not self._is_bare:
+            return
+        call = ops.get_session(self.session_id)
+        data, _ = self._transport.call(call, timeout=min(timeout, self._transport.timeout))
+        self.ws_url, self.token, self._is_bare = data.ws_url, self.token or data.token, False
 
     # --- the end -------------------------------------------------------------------------------------------------
 
