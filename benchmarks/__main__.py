@@ -1,4 +1,4 @@
-"""Run the benchmarks and print their table: ``python -m benchmarks [--quick] [--install]``."""
+"""Run the benchmarks and print their table: ``python -m benchmarks [--quick] [--install] [--only GROUP]``."""
 
 from __future__ import annotations
 
@@ -6,15 +6,101 @@ import argparse
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from . import calls, environments, silence, startup
+import agb.local
+
+from . import calls, commands, environments, files, silence, startup, streams
 from .processes import server
 from .table import Row, table
+
+
+@dataclass
+class Run:
+    """What the groups of one run share; servers are started by the first that needs them."""
+
+    is_quick: bool
+    other_python: str
+    directory: Path
+    stack: ExitStack
+    _url: str = field(default="", init=False)
+    _runtime: tuple[str, str] | None = field(default=None, init=False)
+
+    @property
+    def rounds(self) -> int:
+        """How often a figure is taken."""
+        return 3 if self.is_quick else 25
+
+    @property
+    def calls(self) -> int:
+        """How many calls a round has."""
+        return 60 if self.is_quick else 300
+
+    @property
+    def url(self) -> str:
+        """The server that answers every call the same."""
+        self._url = self._url or self.stack.enter_context(server())
+        return self._url
+
+    @property
+    def runtime(self) -> tuple[str, str]:
+        """A local runtime: its endpoint and its key."""
+        if self._runtime is None:
+            local = self.stack.enter_context(agb.local.serve(allow_none=True))
+            self._runtime = local.endpoint, local.api_key
+        return self._runtime
+
+
+def _calls(run: Run) -> Iterator[Row]:
+    yield from calls.compare(run.url, run.other_python, run.rounds, run.calls)
+
+
+def _startup(run: Run) -> Iterator[Row]:
+    environment = environments.copied(run.directory / "copied")
+    yield from startup.compare(environment, run.directory, run.url, run.rounds)
+
+
+def _logging(run: Run) -> Iterator[Row]:
+    yield from silence.compare(run.url)
+
+
+def _streams(run: Run) -> Iterator[Row]:
+    rounds, events, firsts = (3, 10_000, 30) if run.is_quick else (7, 50_000, 200)
+    yield from streams.compare(run.other_python, rounds, events, firsts)
+
+
+def _files(run: Run) -> Iterator[Row]:
+    rounds, megabytes, others = (1, 32, 1) if run.is_quick else (3, 100, 3)
+    directory = run.directory / "files"
+    directory.mkdir()
+    yield from files.compare(*run.runtime, directory, run.other_python, rounds, megabytes, others)
+
+
+def _commands(run: Run) -> Iterator[Row]:
+    yield from commands.compare(*run.runtime, run.directory, 10 if run.is_quick else 100)
+
+
+def _install(run: Run) -> Iterator[Row]:
+    environment = environments.installed(run.directory / "installed")
+    yield Row("bare installation", "distributions", len(environment.distributions()), goal=12)
+    yield Row("bare installation", "MB", environment.megabytes(), goal=8)
+
+
+_GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
+    "calls": _calls,
+    "startup": _startup,
+    "logging": _logging,
+    "streams": _streams,
+    "files": _files,
+    "commands": _commands,
+    "install": _install,
+}
 
 
 def main() -> None:
@@ -22,37 +108,27 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks", description="Speed and size, side by side with others.")
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that everything runs")
     parser.add_argument("--install", action="store_true", help="also measure what a bare installation by pip brings")
+    parser.add_argument("--only", action="append", choices=_GROUPS, metavar="GROUP", help=", ".join(_GROUPS))
     options = parser.parse_args()
     started = perf_counter()
-    rounds, calls_of_a_round, starts = (3, 60, 3) if options.quick else (25, 300, 25)
+    names = options.only or [name for name in _GROUPS if name != "install" or options.install]
     other_python = os.environ.get("AGBCLOUD_PYTHON", "")
 
     others = [f"httpx {version('httpx')}", *([f"agbcloud-sdk {_other_version(other_python)}"] if other_python else [])]
+    others.append(f"websockets {version('websockets')}")
     print(f"Python {platform.python_version()}, {platform.system()}: agb {version('agb')}, {', '.join(others)}")
-    print(
-        f"Medians of {rounds} rounds of {calls_of_a_round} calls, fewer where slow, and of {starts} starts, in turns."
-    )
     if not other_python:
         print("Without agbcloud-sdk: AGBCLOUD_PYTHON names no interpreter that has it.")
-    with TemporaryDirectory(prefix="agb-benchmarks-") as directory, server() as url:
-        rows = [
-            *calls.compare(url, other_python, rounds, calls_of_a_round),
-            *startup.compare(environments.copied(Path(directory, "copied")), Path(directory), url, starts),
-            *silence.compare(url),
-            *(_size(Path(directory, "installed")) if options.install else ()),
-        ]
+    with TemporaryDirectory(prefix="agb-benchmarks-") as directory, ExitStack() as stack:
+        run = Run(options.quick, other_python, Path(directory), stack)
+        print(f"Medians of {run.rounds} rounds of {run.calls} calls, fewer where slow, and of {run.rounds} starts.")
+        rows = [row for name in dict.fromkeys(names) for row in _GROUPS[name](run)]
     print(f"\n{table(rows)}\n\n{perf_counter() - started:.0f} s in all")
 
 
 def _other_version(python: str) -> str:
     ask = "from importlib.metadata import version; print(version('agbcloud-sdk'))"
     return subprocess.run([python, "-c", ask], check=True, capture_output=True, text=True).stdout.strip()
-
-
-def _size(directory: Path) -> Iterator[Row]:
-    environment = environments.installed(directory)
-    yield Row("bare installation", "distributions", len(environment.distributions()), goal=12)
-    yield Row("bare installation", "MB", environment.megabytes(), goal=8)
 
 
 if __name__ == "__main__":

@@ -73,13 +73,13 @@ def httpx_async(url: str) -> Call:
 
 def agbcloud_sync(url: str) -> Call:
     """`Session.get_link` of agbcloud-sdk."""
-    session = _agbcloud_session(url)
+    session = agbcloud_session(url)
     return lambda: session.get_link(port=PORT).data
 
 
 def agbcloud_async(url: str) -> Call:
     """`Client.get_link_async` of agbcloud-sdk, whose session has no asynchronous method for it."""
-    client = _agbcloud_session(url).agb.client
+    client = agbcloud_session(url).agb.client
     request = import_module("agb.api.models").GetLinkRequest(HEADERS["Authorization"], PORT, None, SESSION_ID)
 
     async def call() -> Any:
@@ -88,7 +88,7 @@ def agbcloud_async(url: str) -> Call:
     return call
 
 
-def _agbcloud_session(url: str) -> Any:
+def agbcloud_session(url: str) -> Any:
     agb = import_module("agb.agb").AGB(API_KEY, import_module("agb.config").Config(url, TIMEOUT_MS))
     return import_module("agb.session").Session(agb, SESSION_ID)
 

@@ -25,30 +25,35 @@ class Caller:
         self.name = name
         self._process = process
 
-    def call(self, calls: int) -> float:
-        """Make that many calls; return the CPU time of each, in microseconds."""
+    def ask(self, line: str) -> dict[str, float]:
+        """Let it do what the line says; return its figures."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{calls}\n")
+        self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
+        answer = self._process.stdout.readline()
+        if not answer:
             raise SystemExit(f"the client {self.name} has ended; run it alone to see why: benchmarks/README.md")
-        return float(json.loads(line)["cpu"]) / calls * 1e6
+        figures: dict[str, float] = json.loads(answer)
+        return figures
+
+    def call(self, calls: int) -> float:
+        """Make that many calls; return the CPU time of each, in microseconds."""
+        return self.ask(f"{calls}")["cpu"] / calls * 1e6
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run the server; the value is its URL."""
-    with _child([sys.executable, "-m", "benchmarks.server"]) as process:
+def server(module: str = "server", scheme: str = "http") -> Iterator[str]:
+    """Run a server; the value is its URL."""
+    with _child([sys.executable, "-m", f"benchmarks.{module}"]) as process:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        yield f"{scheme}://127.0.0.1:{int(process.stdout.readline())}"
 
 
 @contextmanager
-def caller(name: str, python: str, url: str) -> Iterator[Caller]:
+def caller(name: str, python: str, *arguments: str, module: str = "caller") -> Iterator[Caller]:
     """Run a client by the interpreter given."""
-    with _child([python, "-m", "benchmarks.caller", name, url]) as process:
+    with _child([python, "-m", f"benchmarks.{module}", name, *arguments]) as process:
         yield Caller(name, process)
 
 
