@@ -230,11 +230,14 @@ class Lock:
         import anyio
 
         lock = self._lock = self._lock or anyio.Lock()
-        with anyio.move_on_after(seconds) as limit:
-            await lock.acquire()
-        if limit.cancelled_caught:
-            yield False
-            return
+        try:
+            lock.acquire_nowait()
+        except anyio.WouldBlock:
+            with anyio.move_on_after(seconds) as limit:
+                await lock.acquire()
+            if limit.cancelled_caught:
+                yield False
+                return
         try:
             yield True
         finally:

@@ -177,6 +177,9 @@ class AsyncCodeEvents:
         return self
 
     async def __anext__(self) -> CodeEvent:
+        event = self._event_that_is_there()
+        if event is not None:
+            return event
         event = await self._next()
         if event is not None:
             return event
@@ -204,21 +207,36 @@ class AsyncCodeEvents:
             if self._is_over:
                 return None
             try:
-                stream = self._stream
-                phase, data = stream.take() if stream.is_there else await stream.receive(self._deadline)
+                phase, data = await self._stream.receive(self._deadline)
             except AGBError as error:
                 self._fail(error)
                 return None
-            if phase is Phase.EVENT:
-                event = self._run.event(data)
-                if event is not None:
-                    return event
-            elif phase is Phase.END:
-                self._is_over = True
-                self._ready += [*self._run.rest(), self._run.end(data)]
-            else:
-                self._fail(self._run.refused(data))
+            event = self._heard(phase, data)
+            if event is not None:
+                return event
         return self._ready.popleft()
+
+    def _event_that_is_there(self) -> CodeEvent | None:
+        """Return the next event if it has come already, as most have; None if it takes more to know."""
+        if self._stream is None or self._ready or self._is_over or not self._stream.is_there:
+            return None
+        try:
+            phase, data = self._stream.take()
+        except AGBError as error:
+            self._fail(error)
+            return None
+        return self._heard(phase, data)
+
+    def _heard(self, phase: Phase, data: Mapping[str, Any]) -> CodeEvent | None:
+        """Return the event in a frame, None if there is none; the last events are made ready."""
+        if phase is Phase.EVENT:
+            return self._run.event(data)
+        if phase is Phase.END:
+            self._is_over = True
+            self._ready += [*self._run.rest(), self._run.end(data)]
+        else:
+            self._fail(self._run.refused(data))
+        return None
 
     def _fail(self, error: AGBError) -> None:
         self._is_over = True

@@ -439,14 +439,14 @@ class _Socket:
     def _take_frames(self) -> None:
         """File the messages that are complete; the protocol sees whatever is no plain one, frame by frame."""
         for is_plain, frame in split_frames(self._buffer):
-            if self._protocol.state is not State.OPEN:
-                return  # what comes after a goodbye is of no interest
             if is_plain and not self._parts:
                 self._file(frame)
                 continue
             with self._mutex:
                 self._protocol.receive_data(bytes(frame))
             self._take_events()
+            if self._protocol.state is not State.OPEN:
+                return  # what comes after a goodbye is of no interest
 
     def _take_events(self) -> None:
         """File what the protocol has put together."""
@@ -473,7 +473,7 @@ class _Socket:
             stream = self.streams.get(invocation_id)
             if stream is not None:
                 stream.file(data, len(message))
-        if stream in self._waiting:
+        if self._waiting and stream in self._waiting:
             stream.signal.set()
 
     # --- the end -------------------------------------------------------------------------------------------------
