@@ -324,6 +324,14 @@ def test_invalid_answer_is_a_failure(action: Action, words: list[str]) -> None:
     assert "key=1" not in str(error)
 
 
+def test_half_an_answer_with_a_token_is_not_quoted() -> None:
+    with scripted(answer(b'{"data": {"token": "link-token", "sessionId": "s-')) as server:
+        with client(server.endpoint) as agb:
+            result = agb.create(IMAGE)
+    assert "not the JSON object" in result.error_message
+    assert "link-token" not in result.error_message + repr(result.error)
+
+
 def test_redirect_is_not_followed() -> None:
     with scripted(LINK) as elsewhere, scripted(answer(b"", 307, {"Location": elsewhere.endpoint})) as server:
         failure_of(server.endpoint)

@@ -133,6 +133,8 @@ class Reply:
     def _not_our_language(self) -> AGBError:
         """Return the error for a body that is no JSON object: the status may still say what is the matter."""
         shown = self.body[:80].decode("utf-8", "replace").strip()
+        if shown.startswith(("{", "[")):  # broken JSON of the service's own, which may hold a token
+            shown = f"{shown[0]}..."
         kind = _KINDS_BY_STATUS.get(self.status, ErrorKind.INVALID_ANSWER)
         if 300 <= self.status < 400:
             return self._error(
@@ -184,7 +186,7 @@ def kind_of_refusal(status: int, code: str, message: str) -> ErrorKind:
         return _KINDS_BY_STATUS[status]
     if status == 404 or code.lower().endswith("notfound") or (not code and "not found" in message.lower()):
         return ErrorKind.NOT_FOUND
-    if code == ACCESS_DENIED or code.startswith(("Unauthorized", "InvalidApiKey")):
+    if code == ACCESS_DENIED or code.startswith((UNAUTHORIZED, "InvalidApiKey")):
         return ErrorKind.BAD_CREDENTIALS
     return ErrorKind.REFUSED
 
