@@ -186,6 +186,7 @@ class _Helper:
         try:
             await self._writer.drain()
         except ConnectionError as error:
+            self._is_alive = False  # known here before the reader comes to the end of what it has
             raise HelperDied from error
 
     async def _read(self) -> None:
