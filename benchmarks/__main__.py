@@ -115,7 +115,7 @@ def main() -> None:
     other_python = os.environ.get("AGBCLOUD_PYTHON", "")
 
     others = [f"httpx {version('httpx')}", *([f"agbcloud-sdk {_other_version(other_python)}"] if other_python else [])]
-    others.append(f"websockets {version('websockets')}")
+    others += [f"{name} {version(name)}" for name in ("websockets", "msgspec")]
     print(f"Python {platform.python_version()}, {platform.system()}: agb {version('agb')}, {', '.join(others)}")
     if not other_python:
         print("Without agbcloud-sdk: AGBCLOUD_PYTHON names no interpreter that has it.")

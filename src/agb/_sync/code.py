@@ -215,20 +215,20 @@ class CodeEvents:
 
     def _event_that_is_there(self) -> CodeEvent | None:
         """Return the next event if it has come already, as most have; None if it takes more to know."""
-        if self._stream is None or self._ready or self._is_over or not self._stream.is_there:
+        if self._stream is None or self._ready or self._is_over:
             return None
         try:
-            phase, data = self._stream.take()
+            there = self._stream.receive_nowait()
         except AGBError as error:
             self._fail(error)
             return None
-        return self._heard(phase, data)
+        return None if there is None else self._heard(*there)
 
     def _heard(self, phase: Phase, data: Mapping[str, Any]) -> CodeEvent | None:
         """Return the event in a frame, None if there is none; the last events are made ready."""
-        if phase is Phase.EVENT:
+        if phase == "event":
             return self._run.event(data)
-        if phase is Phase.END:
+        if phase == "end":
             self._is_over = True
             self._ready += [*self._run.rest(), self._run.end(data)]
         else:

@@ -30,7 +30,7 @@ from .._version import __version__
 from .._wire.deadline import Deadline
 from .._wire.frames import split_frames
 from .._wire.secrets import masked
-from .._wire.stream import CANCEL, FrameError, Phase, frame_text, new_id, phase_of, read_data
+from .._wire.stream import CANCEL, FrameError, Loads, Phase, frame_text, new_id, phase_of, read_data
 from ..config import is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ._compat import Lock, Signal, checkpoint, shielded
@@ -166,24 +166,17 @@ class Stream:
 
     def file(self, data: Mapping[str, Any], size: int) -> None:
         """Put a frame's data into the inbox."""
-        if self._failure is not None:
-            return
         self._kept += size
         if self._kept > INBOX_BYTES and self._inbox:
             self.fail(f"more than {INBOX_BYTES >> 20} MiB came for it that nobody took", ErrorKind.UNREACHABLE)
-            return
-        self._inbox.append((data, size))
+        if self._failure is None:
+            self._inbox.append((data, size))
 
     def fail(self, why: str, kind: ErrorKind) -> None:
         """Let the stream fail once its inbox is empty."""
         self._failure = self._failure or (why, kind)
 
     # --- taken by its owner --------------------------------------------------------------------------------------
-
-    @property
-    def is_there(self) -> bool:
-        """Whether the next frame has come."""
-        return bool(self._inbox)
 
     def receive(self, deadline: Deadline) -> tuple[Phase, Mapping[str, Any]]:
         """Return the next frame's phase and data; nothing is lost if the caller is cancelled, or tries again later.
@@ -195,10 +188,13 @@ class Stream:
             self._socket.wait_for(self, deadline)
         if not self._inbox:
             raise self._error()
-        return self.take()
+        return self._take()
 
-    def take(self) -> tuple[Phase, Mapping[str, Any]]:
-        """Return what `receive` does, of a frame that `is_there`."""
+    def receive_nowait(self) -> tuple[Phase, Mapping[str, Any]] | None:
+        """Return what `receive` does if it has come already, as most has; else None."""
+        return self._take() if self._inbox else None
+
+    def _take(self) -> tuple[Phase, Mapping[str, Any]]:
         data, size = self._inbox.popleft()
         self._kept -= size
         try:
@@ -206,7 +202,7 @@ class Stream:
         except FrameError as error:
             self.fail(str(error), ErrorKind.INVALID_ANSWER)
             raise self._error() from error
-        if phase is not Phase.EVENT:
+        if phase != "event":
             self.has_ended = True
             self._socket.streams.pop(self.invocation_id, None)
         return phase, data
@@ -239,7 +235,7 @@ class Stream:
             while self._inbox:
                 data, size = self._inbox.popleft()
                 self._kept -= size
-                if data.get("phase") != Phase.EVENT or isinstance(data.get("error"), str):
+                if data.get("phase") != "event" or isinstance(data.get("error"), str):
                     return
             self._socket.wait_for(self, deadline)
             if not self._inbox:
@@ -464,7 +460,7 @@ class _Socket:
     def _file(self, message: bytes | bytearray) -> None:
         """File a message; one that belongs to no stream here is somebody else's push, or comes too late."""
         try:
-            invocation_id, data = read_data(message)
+            invocation_id, data = read_data(message, _loads)
         except FrameError as error:
             stream = self.streams.get(error.invocation_id)
             if stream is not None:
@@ -516,6 +512,12 @@ class _Socket:
     def _late(self, deadline: Deadline) -> SessionError:
         return self.error(f"no end of the stream within {deadline.seconds:g} s", ErrorKind.TIMED_OUT)
 
+
+_loads: Loads | None
+try:  # the extra agb[fast]: reading its JSON is the largest part of what an event costs
+    from msgspec.json import decode as _loads
+except ImportError:
+    _loads = None
 
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 

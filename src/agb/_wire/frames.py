@@ -21,13 +21,17 @@ def split_frames(buffer: bytearray) -> list[tuple[bool, bytearray]]:
         first, length = buffer[at], buffer[at + 1]
         begin = at + 2
         is_plain = first == _WHOLE_TEXT and length < 0x80
-        if length & 0x80:
-            length &= 0x7F
-            begin += 4  # the mask, behind the length
-        if length >= 126:
-            width = 2 if length == 126 else 8
-            length = int.from_bytes(buffer[at + 2 : at + 2 + width])
-            begin += width
+        if is_plain and length == 126 and size - at >= 4:  # as most are
+            length = buffer[begin] << 8 | buffer[at + 3]
+            begin += 2
+        elif length >= 126:
+            if length & 0x80:
+                length &= 0x7F
+                begin += 4  # the mask, behind the length
+            if length >= 126:
+                width = 2 if length == 126 else 8
+                length = int.from_bytes(buffer[at + 2 : at + 2 + width])
+                begin += width
         end = begin + length
         if end > size:
             break
