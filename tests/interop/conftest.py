@@ -72,7 +72,7 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
     finally:
         runtime.kill()
     assert not [process for process in processes if Path("/proc", str(process)).exists()]
-    assert not [path for path in runtime.data_dir.rglob("*") if path.is_dir()]
+    assert sorted(path.name for path in runtime.data_dir.iterdir()) == ["contexts", "lock"]
     assert runtime.log.read_text() == ""
 
 

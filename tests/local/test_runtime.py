@@ -304,7 +304,7 @@ class TestDataDirectory:
             await output(runtime, session, "echo > ~/file")
             assert session.sandbox.directories.root.is_relative_to(data)
             assert data.stat().st_mode & 0o077 == 0
-        assert [path.name for path in data.iterdir()] == ["lock"]
+        assert sorted(path.name for path in data.iterdir()) == ["contexts", "lock"]
 
     async def test_one_runtime_at_a_time(self, tmp_path: Path) -> None:
         async with Runtime(allow_none=True, data_dir=tmp_path):

@@ -8,7 +8,13 @@ CannotStart             the runtime does not start
 
 from __future__ import annotations
 
-from .._wire.reply import INVALID_REQUEST, SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND
+from .._wire.reply import (
+    CONTEXT_NOT_FOUND,
+    FILE_NOT_FOUND,
+    INVALID_REQUEST,
+    SESSION_NOT_FOUND,
+    TOOL_SESSION_NOT_FOUND,
+)
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
@@ -30,6 +36,18 @@ def session_not_found(session_id: str, *, tool: bool = False) -> Refused:
     """Return the refusal of a session that does not exist (any more); tool calls have a code of their own."""
     code = TOOL_SESSION_NOT_FOUND if tool else SESSION_NOT_FOUND
     return Refused(code, f"Resource [Session {session_id[:100]}] is not found")
+
+
+def context_not_found(context_id: str = "", *, name: str = "") -> Refused:
+    """Return the refusal of a context that does not exist (any more), which was asked for by its id or its name."""
+    if name:
+        return Refused(CONTEXT_NOT_FOUND, f"Resource [Context {name[:100]}] is not found")
+    return Refused(CONTEXT_NOT_FOUND, f"Invalid context ID: resource [Context {context_id[:100]}] is not found")
+
+
+def file_not_found(path: str) -> Refused:
+    """Return the refusal of a file that a context does not hold (any more)."""
+    return Refused(FILE_NOT_FOUND, f"File not found: {path[:200]!a} is not stored in the context", http_status=404)
 
 
 class CannotStart(Exception):  # noqa: N818 - says what happened

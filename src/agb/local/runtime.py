@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import contextlib
 import fcntl
 import os
@@ -23,6 +21,7 @@ from typing import Any, Literal, Self
 from attrs import define, frozen
 
 from .arguments import BadArgument
+from .contexts import Contexts
 from .directories import Directories, remove
 from .errors import CannotStart, DataDirInUse, Refused, invalid, session_not_found
 from .images import IMAGES
@@ -30,6 +29,7 @@ from .interpreters import Languages, find_languages
 from .isolation import Wanted, choose, new_user
 from .kernels.base import Execution
 from .limits import Limits
+from .paging import number_before, token_after
 from .pasta import NetworkFailed
 from .report import Report
 from .sandbox import Isolation, Sandbox, SandboxGone, StartFailed
@@ -65,12 +65,15 @@ class Runtime:
             session = await runtime.create("agb-code-space-1")
             reply = await runtime.call_tool(session.id, "shell", {"command": "uname"}, route="api")
 
-    ``data_dir`` keeps the sessions' files; without one it is a temporary directory. ``allow_none`` lets
-    ``isolation="auto"`` go on without a sandbox where there is none, and the report says so. Entering raises
-    ``CannotStart`` with what to do about it; leaving releases every session and removes everything that was made.
+    ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
+    ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
+    Entering raises ``CannotStart`` with what to do about it; leaving releases every session and removes everything that
+    was made, but for the contexts in a ``data_dir``.
     """
 
     report: Report
+    contexts: Contexts
+    """What outlives sessions."""
 
     def __init__(
         self,
@@ -81,11 +84,13 @@ class Runtime:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         allow_none: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.limits = limits
         self._wanted = Wanted(isolation=isolation, network=network, allow_none=allow_none)
         self._data_dir = data_dir
         self._clock = clock
+        self._wall_clock = wall_clock
         self._sessions: dict[str, LocalSession] = {}
         self._finished: OrderedDict[str, State] = OrderedDict()
         self._created = 0
@@ -121,11 +126,14 @@ class Runtime:
         await _to_the_end(self._close())
 
     async def _open(self) -> None:
-        self._area = self._claim_data_dir() / "sessions"
+        data_dir = self._claim_data_dir()
+        self._area = data_dir / "sessions"
         for left in (self._area, *_abandoned(Path(tempfile.gettempdir()))):
             await remove(left)
         self._area.mkdir(mode=0o700)
         self._cleanup.push_async_callback(remove, self._area)
+        self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
+        self._cleanup.push_async_callback(self.contexts.close)
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
         self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
@@ -239,11 +247,11 @@ class Runtime:
         """
         if max_results < 1:
             raise invalid("maxResults must be 1 or more")
-        after = _number_of(next_token) if next_token else 0
+        after = number_before(next_token) if next_token else 0
         matching = [s for s in self._sessions.values() if s.state == "RUNNING" and s.matches(labels)]
         waiting = [session for session in matching if session.number > after]
         page = waiting[:max_results]
-        token = _token_of(page[-1].number) if len(waiting) > len(page) else ""
+        token = token_after(page[-1].number) if len(waiting) > len(page) else ""
         return Page(page, token, len(matching))
 
     def release(self, session_id: str) -> None:
@@ -406,17 +414,3 @@ async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
     if cancelled is not None:
         raise cancelled
-
-
-def _token_of(number: int) -> str:
-    return base64.urlsafe_b64encode(f"after {number}".encode()).decode()
-
-
-def _number_of(token: str) -> int:
-    try:
-        word, _, number = base64.urlsafe_b64decode(token.encode()).decode().partition(" ")
-    except (binascii.Error, UnicodeError):
-        word, number = "", ""
-    if word != "after" or not (number.isascii() and number.isdigit()) or len(number) > 15:
-        raise invalid("nextToken is not one that an earlier page gave")
-    return int(number)
