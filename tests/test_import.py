@@ -160,7 +160,8 @@ DOORS = {
     "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy ExtensionOption",
     "agb.agb": "AGB",
     "agb.config": "BROWSER_DATA_PATH BROWSER_FINGERPRINT_PERSIST_PATH Config default_config load_config",
-    "agb.context": "ContextService",
+    "agb.context": "Context ContextService ContextResult ContextListResult ContextListParams ContextFileEntry "
+    "ContextFileListResult FileUrlResult ClearContextResult",
     "agb.context_sync": POLICIES,
     "agb.exceptions": "AGBError APIError ApplicationError AuthenticationError BrowserError ClearanceTimeoutError "
     "CommandError FileError ScreenError SessionError",

@@ -18,12 +18,16 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
+    from ._async.contexts import AsyncContextFileIterator as AsyncContextFileIterator
+    from ._async.contexts import AsyncContextIterator as AsyncContextIterator
     from ._async.contexts import AsyncContextService as AsyncContextService
     from ._async.process import AsyncProcess as AsyncProcess
     from ._async.process import AsyncProcessOutput as AsyncProcessOutput
     from ._async.session import AsyncSession as AsyncSession
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
+    from ._sync.contexts import ContextFileIterator as ContextFileIterator
+    from ._sync.contexts import ContextIterator as ContextIterator
     from ._sync.contexts import ContextService as ContextService
     from ._sync.process import Process as Process
     from ._sync.process import ProcessOutput as ProcessOutput
@@ -67,17 +71,29 @@ if TYPE_CHECKING:
     from .refs import SessionRef as SessionRef
     from .results import BinaryFileContentResult as BinaryFileContentResult
     from .results import BoolResult as BoolResult
+    from .results import ClearContextResult as ClearContextResult
     from .results import CommandResult as CommandResult
+    from .results import Context as Context
+    from .results import ContextFileEntry as ContextFileEntry
+    from .results import ContextFileListResult as ContextFileListResult
+    from .results import ContextInfoResult as ContextInfoResult
+    from .results import ContextListParams as ContextListParams
+    from .results import ContextListResult as ContextListResult
+    from .results import ContextResult as ContextResult
+    from .results import ContextStatusData as ContextStatusData
+    from .results import ContextSyncResult as ContextSyncResult
     from .results import DeleteResult as DeleteResult
     from .results import DirectoryListResult as DirectoryListResult
     from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .results import ExecutionLogs as ExecutionLogs
     from .results import ExecutionResult as ExecutionResult
+    from .results import Extension as Extension
     from .results import FileChangeEvent as FileChangeEvent
     from .results import FileChangeResult as FileChangeResult
     from .results import FileContentResult as FileContentResult
     from .results import FileInfoResult as FileInfoResult
     from .results import FileSearchResult as FileSearchResult
+    from .results import FileUrlResult as FileUrlResult
     from .results import GetSessionData as GetSessionData
     from .results import GetSessionResult as GetSessionResult
     from .results import McpTool as McpTool
@@ -97,11 +113,19 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
-    "._async.contexts": ("AsyncContextService",),
+    "._async.contexts": (
+        "AsyncContextFileIterator",
+        "AsyncContextIterator",
+        "AsyncContextService",
+    ),
     "._async.process": ("AsyncProcess", "AsyncProcessOutput"),
     "._async.session": ("AsyncSession",),
     "._sync.client": ("AGB", "SessionIterator"),
-    "._sync.contexts": ("ContextService",),
+    "._sync.contexts": (
+        "ContextFileIterator",
+        "ContextIterator",
+        "ContextService",
+    ),
     "._sync.process": ("Process", "ProcessOutput"),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),
@@ -141,23 +165,35 @@ _HOMES = {
     ".results": (
         "BinaryFileContentResult",
         "BoolResult",
+        "ClearContextResult",
+        "CommandResult",
+        "Context",
+        "ContextFileEntry",
+        "ContextFileListResult",
+        "ContextInfoResult",
+        "ContextListParams",
+        "ContextListResult",
+        "ContextResult",
+        "ContextStatusData",
+        "ContextSyncResult",
+        "DeleteResult",
         "DirectoryListResult",
+        "EnhancedCodeExecutionResult",
+        "ExecutionLogs",
+        "ExecutionResult",
+        "Extension",
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
         "FileInfoResult",
         "FileSearchResult",
-        "MultipleFileContentResult",
-        "CommandResult",
-        "DeleteResult",
-        "EnhancedCodeExecutionResult",
-        "ExecutionLogs",
-        "ExecutionResult",
+        "FileUrlResult",
         "GetSessionData",
         "GetSessionResult",
         "McpTool",
         "McpToolResult",
         "McpToolsResult",
+        "MultipleFileContentResult",
         "OperationResult",
         "SessionListResult",
         "SessionMetrics",

@@ -1,4 +1,16 @@
 """Door to contexts: the import path of 0.12."""
 
+from ._async.contexts import AsyncContextFileIterator as AsyncContextFileIterator
+from ._async.contexts import AsyncContextIterator as AsyncContextIterator
 from ._async.contexts import AsyncContextService as AsyncContextService
+from ._sync.contexts import ContextFileIterator as ContextFileIterator
+from ._sync.contexts import ContextIterator as ContextIterator
 from ._sync.contexts import ContextService as ContextService
+from .results import ClearContextResult as ClearContextResult
+from .results import Context as Context
+from .results import ContextFileEntry as ContextFileEntry
+from .results import ContextFileListResult as ContextFileListResult
+from .results import ContextListParams as ContextListParams
+from .results import ContextListResult as ContextListResult
+from .results import ContextResult as ContextResult
+from .results import FileUrlResult as FileUrlResult

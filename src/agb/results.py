@@ -13,7 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
-from attrs import field, frozen
+from attrs import Attribute, define, field, frozen
+from attrs.validators import instance_of, optional
 
 from ._wire.secrets import masked_repr
 from .exceptions import AGBError, CommandError, ErrorKind, ExecutionError, Sent, SessionError
@@ -637,3 +638,224 @@ class EnhancedCodeExecutionResult(ApiResponse):
         if self.success:
             return self
         raise self.error or ExecutionError("ExecutionError", self.error_message, request_id=self.request_id)
+
+
+# --- contexts ----------------------------------------------------------------------------------------------------
+
+
+def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{attribute.name} is a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{attribute.name} is a number >= 1, not {value}")
+
+
+@define
+class Context:
+    """A named persistent store.
+
+    It may be renamed by assigning ``name`` and calling ``agb.context.update``.
+
+    Attributes:
+        id: the service's id, such as ``SdkCtx-...``.
+        name: unique for an API key and a region.
+        created_at, last_used_at: when, as the service writes it; None if it did not say.
+        state: ``available``, ``clearing`` or ``pre-available``; None if the service did not say.
+    """
+
+    id: str
+    name: str
+    created_at: str | None = None
+    last_used_at: str | None = None
+    state: str | None = field(default=None, kw_only=True)
+
+
+@define
+class ContextListParams:
+    """Which page of the contexts is wanted; both are checked, when they are assigned too."""
+
+    max_results: int | None = field(default=None, validator=_page_size)
+    next_token: str | None = field(default=None, validator=optional(instance_of(str)))
+
+
+@frozen
+class ContextResult(Result):
+    """A context, found or made, with its id as ``context_id``."""
+
+    context_id: str = ""
+    context: Context | None = None
+    error_message: str | None = None
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"context_id": value.id, "context": value}
+
+
+@frozen
+class ContextListResult(Result):
+    """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages if it is told."""
+
+    contexts: list[Context] = field(default=None, converter=_entries)
+    next_token: str | None = None
+    max_results: int | None = None
+    total_count: int | None = None
+    error_message: str | None = None
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {
+            "contexts": value.items,
+            "next_token": value.next_token or None,
+            "max_results": value.max_results,
+            "total_count": value.total_count,
+        }
+
+
+@frozen
+class ContextFileEntry:
+    """A file stored in a context; ``size`` is in bytes, ``file_path`` is the path it has inside a session."""
+
+    file_id: str
+    file_name: str
+    file_path: str
+    file_type: str | None = None
+    gmt_create: str | None = None
+    gmt_modified: str | None = None
+    size: int | None = None
+    status: str | None = None
+
+
+@frozen
+class ContextFileListResult(Result):
+    """One page of the files of a context; ``count`` counts all pages, None if it is not told."""
+
+    entries: list[ContextFileEntry] = field(default=None, converter=_entries)
+    count: int | None = None
+    error_message: str | None = None
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"entries": value.items, "count": value.total_count}
+
+
+@frozen
+class FileUrlResult(Result):
+    """A pre-signed URL. Whoever has it may use it, so it is not shown by ``repr``.
+
+    ``expire_time`` is given as the service gives it, which does not say its unit; the local runtime gives seconds
+    since 1970.
+    """
+
+    url: str = field(default="", repr=False)
+    expire_time: int | None = None
+    error_message: str | None = None
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"url": value["url"], "expire_time": value["expire_time"], "error_message": ""}
+
+
+@frozen
+class ClearContextResult(OperationResult):
+    """How far the clearing of a context is: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
+
+    data: Any = field(default=None, init=False, repr=False)
+    error_message: str = ""
+    status: str | None = None
+    context_id: str | None = None
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        del value
+        return {}
+
+
+# --- contexts in sessions ----------------------------------------------------------------------------------------
+
+
+@frozen
+class ContextStatusData:
+    """One task that brings data from a context into a session (``download``) or back (``upload``).
+
+    ``status`` is the service's word; ``Success`` and ``Failed`` are final. ``start_time`` and ``finish_time`` are
+    seconds since 1970, 0 as long as they are not known. ``task_id`` tells tasks apart where the service names them.
+    """
+
+    context_id: str = ""
+    path: str = ""
+    error_message: str = ""
+    status: str = ""
+    start_time: int = 0
+    finish_time: int = 0
+    task_type: str = ""
+    task_id: str = field(default="", kw_only=True)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Return the task in an object of the wire; what is missing is ``""`` or 0."""
+
+        def text(key: str) -> str:
+            value = data.get(key)
+            return value if isinstance(value, str) else ""
+
+        def number(key: str) -> int:
+            value = data.get(key)
+            return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+        return cls(
+            context_id=text("contextId"),
+            path=text("path"),
+            error_message=text("errorMessage"),
+            status=text("status"),
+            start_time=number("startTime"),
+            finish_time=number("finishTime"),
+            task_type=text("taskType"),
+            task_id=text("taskId"),
+        )
+
+
+@frozen
+class ContextInfoResult(Result):
+    """The tasks between a session and its contexts."""
+
+    context_status_data: list[ContextStatusData] = field(default=None, converter=_entries)
+    error_message: str | None = None
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"context_status_data": value}
+
+
+@frozen
+class ContextSyncResult(Result):
+    """How a sync ended; ``context_status_data`` holds the tasks it was made of, as they were seen last."""
+
+    error_message: str = ""
+    context_status_data: list[ContextStatusData] = field(default=None, converter=_entries, kw_only=True)
+    error: AGBError | None = _error()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"context_status_data": value}
+
+
+# --- extensions --------------------------------------------------------------------------------------------------
+
+
+@frozen
+class Extension:
+    """A browser extension stored in a context.
+
+    ``name`` is the name of the file it was made from where that is known, else the same as ``id``.
+    """
+
+    id: str
+    name: str
+    created_at: str | None = None

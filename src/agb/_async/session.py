@@ -407,15 +407,15 @@ class AsyncSession:
             while True:
                 call = context_ops.get_context_info(self.session_id)
                 rows, _ = await self._transport.call(call, timeout=max(limit.left(), 0.001))
-                tasks = [row for row in rows if row.get("taskType") in ("upload", "download")]
-                if all(row.get("status") in ("Success", "Failed") for row in tasks):
+                tasks = [row for row in rows if row.task_type in ("upload", "download")]
+                if all(row.status in ("Success", "Failed") for row in tasks):
                     break
                 await sleep(min(pause, limit.left()))
                 pause = min(pause * 1.5, 1.5)
         except AGBError as error:
             return error
-        failed = [row for row in tasks if row.get("status") == "Failed"]
+        failed = [row for row in tasks if row.status == "Failed"]
         if not failed:
             return None
-        told = "; ".join(f"{row.get('path')}: {row.get('errorMessage') or 'no reason given'}" for row in failed)
+        told = "; ".join(f"{row.path}: {row.error_message or 'no reason given'}" for row in failed)
         return SessionError(f"the sync of session {self.session_id} failed: {told}", session_id=self.session_id)

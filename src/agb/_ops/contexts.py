@@ -1,27 +1,45 @@
 """Context operations: named persistent stores, their files, and their sync with sessions.
 
-Source: control-plane.md, sections 2.16 to 2.27 and 4.5. The readers return plain JSON values; the methods that turn
-them into results stand with the context service.
+Source: control-plane.md, sections 2.16 to 2.27 and 4.5.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
 
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
-from ..exceptions import AGBError
+from ..exceptions import AGBError, ErrorKind
+from ..results import Context, ContextFileEntry, ContextStatusData
+
+T = TypeVar("T")
+
+CLEARING = "clearing"
+AVAILABLE = "available"
+"""States of a context (4.6): ``clearing`` while a clear runs, ``available`` when it is over."""
 
 
-def list_contexts(max_results: int = 10, next_token: str = "") -> Call[dict[str, Any]]:
-    """GET /sdk/ListContexts (2.16): a page as ``items``, ``next_token``, ``max_results``, ``total_count``."""
+@frozen
+class Page(Generic[T]):
+    """One page of a list."""
+
+    items: list[T]
+    next_token: str
+    max_results: int | None
+    total_count: int | None
+
+
+def list_contexts(max_results: int = 10, next_token: str = "") -> Call[Page[Context]]:
+    """GET /sdk/ListContexts (2.16)."""
     return get(
         "list contexts",
         "/sdk/ListContexts",
         {"maxResults": max_results, "nextToken": next_token},
-        read=_read_page,
+        read=lambda reply: _read_page(reply, lambda item: _context(item, "", "")),
         repeatable=True,
         error=AGBError,
     )
@@ -29,13 +47,13 @@ def list_contexts(max_results: int = 10, next_token: str = "") -> Call[dict[str,
 
 def get_context(
     name: str = "", context_id: str = "", *, create: bool = False, login_region_id: str = ""
-) -> Call[dict[str, Any]]:
+) -> Call[Context]:
     """GET /sdk/GetContext (2.17): find by name or id, or create by name; also tells the state of a clearing."""
     return get(
         f"{'get or create' if create else 'get'} the context {context_id or name!r}",
         "/sdk/GetContext",
         {"id": context_id, "name": name, "loginRegionId": login_region_id, "allowCreate": create},
-        read=lambda reply: reply.data() or {},
+        read=lambda reply: _read_context(reply, name, context_id),
         repeatable=True,  # a name is created once
         error=AGBError,
     )
@@ -53,20 +71,24 @@ def delete_context(context_id: str) -> Call[None]:
 
 def clear_context(context_id: str) -> Call[None]:
     """POST /sdk/ClearContext (2.20): start clearing; the state is told by `get_context`."""
-    return _on_context(f"clear the context {context_id}", "/sdk/ClearContext", {"id": context_id})
+    return _on_context(f"clear the context {context_id}", "/sdk/ClearContext", {"id": context_id}, raises=True)
 
 
-def _on_context(what: str, path: str, params: dict[str, Any]) -> Call[None]:
-    return post(what, path, params, read=_nothing, repeatable=True, error=AGBError)
+def _on_context(what: str, path: str, params: dict[str, Any], *, raises: bool = False) -> Call[None]:
+    return post(what, path, params, read=_nothing, repeatable=True, raises=raises, error=AGBError)
 
 
-def sync_context(session_id: str, context_id: str = "", path: str = "", mode: str = "") -> Call[None]:
-    """POST /sdk/SyncContext (2.21): start a sync; ``mode`` is ``upload``, ``download`` or nothing."""
+def sync_context(session_id: str, context_id: str = "", path: str = "", mode: str = "") -> Call[list[str] | None]:
+    """POST /sdk/SyncContext (2.21): start a sync; ``mode`` is ``upload``, ``download`` or nothing.
+
+    Gives the ids of the tasks started, None if the service does not name them: the cloud does not, the local runtime
+    does.
+    """
     return post(
         f"sync {'the context ' + context_id if context_id else 'the contexts'} of session {session_id}",
         "/sdk/SyncContext",
         {"sessionId": session_id, "contextId": context_id, "path": path, "mode": mode},
-        read=_nothing,
+        read=_read_task_ids,
         repeatable=True,
         session_id=session_id,
     )
@@ -74,8 +96,8 @@ def sync_context(session_id: str, context_id: str = "", path: str = "", mode: st
 
 def get_context_info(
     session_id: str, context_id: str = "", path: str = "", task_type: str = ""
-) -> Call[list[dict[str, Any]]]:
-    """GET /sdk/GetContextInfo (2.22): the rows of the sync tasks."""
+) -> Call[list[ContextStatusData]]:
+    """GET /sdk/GetContextInfo (2.22): the sync tasks."""
     return get(
         f"get the state of the contexts of session {session_id}",
         "/sdk/GetContextInfo",
@@ -118,8 +140,8 @@ def delete_context_file(context_id: str, file_path: str) -> Call[None]:
 
 def describe_context_files(
     context_id: str, parent_folder_path: str = "", page_number: int = 1, page_size: int = 50
-) -> Call[dict[str, Any]]:
-    """POST /sdk/DescribeContextFiles (2.26): a page of stored files as ``items`` and ``total_count``."""
+) -> Call[Page[ContextFileEntry]]:
+    """POST /sdk/DescribeContextFiles (2.26)."""
     return post(
         f"list the files of the context {context_id}",
         "/sdk/DescribeContextFiles",
@@ -129,7 +151,7 @@ def describe_context_files(
             "pageNumber": page_number,
             "pageSize": page_size,
         },
-        read=_read_page,
+        read=lambda reply: _read_page(reply, _file_entry),
         repeatable=True,
         error=AGBError,
     )
@@ -160,22 +182,68 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _read_page(reply: Reply) -> dict[str, Any]:
+def _read_page(reply: Reply, make: Callable[[dict[str, Any]], T]) -> Page[T]:
     """Read a page; its tokens stand at the top level, or in ``data`` when that is an object (2.16)."""
     data = reply.data()
     inner: dict[str, Any] = data if isinstance(data, dict) else {}
     items = data if isinstance(data, list) else next((v for v in inner.values() if isinstance(v, list)), [])
     places = (reply.json(), inner)
 
-    def first(*names: str) -> Any:
-        return next((place[name] for place in places for name in names if place.get(name) is not None), None)
+    def number(*names: str) -> int | None:
+        return next((found for place in places for name in names if (found := _number(place, name)) is not None), None)
 
-    return {
-        "items": _objects(items),
-        "next_token": first("nextToken") or "",
-        "max_results": first("maxResults"),
-        "total_count": first("totalCount", "count"),
-    }
+    return Page(
+        items=[make(item) for item in _objects(items)],
+        next_token=next((token for place in places if (token := _text(place, "nextToken"))), ""),
+        max_results=number("maxResults"),
+        total_count=number("totalCount", "count"),
+    )
+
+
+def _context(data: dict[str, Any], name: str, context_id: str) -> Context:
+    return Context(
+        id=_text(data, "id") or context_id,
+        name=_text(data, "name") or name,
+        created_at=_text(data, "createTime") or None,
+        last_used_at=_text(data, "lastUsedTime") or None,
+        state=_text(data, "state") or None,
+    )
+
+
+def _read_context(reply: Reply, name: str, context_id: str) -> Context:
+    """Read a context; an answer that is a success and holds nothing says that there is none (2.17)."""
+    data = reply.data()
+    if data is None:
+        error = reply.refused("there is no such context")
+        error.kind = ErrorKind.NOT_FOUND
+        raise error
+    context = _context(reply.object(), name, context_id)
+    if not context.id:
+        raise reply.invalid("it names no context")
+    return context
+
+
+def _file_entry(data: dict[str, Any]) -> ContextFileEntry:
+    return ContextFileEntry(
+        file_id=_text(data, "fileId"),
+        file_name=_text(data, "fileName"),
+        file_path=_text(data, "filePath"),
+        file_type=_text(data, "fileType") or None,
+        gmt_create=_text(data, "gmtCreate") or None,
+        gmt_modified=_text(data, "gmtModified") or None,
+        size=_number(data, "size"),
+        status=_text(data, "status") or None,
+    )
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = data.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _number(data: dict[str, Any], name: str) -> int | None:
+    value = data.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _read_file_url(reply: Reply) -> dict[str, Any]:
@@ -185,17 +253,38 @@ def _read_file_url(reply: Reply) -> dict[str, Any]:
     return {"url": data["url"], "expire_time": data.get("expireTime")}
 
 
-def _read_status_rows(reply: Reply) -> list[dict[str, Any]]:
-    """Read the rows, which are JSON inside JSON inside JSON (4.5)."""
+def _read_task_ids(reply: Reply) -> list[str] | None:
+    data = reply.data()
+    ids = data.get("taskIds") if isinstance(data, dict) else None
+    if not isinstance(ids, list) or not all(isinstance(task_id, str) and task_id for task_id in ids):
+        return None
+    return ids
+
+
+def _read_status_rows(reply: Reply) -> list[ContextStatusData]:
+    """Read the rows, which are JSON inside JSON inside JSON (4.5); null and nothing are no rows."""
     data = reply.data()
     status = data.get("contextStatus") if isinstance(data, dict) else None
     try:
-        wrappers = json.loads(status) if isinstance(status, str) and status else status
-        rows: list[dict[str, Any]] = []
-        for wrapper in _objects(wrappers):
-            if wrapper.get("type") == "data":
-                inner = wrapper.get("data") or "[]"
-                rows += _objects(json.loads(inner) if isinstance(inner, str) else inner)
+        wrappers = _array(status)
+        rows = [
+            row
+            for wrapper in _objects(wrappers)
+            if wrapper.get("type") == "data"
+            for row in _array(wrapper.get("data"))
+        ]
     except (ValueError, RecursionError) as error:
         raise reply.invalid("its context status is not JSON") from error
-    return rows
+    except TypeError as error:
+        raise reply.invalid(f"its context status is not {error}") from error
+    return [ContextStatusData.from_dict(row) for row in _objects(rows)]
+
+
+def _array(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        value = json.loads(value) if value.strip() else None
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise TypeError("an array")
+    return value

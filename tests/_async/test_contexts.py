@@ -1,0 +1,390 @@
+"""Contexts: the service that keeps named stores, against answers that no well-behaved server gives."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+
+from agb import (
+    AGBError,
+    AsyncAGB,
+    ClearanceTimeoutError,
+    ClearContextResult,
+    Config,
+    Context,
+    ContextFileListResult,
+    ContextListParams,
+    ContextListResult,
+    ContextResult,
+    ErrorKind,
+    FileUrlResult,
+    OperationResult,
+)
+from tests.servers import Action, Conversation, Request, Scripted, answer, refuse, scripted, silent, value
+
+pytestmark = pytest.mark.anyio
+
+NOTHING = value(None)
+NOT_FOUND = refuse("Context.NotFound", "there is no such context", 404)
+
+
+def client(server: Scripted, **more: Any) -> AsyncAGB:
+    return AsyncAGB("k", Config(server.endpoint, 5000), **more)
+
+
+def asked(request: Request) -> dict[str, str]:
+    """Return the query of a request."""
+    return {name: values[0] for name, values in parse_qs(request.target.partition("?")[2]).items()}
+
+
+def context(number: int) -> dict[str, Any]:
+    return {"id": f"SdkCtx-{number}", "name": f"n{number}", "createTime": "2024-01-01", "lastUsedTime": "2024-01-02"}
+
+
+def state(word: str | None) -> Action:
+    return value({"id": "SdkCtx-1", "name": "n", **({} if word is None else {"state": word})})
+
+
+# --- one page, all pages -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["top", "data"])
+async def test_page_of_contexts_wherever_its_token_stands(place: str) -> None:
+    paging = {"nextToken": "t-2", "maxResults": 2, "totalCount": 5}
+    items = [context(1), context(2)]
+    page = value(items, **paging) if place == "top" else value({"contexts": items, **paging})
+    with scripted(page) as server:
+        async with client(server) as agb:
+            result = await agb.context.list(ContextListParams(max_results=2, next_token="t-1"))
+    assert isinstance(result, ContextListResult)
+    assert result.success
+    assert [item.id for item in result.contexts] == ["SdkCtx-1", "SdkCtx-2"]
+    assert result.contexts[0] == Context("SdkCtx-1", "n1", "2024-01-01", "2024-01-02")
+    assert (result.next_token, result.max_results, result.total_count) == ("t-2", 2, 5)
+    assert asked(server.requests[0]) == {"maxResults": "2", "nextToken": "t-1"}
+
+
+async def test_last_page_has_no_token() -> None:
+    with scripted(value([])) as server:
+        async with client(server) as agb:
+            result = await agb.context.list()
+    assert (result.success, result.contexts, result.next_token, result.total_count) == (True, [], None, None)
+    assert asked(server.requests[0]) == {"maxResults": "10"}
+
+
+async def test_all_contexts_page_by_page() -> None:
+    pages = (
+        value([context(1), context(2)], nextToken="t-2"),
+        value([], nextToken="t-3"),  # an empty page is not the end
+        value({"items": [context(2), context(3)], "nextToken": "t-4"}),  # one was made meanwhile, and moved the others
+        value([context(4)]),
+    )
+    with scripted(*pages) as server:
+        async with client(server) as agb:
+            found = []
+            async for item in agb.context.iterate(2):
+                found.append(item.name)
+                if len(found) == 2:
+                    assert len(server.requests) == 1  # lazily
+    assert found == ["n1", "n2", "n3", "n4"]
+    assert [asked(request).get("nextToken") for request in server.requests] == [None, "t-2", "t-3", "t-4"]
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        [value([context(1)], nextToken="t")],
+        [value([], nextToken="t")],
+        [value([], nextToken="t"), value([], nextToken="u"), value([], nextToken="t")],
+    ],
+)
+async def test_same_page_again_and_again_is_an_error(pages: list[Action]) -> None:
+    with scripted(*pages) as server:
+        async with client(server) as agb:
+            with pytest.raises(AGBError, match="the same page again and again") as caught:
+                [item.id async for item in agb.context.iterate()]
+    assert caught.value.kind is ErrorKind.INVALID_ANSWER
+    assert len(server.requests) <= 4
+
+
+async def test_page_that_cannot_be_had_ends_the_iteration() -> None:
+    with scripted(value([context(1)], nextToken="t"), refuse("Throttled", "no more", 400)) as server:
+        async with client(server) as agb:
+            contexts = agb.context.iterate()
+            assert (await contexts.__anext__()).name == "n1"
+            with pytest.raises(AGBError, match="no more"):
+                await contexts.__anext__()
+
+
+# --- find, make, rename, delete ----------------------------------------------------------------------------------
+
+
+async def test_get_sends_what_it_is_asked_for() -> None:
+    with scripted(value({**context(1), "state": "available"})) as server:
+        async with client(server) as agb:
+            result = await agb.context.get(" n1 ", login_region_id="eu-central-1")
+            assert (await agb.context.get(context_id=" SdkCtx-1 ")).success
+            assert (await agb.context.create(" n1 ")).success
+    assert isinstance(result, ContextResult)
+    assert (result.success, result.context_id, result.error_message) == (True, "SdkCtx-1", None)
+    assert result.context == Context("SdkCtx-1", "n1", "2024-01-01", "2024-01-02", state="available")
+    assert [asked(request) for request in server.requests] == [
+        {"name": "n1", "loginRegionId": "eu-central-1", "allowCreate": "false"},
+        {"id": "SdkCtx-1", "allowCreate": "false"},
+        {"name": "n1", "allowCreate": "true"},
+    ]
+
+
+async def test_what_names_nothing_is_refused_before_it_is_sent() -> None:
+    with scripted(NOTHING) as server:
+        async with client(server) as agb:
+            service = agb.context
+            for result, words in (
+                (await service.get(), "context_id or name is required"),
+                (await service.get("  ", context_id=" "), "context_id or name is required"),
+                (await service.get("n", create=True, context_id="SdkCtx-1"), "context_id is not allowed with create"),
+                (await service.create(" "), "name cannot be empty"),
+                (await service.update(None), "context is required"),  # type: ignore[arg-type]
+                (await service.update(Context(" ", "n")), "id cannot be empty"),
+                (await service.update(Context("c", " ")), "name cannot be empty"),
+                (await service.delete(None), "context is required"),  # type: ignore[arg-type]
+                (await service.delete(Context("", "n")), "id cannot be empty"),
+                (await service.clear_async(" "), "context_id cannot be empty"),
+                (await service.clear(""), "context_id cannot be empty"),
+                (await service.get_clear_status(""), "context_id cannot be empty"),
+                (await service.get_file_download_url(" ", "/x"), "context_id cannot be empty"),
+                (await service.get_file_upload_url("c", " "), "file_path cannot be empty"),
+                (await service.delete_file("c", ""), "file_path cannot be empty"),
+                (await service.list_files(""), "context_id cannot be empty"),
+                (await service.list_files("c", page_number=0), "page_number is a number >= 1, not 0"),
+                (await service.list_files("c", page_size=-1), "page_size is a number >= 1, not -1"),
+            ):
+                assert not result.success
+                assert words in str(result.error_message)
+                assert isinstance(result.error, AGBError)
+            for attempt in (
+                lambda: service.list("x"),  # type: ignore[arg-type]
+                lambda: service.get(5),  # type: ignore[arg-type]
+                lambda: service.delete("SdkCtx-1"),  # type: ignore[arg-type]
+                lambda: service.list_files("c", page_size="5"),  # type: ignore[arg-type]
+                lambda: service.clear("c", poll_interval="2"),  # type: ignore[arg-type]
+            ):
+                with pytest.raises(TypeError, match=" is a "):
+                    await attempt()
+            with pytest.raises(ValueError, match="max_results"):
+                service.iterate(0)
+            with pytest.raises(ValueError, match="context_id cannot be empty"):
+                service.iterate_files(" ")
+            for bad in ({"timeout": 0}, {"poll_interval": -1}, {"poll_interval": float("inf")}):
+                with pytest.raises(ValueError, match="seconds"):
+                    await service.clear("c", **bad)
+    assert server.requests == []
+
+
+async def test_refusals_are_results_that_say_why() -> None:
+    with scripted(NOT_FOUND) as server:
+        async with client(server) as agb:
+            service = agb.context
+            for result in (
+                await service.list(),
+                await service.get("n"),
+                await service.update(Context("SdkCtx-1", "n")),
+                await service.delete(Context("SdkCtx-1", "n")),
+                await service.clear_async("SdkCtx-1"),
+                await service.clear("SdkCtx-1"),
+                await service.get_clear_status("SdkCtx-1"),
+                await service.get_file_download_url("SdkCtx-1", "/x"),
+                await service.get_file_upload_url("SdkCtx-1", "/x"),
+                await service.delete_file("SdkCtx-1", "/x"),
+                await service.list_files("SdkCtx-1"),
+            ):
+                assert not result.success
+                assert "there is no such context" in str(result.error_message)
+                assert result.error is not None
+                assert result.error.kind is ErrorKind.NOT_FOUND
+                assert result.request_id == "R-1"
+            assert (await service.delete_file("SdkCtx-1", "/x")).data is False
+            assert (await service.clear_async("SdkCtx-1")).status is None
+
+
+async def test_failures_are_results_too_but_for_the_start_of_a_clearing() -> None:
+    with scripted(answer(b"<html>", 200)) as server:
+        async with client(server) as agb:
+            service = agb.context
+            for result in (
+                await service.get("n"),
+                await service.get_clear_status("SdkCtx-1"),
+                await service.get_file_download_url("SdkCtx-1", "/x"),
+                await service.delete_file("SdkCtx-1", "/x"),
+                await service.list_files("SdkCtx-1"),
+            ):
+                assert not result.success
+                assert result.error is not None
+                assert result.error.kind is ErrorKind.INVALID_ANSWER
+            for attempt in (service.clear_async, service.clear):
+                with pytest.raises(AGBError, match="clear the context SdkCtx-1"):
+                    await attempt("SdkCtx-1")
+
+
+@pytest.mark.parametrize(("data", "kind"), [(None, ErrorKind.NOT_FOUND), ({"name": "n"}, ErrorKind.INVALID_ANSWER)])
+async def test_success_without_a_context_is_no_success(data: Any, kind: ErrorKind) -> None:
+    with scripted(value(data)) as server:
+        async with client(server) as agb:
+            result = await agb.context.get("n")
+    assert (result.success, result.context, result.context_id) == (False, None, "")
+    assert result.error is not None
+    assert result.error.kind is kind
+
+
+async def test_rename_and_delete_tell_the_id() -> None:
+    with scripted(NOTHING) as server:
+        async with client(server) as agb:
+            for result in (
+                await agb.context.update(Context(" SdkCtx-1 ", " new name ")),
+                await agb.context.delete(Context("SdkCtx-1", "n")),
+            ):
+                assert isinstance(result, OperationResult)
+                assert (result.success, result.data) == (True, {"context_id": "SdkCtx-1"})
+    assert asked(server.requests[0]) == {"id": "SdkCtx-1", "name": "new name"}
+    assert asked(server.requests[1]) == {"id": "SdkCtx-1"}
+
+
+# --- clear -------------------------------------------------------------------------------------------------------
+
+
+async def test_clearing_ends_when_it_is_seen_to_end() -> None:
+    script = (
+        NOTHING,
+        state("clearing"),
+        state("pre-available"),
+        state(None),
+        state("something new"),
+        state("available"),
+    )
+    with scripted(*script) as server:
+        async with client(server) as agb:
+            result = await agb.context.clear("SdkCtx-1", timeout=30, poll_interval=0)
+    assert isinstance(result, ClearContextResult)
+    assert (result.success, result.status, result.context_id, result.data) == (True, "available", "SdkCtx-1", None)
+    assert len(server.requests) == 6
+
+
+async def test_state_of_before_is_not_taken_for_the_end() -> None:
+    """The first look comes at once; what it says is believed when the pause between two looks has passed."""
+    with scripted(NOTHING, state("available"), state("clearing"), state("available")) as server:
+        async with client(server) as agb:
+            assert (await agb.context.clear("SdkCtx-1", poll_interval=5)).status == "available"
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("interval", [0, 0.05, 1000])
+async def test_clearing_that_was_over_at_once(interval: float) -> None:
+    with scripted(NOTHING, state("available")) as server:
+        async with client(server) as agb:
+            assert (await agb.context.clear("SdkCtx-1", timeout=0.2, poll_interval=interval)).status == "available"
+    assert len(server.requests) >= 2
+
+
+@pytest.mark.parametrize("looks", [state("clearing"), silent], ids=["never over", "never answered"])
+async def test_clearing_that_does_not_end_in_time(looks: Action) -> None:
+    with scripted(NOTHING, looks) as server:
+        async with client(server) as agb:
+            with pytest.raises(ClearanceTimeoutError, match=r"SdkCtx-1 was asked to clear 0\.2 s ago") as caught:
+                await agb.context.clear("SdkCtx-1", timeout=0.2, poll_interval=0.01)
+    assert caught.value.kind is ErrorKind.TIMED_OUT
+    assert caught.value.request_id == "R-1"
+
+
+async def test_look_that_fails_ends_the_clearing() -> None:
+    with scripted(NOTHING, state("clearing"), NOT_FOUND) as server:
+        async with client(server) as agb:
+            result = await agb.context.clear("SdkCtx-1", poll_interval=0)
+    assert not result.success
+    assert result.error is not None
+    assert result.error.kind is ErrorKind.NOT_FOUND
+
+
+# --- stored files ------------------------------------------------------------------------------------------------
+
+
+async def test_urls_of_files_are_secrets() -> None:
+    url = "http://127.0.0.1/files/geheim?signature=geheim"
+    with scripted(value({"url": url, "expireTime": 3600})) as server:
+        async with client(server) as agb:
+            up = await agb.context.get_file_upload_url(" SdkCtx-1 ", " /tmp/a b/ä.txt ")
+            down = await agb.context.get_file_download_url("SdkCtx-1", "/tmp/x")
+    for result in (up, down):
+        assert isinstance(result, FileUrlResult)
+        assert (result.success, result.url, result.expire_time, result.error_message) == (True, url, 3600, "")
+        assert "geheim" not in repr(result)
+    assert asked(server.requests[0]) == {"contextId": "SdkCtx-1", "filePath": "/tmp/a b/ä.txt"}
+
+
+async def test_answer_without_a_url_is_no_success() -> None:
+    with scripted(value({"url": ""})) as server:
+        async with client(server) as agb:
+            result = await agb.context.get_file_upload_url("SdkCtx-1", "/x")
+    assert not result.success
+    assert "it holds no URL" in str(result.error_message)
+
+
+def entry(number: int) -> dict[str, Any]:
+    return {"fileId": f"f-{number}", "fileName": f"{number}", "filePath": f"/tmp/{number}", "size": number}
+
+
+class Folder:
+    """A service that lists files, with its own idea of how many a page may hold and of how many there are."""
+
+    def __init__(self, files: int, cap: int, **more: Any) -> None:
+        self.files, self.cap, self.more = files, cap, more
+
+    def __call__(self, talk: Conversation) -> None:
+        query = asked(talk.request)
+        size = min(int(query["pageSize"]), self.cap)
+        first = (int(query["pageNumber"]) - 1) * size
+        value([entry(n) for n in range(first, min(first + size, self.files))], **self.more)(talk)
+
+
+async def test_page_of_files() -> None:
+    with scripted(Folder(3, 10, count=3)) as server:
+        async with client(server) as agb:
+            result = await agb.context.list_files("SdkCtx-1", "/tmp", 2, 2)
+    assert isinstance(result, ContextFileListResult)
+    assert (result.success, result.count, len(result.entries)) == (True, 3, 1)
+    file = result.entries[0]
+    assert (file.file_id, file.file_name, file.file_path, file.size, file.status) == ("f-2", "2", "/tmp/2", 2, None)
+    assert asked(server.requests[0]) == {
+        "contextId": "SdkCtx-1",
+        "parentFolderPath": "/tmp",
+        "pageNumber": "2",
+        "pageSize": "2",
+    }
+
+
+@pytest.mark.parametrize(
+    ("folder", "requests"),
+    [
+        (Folder(25, 10, count=25), 3),
+        (Folder(25, 4, count=25), 7),  # gives less than it is asked for
+        (Folder(25, 10), 3),  # does not say how many there are
+        (Folder(20, 10), 3),
+        (Folder(25, 10, count=99), 4),  # some were deleted since it counted
+        (Folder(0, 10, count=0), 1),
+    ],
+)
+async def test_all_files_page_by_page(folder: Folder, requests: int) -> None:
+    with scripted(folder) as server:
+        async with client(server) as agb:
+            found = [item.file_path async for item in agb.context.iterate_files("SdkCtx-1", "/tmp", 10)]
+    assert found == [f"/tmp/{number}" for number in range(folder.files)]
+    assert len(server.requests) == requests
+
+
+async def test_service_that_knows_one_page_of_files_only() -> None:
+    page = value([entry(number) for number in range(10)])
+    with scripted(page) as server:
+        async with client(server) as agb:
+            with pytest.raises(AGBError, match="the same page again and again"):
+                [item.size async for item in agb.context.iterate_files("SdkCtx-1", page_size=10)]
