@@ -103,12 +103,11 @@ def test_every_operation_of_the_protocol_has_its_route() -> None:
     assert all(operation.method in ("GET", "POST") for operation in OPERATIONS)
 
 
-def test_contexts_at_creation_are_refused(api: Api) -> None:
+def test_unknown_context_at_creation_is_refused(api: Api) -> None:
     contexts = [{"contextId": "SdkCtx-1", "path": "/tmp/x", "policy": "{}"}]
     body = {"persistenceDataList": contexts}
     answer = api.ask("POST", "/mcp/createSession", {"imageId": IMAGE}, json=body)
-    assert answer["code"] == "NotOffered"
-    assert "persistenceDataList" in answer["message"]
+    assert answer["code"] == "InvalidContext.NotFound"
 
 
 # --- tools -------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from .._wire.reply import (
     TOOL_SESSION_NOT_FOUND,
     envelope,
 )
-from . import handlers
+from . import handlers, mount_handlers
 from .errors import Refused
 from .handlers import Answer, Api
 from .links import Links
@@ -72,13 +72,13 @@ OPERATIONS = [
     Operation("POST", "/sdk/ModifyContext"),
     Operation("POST", "/sdk/DeleteContext"),
     Operation("POST", "/sdk/ClearContext"),
-    Operation("POST", "/sdk/SyncContext"),
-    Operation("GET", "/sdk/GetContextInfo"),
+    Operation("POST", "/sdk/SyncContext", mount_handlers.sync_context),
+    Operation("GET", "/sdk/GetContextInfo", mount_handlers.get_context_info),
     Operation("POST", "/sdk/GetContextFileDownloadUrl"),
     Operation("POST", "/sdk/GetContextFileUploadUrl"),
     Operation("POST", "/sdk/DeleteContextFile"),
     Operation("POST", "/sdk/DescribeContextFiles"),
-    Operation("POST", "/sdk/GetAndLoadInternalContext"),
+    Operation("POST", "/sdk/GetAndLoadInternalContext", mount_handlers.get_and_load_internal_context),
 ]
 
 

@@ -12,16 +12,16 @@ from typing import Literal
 
 from attrs import frozen
 
-from .directories import Directories
+from .directories import HOME, TMP, Directories
 from .pasta import resolv_conf
 
-HOME = Path("/home/user")
 RUN = Path("/run/agb")
 """Where a sandboxed session finds the runtime's own programs."""
 SOCKETS = RUN / "sockets"
 HOSTNAME = "agb"
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_KERNEL = ("/proc", "/dev", "/sys")
 _ETC = (
     "alternatives",
     "crypto-policies",
@@ -73,15 +73,26 @@ class Bubblewrap:
             *self._system,
             *self._etc,
             *(option for path in sorted(directories.etc.iterdir()) for option in _show(path, Path("/etc", path.name))),
-            *_own(directories.tmp, Path("/tmp")),  # noqa: S108 - the session's own
+            *_own(directories.tmp, TMP),
             *_own(directories.home, HOME),
             *_own(directories.sockets, SOCKETS),
+            *(option for place, path in directories.elsewhere.items() for option in _own(path, place)),
             *self._trees,
             *(option for path in self.hidden for option in ("--perms", "0755", "--tmpfs", str(path))),
             *("--remount-ro", "/"),
             *("--chdir", "/", "--clearenv", "--"),
             *program,
         ]
+
+    def why_no_mount(self, place: Path) -> str:
+        """Return why nothing can be mounted at a place inside; "" if it can."""
+        if place.is_relative_to(HOME) or (place.is_relative_to(TMP) and place != TMP):
+            return ""
+        taken = (*map(Path, (*_SYSTEM, *_KERNEL, "/etc", "/run")), HOME, TMP, *self.trees, *self.hidden)
+        for path in taken:
+            if place.is_relative_to(path) or path.is_relative_to(place):
+                return f"{path} is the system's; give a directory below /home or /tmp"
+        return ""
 
     def _namespaces(self) -> list[str]:
         options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]

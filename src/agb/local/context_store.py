@@ -588,6 +588,11 @@ class Writing:
         self._lock = threading.Lock()  # a writer whose caller gave up may still be at work when it is closed
         self._ended = False
 
+    @property
+    def etag(self) -> str:
+        """The etag of what was written so far."""
+        return self._digest.hexdigest()
+
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add bytes at the end. Raises ``Refused`` when the file becomes larger than the limit, or the disk is full."""
         with self._lock, told_when_full():

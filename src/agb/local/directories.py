@@ -9,12 +9,17 @@ from pathlib import Path
 
 from attrs import frozen
 
+HOME = Path("/home/user")
+"""The home of a sandboxed session, seen from inside."""
+TMP = Path("/tmp")  # noqa: S108 - the session's own
+
 
 @frozen
 class Directories:
-    """The directories of one session on the machine."""
+    """The directories of one session on the machine; ``mounts`` are places where contexts are mounted inside."""
 
     root: Path
+    mounts: tuple[Path, ...] = ()
 
     @property
     def home(self) -> Path:
@@ -36,6 +41,20 @@ class Directories:
         """Files of /etc made for this session."""
         return self.root / "etc"
 
+    @property
+    def elsewhere(self) -> dict[Path, Path]:
+        """The mounts that are neither in the home nor in /tmp: place inside -> directory on the machine."""
+        outside = [place for place in self.mounts if not (place.is_relative_to(HOME) or place.is_relative_to(TMP))]
+        return {place: self.root / "mounts" / str(number) for number, place in enumerate(outside)}
+
+    def on_machine(self, place: Path) -> tuple[Path, Path]:
+        """Return the directory on the machine that holds a mount, and the way from there to it."""
+        if place.is_relative_to(HOME):
+            return self.home, place.relative_to(HOME)
+        if place.is_relative_to(TMP):
+            return self.tmp, place.relative_to(TMP)
+        return self.elsewhere[place], Path()
+
     def make(self, owner: int | None) -> None:
         """Make them, given to the session's user."""
         self.root.mkdir(mode=0o700)
@@ -45,6 +64,15 @@ class Directories:
             if owner is not None:
                 os.chown(path, owner, owner)
         self.tmp.chmod(0o1777)
+        if self.elsewhere:
+            (self.root / "mounts").mkdir(mode=0o755)
+        for place in self.mounts:
+            directory, way = self.on_machine(place)
+            for path in reversed([directory / part for part in (way, *way.parents)]):
+                if not path.exists():
+                    path.mkdir(mode=0o755)
+                    if owner is not None:
+                        os.chown(path, owner, owner)
 
 
 async def remove(directory: Path) -> None:

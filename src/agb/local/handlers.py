@@ -10,9 +10,10 @@ from typing import Any
 from attrs import field, frozen
 
 from .._wire.call import json_text
-from .._wire.reply import NOT_OFFERED, SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND, UNAUTHORIZED
+from .._wire.reply import SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND, UNAUTHORIZED
 from .errors import Refused, invalid
 from .links import FIRST_PORT, Links
+from .mounts import mounts
 from .page import page_url
 from .request import ApiRequest, kind_of, labels, object_or_json, same_secret, shown
 from .runtime import Runtime
@@ -44,15 +45,12 @@ class Answer:
 
 async def create_session(api: Api, request: ApiRequest) -> Answer:
     """Create a session; answered when it runs."""
-    if request.body.get("persistenceDataList"):
-        raise Refused(
-            NOT_OFFERED, "createSession: this runtime does not offer persistenceDataList (contexts)", http_status=501
-        )
     session = await api.runtime.create(
         request.from_query("imageId"),
         labels=labels(request.body.get("labels"), "labels"),
         idle_timeout=_idle_timeout(request.body.get("timeout")),
         policy_id=_policy_id(request.body.get("mcpPolicyId")),
+        mounts=mounts(request.body.get("persistenceDataList")),
     )
     return Answer({"success": True, "errMsg": "", **_connection(api, session, request.base)})
 

@@ -28,6 +28,14 @@ class Limits:
     memory: int = field(default=4096 * _MIB, validator=validators.ge(64 * _MIB))
     file_size: int = field(default=2048 * _MIB, validator=validators.ge(1))
     open_files: int = field(default=4096, validator=validators.ge(64))
+    sync: float = field(default=900.0, validator=validators.gt(0))
+    """One sync of a mount with its context."""
+    last_sync: float = field(default=120.0, validator=validators.gt(0))
+    """All that is to be stored before a session ends."""
+    unpacked: int = field(default=8192 * _MIB, validator=validators.ge(1))
+    """What one archive that is brought into a session may unpack to."""
     shared_memory: int = field(default=256 * _MIB, validator=validators.ge(1))
     output: int = field(default=16 * _MIB, validator=validators.ge(1))
     """Bytes kept of each output stream of a program; the rest is read and thrown away."""
+    stored_file: int = field(default=16_384 * _MIB, validator=validators.ge(1))
+    """Bytes of the largest file that a context takes through a URL."""

@@ -11,8 +11,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,14 +30,22 @@ from .interpreters import Languages, find_languages
 from .isolation import Wanted, choose, new_user
 from .kernels.base import Execution
 from .limits import Limits
+from .mounts import Mount
 from .paging import number_before, token_after
 from .pasta import NetworkFailed
 from .report import Report
 from .sandbox import Isolation, Sandbox, SandboxGone, StartFailed
 from .session import CallRecord, LocalSession, State
+from .session_mounts import SessionMounts, select
 from .tools import RUN_CODE, Tool, ToolReply, stream_code
 
 _FINISHED_KEPT = 1000
+_ROWS_KEPT = 100
+"""Sessions that ended of which the sync tasks are still told."""
+_SYNCS = 16
+"""Syncs at a time; further ones wait."""
+STOP_SYNCS = 30.0
+"""Seconds in which all sessions may store their data when the runtime stops."""
 _TEMPORARY = "agb-runtime-"
 
 
@@ -93,6 +102,10 @@ class Runtime:
         self._wall_clock = wall_clock
         self._sessions: dict[str, LocalSession] = {}
         self._finished: OrderedDict[str, State] = OrderedDict()
+        self._finished_rows: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._being_made: Counter[str] = Counter()
+        """Contexts that sessions are being made with."""
+        self._sync_threads = ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
         self._created = 0
         self._users: set[int] = set()
         self._ends: dict[str, asyncio.Task[None]] = {}
@@ -134,6 +147,8 @@ class Runtime:
         self._cleanup.push_async_callback(remove, self._area)
         self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
         self._cleanup.push_async_callback(self.contexts.close)
+        self._cleanup.callback(self._sync_threads.shutdown)
+        self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
         self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
@@ -177,10 +192,13 @@ class Runtime:
         labels: Mapping[str, str] | None = None,
         idle_timeout: float | None = None,
         policy_id: str = "",
+        mounts: Sequence[Mount] = (),
     ) -> LocalSession:
         """Return a new session, running. ``idle_timeout`` is in seconds; ``policy_id`` is kept and changes nothing.
 
-        Raises ``Refused`` for an unknown image, a time that is not above zero, and when there are too many sessions.
+        The data of ``mounts`` begins to come into the session; its tasks tell when it is there. Raises ``Refused`` for
+        an unknown image or context, for a place where nothing can be mounted, for a time that is not above zero, and
+        when there are too many sessions.
         """
         self.tools(image_id)
         if idle_timeout is not None and not 0 < idle_timeout < float("inf"):
@@ -188,14 +206,27 @@ class Runtime:
         if len(self._sessions) >= self.limits.sessions or self._is_closing:
             why = "the runtime is stopping" if self._is_closing else f"there are {len(self._sessions)} sessions already"
             raise Refused("QuotaExceeded", f"No session can be created: {why}", http_status=429)
+        with self._using(mounts):
+            await self._check_mounts(mounts)
+            return await self._create(
+                image_id,
+                labels=labels or {},
+                policy_id=policy_id,
+                idle_timeout=self.limits.idle if idle_timeout is None else idle_timeout,
+                mounts=mounts,
+            )
+
+    async def _create(
+        self, image_id: str, *, labels: Mapping[str, str], policy_id: str, idle_timeout: float, mounts: Sequence[Mount]
+    ) -> LocalSession:
         session_id = f"s-{secrets.token_hex(10)}"
+        directories = Directories(self._area / session_id, tuple(Path(mount.place) for mount in mounts))
         user = new_user(self._isolation, self._users)
         if user is not None:
             self._users.add(user)
         try:
-            sandbox = await self._start_sandbox(
-                self._area / session_id, user, lambda: self._ended_by_itself(session_id)
-            )
+            directories.make(user)
+            sandbox = await self._start_sandbox(directories, user, lambda: self._ended_by_itself(session_id))
         except BaseException as error:
             self._users.discard(user or 0)
             await _to_the_end(remove(self._area / session_id))
@@ -207,19 +238,70 @@ class Runtime:
             session_id,
             number=self._created,
             image_id=image_id,
-            labels=labels or {},
+            labels=labels,
             policy_id=policy_id,
-            idle_timeout=self.limits.idle if idle_timeout is None else idle_timeout,
+            idle_timeout=idle_timeout,
             sandbox=sandbox,
+            mounts=SessionMounts(
+                session_id,
+                mounts,
+                sandbox=sandbox,
+                contexts=self.contexts,
+                limits=self.limits,
+                threads=self._sync_threads,
+            ),
             languages=self._languages,
             shell=self._shell,
             clock=self._clock,
         )
         self._sessions[session_id] = session
+        session.mounts.begin()
         if sandbox.is_closed or self._is_closing:
             self.release(session_id)
         self._wake.set()
         return session
+
+    @contextlib.contextmanager
+    def _using(self, mounts: Sequence[Mount]) -> Iterator[None]:
+        """Keep contexts from being deleted while a session is made that mounts them."""
+        used = Counter(mount.context_id for mount in mounts)
+        self._being_made += used
+        try:
+            yield
+        finally:
+            self._being_made -= used
+
+    async def _check_mounts(self, mounts: Sequence[Mount]) -> None:
+        """Raise ``Refused`` unless there are these contexts and places; note how long their files are kept."""
+        for mount in mounts:
+            if why := self._isolation.why_no_mount(Path(mount.place)):
+                raise invalid(f"Nothing can be mounted at {mount.path!a}: {why}")
+        store = self.contexts.store
+        for mount in mounts:
+            await self.contexts.run(store.touch, mount.context_id)
+        for mount in mounts:
+            await self.contexts.run(
+                store.set_recycle, mount.context_id, mount.keys, mount.policy.days, mount.policy.recycle.paths
+            )
+
+    def _sessions_of(self, context_id: str) -> list[str]:
+        """Return the ids of the sessions that mount a context."""
+        found = [
+            session.id
+            for session in self._sessions.values()
+            if any(mount.context_id == context_id for mount in session.mounts.mounts)
+        ]
+        return found or (["that is being created"] if self._being_made[context_id] else [])
+
+    def rows(self, session_id: str, context_id: str, path: str, task_type: str) -> list[dict[str, Any]]:
+        """Return the sync tasks of a session as GetContextInfo tells them, also for some time after its end.
+
+        What is not empty narrows them down. Raises ``Refused``.
+        """
+        if (session := self._sessions.get(session_id)) is not None:
+            return session.mounts.rows(context_id, path, task_type)
+        self.status(session_id)
+        return select(self._finished_rows.get(session_id, []), context_id, path, task_type)
 
     def find(self, session_id: str, *, tool: bool = False) -> LocalSession:
         """Return a running session; does not count as activity.
@@ -270,6 +352,8 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
+            seconds = min(self.limits.last_sync, STOP_SYNCS) if self._is_closing else self.limits.last_sync
+            await session.mounts.finish(seconds, lambda: self._reopened(session))
             await session.close()
             await remove(session.sandbox.directories.root)
         finally:
@@ -277,6 +361,10 @@ class Runtime:
             del self._sessions[session.id], self._ends[session.id]
             self._users.discard(session.sandbox.user or 0)
             self._finished[session.id] = "FINISH"
+            if rows := session.mounts.rows():
+                self._finished_rows[session.id] = rows
+                while len(self._finished_rows) > _ROWS_KEPT:
+                    self._finished_rows.popitem(last=False)
             while len(self._finished) > _FINISHED_KEPT:
                 self._finished.popitem(last=False)
 
@@ -284,9 +372,14 @@ class Runtime:
         if session_id in self._sessions:
             self.release(session_id)
 
-    async def _start_sandbox(self, root: Path, user: int | None, on_end: Callable[[], None] = lambda: None) -> Sandbox:
-        directories = Directories(root)
-        directories.make(user)
+    async def _reopened(self, session: LocalSession) -> Sandbox:
+        """Return a sandbox on the directories of a session whose own has ended by itself. Raises ``OSError``."""
+        try:
+            return await self._start_sandbox(session.sandbox.directories, session.sandbox.user, lambda: None)
+        except (StartFailed, NetworkFailed) as error:
+            raise OSError(str(error)) from error
+
+    async def _start_sandbox(self, directories: Directories, user: int | None, on_end: Callable[[], None]) -> Sandbox:
         sandbox = Sandbox(self._isolation, directories, self.limits, user, on_end)
         await sandbox.open()
         return sandbox

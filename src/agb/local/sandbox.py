@@ -21,10 +21,10 @@ import psutil
 from attrs import frozen
 
 from . import pasta
-from .bubblewrap import HOME, RUN, SOCKETS, Bubblewrap
+from .bubblewrap import RUN, SOCKETS, Bubblewrap
 from .capture import Capture
 from .channel import Channel
-from .directories import Directories
+from .directories import HOME, TMP, Directories
 from .limits import Limits
 from .pasta import NetworkFailed, Pasta
 
@@ -37,6 +37,7 @@ _PROGRAMS = (
     "agent.py",
     "file_helper.py",
     "file_watch.py",
+    "mount_helper.py",
     "kernels/python_driver.py",
     "kernels/node_driver.js",
     "kernels/java_driver.java",
@@ -66,6 +67,17 @@ class Isolation:
     def program(self, name: str) -> str:
         """Return where one of the runtime's own programs is, seen from inside."""
         return str(RUN / Path(name).name) if self.bubblewrap else str(Path(__file__).parent / name)
+
+    def why_no_mount(self, place: Path) -> str:
+        """Return why nothing can be mounted at a place inside; "" if it can."""
+        if self.bubblewrap is not None:
+            return self.bubblewrap.why_no_mount(place)
+        if place.is_relative_to(HOME) or (place.is_relative_to(TMP) and place != TMP):
+            return ""
+        return (
+            f"this runtime does not isolate sessions, so there are only {HOME} and {TMP}, "
+            "which stand for the session's HOME and TMPDIR"
+        )
 
     def agent(self, directories: Directories, control: int, limits: Limits, user: int | None) -> list[str]:
         """Return the command line of a session's agent."""
@@ -175,6 +187,13 @@ class Sandbox:
         """The directory of kernels' sockets, seen from inside."""
         return str(SOCKETS if self.is_isolated else self.directories.sockets)
 
+    def mounted(self, place: str) -> tuple[str, tuple[str, ...]]:
+        """Return where a mount is, seen from inside: a directory that is the runtime's own, and the way from there."""
+        top, way = self.directories.on_machine(Path(place))
+        if self.is_isolated:
+            top = Path(place).parents[len(way.parts) - 1] if way.parts else Path(place)
+        return str(top), way.parts
+
     def program(self, name: str) -> str:
         """Return where one of the runtime's own programs is, seen from inside."""
         return self._isolation.program(name)
@@ -182,7 +201,7 @@ class Sandbox:
     @functools.cached_property
     def environment(self) -> dict[str, str]:
         """The environment every program of the session starts from; nothing of the runtime's own is in it."""
-        tmp = "/tmp" if self.is_isolated else str(self.directories.tmp)  # noqa: S108 - the session's own
+        tmp = str(TMP if self.is_isolated else self.directories.tmp)
         return {
             "HOME": self.home,
             "LANG": "C.UTF-8",

@@ -19,6 +19,7 @@ from .files import Files
 from .interpreters import Interpreter, Languages
 from .metrics import Meter, ProcessInfo
 from .sandbox import Sandbox, SandboxGone
+from .session_mounts import SessionMounts
 
 State = Literal["RUNNING", "DELETING", "FINISH"]
 
@@ -52,6 +53,7 @@ class LocalSession:
         idle_timeout: float,
         policy_id: str,
         sandbox: Sandbox,
+        mounts: SessionMounts,
         languages: Languages,
         shell: str,
         clock: Callable[[], float],
@@ -72,12 +74,14 @@ class LocalSession:
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
         self.sandbox = sandbox
+        self.mounts = mounts
         self.languages = languages
         self.shell = shell
         self.files = Files(sandbox)
         self.began = clock()
         self.calls_running = 0
-        self.meter = Meter(sandbox.pid, (sandbox.directories.home, sandbox.directories.tmp))
+        directories = sandbox.directories
+        self.meter = Meter(sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
         self._clock = clock
         self._last_activity = self.began
         self._secret = secrets.token_bytes(32)
@@ -163,6 +167,7 @@ class LocalSession:
 
     async def close(self) -> None:
         """End everything in the session and return when it is gone."""
+        await self.mounts.close()
         await self.sandbox.close()
         await self.files.close()
         for interpreter in self._interpreters.values():
