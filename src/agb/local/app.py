@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from attrs import frozen
 from starlette.applications import Starlette
@@ -16,17 +13,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from .._wire.call import json_bytes
-from .._wire.reply import (
-    INTERNAL_ERROR,
-    INVALID_REQUEST,
-    NO_SUCH_OPERATION,
-    NOT_OFFERED,
-    TOOL_SESSION_NOT_FOUND,
-    envelope,
-)
-from . import handlers, mount_handlers
+from .._wire.reply import INTERNAL_ERROR, INVALID_REQUEST, NO_SUCH_OPERATION, NOT_OFFERED
+from . import context_handlers, handlers, mount_handlers
+from .answers import enveloped, refusal, request_id
+from .context_files import ContextFiles
 from .errors import Refused
+from .file_urls import PREFIX
 from .handlers import Answer, Api
 from .links import Links
 from .page import SessionPage
@@ -67,17 +59,17 @@ OPERATIONS = [
     Operation("POST", "/mcp", handlers.call_tool),
     Operation("POST", "/sessions/{session_id}/callTool", handlers.call_tool_by_link, needs_key=False),
     Operation("POST", "/browser/init"),
-    Operation("GET", "/sdk/ListContexts"),
-    Operation("GET", "/sdk/GetContext"),
-    Operation("POST", "/sdk/ModifyContext"),
-    Operation("POST", "/sdk/DeleteContext"),
-    Operation("POST", "/sdk/ClearContext"),
+    Operation("GET", "/sdk/ListContexts", context_handlers.list_contexts),
+    Operation("GET", "/sdk/GetContext", context_handlers.get_context),
+    Operation("POST", "/sdk/ModifyContext", context_handlers.modify_context),
+    Operation("POST", "/sdk/DeleteContext", context_handlers.delete_context),
+    Operation("POST", "/sdk/ClearContext", context_handlers.clear_context),
     Operation("POST", "/sdk/SyncContext", mount_handlers.sync_context),
     Operation("GET", "/sdk/GetContextInfo", mount_handlers.get_context_info),
-    Operation("POST", "/sdk/GetContextFileDownloadUrl"),
-    Operation("POST", "/sdk/GetContextFileUploadUrl"),
-    Operation("POST", "/sdk/DeleteContextFile"),
-    Operation("POST", "/sdk/DescribeContextFiles"),
+    Operation("POST", "/sdk/GetContextFileDownloadUrl", context_handlers.get_context_file_download_url),
+    Operation("POST", "/sdk/GetContextFileUploadUrl", context_handlers.get_context_file_upload_url),
+    Operation("POST", "/sdk/DeleteContextFile", context_handlers.delete_context_file),
+    Operation("POST", "/sdk/DescribeContextFiles", context_handlers.describe_context_files),
     Operation("POST", "/sdk/GetAndLoadInternalContext", mount_handlers.get_and_load_internal_context),
 ]
 
@@ -94,6 +86,7 @@ def build_app(runtime: Runtime, api_key: str) -> Starlette:
         *(_route(operation, api, api_key) for operation in OPERATIONS),
         WebSocketRoute("/sessions/{session_id}/ws", Streams(runtime).serve),
         Route("/sessions/{session_id}/page", page.show, methods=["GET"]),
+        Route(f"{PREFIX}{{token}}", ContextFiles(runtime).serve, methods=["GET", "PUT"]),
         Mount("/link", app=links),
     ]
     app = Starlette(
@@ -112,56 +105,30 @@ def _route(operation: Operation, api: Api, api_key: str) -> Route:
         if operation.handler is None:
             raise Refused(NOT_OFFERED, f"{operation.path}: this runtime does not offer this operation", http_status=501)
         answer = await operation.handler(api, await ApiRequest.read(request))
-        return _enveloped(request, data=answer.data, **answer.beside)
+        return enveloped(request, data=answer.data, **answer.beside)
 
     return Route(operation.path, endpoint, methods=[operation.method])
 
 
 # --- answers -----------------------------------------------------------------------------------------------------
 
-_SAID_IN_THE_BODY_ONLY = {NOT_OFFERED, TOOL_SESSION_NOT_FOUND}
-"""Codes the service answers with HTTP 200; the status stands in the envelope."""
-
-
-def _enveloped(request: Request, *, http_status: int = 200, **parts: Any) -> Response:
-    """Return the answer to a request, its id in the envelope and in a header."""
-    request_id = _request_id(request)
-    body = envelope(request_id=request_id, http_status=http_status, **parts)
-    status = 200 if parts.get("code") in _SAID_IN_THE_BODY_ONLY else http_status
-    headers = {"x-request-id": request_id, "cache-control": "no-store"}
-    return Response(_json(body), status, headers, "application/json")
-
-
-def _json(body: dict[str, Any]) -> bytes:
-    """Return JSON as UTF-8, which for much text that is not ASCII costs a third of escaping it."""
-    try:
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a character, which only an escape can carry
-        return json_bytes(body)
-
-
-def _request_id(request: Request) -> str:
-    if not hasattr(request.state, "request_id"):
-        request.state.request_id = str(uuid.uuid4()).upper()
-    return str(request.state.request_id)
-
 
 def _refusal(request: Request, code: str, message: str, http_status: int) -> Response:
-    return _enveloped(request, success=False, code=code, message=message, http_status=http_status)
+    return refusal(request, Refused(code, message, http_status=http_status))
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     """Answer a request that did not go through; only a mistake of this server is logged."""
     if isinstance(error, Refused):
-        return _refusal(request, error.code, error.message, error.http_status)
+        return refusal(request, error)
     if isinstance(error, HTTPException):
         return _no_route(request, error.status_code)
     if isinstance(error, ClientDisconnect):  # nobody will read this
         return _refusal(request, INVALID_REQUEST, "The request body ended early", 400)
-    path = re.sub(r"^(/link/[^/]*/[^/]*)/.*", r"\1/...", request.url.path)  # what follows is a secret
-    request_id = _request_id(request)
-    logger.error("Unexpected error in %s %s (request id %s)", request.method, path, request_id, exc_info=error)
-    message = f"The runtime failed unexpectedly; its log has more under {request_id}"
+    path = re.sub(r"^(/link/[^/]*/[^/]*|/contexts/files)/.*", r"\1/...", request.url.path)  # what follows is a secret
+    known_as = request_id(request)
+    logger.error("Unexpected error in %s %s (request id %s)", request.method, path, known_as, exc_info=error)
+    message = f"The runtime failed unexpectedly; its log has more under {known_as}"
     return _refusal(request, INTERNAL_ERROR, message, 500)
 
 

@@ -327,6 +327,12 @@ class ContextStore:
                 raise file_not_found(key)
             return self._blobs.open(found.blob), found
 
+    def use(self, context_id: str, path: str) -> tuple[IO[bytes], StoredFile]:
+        """Return what `open` returns, and note that the context is used now."""
+        with self._lock:
+            self.touch(context_id)
+            return self.open(context_id, path)
+
     def writing(
         self,
         context_id: str,
@@ -335,14 +341,17 @@ class ContextStore:
         mode: int = 0o644,
         mtime: float | None = None,
         size_limit: int | None = None,
+        expected: int = 0,
     ) -> Writing:
         """Return a writing of a new version of a file: nothing is changed before its ``commit()``.
 
-        ``mtime`` is the time of the commit if it is None. Raises ``Refused`` for a context that is being cleared.
+        ``mtime`` is the time of the commit if it is None. Raises ``Refused`` for a context that is being cleared, and
+        when there is no room for the bytes ``expected``.
         """
         key = file_key(path)
         with self._reading() as db:
             self._available(db, context_id)
+        self._blobs.check_space(expected)
         return Writing(self, self._blobs, context_id, key, mode & 0o7777, mtime, size_limit)
 
     def make_directory(

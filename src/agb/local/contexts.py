@@ -12,10 +12,11 @@ from typing import ParamSpec, TypeVar
 from .._wire.reply import CONTEXT_IN_USE, CONTEXT_NOT_FOUND, STOPPING
 from .context_store import ContextStore
 from .errors import CannotStart, Refused
+from .file_urls import FileUrls, signing_key
 
 logger = logging.getLogger("agb.local")
 
-SWEEP_EVERY = 3600.0
+RECYCLE_EVERY = 3600.0
 """Seconds between two looks for files that recycle policies let go; those count in days."""
 
 _THREADS = 8
@@ -28,8 +29,9 @@ T = TypeVar("T")
 class Contexts:
     """What a runtime does with contexts; open it with `open`, close it with `close`."""
 
-    def __init__(self, store: ContextStore, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, store: ContextStore, urls: FileUrls, threads: ThreadPoolExecutor) -> None:
         self.store = store
+        self.urls = urls
         self.sessions_of: Callable[[str], list[str]] = lambda _context_id: []
         """Returns the ids of the sessions that a context is mounted in; set by whoever mounts."""
         self._threads = threads
@@ -40,8 +42,8 @@ class Contexts:
         """Return the contexts kept in a directory; raise `CannotStart` if they are not to be had."""
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="contexts")
         try:
-            store = await asyncio.get_running_loop().run_in_executor(
-                threads, lambda: ContextStore(directory, clock=clock)
+            return await asyncio.get_running_loop().run_in_executor(
+                threads, lambda: cls._open(directory, clock, threads)
             )
         except (OSError, Refused) as error:
             threads.shutdown(wait=False)
@@ -49,7 +51,15 @@ class Contexts:
         except BaseException:
             threads.shutdown(wait=False)
             raise
-        return cls(store, threads)
+
+    @classmethod
+    def _open(cls, directory: Path, clock: Callable[[], float], threads: ThreadPoolExecutor) -> Contexts:
+        store = ContextStore(directory, clock=clock)
+        try:
+            return cls(store, FileUrls(signing_key(directory / "key"), clock), threads)
+        except BaseException:
+            store.close()
+            raise
 
     async def close(self) -> None:
         """Close the store; what is being cleared is cleared on when it is opened again."""
@@ -75,7 +85,7 @@ class Contexts:
             raise Refused(CONTEXT_IN_USE, used, http_status=409)
         await self.run(self.store.delete, context_id)
 
-    def sweep(self) -> None:
+    def recycle(self) -> None:
         """Begin to remove what recycle policies let go, and return."""
         self._start("recycle", self.store.recycle)
 

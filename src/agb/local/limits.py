@@ -9,7 +9,7 @@ _MIB = 1 << 20
 
 @frozen(kw_only=True)
 class Limits:
-    """What a session may take. Times are seconds, sizes bytes.
+    """What a session, or a stored file, may take. Times are seconds, sizes bytes.
 
     What binds what: ``processes`` (threads count), ``open_files``, ``file_size`` and ``memory`` are resource limits of
     the kernel; the first is of the session, the others of each of its processes. ``memory`` counts what a process may

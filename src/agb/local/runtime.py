@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 from attrs import define, frozen
 
 from .arguments import BadArgument
-from .contexts import Contexts
+from .contexts import RECYCLE_EVERY, Contexts
 from .directories import Directories, remove
 from .errors import CannotStart, DataDirInUse, Refused, invalid, session_not_found
 from .images import IMAGES
@@ -112,6 +112,7 @@ class Runtime:
         self._timer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._is_closing = False
+        self._next_recycling = 0.0
         self._shell = "sh"
         self._languages: Languages
         self._isolation: Isolation
@@ -147,6 +148,7 @@ class Runtime:
         self._cleanup.push_async_callback(remove, self._area)
         self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
         self._cleanup.push_async_callback(self.contexts.close)
+        self._next_recycling = self._clock() + RECYCLE_EVERY  # opening them has recycled
         self._cleanup.callback(self._sync_threads.shutdown)
         self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
@@ -444,9 +446,15 @@ class Runtime:
 
     # --- time ---
 
-    def sweep(self) -> float | None:
-        """Release the sessions whose time has come; return when the next one's comes, on the runtime's clock."""
+    def sweep(self) -> float:
+        """Do what it is time for: release sessions, recycle files of contexts.
+
+        Returns when the next such time comes, on the runtime's clock.
+        """
         now = self._clock()
+        if now >= self._next_recycling:
+            self._next_recycling = now + RECYCLE_EVERY
+            self.contexts.recycle()
         due = {
             session.id: session.due(self.limits.life)
             for session in self._sessions.values()
@@ -455,13 +463,12 @@ class Runtime:
         for session_id in [session_id for session_id, at in due.items() if at <= now]:
             del due[session_id]
             self.release(session_id)
-        return min(due.values(), default=None)
+        return min((self._next_recycling, *due.values()))
 
     async def _keep_time(self) -> None:
         while True:
             self._wake.clear()
-            next_due = self.sweep()
-            seconds = None if next_due is None else max(0.01, next_due - self._clock())
+            seconds = max(0.01, self.sweep() - self._clock())
             with contextlib.suppress(TimeoutError):
                 # Not wait_for, here and elsewhere: before Python 3.12 it can lose a cancellation.
                 async with asyncio.timeout(seconds):
