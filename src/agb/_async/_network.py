@@ -18,6 +18,8 @@ from .._wire.deadline import Deadline
 
 _BUFFER_LIMIT = 256 * 1024
 """How many bytes are taken from the network before somebody reads them."""
+_SLICE = 64 * 1024
+"""How many bytes are written between two looks at the other side."""
 _EYEBALLS_DELAY = 0.25
 """Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
 
@@ -85,6 +87,22 @@ def unread_tls_bytes(stream: httpcore.AsyncNetworkStream) -> bool:
     return True
 
 
+async def write_unless_answered(stream: httpcore.AsyncNetworkStream, data: bytes, timeout: float) -> bool:
+    """Write; return True as soon as something comes from the other side, and what is left is not written.
+
+    ``timeout`` is for each time that nothing moves. Over trio's TLS an answer is not seen before the other side closes.
+    """
+    if isinstance(stream, _AsyncioStream):
+        return await stream.write_unless_answered(data, timeout)
+    is_tls = stream.get_extra_info("ssl_object") is not None
+    view = memoryview(data)
+    for at in range(0, len(view), _SLICE):
+        if not is_tls and stream.get_extra_info("is_readable"):
+            return True
+        await stream.write(cast("bytes", view[at : at + _SLICE]), timeout)
+    return False
+
+
 def hang_up(stream: httpcore.AsyncNetworkStream) -> None:
     """Do nothing: closing a stream wakes whoever reads it."""
     del stream
@@ -104,6 +122,7 @@ class _Line(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._is_paused = False
+        self._hears = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
@@ -114,6 +133,8 @@ class _Line(asyncio.Protocol):
             self._is_paused = True
             self.transport.pause_reading()
         _wake(self._reader)
+        if self._hears:
+            _wake(self._writer)
 
     def eof_received(self) -> bool:
         self.is_over = True
@@ -150,8 +171,23 @@ class _Line(asyncio.Protocol):
             async with asyncio.timeout(timeout):
                 await self._writer
 
+    async def drained_or_answered(self, timeout: float) -> None:
+        """Return when the transport takes more, or something has come, or there is an end."""
+        self._hears = True
+        try:
+            while self._writer is not None and not (self.received or self.is_over):
+                waiting = self.transport.get_write_buffer_size()
+                try:
+                    async with asyncio.timeout(timeout):
+                        await asyncio.shield(self._writer)  # it is waited for again
+                except TimeoutError:
+                    if self.transport.get_write_buffer_size() == waiting:
+                        raise
+        finally:
+            self._hears = False
+
     def take(self, max_bytes: int) -> bytes:
-        data = bytes(self.received[:max_bytes])
+        data = bytes(self.received if len(self.received) <= max_bytes else self.received[:max_bytes])
         del self.received[:max_bytes]
         if self._is_paused and len(self.received) < _BUFFER_LIMIT:
             self._is_paused = False
@@ -189,6 +225,19 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteTimeout from error
         if self._line.error is not None:
             raise httpcore.WriteError(str(self._line.error)) from self._line.error
+
+    async def write_unless_answered(self, data: bytes, timeout: float) -> bool:
+        line = self._line
+        if not line.is_over and _is_readable(line.transport.get_extra_info("socket")):
+            await asyncio.sleep(0)  # the loop takes what has come; after an error in writing it would be lost
+        if line.received or line.is_over:
+            return True
+        line.transport.write(data)
+        try:
+            await line.drained_or_answered(timeout)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout from error
+        return bool(line.received) or line.is_over
 
     async def aclose(self) -> None:
         """Close at once: nothing that is still to be sent or said is of use to anybody."""

@@ -7,22 +7,26 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from hashlib import md5
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .._version import __version__
 from .._wire.call import Call
-from .._wire.deadline import Clock, Deadline, check_timeout
+from .._wire.deadline import Clock, Deadline, Patience, check_timeout
 from .._wire.reply import Reply, error_for, without_query
 from .._wire.retry import RetryPolicy
+from .._wire.signed import SignedUrl, moved, refused
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
 from ._compat import check_client, checkpoint, close_when_dropped, current_loop, finish, is_over, sleep
 
 if TYPE_CHECKING:
-    from .pool import Answer, AsyncPool, Headers, IfCancelled
+    from .pool import Answer, AsyncIncoming, AsyncPool, Body, Headers, IfCancelled
     from .websocket import AsyncChannel
 
 T = TypeVar("T")
@@ -88,13 +92,22 @@ class AsyncTransport:
                 reply = await self._exchange(call, deadline, undo)
                 return call.read(reply), reply.request_id
             except AGBError as error:
-                error.extra["attempts"] = attempt
-                wait = self._retry.delay(error, attempt, deadline.left(), self._random())
-                if wait is None:
-                    raise
-                _log.debug("try %d failed, the next in %.2f s: %s", attempt, wait, error)
+                wait = self.next_try(error, attempt, deadline)
             await self._sleep(wait)
             attempt += 1
+
+    def next_try(self, error: AGBError, attempt: int, deadline: Deadline) -> float:
+        """Return the seconds to wait before the next try; raise the error if none is worth it, or time is over."""
+        error.extra["attempts"] = attempt
+        wait = self._retry.delay(error, attempt, deadline.left(), self._random())
+        if wait is None:
+            raise error
+        _log.debug("try %d failed, the next in %.2f s: %s", attempt, wait, error)
+        return wait
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between two tries."""
+        await self._sleep(seconds)
 
     async def result(self, call: Call[Any], kind: type[T], *, timeout: float | None = None) -> T:
         """Send a call and return its outcome as a result of that kind.
@@ -123,6 +136,116 @@ class AsyncTransport:
             routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout
         )
         return tool.read(said)
+
+    # --- files of any size ---------------------------------------------------------------------------------------
+
+    def patience(self, timeout: float | None = None) -> Patience:
+        """Return the time for a transfer: the client's time-out each time that nothing moves, ``timeout`` for all."""
+        check_timeout(timeout)
+        return Patience(self.timeout, timeout, self._clock)
+
+    async def upload(
+        self, url: str, source: AsyncSource, size: int, call: Call[Any], patience: Patience, *, content_type: str = ""
+    ) -> Reply:
+        """Put a file at a pre-signed URL, once, and return the answer; no Content-Type is sent unless one is given.
+
+        An answer that comes while the file is still sent is heard, and the rest is not sent. A redirect that keeps
+        the method is followed, and the file sent again.
+
+        Args:
+            url: the URL; neither it nor what it leads to gets the API key or a token.
+            source: gives exactly ``size`` bytes, and can begin again.
+            size: how many bytes are sent.
+            call: what the transfer is called in errors.
+            patience: the time for each step, and for all.
+            content_type: of the file.
+
+        Raises:
+            AGBError: the store refused, or there was no valid answer.
+            ValueError: ``content_type`` cannot be one.
+        """
+        more = [(b"Content-Length", b"%d" % size)]
+        if content_type:
+            if not is_header_value(content_type):
+                raise ValueError(f"content_type {content_type!r} is not one that a header can carry")
+            more.append((b"Content-Type", content_type.encode("ascii")))
+        async with self._signed(url, call, more, patience, source) as incoming:
+            body = await _beginning(incoming)
+            if incoming.status not in _STORED:
+                raise refused(call, incoming.status, incoming.headers, body)
+        return Reply(call, incoming.status, incoming.headers, body)
+
+    @asynccontextmanager
+    async def download(self, url: str, call: Call[Any], patience: Patience) -> AsyncIterator[AsyncDownload]:
+        """Get a file from a pre-signed URL, once, to be received piece by piece inside the block.
+
+        Args:
+            url: the URL; neither it nor what it leads to gets the API key or a token.
+            call: what the transfer is called in errors.
+            patience: the time for each step, and for all.
+
+        Raises:
+            AGBError: the store refused, there was no valid answer, or the file that came is not whole.
+        """
+        async with self._signed(url, call, [(b"Accept-Encoding", b"identity")], patience) as incoming:
+            if incoming.status != 200:
+                raise refused(call, incoming.status, incoming.headers, await _beginning(incoming))
+            yield AsyncDownload(incoming, call)
+
+    @asynccontextmanager
+    async def _signed(
+        self, url: str, call: Call[Any], more: Headers, patience: Patience, source: AsyncSource | None = None
+    ) -> AsyncIterator[AsyncIncoming]:
+        """Make a request to a pre-signed URL, and to where it redirects; its answer is received inside the block."""
+        try:
+            to = SignedUrl.parse(url)
+        except ValueError as error:  # the service gave it
+            raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from None
+        followed = 0
+        while True:
+            headers = [(b"Host", to.endpoint.netloc.encode("ascii")), *_PLAIN_HEADERS, *more]
+            body = None if source is None else source.receive
+            where = to
+            with self._failures(call, where.endpoint, patience):
+                async with self._begin(to.endpoint, call.method, to.target, headers, body, call, patience) as incoming:
+                    _log.debug("%s at %s -> %d", call.what, to.endpoint, incoming.status)
+                    moved_to = moved(call, to, incoming.status, incoming.headers, followed)
+                    if moved_to is None:
+                        yield incoming
+                        return
+                    await _beginning(incoming)
+            to, followed = moved_to, followed + 1
+            if source is not None:
+                await source.rewind()
+
+    def _begin(
+        self,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Body | None,
+        call: Call[Any],
+        patience: Patience,
+    ) -> AbstractAsyncContextManager[AsyncIncoming]:
+        if self._http_client is None:
+            return self._pools.here().begin(endpoint, method, target, headers, body, patience)
+        from .pool import begin_by_client
+
+        self._check_open(call)
+        return begin_by_client(self._http_client, endpoint, method, target, headers, body, patience)
+
+    @contextmanager
+    def _failures(self, call: Call[Any], endpoint: Endpoint, deadline: Deadline) -> Iterator[None]:
+        """Raise the HTTP library's errors as ours."""
+        try:
+            yield
+        except Exception as error:
+            failure = _failure(call, endpoint, deadline, error)
+            if failure is None:
+                raise
+            _log.debug("%s %s: %s", call.method, call.path, failure)
+            raise failure from error
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -162,14 +285,8 @@ class AsyncTransport:
         started = self._clock()
         endpoint = self._address(call)
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
-        try:
+        with self._failures(call, endpoint, deadline):
             status, headers, body = await self._send(endpoint, target, call, deadline, discard if undo else None)
-        except Exception as error:
-            failure = _failure(call, endpoint, deadline, error)
-            if failure is None:
-                raise
-            _log.debug("%s %s: %s", call.method, call.path, failure)
-            raise failure from error
         reply = Reply(call, status, headers, body)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
@@ -199,9 +316,7 @@ class AsyncTransport:
             pool = self._pools.here()
             return await pool.exchange(endpoint, call.method, target, headers, call.body, deadline, if_cancelled)
 
-        if getattr(self._http_client, "is_closed", False):
-            raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
-
+        self._check_open(call)
         from .pool import exchange_by_client
 
         async def talk() -> Answer:
@@ -210,6 +325,10 @@ class AsyncTransport:
             )
 
         return await (finish(talk, if_cancelled) if if_cancelled is not None else talk())
+
+    def _check_open(self, call: Call[Any]) -> None:
+        if getattr(self._http_client, "is_closed", False):
+            raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
 
     def _headers(self, endpoint: Endpoint, call: Call[Any]) -> Headers:
         """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
@@ -231,12 +350,82 @@ class AsyncTransport:
             await pool.aclose()
 
 
+_PLAIN_HEADERS = ((b"Accept", b"*/*"), (b"User-Agent", f"agb-python/{__version__}".encode("ascii")))
 _SAME_HEADERS = (
     (b"Content-Type", b"application/json"),
-    (b"Accept", b"*/*"),
     (b"Accept-Encoding", b"gzip"),
-    (b"User-Agent", f"agb-python/{__version__}".encode("ascii")),
+    *_PLAIN_HEADERS,
 )
+_STORED = frozenset({200, 201, 204})
+"""What a store answers when it has a file (control-plane.md 4.8)."""
+_BEGINNING = 64 * 1024
+"""Bytes that are read of an answer that says what went wrong."""
+
+
+class AsyncSource(Protocol):
+    """What is uploaded, piece by piece."""
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, ``b""`` at the end."""
+
+    async def rewind(self) -> None:
+        """Begin again."""
+
+
+class AsyncDownload:
+    """A file that comes from a pre-signed URL.
+
+    Attributes:
+        size: its bytes, None if the store does not tell.
+        reply: the head of the answer.
+    """
+
+    def __init__(self, incoming: AsyncIncoming, call: Call[Any]) -> None:
+        self.reply = Reply(call, incoming.status, incoming.headers, b"")
+        self._incoming = incoming
+        self._call = call
+        length = self.reply.header(b"content-length")
+        self.size = int(length) if length.isdecimal() else None
+        self._received = 0
+        encoding = self.reply.header(b"content-encoding")
+        if encoding not in ("", "identity"):
+            message = f"the store sends the file encoded ({encoding}), which was not asked for"
+            raise error_for(call, message, ErrorKind.INVALID_ANSWER, http_status=incoming.status)
+        told = self.reply.header(b"content-md5")
+        self._md5 = (md5(usedforsecurity=False), told) if told else None
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, ``b""`` at the end.
+
+        Raises:
+            AGBError: the connection broke, or what came is not the file.
+        """
+        piece = await self._incoming.receive()
+        self._received += len(piece)
+        if self._md5 is not None:
+            self._md5[0].update(piece)
+        if not piece:
+            self._check()
+        return piece
+
+    def _check(self) -> None:
+        message = ""
+        if self.size is not None and self._received != self.size:
+            message = f"{self._received:,} bytes came of {self.size:,}"
+        elif self._md5 is not None and b64encode(self._md5[0].digest()).decode() != self._md5[1]:
+            message = "what came does not have the digest that the store gave (Content-MD5)"
+        if message:
+            raise error_for(self._call, message, ErrorKind.UNREACHABLE, sent=Sent.YES)
+
+
+async def _beginning(incoming: AsyncIncoming) -> bytes:
+    """Return the first bytes of a body that is no file."""
+    parts: list[bytes] = []
+    size = 0
+    while size < _BEGINNING and (piece := await incoming.receive()):
+        parts.append(piece)
+        size += len(piece)
+    return b"".join(parts)
 
 
 class _Pools:
@@ -304,7 +493,7 @@ def _failure(call: Call[Any], endpoint: Endpoint, deadline: Deadline, error: Exc
     where = without_query(str(endpoint))
     if kind is ErrorKind.TIMED_OUT:
         before = "no connection to" if sent is Sent.NO else "no complete answer from"
-        message = f"{before} {where} within {deadline.seconds:g} s"
+        message = f"{before} {where} {deadline.told}"
     elif permanent:  # its text may quote a header, and so the key
         message = f"the request to {where} could not be written as HTTP"
     elif sent is Sent.NO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 from contextlib import suppress
@@ -49,6 +50,44 @@ def unread_tls_bytes(stream: httpcore.NetworkStream) -> bool:
     """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
     sock = stream.get_extra_info("socket")
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def write_unless_answered(stream: httpcore.NetworkStream, data: bytes, timeout: float) -> bool:
+    """Write; return True as soon as something comes from the other side, and what is left is not written.
+
+    ``timeout`` is for each time that nothing moves. Over TLS an answer is not seen before the other side closes.
+    """
+    sock = stream.get_extra_info("socket")
+    if not isinstance(sock, socket.socket) or isinstance(sock, ssl.SSLSocket):
+        stream.write(data, timeout)
+        return False
+    view = memoryview(data)
+    sock.settimeout(timeout)
+    try:
+        while view:
+            readable, writable = _ready(sock, timeout)
+            if readable:
+                return True
+            if not writable:
+                raise httpcore.WriteTimeout
+            view = view[sock.send(view) :]
+    except TimeoutError as error:
+        raise httpcore.WriteTimeout from error
+    except OSError as error:
+        raise httpcore.WriteError(str(error)) from error
+    return False
+
+
+def _ready(sock: socket.socket, timeout: float) -> tuple[bool, bool]:
+    """Wait until a socket can be read or written; return which of them."""
+    if not hasattr(select, "poll"):  # Windows
+        readable, writable, _ = select.select([sock], [sock], [], timeout)
+        return bool(readable), bool(writable)
+    poller = select.poll()
+    poller.register(sock, select.POLLIN | select.POLLOUT)
+    for _, event in poller.poll(timeout * 1000):
+        return bool(event & ~select.POLLOUT), bool(event & select.POLLOUT)
+    return False, False
 
 
 def hang_up(stream: httpcore.NetworkStream) -> None:

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
@@ -24,7 +24,7 @@ from .._wire.deadline import Deadline
 from .._wire.secrets import masked
 from ..config import Endpoint
 from ._compat import finish, shielded
-from ._network import open_stream, unread_tls_bytes
+from ._network import open_stream, unread_tls_bytes, write_unless_answered
 
 if TYPE_CHECKING:
     from .websocket import Channel
@@ -41,6 +41,8 @@ Answer = tuple[int, Headers, bytes]
 Origin = tuple[str, str, int]
 """Scheme, host and port: where a connection leads."""
 IfCancelled = Callable[[Answer], object]
+Body = Callable[[], bytes]
+"""Gives the next piece of a body each time it is called, ``b""`` at its end."""
 
 
 class Pool:
@@ -108,6 +110,33 @@ class Pool:
             shielded(connection.close)
         return answer
 
+    @contextmanager
+    def begin(
+        self,
+        endpoint: Endpoint,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: Body | None,
+        deadline: Deadline,
+    ) -> Iterator[Incoming]:
+        """Send a request of any size, and give its answer to be received piece by piece; errors as of `exchange`.
+
+        The connection is kept if the answer was received to its end when the block is left.
+        """
+        if proxy := proxy_of(endpoint.scheme, endpoint.host):
+            client = self._client_for(proxy)
+            with _by_way_of(proxy):
+                with begin_by_client(client, endpoint, method, target, headers, body, deadline) as incoming:
+                    yield incoming
+            return
+        connection = self._take(endpoint) or self._connect(endpoint, deadline)
+        try:
+            yield connection.begin(method, target, headers, body, deadline)
+        finally:
+            if not self._kept(endpoint, connection):
+                shielded(connection.close)
+
     def _kept(self, endpoint: Endpoint, connection: _Connection) -> bool:
         """Keep a connection for the next caller if it is good for that."""
         if not connection.is_good():
@@ -166,20 +195,22 @@ class Pool:
         deadline: Deadline,
     ) -> Answer:
         """Send through the proxy that the environment names, by httpx, which knows them all."""
+        client = self._client_for(proxy)
+        with _by_way_of(proxy):
+            return exchange_by_client(client, endpoint, method, target, headers, body, deadline)
+
+    def _client_for(self, proxy: str) -> Any:
         import httpx
 
-        shown = masked(proxy if "://" in proxy else f"http://{proxy}")
         if self._proxied is None:
+            shown = _shown(proxy)
             try:
                 self._proxied = httpx.Client(verify=tls_context())
             except ImportError as error:  # its text says what to install
                 raise httpcore.ProxyError(f"{error} (for the proxy {shown})") from error
             except ValueError as error:
                 raise httpcore.ProxyError(f"{shown}, which the environment names, is not a proxy's address") from error
-        try:
-            return exchange_by_client(self._proxied, endpoint, method, target, headers, body, deadline)
-        except httpx.TransportError as error:
-            raise type(error)(f"{error} (by way of the proxy {shown})") from error
+        return self._proxied
 
     def close(self) -> None:
         """Close all idle connections; those in use are closed when their answer is there."""
@@ -235,6 +266,71 @@ def exchange_by_client(
     return response.status_code, kept, b"".join(parts)
 
 
+class Incoming:
+    """An answer whose body is received piece by piece."""
+
+    __slots__ = ("headers", "receive", "status")
+
+    def __init__(self, status: int, headers: Headers, receive: Body) -> None:
+        self.status = status
+        self.headers = headers
+        self.receive = receive
+        """Return the next bytes of the body, ``b""`` at its end."""
+
+
+@contextmanager
+def begin_by_client(
+    client: Any,
+    endpoint: Endpoint,
+    method: str,
+    target: str,
+    headers: Headers,
+    body: Body | None,
+    deadline: Deadline,
+) -> Iterator[Incoming]:
+    """Send a request of any size by a client with httpx's interface, as `Pool.begin` does."""
+    url = f"{endpoint.scheme}://{endpoint.netloc}{target}"
+    request = type(client.build_request(method, url))(
+        method,
+        url,
+        headers=headers,
+        content=None if body is None else _Pieces(body),
+        extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _left(deadline, "Connect"))},
+    )
+    response = client.send(request, stream=True, auth=None, follow_redirects=False)
+    pieces = response.iter_raw(READ_BYTES)
+
+    def receive() -> bytes:
+        _left(deadline, "Read")
+        try:
+            piece: bytes = pieces.__next__()
+        except StopIteration:
+            return b""
+        return piece
+
+    try:
+        yield Incoming(response.status_code, response.headers.raw, receive)
+    finally:
+        pieces.close()
+        response.close()
+
+
+class _Pieces:
+    """A body as httpx takes it."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __iter__(self) -> _Pieces:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._body()
+        if not piece:
+            raise StopIteration
+        return piece
+
+
 class _Connection:
     """One HTTP/1.1 connection: a request, its answer to the last byte, and the next.
 
@@ -245,7 +341,7 @@ class _Connection:
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
         self._stream = stream
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)
+        self._h11 = _http()
         self._is_idle = False
         self._expires = 0.0
 
@@ -259,28 +355,120 @@ class _Connection:
         with suppress(httpcore.WriteError):  # a server may answer before it has read everything, and close
             self._stream.write(request, _left(deadline, "Write"))
         answer = self._answer(deadline)
+        self._is_over()
+        return answer
+
+    def _is_over(self) -> None:
+        """Be ready for the next exchange if this one went to its end."""
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE and not self._holds_more():
             self._h11.start_next_cycle()
-            self._expires = time.monotonic() + KEPT_SECONDS
-            self._is_idle = True
-        return answer
+            self._rest()
+
+    def _rest(self) -> None:
+        self._expires = time.monotonic() + KEPT_SECONDS
+        self._is_idle = True
 
     def _answer(self, deadline: Deadline) -> Answer:
         status, headers, parts = 0, [], []
         while True:
-            with _mapped(h11.RemoteProtocolError, httpcore.RemoteProtocolError):
-                event = self._h11.next_event()
-            if event is h11.NEED_DATA:
-                data = self._stream.read(_READ_BYTES, _left(deadline, "Read"))
-                if not data and self._h11.their_state is h11.SEND_RESPONSE:
-                    raise httpcore.RemoteProtocolError("closed without an answer")
-                self._h11.receive_data(data)
-            elif isinstance(event, h11.Response):
+            event = self._event(deadline)
+            if isinstance(event, h11.Response):
                 status, headers = event.status_code, event.headers.raw_items()
             elif isinstance(event, h11.Data):
                 parts.append(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
                 return status, headers, b"".join(parts)
+
+    def _event(self, deadline: Deadline) -> Any:
+        """Return what h11 finds next in what is received."""
+        while True:
+            with _mapped(h11.RemoteProtocolError, httpcore.RemoteProtocolError):
+                event = self._h11.next_event()
+            if event is not h11.NEED_DATA:
+                return event
+            data = self._stream.read(_READ_BYTES, _left(deadline, "Read"))
+            if not data and self._h11.their_state is h11.SEND_RESPONSE:
+                raise httpcore.RemoteProtocolError("closed without an answer")
+            self._h11.receive_data(data)
+
+    def begin(self, method: str, target: str, headers: Headers, body: Body | None, deadline: Deadline) -> Incoming:
+        """Send a request of any size and receive the head of its answer.
+
+        An answer that comes before all is sent is heard at once, and the rest is not sent.
+        """
+        self._is_idle = False
+        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+            head = self._h11.send(h11.Request(method=method, target=target, headers=headers)) or b""
+            if body is None:
+                head += self._h11.send(h11.EndOfMessage()) or b""
+        with suppress(httpcore.WriteError):
+            self._stream.write(head, _left(deadline, "Write"))
+            if body is not None:
+                self._pour(body, deadline)
+        response = self._head(deadline)
+        length = _length(response)
+        receive = partial(self._by_h11, deadline) if length is None else self._past_h11(response, length, deadline)
+        return Incoming(response.status_code, response.headers.raw_items(), receive)
+
+    def _pour(self, body: Body, deadline: Deadline) -> None:
+        """Send a body to its end, or until it is answered."""
+        while piece := body():
+            with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+                parts = self._h11.send_with_data_passthrough(h11.Data(data=piece)) or []  # no copy is made
+            for part in parts:
+                try:
+                    if write_unless_answered(self._stream, part, _left(deadline, "Write")):
+                        return
+                except httpcore.WriteTimeout:
+                    if self._stream.get_extra_info("is_readable"):
+                        return
+                    raise
+        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+            self._h11.send(h11.EndOfMessage())
+
+    def _head(self, deadline: Deadline) -> h11.Response:
+        while True:
+            event = self._event(deadline)
+            if isinstance(event, h11.Response):
+                return event
+
+    def _by_h11(self, deadline: Deadline) -> bytes:
+        """Return the next bytes of a body whose end h11 tells."""
+        while True:
+            event = self._event(deadline)
+            if isinstance(event, h11.Data):
+                return bytes(event.data)
+            if isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
+                self._is_over()
+                return b""
+
+    def _past_h11(self, response: h11.Response, length: int, deadline: Deadline) -> Body:
+        """Return what receives a body of known length straight from the stream: h11 copies each byte several times."""
+        held, _ = self._h11.trailing_data
+        is_last = self._h11.our_state is not h11.DONE or len(held) > length or not _keeps(response)
+        left = length
+
+        def is_received() -> None:
+            if not (is_last or unread_tls_bytes(self._stream)):
+                self._h11 = _http()
+                self._rest()
+
+        def receive() -> bytes:
+            nonlocal held, left
+            if not left:
+                return b""
+            if held:
+                piece, held = held[:left], b""
+            elif not (piece := self._stream.read(min(left, READ_BYTES), _left(deadline, "Read"))):
+                raise httpcore.RemoteProtocolError(f"closed after {length - left:,} of {length:,} bytes")
+            left -= len(piece)
+            if not left:
+                is_received()
+            return piece
+
+        if not length:
+            is_received()
+        return receive
 
     def _holds_more(self) -> bool:
         """Return whether bytes came after the answer; they would be read as the next one, perhaps another caller's."""
@@ -297,7 +485,27 @@ class _Connection:
         self._stream.close()
 
 
+def _http() -> h11.Connection:
+    return h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)
+
+
+def _length(response: h11.Response) -> int | None:
+    """Return the length of a body if it is told, and told by nothing else."""
+    told = {name: value for name, value in response.headers if name in (b"content-length", b"transfer-encoding")}
+    if b"transfer-encoding" in told or b"content-length" not in told or response.status_code in (204, 304):
+        return None
+    return int(told[b"content-length"])  # h11 has looked at it
+
+
+def _keeps(response: h11.Response) -> bool:
+    """Return whether the other side takes more requests after this answer."""
+    said = b",".join(value for name, value in response.headers if name == b"connection").lower()
+    return response.http_version == b"1.1" and b"close" not in said
+
+
 _READ_BYTES = 64 * 1024
+READ_BYTES = 1 << 20
+"""How many bytes of a large body are taken at once; as many as have come."""
 
 _TIMEOUTS = {
     "Connect": httpcore.ConnectTimeout,
@@ -312,6 +520,21 @@ def _left(deadline: Deadline, phase: str) -> float:
     if left <= 0:
         raise _TIMEOUTS[phase]
     return left
+
+
+def _shown(proxy: str) -> str:
+    return str(masked(proxy if "://" in proxy else f"http://{proxy}"))
+
+
+@contextmanager
+def _by_way_of(proxy: str) -> Iterator[None]:
+    """Say in httpx's errors that there is a proxy, and which."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise type(error)(f"{error} (by way of the proxy {_shown(proxy)})") from error
 
 
 @contextmanager

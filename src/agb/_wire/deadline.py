@@ -23,8 +23,32 @@ class Deadline:
         """Return the seconds left, never less than zero."""
         return max(0.0, self._end - self._clock())
 
+    @property
+    def told(self) -> str:
+        """What is said when it is over: "within 60 s"."""
+        return f"within {self.seconds:g} s"
+
     def __repr__(self) -> str:
         return f"<Deadline of {self.seconds:g} s, {self.left():.3f} s left>"
+
+
+class Patience(Deadline):
+    """The time for what may be of any size: so long for each step, and a limit to all of it only if one is given."""
+
+    __slots__ = ("_step",)
+
+    def __init__(self, step: float, seconds: float | None = None, clock: Clock = time.monotonic) -> None:
+        super().__init__(float("inf") if seconds is None else seconds, clock)
+        self._step = step
+
+    def left(self) -> float:
+        """Return the seconds that the next step may take, never less than zero."""
+        return min(self._step, super().left())
+
+    @property
+    def told(self) -> str:
+        """What is said when it is over: "within 600 s", or "for 60 s" when nothing moved for so long."""
+        return super().told if super().left() <= 0 else f"for {self._step:g} s"
 
 
 def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "seconds") -> None:
