@@ -45,6 +45,8 @@ class Scripted:
     """A server that answers its requests by a script; the last action is used for all further requests."""
 
     script: list[Action]
+    early: Callable[[Request], Action | None] = lambda request: None
+    """Looks at a request before its body is read, and may say what is done with it at once."""
     port: int = 0
     requests: list[Request] = field(factory=list)
     connections: int = 0
@@ -115,6 +117,16 @@ def then_close(action: Action) -> Action:
     def act(talk: Conversation) -> None:
         action(talk)
         talk.keep = False
+
+    return act
+
+
+def then_silent(action: Action) -> Action:
+    """Answer, or begin to, and hold the connection."""
+
+    def act(talk: Conversation) -> None:
+        action(talk)
+        silent(talk)
 
     return act
 
@@ -203,9 +215,13 @@ def trickle(talk: Conversation) -> None:
 
 
 @contextmanager
-def scripted(*script: Action, tls: ssl.SSLContext | None = None) -> Iterator[Scripted]:
+def scripted(
+    *script: Action,
+    tls: ssl.SSLContext | None = None,
+    early: Callable[[Request], Action | None] = lambda request: None,
+) -> Iterator[Scripted]:
     """Run a scripted server on a free port for the time of a block."""
-    server = Scripted(list(script))
+    server = Scripted(list(script), early)
     over = threading.Event()
     threads: list[threading.Thread] = []
     listener = socket.create_server(("127.0.0.1", 0))
@@ -248,17 +264,22 @@ def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: 
             return
         server.socks.append(sock)
     with sock, sock.makefile("rb") as stream:
-        while request := read_request(stream):
+        while request := read_head(stream):
             talk = Conversation(sock, over, request)
             try:
-                server.action(request)(talk)
+                if action := server.early(request):
+                    server.requests.append(request)
+                else:
+                    request.body = stream.read(int(request.headers.get("content-length", 0)))
+                    action = server.action(request)
+                action(talk)
             except OSError:
                 return
             if not talk.keep:
                 return
 
 
-def read_request(stream: Any) -> Request | None:
+def read_head(stream: Any) -> Request | None:
     try:  # over TLS the first read shakes hands; a client may not trust us, or be gone
         first = stream.readline().decode("latin-1").split()
         if len(first) < 3:
@@ -267,7 +288,6 @@ def read_request(stream: Any) -> Request | None:
         while (line := stream.readline().decode("latin-1").strip()) != "":
             name, _, text = line.partition(":")
             headers[name.lower()] = text.strip()
-        body = stream.read(int(headers.get("content-length", 0)))
-        return Request(first[0], first[1], headers, body)
+        return Request(first[0], first[1], headers, b"")
     except OSError:
         return None

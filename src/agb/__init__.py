@@ -82,12 +82,15 @@ if TYPE_CHECKING:
     from .results import ContextResult as ContextResult
     from .results import ContextStatusData as ContextStatusData
     from .results import ContextSyncResult as ContextSyncResult
+    from .results import ContextTransferResult as ContextTransferResult
     from .results import DeleteResult as DeleteResult
     from .results import DirectoryListResult as DirectoryListResult
+    from .results import DownloadResult as DownloadResult
     from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .results import ExecutionLogs as ExecutionLogs
     from .results import ExecutionResult as ExecutionResult
     from .results import Extension as Extension
+    from .results import FailedTransfer as FailedTransfer
     from .results import FileChangeEvent as FileChangeEvent
     from .results import FileChangeResult as FileChangeResult
     from .results import FileContentResult as FileContentResult
@@ -106,6 +109,8 @@ if TYPE_CHECKING:
     from .results import SessionMetricsResult as SessionMetricsResult
     from .results import SessionResult as SessionResult
     from .results import SessionStatusResult as SessionStatusResult
+    from .results import TransferredFile as TransferredFile
+    from .results import UploadResult as UploadResult
     from .session_params import BrowserContext as BrowserContext
     from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
     from .session_params import CreateSessionParams as CreateSessionParams
@@ -176,12 +181,15 @@ _HOMES = {
         "ContextResult",
         "ContextStatusData",
         "ContextSyncResult",
+        "ContextTransferResult",
         "DeleteResult",
         "DirectoryListResult",
+        "DownloadResult",
         "EnhancedCodeExecutionResult",
         "ExecutionLogs",
         "ExecutionResult",
         "Extension",
+        "FailedTransfer",
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
@@ -200,6 +208,8 @@ _HOMES = {
         "SessionMetricsResult",
         "SessionResult",
         "SessionStatusResult",
+        "TransferredFile",
+        "UploadResult",
     ),
     ".session_params": ("BrowserContext", "BrowserFingerprintContext", "CreateSessionParams", "ExtensionOption"),
 }

@@ -384,7 +384,7 @@ class AsyncDownload:
         self.reply = Reply(call, incoming.status, incoming.headers, b"")
         self._incoming = incoming
         self._call = call
-        length = self.reply.header(b"content-length")
+        length = "" if self.reply.header(b"transfer-encoding") else self.reply.header(b"content-length")
         self.size = int(length) if length.isdecimal() else None
         self._received = 0
         encoding = self.reply.header(b"content-encoding")

@@ -1,9 +1,10 @@
 # Generated from src/agb/_async/contexts.py by tools/unasync.py. Do not edit.
-"""Contexts: finds, makes, renames, clears and deletes named persistent stores, and lists what lies in them."""
+"""Contexts: named persistent stores, what lies in them, and moving files to and from them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os import PathLike
 from typing import TYPE_CHECKING, Self
 
 from attrs import evolve
@@ -19,10 +20,13 @@ from ..results import (
     ContextListParams,
     ContextListResult,
     ContextResult,
+    ContextTransferResult,
     FileUrlResult,
     OperationResult,
 )
 from ._compat import sleep
+from .progress import Progress
+from .transfer import download, upload
 
 if TYPE_CHECKING:
     from .client import AGB
@@ -345,6 +349,107 @@ class ContextService:
         _check_number("page_size", page_size)
         parent = _stripped("parent_folder_path", parent_folder_path)
         return ContextFileIterator(self._transport, context_id, parent, page_size, timeout)
+
+    # --- files and directories of this machine -------------------------------------------------------------------
+
+    def upload(
+        self,
+        context_id: str,
+        local: str | PathLike[str],
+        remote: str,
+        *,
+        concurrency: int = 8,
+        progress: Progress = None,
+        timeout: float | None = None,
+    ) -> ContextTransferResult:
+        """Upload a file of this machine, or all that a directory holds, without a session.
+
+        Files are streamed, several at the same time, and tried again where that may help. What is stored is replaced
+        by a whole file or stays as it was. A file is uploaded with the size that it has when its turn comes; one that
+        becomes shorter meanwhile is a failure.
+
+        Args:
+            context_id: the context to store in.
+            local: the file or directory here. In a directory, symbolic links to files inside of it are uploaded as
+                those files; other links are failures; empty directories, devices and pipes are left out.
+            remote: the path inside a session, such as ``/tmp/data``: of the file, or of the folder that gets what the
+                directory holds. A file goes into the folder if ``remote`` ends with a slash.
+            concurrency: how many files are sent at the same time.
+            progress: a function called with the bytes sent and the bytes in all, or True for a bar. What it raises
+                ends the upload and is raised here. A try that is given up is taken back.
+            timeout: seconds for everything; without it, a transfer fails when nothing moves for the client's time-out.
+
+        Returns:
+            What became of each file, as ``files`` and ``failures``; a success if none failed.
+
+        Raises:
+            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> made = agb.context.create("transferred")
+            >>> with TemporaryDirectory() as here:
+            ...     written = Path(here, "a.txt").write_text("hello")
+            ...     sent = agb.context.upload(made.context_id, here, "/tmp/project")
+            ...     got = agb.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
+            ...     print(sent.files[0].remote_path, sent.size, got.success, Path(here, "b.txt").read_text())
+            /tmp/project/a.txt 5 True hello
+            >>> deleted = agb.context.delete(made.context)
+
+        Source: control-plane.md 2.24.
+        """
+        return upload(self, context_id, local, remote, concurrency=concurrency, progress=progress, timeout=timeout)
+
+    def download(
+        self,
+        context_id: str,
+        remote: str,
+        local: str | PathLike[str],
+        *,
+        overwrite: bool = True,
+        concurrency: int = 8,
+        progress: Progress = None,
+        timeout: float | None = None,
+    ) -> ContextTransferResult:
+        """Download a stored file, or all that is stored below a folder, without a session.
+
+        Files are streamed, several at the same time, and tried again where that may help. Each is written beside its
+        place and moved there when it is whole, so a half-written file is never seen. Nothing is written outside of
+        ``local``, whatever the names that are listed.
+
+        Args:
+            context_id: the context.
+            remote: the path inside a session, of the file or of the folder; with a slash at its end, of the folder.
+            local: the file here, or the directory, which is made if need be. A file goes into a directory that is
+                there, under its own name.
+            overwrite: whether a file that is here is replaced; otherwise it is a failure.
+            concurrency: how many files are received at the same time.
+            progress: a function called with the bytes received and the bytes in all (None if not known), or True for a
+                bar. What it raises ends the download and is raised here. A try that is given up is taken back.
+            timeout: seconds for everything; without it, a transfer fails when nothing moves for the client's time-out.
+
+        Returns:
+            What became of each file, as ``files`` and ``failures``; a success if none failed. The error's ``kind`` is
+            ``ErrorKind.NOT_FOUND`` if there is neither a file nor a folder of that name.
+
+        Raises:
+            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            ImportError: ``progress=True`` without rich.
+
+        Source: control-plane.md 2.23 and 2.26.
+        """
+        return download(
+            self,
+            context_id,
+            remote,
+            local,
+            overwrite=overwrite,
+            concurrency=concurrency,
+            progress=progress,
+            timeout=timeout,
+        )
 
 
 class ContextIterator:

@@ -5,6 +5,7 @@ from ..results import ApiResponse as ApiResponse
 from ..results import BinaryFileContentResult as BinaryFileContentResult
 from ..results import BoolResult as BoolResult
 from ..results import DeleteResult as DeleteResult
+from ..results import DownloadResult as DownloadResult
 from ..results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
 from ..results import ExecutionLogs as ExecutionLogs
 from ..results import ExecutionResult as ExecutionResult
@@ -19,3 +20,4 @@ from ..results import SessionMetrics as SessionMetrics
 from ..results import SessionMetricsResult as SessionMetricsResult
 from ..results import SessionResult as SessionResult
 from ..results import SessionStatusResult as SessionStatusResult
+from ..results import UploadResult as UploadResult
