@@ -162,6 +162,7 @@ DOORS = {
     "agb.config": "BROWSER_DATA_PATH BROWSER_FINGERPRINT_PERSIST_PATH Config default_config load_config",
     "agb.context": "Context ContextService ContextResult ContextListResult ContextListParams ContextFileEntry "
     "ContextFileListResult FileUrlResult ClearContextResult",
+    "agb.context_manager": "ContextManager ContextInfoResult ContextStatusData ContextSyncResult",
     "agb.context_sync": POLICIES,
     "agb.exceptions": "AGBError APIError ApplicationError AuthenticationError BrowserError ClearanceTimeoutError "
     "CommandError FileError ScreenError SessionError",

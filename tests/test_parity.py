@@ -17,10 +17,10 @@ from agb.local import LocalServer
 
 def classes() -> list[tuple[type, type]]:
     """Return every pair of public classes, those of the modules of a session included."""
-    from agb._async import client, code, command, contexts, files, process, session, transport
+    from agb._async import client, code, command, context_manager, contexts, files, process, session, transport
 
     pairs = []
-    for module in (client, code, command, contexts, files, process, session, transport):
+    for module in (client, code, command, context_manager, contexts, files, process, session, transport):
         twin = __import__(module.__name__.replace("_async", "_sync"), fromlist=["x"])
         for name, value in vars(module).items():
             if inspect.isclass(value) and name.startswith("Async") and value.__module__ == module.__name__:

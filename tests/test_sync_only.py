@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,9 +16,9 @@ from typing import Any
 import httpx
 import pytest
 
-from agb import AGB, AsyncAGB, Config, CreateSessionParams, DeleteResult, FileChangeEvent, Session
+from agb import AGB, AsyncAGB, Config, ContextSyncResult, CreateSessionParams, DeleteResult, FileChangeEvent, Session
 from agb.local import LocalServer
-from tests.servers import Conversation, Scripted, answer, refuse, scripted, silent, value
+from tests.servers import Conversation, Gate, Scripted, answer, refuse, scripted, silent, value
 from tests.websocket_server import until_cancelled, websocket_service
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
@@ -146,12 +148,13 @@ def rows(status: str) -> Any:
 
 @pytest.mark.parametrize(("last", "message"), [("Success", ""), ("Failed", "/p: full")])
 def test_deleting_with_contexts_waits_for_them(last: str, message: str) -> None:
-    with scripted(DONE, rows("Pending"), rows(last), DONE, GONE) as server, client(server) as agb:
+    with scripted(value({}), DONE, rows("Pending"), rows(last), DONE, GONE) as server, client(server) as agb:
         result = agb.attach("s-1").delete(sync_context=True)
     assert result.success
     assert message in result.error_message
     assert (result.error is None) == (last == "Success")
     assert [request.path.rpartition("/")[2] for request in server.requests] == [
+        "GetContextInfo",
         "SyncContext",
         "GetContextInfo",
         "GetContextInfo",
@@ -262,3 +265,67 @@ def test_closing_the_client_wakes_a_thread_that_reads_a_stream() -> None:
         result = call.result(5)
     assert "closed by this program" in result.error_message
     assert result.logs.stdout == ["running\n"]
+
+
+# --- syncs, as programs for 0.12 write them ------------------------------------------------------------------------
+
+
+def test_sync_may_be_awaited_or_not() -> None:
+    """In 0.12 it was a coroutine function."""
+    with scripted(value({}), DONE, rows("Success")) as server, client(server) as agb:
+        context = agb.attach("s-1").context
+        result = context.sync()
+        assert result.success  # usable without more ado
+
+        async def main() -> None:
+            assert await result is result
+            assert await result is result
+            assert list(await asyncio.gather(result, asyncio.create_task(result))) == [result, result]
+            assert await asyncio.wait_for(result, 1) is result
+
+        assert asyncio.run(result) is result
+        assert asyncio.run(result, debug=True) is result
+        asyncio.run(main())
+        with pytest.raises(KeyError):
+            result.throw(KeyError("thrown in"))
+        result.close()
+        failed = context.sync("only a context")
+        assert asyncio.run(failed) is failed
+        assert not failed.success
+        for value_ in (result, failed):
+            assert isinstance(value_, ContextSyncResult)
+            assert pickle.loads(pickle.dumps(value_)) == value_
+
+
+@pytest.mark.parametrize("last", ["Success", "Failed"])
+def test_callback_of_a_sync_is_called_once_in_a_thread_of_its_own(last: str) -> None:
+    told: list[tuple[bool, str]] = []
+    over = threading.Event()
+
+    def tell(success: bool) -> None:
+        told.append((success, threading.current_thread().name))
+        over.set()
+        raise RuntimeError("what a callback raises calls it no second time")
+
+    gate = Gate()
+    with (
+        scripted(value({}), DONE, gate.before(rows(last))) as server,
+        client(server) as agb,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        raised: list[str] = []
+        heard = threading.Event()
+
+        def hear(args: threading.ExceptHookArgs) -> None:
+            raised.append(str(args.exc_value))
+            heard.set()
+
+        patch.setattr(threading, "excepthook", hear)
+        result = agb.attach("s-1").context.sync(callback=tell)
+        assert (result.success, told) == (True, [])  # at once, as in 0.12
+        assert asyncio.run(result) is result
+        gate.open()
+        assert over.wait(5)
+        assert heard.wait(5)
+    assert told == [(last == "Success", "agb-callback")]
+    assert raised == ["what a callback raises calls it no second time"]

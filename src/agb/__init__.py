@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # type checkers take it for true; importing typing would 
 if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
+    from ._async.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.contexts import AsyncContextFileIterator as AsyncContextFileIterator
     from ._async.contexts import AsyncContextIterator as AsyncContextIterator
     from ._async.contexts import AsyncContextService as AsyncContextService
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ._async.session import AsyncSession as AsyncSession
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
+    from ._sync.context_manager import ContextManager as ContextManager
     from ._sync.contexts import ContextFileIterator as ContextFileIterator
     from ._sync.contexts import ContextIterator as ContextIterator
     from ._sync.contexts import ContextService as ContextService
@@ -69,6 +71,7 @@ if TYPE_CHECKING:
     from .exceptions import Sent as Sent
     from .exceptions import SessionError as SessionError
     from .refs import SessionRef as SessionRef
+    from .results import AwaitableContextSyncResult as AwaitableContextSyncResult
     from .results import BinaryFileContentResult as BinaryFileContentResult
     from .results import BoolResult as BoolResult
     from .results import ClearContextResult as ClearContextResult
@@ -117,6 +120,8 @@ if TYPE_CHECKING:
     from .session_params import ExtensionOption as ExtensionOption
 
 _HOMES = {
+    "._sync.context_manager": ("ContextManager",),
+    "._async.context_manager": ("AsyncContextManager",),
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
     "._async.contexts": (
         "AsyncContextFileIterator",
@@ -168,6 +173,7 @@ _HOMES = {
     ),
     ".refs": ("SessionRef",),
     ".results": (
+        "AwaitableContextSyncResult",
         "BinaryFileContentResult",
         "BoolResult",
         "ClearContextResult",
@@ -229,6 +235,7 @@ _MODULES = frozenset(
         "agb",
         "config",
         "context",
+        "context_manager",
         "context_sync",
         "events",
         "exceptions",

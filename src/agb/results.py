@@ -9,6 +9,7 @@ Source: control-plane.md 3.14; the names, their order and their defaults are tho
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, NoReturn, Self, TypeVar
@@ -120,11 +121,17 @@ class BoolResult(Result):
 
 @frozen
 class SessionResult(Result, Generic[SessionT]):
-    """A session, created or found."""
+    """A session, created or found.
+
+    ``context_status`` tells how the data of its contexts was brought into a session that was created. If some of it is
+    not there, the session is there all the same: ``success`` is true, and ``error_message`` and ``error`` say what is
+    missing.
+    """
 
     error_message: str = ""
     session: SessionT | None = None
     error: AGBError | None = _error()
+    context_status: list[ContextStatusData] = field(default=None, converter=_entries, kw_only=True)
 
 
 @frozen
@@ -844,6 +851,40 @@ class ContextSyncResult(Result):
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
         return {"context_status_data": value}
+
+
+@frozen
+class AwaitableContextSyncResult(ContextSyncResult):
+    """What ``session.context.sync()`` gives in the synchronous flavour: a result that may be awaited as well.
+
+    In agbcloud-sdk 0.12 ``sync`` was a coroutine function. ``asyncio.run(session.context.sync())`` and
+    ``await session.context.sync()``, written for that, go on to work: the sync is over before, and both give this very
+    result.
+    """
+
+    def __hash__(self) -> int:
+        return hash(
+            (self.request_id, self.success, self.error_message)
+        )  # asyncio.gather keeps what it awaits in a dict
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield  # makes this a generator, as the language wants it
+
+    # asyncio.run takes nothing but coroutines, and these three methods make one (collections.abc.Coroutine).
+
+    def send(self, value: Any) -> NoReturn:
+        """Be at an end, with this result."""
+        del value
+        raise StopIteration(self)
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> NoReturn:
+        """Raise what is thrown in."""
+        del traceback
+        raise error if value is None else value
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
 
 
 # --- extensions --------------------------------------------------------------------------------------------------

@@ -66,7 +66,8 @@ BROWSER = BrowserContext(
 
 
 def created(**more: Any) -> Callable[[AGB, Session], object]:
-    return lambda agb, session: agb.create(CreateSessionParams(**{"image_id": IMAGE, **more}))
+    params = CreateSessionParams(**{"image_id": IMAGE, **more})
+    return lambda agb, session: agb.create(params, wait_for_contexts=False)
 
 
 def called(operation: Callable[..., Any], *args: Any, **more: Any) -> Callable[[AGB, Session], object]:

@@ -10,9 +10,13 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
+from ..results import ContextSyncResult
+
 T = TypeVar("T")
 
 ASYNC: Final = True
+ContextSyncAnswer = ContextSyncResult
+"""What ``session.context.sync`` gives."""
 Chunks = AsyncIterable[bytes] | Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 
@@ -153,6 +157,12 @@ async def call(handler: Callable[..., Any], *args: Any) -> Any:
 
     result = handler(*args)
     return await result if isawaitable(result) else result
+
+
+async def afterwards(function: Callable[[], Awaitable[T]], meanwhile: T) -> T:
+    """Run what a user's callback waits for; there are no tasks in the background, so its caller waits as well."""
+    del meanwhile
+    return await function()
 
 
 async def gather(functions: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:

@@ -6,19 +6,23 @@ import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import iscoroutinefunction
-from threading import Event, current_thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 from threading import Lock as _Lock
 from time import sleep
 from types import FrameType
 from typing import Any, Final, TypeVar
 from weakref import finalize
 
+from ..results import AwaitableContextSyncResult
+
 __all__ = [
     "ASYNC",
     "CLEANUP_LIMIT",
     "Chunks",
+    "ContextSyncAnswer",
     "Lock",
     "Signal",
+    "afterwards",
     "call",
     "check_client",
     "checkpoint",
@@ -37,6 +41,8 @@ __all__ = [
 T = TypeVar("T")
 
 ASYNC: Final = False
+ContextSyncAnswer = AwaitableContextSyncResult
+"""What ``session.context.sync`` gives; programs written for agbcloud-sdk 0.12 await it."""
 Chunks = Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 
@@ -124,6 +130,16 @@ def shielded(function: Callable[[], T]) -> T:
 def call(handler: Callable[..., Any], *args: Any) -> Any:
     """Call a user's callback."""
     return handler(*args)
+
+
+def afterwards(function: Callable[[], T], meanwhile: T) -> T:
+    """Run what a user's callback waits for in a thread, and return ``meanwhile`` at once.
+
+    As in agbcloud-sdk 0.12, whose programs go on in the meantime; like there, the thread does not keep a program that
+    has come to its end.
+    """
+    Thread(target=function, name="agb-callback", daemon=True).start()
+    return meanwhile
 
 
 def gather(functions: Sequence[Callable[[], T]]) -> list[T]:

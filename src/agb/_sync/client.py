@@ -6,13 +6,16 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Literal, NoReturn, Self
 
 from attrs import evolve
 
 from .._ops import sessions as ops
+from .._wire.deadline import Deadline, check_timeout
 from ..config import Config, Endpoint, settings
+from ..context_sync import ContextSync
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ..refs import SessionRef
 from ..results import DeleteResult, GetSessionData, GetSessionResult, SessionListResult, SessionResult
@@ -21,6 +24,9 @@ from ._compat import CLEANUP_LIMIT, finish, shielded
 from .contexts import ContextService
 from .session import Session
 from .transport import Transport
+
+ARRIVAL_LIMIT = 300.0
+"""Seconds that `create` waits for the data of a session's contexts."""
 
 
 class AGB:
@@ -94,18 +100,28 @@ class AGB:
     # --- create --------------------------------------------------------------------------------------------------
 
     def create(
-        self, params: CreateSessionParams | None = None, *, timeout: float | None = None
+        self,
+        params: CreateSessionParams | None = None,
+        *,
+        wait_for_contexts: bool = True,
+        timeout: float | None = None,
     ) -> SessionResult[Session]:
-        """Create a session.
+        """Create a session, and wait for the data of its contexts.
 
-        If the caller is cancelled while the service is at it, the answer is awaited and the session deleted.
+        If the caller is cancelled while the service is at it, the answer is awaited and the session deleted; it is
+        deleted as well when the caller is cancelled while the data is on its way.
 
         Args:
             params: what to create it from; without an image the result is a failure. The object is not changed.
-            timeout: seconds for the whole call.
+            wait_for_contexts: whether to wait until the data of ``context_syncs`` and ``browser_context`` is in the
+                session; otherwise ``session.context.info()`` tells how far it is.
+            timeout: seconds for all of it; without it the creation has the client's time-out, and the data 300
+                seconds more.
 
         Returns:
-            The session as ``session``, or why there is none. Never raises for a failed call.
+            The session as ``session``, or why there is none. If data of a context is missing, because its download
+            failed or has not ended in time, the session is there and the result is a success, with what is missing in
+            ``error_message`` and ``error``; ``context_status`` has all downloads. Never raises for a failed call.
 
         Example:
             >>> result = agb.create(CreateSessionParams(image_id="agb-code-space-1"))
@@ -120,11 +136,26 @@ class AGB:
         if params is None or refused:
             return SessionResult.failed(SessionError(refused))
         call = ops.create_session(params)
+        syncs = params.all_context_syncs() if wait_for_contexts else []
+        check_timeout(timeout)
+        total = None if timeout is None else Deadline(timeout)
         try:
             data, request_id = self.client.call(call, timeout=timeout, undo=self._discard)
         except AGBError as error:
             return SessionResult.failed(error)
-        return SessionResult(request_id, True, session=Session._from_data(self, data))
+        session = Session._from_data(self, data)
+        if not syncs:
+            return SessionResult(request_id, True, session=session)
+        try:
+            status, missing = session.context._arrival(syncs, total or Deadline(ARRIVAL_LIMIT))
+        except BaseException as gone:  # cancelled or interrupted: nobody will ever know of the session
+            try:
+                shielded(partial(self._discard, data))
+            except Exception as error:
+                raise gone from error
+            raise
+        message = str(missing) if missing else ""
+        return SessionResult(request_id, True, message, session, error=missing, context_status=status)
 
     def _discard(self, created: GetSessionData) -> None:
         """Delete a session whose creator is gone."""
@@ -132,14 +163,23 @@ class AGB:
         _warn_if_left_behind(session.delete(timeout=CLEANUP_LIMIT), session)
 
     @contextmanager
-    def session(self, params: CreateSessionParams, *, timeout: float | None = None) -> Iterator[Session]:
+    def session(
+        self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
+    ) -> Iterator[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation. A deletion that fails is
         raised; if the block raised already, it is added to that exception as a note.
 
+        Args:
+            params: what to create it from.
+            wait_for_contexts: as for `create`; data that is missing is raised here, since there is no result that
+                could tell, and the block is not entered.
+            timeout: seconds for creating it, as for `create`.
+
         Raises:
-            SessionError: the session could not be created, or not be deleted.
+            SessionError: the session could not be created, data of a context is missing, or the session could not be
+                deleted.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -147,9 +187,12 @@ class AGB:
             ...     print(result.stdout, end="")
             hello
         """
-        session = self.create(params, timeout=timeout).raise_for_error().session
+        created = self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        session = created.raise_for_error().session
         assert session is not None  # noqa: S101 - a success has one
         try:
+            if created.error is not None:
+                raise created.error
             yield session
         except BaseException as error:
             left_behind = self._leave(session)
@@ -291,7 +334,14 @@ class AGB:
 
     # --- delete --------------------------------------------------------------------------------------------------
 
-    def delete(self, session: Session, sync_context: bool = False, *, timeout: float | None = None) -> DeleteResult:
+    def delete(
+        self,
+        session: Session,
+        sync_context: bool = False,
+        *,
+        on_sync_failure: Literal["delete", "keep"] = "delete",
+        timeout: float | None = None,
+    ) -> DeleteResult:
         """Delete a session; the same as ``session.delete()``.
 
         Raises:
@@ -299,7 +349,7 @@ class AGB:
         """
         if not isinstance(session, Session):
             raise TypeError(f"session is a {Session.__name__}, not {type(session).__name__}")
-        return session.delete(sync_context, timeout=timeout)
+        return session.delete(sync_context, on_sync_failure=on_sync_failure, timeout=timeout)
 
 
 class SessionIterator:
@@ -336,7 +386,19 @@ def _params_refused(params: CreateSessionParams | None) -> str:
         raise TypeError(f"params is a CreateSessionParams, not {type(params).__name__}")
     if not isinstance(params.image_id, str) or not params.image_id.strip():
         return 'image_id is required: pass CreateSessionParams(image_id="agb-code-space-1"), for example'
-    return ops.labels_refused(params.labels) if params.labels else ""
+    return (ops.labels_refused(params.labels) if params.labels else "") or _syncs_refused(params)
+
+
+def _syncs_refused(params: CreateSessionParams) -> str:
+    """Return which context cannot be mounted, ``""`` if all can."""
+    for sync in params.all_context_syncs():
+        if not isinstance(sync, ContextSync):
+            raise TypeError(f"context_syncs is a list of ContextSync, not of {type(sync).__name__}")
+        if not isinstance(sync.context_id, str) or not sync.context_id.strip():
+            return f"a context to be mounted needs its context_id, not {sync.context_id!r}: agb.context.get tells it"
+        if not isinstance(sync.path, str) or not sync.path.startswith("/"):
+            return f"a context is mounted at an absolute path of the session, not at {sync.path!r}"
+    return ""
 
 
 def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int | None) -> str:

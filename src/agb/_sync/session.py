@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from attrs import evolve
 
-from .._ops import contexts as context_ops
 from .._ops import sessions as ops
 from .._ops.tools.metrics import get_metrics
 from .._ops.tools.plain import any_tool
@@ -29,6 +28,7 @@ from ..results import (
 from ._compat import sleep
 from .code import Code
 from .command import Command
+from .context_manager import ContextManager, SyncRun
 from .files import FileSystem
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ T = TypeVar("T")
 
 DELETION_LIMIT = 300.0
 """Seconds that `delete` waits for the session to be gone."""
-SYNC_LIMIT = 225.0
-"""Seconds that `delete` waits for contexts to be synchronised."""
+SYNC_SHARE = 0.75
+"""Which part of its time `delete` gives to the sync before; of 300 seconds that is 225, as in 0.12."""
 
 
 class Session:
@@ -59,6 +59,7 @@ class Session:
         tool_list: the tools of the session that are reached straight at its host.
         code, command: what runs in the session.
         file: its files.
+        context: its persistent contexts.
     """
 
     def __init__(self, agb: AGB, session_id: str) -> None:
@@ -75,6 +76,7 @@ class Session:
         self.code = Code(self)
         self.command = Command(self)
         self.file = FileSystem(self)
+        self.context = ContextManager(self)
         self._state = ""
         self._is_bare = False
 
@@ -342,23 +344,39 @@ class Session:
 
     # --- the end -------------------------------------------------------------------------------------------------
 
-    def delete(self, sync_context: bool = False, *, timeout: float | None = None) -> DeleteResult:
+    def delete(
+        self,
+        sync_context: bool = False,
+        *,
+        on_sync_failure: Literal["delete", "keep"] = "delete",
+        timeout: float | None = None,
+    ) -> DeleteResult:
         """Delete the session and wait until it is gone.
 
         Args:
-            sync_context: first store the data of the session's contexts. If that fails the session is deleted all
-                the same, and the result, though a success, says so in ``error_message`` and ``error``.
-            timeout: seconds to wait for the session to be gone, 300 unless given.
+            sync_context: first store the data of the session's contexts, and wait until that is done.
+            on_sync_failure: what to do if it fails, or does not end in three quarters of the time: ``"delete"`` the
+                session all the same, as 0.12 does; or ``"keep"`` it, so that the data can still be saved.
+            timeout: seconds for all of it, 300 unless given.
 
         Returns:
-            Success once the session is gone. A failure to release, or a status that cannot be asked for, ends the
-            waiting. Never raises for a failed call.
+            Success once the session is gone. If its data was not stored, ``error_message`` and ``error`` of this
+            success say so; a session that was kept is a failure that says why. A failure to release, or a status that
+            cannot be asked for, ends the waiting. Never raises for a failed call.
+
+        Raises:
+            ValueError: ``on_sync_failure`` is neither of the two.
 
         Source: control-plane.md 2.5, 3.5 and 4.4.
         """
         check_timeout(timeout)
+        if on_sync_failure not in ("delete", "keep"):
+            raise ValueError(f'on_sync_failure is "delete" or "keep", not {on_sync_failure!r}')
         deadline = Deadline(DELETION_LIMIT if timeout is None else timeout)
-        unsynced = self._sync_contexts(deadline) if sync_context else None
+        unsynced = self._store_data(deadline) if sync_context else None
+        if unsynced is not None and on_sync_failure == "keep":
+            why = f"the session is kept, because its contexts were not stored: {unsynced}"
+            return evolve(DeleteResult.failed(unsynced), error_message=why)
         call = ops.release_session_async(self.session_id)
         result = self._transport.result(call, DeleteResult, timeout=timeout)
         error = result.error
@@ -399,24 +417,13 @@ class Session:
             sleep(min(pause, deadline.left()))
             pause = min(pause * 1.5, 1.0)
 
-    def _sync_contexts(self, deadline: Deadline) -> AGBError | None:
+    def _store_data(self, deadline: Deadline) -> AGBError | None:
         """Store the data of all contexts and wait for it; return what went wrong, if anything."""
-        limit = Deadline(min(SYNC_LIMIT, deadline.left()))
+        limit = Deadline(deadline.left() * SYNC_SHARE)
+        run = SyncRun(self._transport, self.session_id)
         try:
-            self._transport.call(context_ops.sync_context(self.session_id), timeout=limit.left())
-            pause = 0.1
-            while True:
-                call = context_ops.get_context_info(self.session_id)
-                rows, _ = self._transport.call(call, timeout=max(limit.left(), 0.001))
-                tasks = [row for row in rows if row.task_type in ("upload", "download")]
-                if all(row.status in ("Success", "Failed") for row in tasks):
-                    break
-                sleep(min(pause, limit.left()))
-                pause = min(pause * 1.5, 1.5)
+            run.start(limit)
+            run.wait(limit)
         except AGBError as error:
             return error
-        failed = [row for row in tasks if row.status == "Failed"]
-        if not failed:
-            return None
-        told = "; ".join(f"{row.path}: {row.error_message or 'no reason given'}" for row in failed)
-        return SessionError(f"the sync of session {self.session_id} failed: {told}", session_id=self.session_id)
+        return None

@@ -1,0 +1,222 @@
+"""Sync tasks: which of the tasks a service reports belong to what was just started, and how they ended.
+
+The service keeps the rows of older tasks, and the cloud gives tasks no name (control-plane.md 4.5). So the rows are
+compared with those that were there before the start. Times are whole seconds, and whether a row is replaced or joined
+by that of the next task is not documented; what could be either an old row or a new one is not believed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import time
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+
+from .._wire.deadline import Clock
+from ..context_sync import ContextSync
+from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from ..results import ContextStatusData
+
+_SUCCEEDED = frozenset({"success", "successful", "succeeded", "ok", "finished", "done", "completed", "complete"})
+_FAILED = frozenset({"failed", "failure", "fail", "error", "cancelled", "canceled", "timeout"})
+"""``Success`` and ``Failed`` are the service's words; 0.12 knows the others of the first kind (3.11, loop E)."""
+
+_DATA = frozenset({"upload", "download"})
+
+PATIENCE = 2.0
+"""Seconds without news after which no more tasks are expected."""
+REPORTED_WITHIN = 5.0
+"""Seconds after its creation within which a session is expected to report the download of each of its contexts."""
+
+
+def has_failed(task: ContextStatusData) -> bool:
+    """Return whether a task has ended and brought nothing, or not all."""
+    return task.status.lower() in _FAILED
+
+
+def has_ended(task: ContextStatusData) -> bool:
+    """Return whether a task will not change any more."""
+    return has_failed(task) or task.status.lower() in _SUCCEEDED
+
+
+class Verdict(Enum):
+    """What a look at the tasks says."""
+
+    WAIT = auto()
+    DONE = auto()
+    """All tasks have ended, well or badly."""
+    START_AGAIN = auto()
+    """Nothing new has come up: it looks like an old row, or was joined with an older task that has ended since."""
+
+
+class SyncWatch:
+    """Tells the tasks of one sync from all others.
+
+    Attributes:
+        tasks: those found so far, as they were seen last.
+    """
+
+    def __init__(
+        self,
+        before: Sequence[ContextStatusData],
+        mode: str = "",
+        context_id: str = "",
+        *,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.tasks: list[ContextStatusData] = []
+        self._types = frozenset({mode}) & _DATA or _DATA
+        self._context_id = context_id
+        self._ids: list[str] | None = None
+        self._clock = clock
+        self._news_at = clock()
+        self._was_started_again = False
+        self._before = [row for row in before if self._is_of_context(row)]
+        self._places = {_place(row) for row in self._before if row.task_type.lower() in _DATA}
+        self._before = [row for row in self._before if self._is_of_type(row)]
+
+    def started(self, task_ids: list[str] | None) -> None:
+        """Note that the sync was started, and the ids of its tasks if the service gave them."""
+        self._ids = task_ids
+        self._news_at = self._clock()
+
+    def look(self, rows: Sequence[ContextStatusData]) -> Verdict:
+        """Find the tasks of this sync among all rows, and say what to do."""
+        found = self._found(rows)
+        if found != self.tasks:
+            self.tasks, self._news_at = found, self._clock()
+        if not all(map(has_ended, found)):
+            return Verdict.WAIT
+        if self._ids is not None:
+            return Verdict.DONE if {task.task_id for task in found} >= set(self._ids) else Verdict.WAIT
+        if found and self._places <= {_place(task) for task in found}:
+            return Verdict.DONE
+        if self._clock() - self._news_at < PATIENCE:
+            return Verdict.WAIT
+        return Verdict.DONE if found else self._without_tasks(rows)
+
+    def _without_tasks(self, rows: Sequence[ContextStatusData]) -> Verdict:
+        """Say what to do when nothing new has come up for a while."""
+        if not self._places and not self._context_id:
+            return Verdict.DONE  # the session has no contexts
+        busy = [row for row in rows if self._is_of_context(row) and self._is_of_type(row) and not has_ended(row)]
+        if busy or self._was_started_again or not self._before:
+            return Verdict.WAIT
+        self._was_started_again = True
+        return Verdict.START_AGAIN
+
+    def _found(self, rows: Sequence[ContextStatusData]) -> list[ContextStatusData]:
+        if self._ids is not None:
+            return [row for row in rows if row.task_id in self._ids]
+        new = [row for row in rows if self._is_of_context(row) and self._is_of_type(row)]
+        unended = []
+        for old in self._before:
+            if not has_ended(old):
+                unended.append(old)
+            elif old in new:
+                new.remove(old)
+        for old in unended:  # it may have gone on since
+            same = next((row for row in new if _place(row) == _place(old) and _may_be(old, row)), None)
+            if same is not None:
+                new.remove(same)
+        return new
+
+    def _is_of_context(self, row: ContextStatusData) -> bool:
+        return not self._context_id or row.context_id in ("", self._context_id)
+
+    def _is_of_type(self, row: ContextStatusData) -> bool:
+        return row.task_type.lower() in self._types
+
+
+def _place(row: ContextStatusData) -> tuple[str, str]:
+    return row.context_id, row.path
+
+
+def _may_be(old: ContextStatusData, row: ContextStatusData) -> bool:
+    """Return whether an unended task may be the one of a row by now."""
+    return (old.task_type, old.task_id) == (row.task_type, row.task_id) and old.start_time in (0, row.start_time)
+
+
+def sync_failure(tasks: Iterable[ContextStatusData], what: str, session_id: str) -> SessionError | None:
+    """Return what went wrong with tasks that have ended, None if nothing did."""
+    failed = [task for task in tasks if has_failed(task)]
+    if not failed:
+        return None
+    told = "; ".join(f"{_shown(task)}: {task.error_message or 'no reason given'}" for task in failed)
+    return SessionError(f"Could not {what}: {told}", session_id=session_id, sent=Sent.YES)
+
+
+def sync_timeout(
+    tasks: Iterable[ContextStatusData], what: str, session_id: str, seconds: float, request_id: str
+) -> SessionError:
+    """Return the error of a sync that did not end in time."""
+    left = ", ".join(f"{_shown(task)} is {task.status or 'without a state'}" for task in tasks if not has_ended(task))
+    return SessionError(
+        f"Could not {what}: it did not end within {seconds:g} s; {left or 'no task of it was reported'}",
+        kind=ErrorKind.TIMED_OUT,
+        session_id=session_id,
+        request_id=request_id,
+        sent=Sent.YES,
+        retryable=True,
+    )
+
+
+def _shown(task: ContextStatusData) -> str:
+    return f"{task.task_type or 'a task'} of {task.path or task.context_id or 'a context'}"
+
+
+# --- the contexts of a new session -------------------------------------------------------------------------------
+
+
+class MountWatch:
+    """Waits for the data of the contexts that a session was created with.
+
+    Attributes:
+        tasks: the downloads, as they were seen last.
+    """
+
+    def __init__(self, syncs: Sequence[ContextSync], *, clock: Clock = time.monotonic) -> None:
+        self.tasks: list[ContextStatusData] = []
+        self._expected = {_mount(sync.context_id, sync.path): sync for sync in syncs if _is_downloaded(sync)}
+        self._clock = clock
+        self._began = clock()
+
+    def look(self, rows: Sequence[ContextStatusData]) -> Verdict:
+        """Say whether all data is there, or known not to come."""
+        self.tasks = [row for row in rows if row.task_type.lower() == "download"]
+        if not all(map(has_ended, self.tasks)):
+            return Verdict.WAIT
+        is_late = self._clock() - self._began >= REPORTED_WITHIN
+        return Verdict.DONE if is_late or not self._unreported() else Verdict.WAIT
+
+    def _unreported(self) -> list[ContextSync]:
+        reported = {_mount(task.context_id, task.path) for task in self.tasks}
+        return [sync for mount, sync in self._expected.items() if mount not in reported]
+
+    def failure(self, session_id: str, seconds: float, error: AGBError | None = None) -> SessionError | None:
+        """Return which data is missing and why, None if all is there.
+
+        ``error`` is what kept us from looking on, otherwise ``seconds`` have passed.
+        """
+        why = f"the service could not be asked any more: {error}" if error else f"after {seconds:g} s"
+        failed = [f"{task.path}: {task.error_message or 'no reason given'}" for task in self.tasks if has_failed(task)]
+        late = [f"{task.path}: still {task.status or 'running'}, {why}" for task in self.tasks if not has_ended(task)]
+        unknown = [f"{sync.path}: its download was not reported, {why}" for sync in self._unreported()]
+        if not (failed or late or unknown):
+            return None
+        kind = ErrorKind.REFUSED if failed else error.kind if error else ErrorKind.TIMED_OUT
+        return SessionError(
+            f"session {session_id} was created, but not all of its data is there: {'; '.join(failed + late + unknown)}",
+            kind=kind,
+            session_id=session_id,
+            sent=Sent.YES,
+        )
+
+
+def _mount(context_id: str, path: str) -> tuple[str, str]:
+    return context_id, posixpath.normpath(path)
+
+
+def _is_downloaded(sync: ContextSync) -> bool:
+    policy = sync.policy.download_policy if sync.policy is not None else None
+    return policy is None or policy.auto_download
