@@ -148,12 +148,12 @@ def test_what_cannot_be_created(runtime: LocalServer, params: CreateSessionParam
     assert result.error is not None
 
 
-def test_contexts_are_refused_clearly_by_a_runtime_without_them(runtime: LocalServer) -> None:
+def test_unknown_context_is_refused(runtime: LocalServer) -> None:
     params = CreateSessionParams(image_id=IMAGE, context_syncs=[ContextSync("SdkCtx-1", "/home/user/data")])
     with client(runtime) as agb:
         result = agb.create(params)
     assert not result.success
-    assert "not offer" in result.error_message
+    assert "Invalid context ID" in result.error_message
 
 
 def test_wrong_types_raise_before_any_call() -> None:

@@ -164,11 +164,7 @@ def _limit(max_retries: int, retry_interval: int, timeout: float | None) -> floa
 
 
 class AsyncSyncRun:
-    """One sync of a session: started, then waited for, without taking an older one for it.
-
-    >>> run = AsyncSyncRun(transport, session_id, mode="upload")  # doctest: +SKIP
-    >>> await run.start(deadline)  # doctest: +SKIP
-    >>> tasks = await run.wait(deadline)  # doctest: +SKIP
+    """One sync of a session: started by `start`, then waited for by `wait`, without taking an older one for it.
 
     Attributes:
         request_id: of the request that started it.

@@ -37,6 +37,16 @@ class AsyncContextService:
 
     Unless a method says otherwise, it gives a result and never raises for a failed call; arguments of a wrong type
     raise `TypeError` before anything is sent.
+
+    Example:
+        >>> made = await agb.context.create("notes")
+        >>> context = made.raise_for_error().context
+        >>> found = await agb.context.get("notes")
+        >>> found.context_id == context.id
+        True
+        >>> deleted = await agb.context.delete(context)
+        >>> deleted.success
+        True
     """
 
     def __init__(self, agb: AsyncAGB) -> None:
@@ -72,6 +82,10 @@ class AsyncContextService:
 
         Returns:
             An iterator of `Context`. It raises `AGBError` when a page cannot be had.
+
+        Example:
+            >>> async for context in agb.context.iterate():
+            ...     print(context.name)
         """
         _check_number("max_results", max_results)
         return AsyncContextIterator(self._transport, max_results, timeout)
@@ -126,6 +140,15 @@ class AsyncContextService:
 
         Returns:
             ``{"context_id": ...}`` as ``data``. A blank id or name is a failure, and so is a name that is taken.
+
+        Example:
+            >>> made = await agb.context.create("before")
+            >>> context = made.context
+            >>> context.name = "after"
+            >>> renamed = await agb.context.update(context)
+            >>> renamed.success
+            True
+            >>> deleted = await agb.context.delete(context)
 
         Source: control-plane.md 2.18.
         """
@@ -200,6 +223,13 @@ class AsyncContextService:
         Raises:
             ClearanceTimeoutError: it did not end in time; it may still do so.
             AGBError: there was no valid answer to the request that starts it.
+
+        Example:
+            >>> made = await agb.context.create("scratch")
+            >>> cleared = await agb.context.clear(made.context_id, timeout=30)
+            >>> cleared.status
+            'available'
+            >>> deleted = await agb.context.delete(made.context)
 
         Source: control-plane.md 2.20, 3.11 and 4.6.
         """

@@ -165,11 +165,7 @@ def _limit(max_retries: int, retry_interval: int, timeout: float | None) -> floa
 
 
 class SyncRun:
-    """One sync of a session: started, then waited for, without taking an older one for it.
-
-    >>> run = SyncRun(transport, session_id, mode="upload")  # doctest: +SKIP
-    >>> run.start(deadline)  # doctest: +SKIP
-    >>> tasks = run.wait(deadline)  # doctest: +SKIP
+    """One sync of a session: started by `start`, then waited for by `wait`, without taking an older one for it.
 
     Attributes:
         request_id: of the request that started it.

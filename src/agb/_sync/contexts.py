@@ -38,6 +38,16 @@ class ContextService:
 
     Unless a method says otherwise, it gives a result and never raises for a failed call; arguments of a wrong type
     raise `TypeError` before anything is sent.
+
+    Example:
+        >>> made = agb.context.create("notes")
+        >>> context = made.raise_for_error().context
+        >>> found = agb.context.get("notes")
+        >>> found.context_id == context.id
+        True
+        >>> deleted = agb.context.delete(context)
+        >>> deleted.success
+        True
     """
 
     def __init__(self, agb: AGB) -> None:
@@ -73,6 +83,10 @@ class ContextService:
 
         Returns:
             An iterator of `Context`. It raises `AGBError` when a page cannot be had.
+
+        Example:
+            >>> for context in agb.context.iterate():
+            ...     print(context.name)
         """
         _check_number("max_results", max_results)
         return ContextIterator(self._transport, max_results, timeout)
@@ -127,6 +141,15 @@ class ContextService:
 
         Returns:
             ``{"context_id": ...}`` as ``data``. A blank id or name is a failure, and so is a name that is taken.
+
+        Example:
+            >>> made = agb.context.create("before")
+            >>> context = made.context
+            >>> context.name = "after"
+            >>> renamed = agb.context.update(context)
+            >>> renamed.success
+            True
+            >>> deleted = agb.context.delete(context)
 
         Source: control-plane.md 2.18.
         """
@@ -201,6 +224,13 @@ class ContextService:
         Raises:
             ClearanceTimeoutError: it did not end in time; it may still do so.
             AGBError: there was no valid answer to the request that starts it.
+
+        Example:
+            >>> made = agb.context.create("scratch")
+            >>> cleared = agb.context.clear(made.context_id, timeout=30)
+            >>> cleared.status
+            'available'
+            >>> deleted = agb.context.delete(made.context)
 
         Source: control-plane.md 2.20, 3.11 and 4.6.
         """
