@@ -107,4 +107,5 @@ def session(api: Api) -> Iterator[str]:
 
 # --- runtime ---
 
+from .mounted import context  # noqa: E402, F401
 from .runtimes import box, local_runtime  # noqa: E402, F401

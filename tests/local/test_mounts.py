@@ -2,88 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator
+import tarfile
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from agb.local.errors import Refused
-from agb.local.mounts import mounts
+from agb.local.limits import Limits
 from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
 
+from .mounted import PLACE, Context, members, special, tarred, zipped
 from .runtimes import IMAGE, needs_bubblewrap, output
-
-PLACE = "/home/user/data"
-
-
-class Context:
-    """A context of a runtime, and the sessions that mount it."""
-
-    def __init__(self, runtime: Runtime, context_id: str) -> None:
-        self.runtime = runtime
-        self.store = runtime.contexts.store
-        self.id = context_id
-
-    def put(self, path: str, content: bytes = b"", **more: Any) -> None:
-        with self.store.writing(self.id, path, **more) as writing:
-            writing.write(content)
-            writing.commit()
-
-    def content(self, path: str) -> bytes:
-        content, _ = self.store.open(self.id, path)
-        with content:
-            return content.read()
-
-    def paths(self) -> list[str]:
-        return [file.path for file in self.store.files(self.id)]
-
-    async def session(self, path: str = PLACE, **policy: Any) -> LocalSession:
-        """Return a session that mounts it; the data is there."""
-        session = await self.started(path, **policy)
-        await self.done(session)
-        return session
-
-    async def started(self, path: str = PLACE, **policy: Any) -> LocalSession:
-        given = [{"contextId": self.id, "path": path, "policy": json.dumps(policy)}]
-        return await self.runtime.create(IMAGE, mounts=mounts(given))
-
-    async def done(self, session: LocalSession) -> list[dict[str, Any]]:
-        """Return the rows once every task is over."""
-        await session.mounts._all_done()
-        return self.runtime.rows(session.id, "", "", "")
-
-    async def sync(self, session: LocalSession, mode: str = "upload", path: str = "") -> dict[str, Any]:
-        """Return the row of a sync that has ended."""
-        (task,) = session.mounts.sync(path=path, mode=mode)
-        await self.done(session)
-        return task.row()
-
-    async def uploaded(self, session: LocalSession, path: str = "") -> None:
-        row = await self.sync(session, "upload", path)
-        assert (row["status"], row["errorMessage"]) == ("Success", "")
-
-    async def downloaded(self, session: LocalSession, path: str = "") -> None:
-        row = await self.sync(session, "download", path)
-        assert (row["status"], row["errorMessage"]) == ("Success", "")
-
-    async def release(self, session: LocalSession) -> None:
-        self.runtime.release(session.id)
-        await self.runtime.released(session.id)
-
-    async def shell(self, session: LocalSession, command: str) -> str:
-        return await output(self.runtime, session, f"cd $HOME/data && {command}")
-
-
-@pytest_asyncio.fixture
-async def context(local_runtime: Runtime) -> AsyncIterator[Context]:
-    """A new context of a runtime."""
-    found = await asyncio.to_thread(local_runtime.contexts.store.find, "test", True)
-    yield Context(local_runtime, found.id)
-
 
 # --- there and back ---
 
@@ -174,3 +103,241 @@ async def test_own_context_of_a_session(context: Context) -> None:
     await context.release(session)
     with pytest.raises(Refused, match="not found"):
         own.paths()
+
+
+# --- policies ---
+
+
+@pytest.mark.asyncio
+async def test_no_automatic_download_or_upload(context: Context) -> None:
+    context.put(f"{PLACE}/f", b"stored")
+    session = await context.session(downloadPolicy={"autoDownload": False}, uploadPolicy={"autoUpload": False})
+    assert context.runtime.rows(session.id, "", "", "") == []
+    assert await context.shell(session, "ls -A; echo new > new") == ""
+    await context.downloaded(session)
+    assert await context.shell(session, "cat f") == "stored"
+    await context.release(session)
+    assert context.paths() == [f"{PLACE}/f"]
+
+
+@pytest.mark.asyncio
+async def test_deletions_stay_in_the_session_if_the_policy_says_so(context: Context) -> None:
+    context.put(f"{PLACE}/f", b"stored")
+    session = await context.session(deletePolicy={"syncLocalFile": False})
+    await context.shell(session, "rm f; echo new > new")
+    await context.uploaded(session)
+    assert context.paths() == [f"{PLACE}/f", f"{PLACE}/new"]
+
+
+@pytest.mark.asyncio
+async def test_white_lists_hold_in_both_directions(context: Context) -> None:
+    stored = ["src/a.py", "src/node_modules/x.js", "src/tmp/t", "srcs/no", "docs/d", "Local State", "other"]
+    for path in stored:
+        context.put(f"{PLACE}/{path}", b"stored")
+    lists = [
+        {"path": "/src", "excludePaths": ["/node_modules", "src/tmp/"]},
+        {"path": "Local State", "excludePaths": []},
+    ]
+    session = await context.session(bwList={"whiteLists": lists})
+    assert await context.shell(session, "find . -type f | sort") == "./Local State\n./src/a.py"
+    make = "rm src/a.py; mkdir -p src/node_modules src/tmp src/empty docs; touch"
+    await context.shell(session, f"{make} src/new src/node_modules/new src/tmp/new docs/new new")
+    await context.uploaded(session)
+    left = sorted([*stored, "src/new", "src/empty"])
+    left.remove("src/a.py")
+    assert context.paths() == [f"{PLACE}/{path}" for path in left]
+
+
+@pytest.mark.asyncio
+async def test_mapped_data_is_found_at_another_place(context: Context) -> None:
+    context.put("/home/old/place/a/f", b"stored")
+    context.put(f"{PLACE}/g", b"not this")
+    session = await context.session(mappingPolicy={"path": "/home/old/place/"})
+    assert await context.shell(session, "find . -type f; echo new > new; rm a/f") == "./a/f"
+    await context.uploaded(session)
+    assert context.paths() == ["/home/old/place/a", "/home/old/place/new", f"{PLACE}/g"]
+
+
+@pytest.mark.asyncio
+async def test_how_long_files_are_kept(context: Context) -> None:
+    await context.session(recyclePolicy={"lifecycle": "Lifecycle_3Days", "paths": ["/logs"]})
+    rules = context.store._db.execute("SELECT mount, key, days FROM recycling").fetchall()
+    assert rules == [(PLACE, f"{PLACE}/logs", 3)]
+    await context.session()
+    assert context.store._db.execute("SELECT count(*) FROM recycling").fetchone() == (0,)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("policy", "found"),
+    [
+        ({}, ["./sub/one/a/f", "./sub/one/g", "./two/h"]),
+        ({"extract": False}, ["./sub/one.zip", "./two.tar.gz"]),
+        ({"deleteSrcFile": False}, ["./sub/one.zip", "./sub/one/a/f", "./sub/one/g", "./two.tar.gz", "./two/h"]),
+        ({"extractToCurrentFolder": True}, ["./h", "./sub/a/f", "./sub/g"]),
+    ],
+)
+async def test_archives_that_come_are_unpacked(context: Context, policy: dict[str, bool], found: list[str]) -> None:
+    context.put(f"{PLACE}/sub/one.zip", zipped({"a/f": b"f", "g": b"g"}))
+    context.put(f"{PLACE}/two.tar.gz", tarred({"./h": b"h"}))
+    session = await context.session(extractPolicy=policy)
+    assert (await context.shell(session, "find . -type f | sort")).split() == found
+    before = context.paths()
+    await context.uploaded(session)
+    assert context.paths() == before  # what came out of an archive is stored, in the archive
+
+
+@pytest.mark.asyncio
+async def test_what_came_out_of_an_archive_and_was_changed_is_stored(context: Context) -> None:
+    context.put(f"{PLACE}/one.zip", zipped({"f": b"old", "g": b"old"}))
+    first = await context.session()
+    await context.shell(first, "echo new > one/f")
+    await context.release(first)
+    assert context.paths() == [f"{PLACE}/one.zip", f"{PLACE}/one/f"]
+    second = await context.session()
+    assert await context.shell(second, "cat one/f one/g; ls") == "new\noldone"
+
+
+@pytest.mark.asyncio
+async def test_unpacking_again_keeps_what_the_session_has_changed(context: Context) -> None:
+    context.put(f"{PLACE}/one.zip", zipped({"f": b"old", "g": b"old", "h": b"old"}))
+    session = await context.session()
+    await context.shell(session, "printf mine > one/f; rm one/h")
+    context.put(f"{PLACE}/one.zip", zipped({"f": b"newer", "g": b"newer", "h": b"newer"}))
+    await context.downloaded(session)
+    assert await context.shell(session, "cat one/f one/g; ls one") == "minenewerf\ng"
+
+
+@pytest.mark.asyncio
+async def test_extensions(context: Context) -> None:
+    for name in ("ext_1.zip", "ext_2.zip", "ext_3.zip"):
+        context.put(f"/tmp/extensions/{name}", zipped({"manifest.json": name.encode()}))
+    lists = [{"path": "ext_1.zip", "excludePaths": []}, {"path": "ext_3.zip", "excludePaths": []}]
+    session = await context.session(
+        "/tmp/extensions/",
+        uploadPolicy={"autoUpload": False},
+        deletePolicy={"syncLocalFile": False},
+        extractPolicy={"extract": True, "deleteSrcFile": True},
+        bwList={"whiteLists": lists},
+    )
+    look = "cd $TMPDIR/extensions; ls; cat */manifest.json"
+    assert await output(context.runtime, session, look) == "ext_1\next_3\next_1.zipext_3.zip"
+    await context.uploaded(session)
+    await context.release(session)
+    assert len(context.paths()) == 3
+
+
+BROKEN = {
+    "dots": tarred({"ok": b"", "../out": b"x"}),
+    "absolute": tarred({"/tmp/out": b"x"}),
+    "link out": tarred({"link": special("link", tarfile.SYMTYPE, "../../..")}),
+    "absolute link": tarred({"link": special("link", tarfile.SYMTYPE, "/etc")}),
+    "through a link": tarred({"link": special("link", tarfile.SYMTYPE, "."), "link/f": b"x"}),
+    "device": tarred({"device": special("device", tarfile.CHRTYPE)}),
+    "pipe": tarred({"pipe": special("pipe", tarfile.FIFOTYPE)}),
+    "hard link out": tarred({"hard": special("hard", tarfile.LNKTYPE, "/etc/passwd")}),
+    "not one": b"not an archive",
+    "cut": tarred({"f": bytes(100_000)})[:-20],
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
+async def test_archive_that_is_not_sound_stays_as_it_is(context: Context, content: bytes) -> None:
+    context.put(f"{PLACE}/a.tgz", content)
+    context.put(f"{PLACE}/z", b"stored")
+    session = await context.session()
+    (row,) = context.runtime.rows(session.id, "", "", "")
+    assert row["status"] == "Failed"
+    assert row["errorMessage"].startswith("all was brought into the session but for 'a.tgz' (it cannot be unpacked: ")
+    assert await context.shell(session, "ls -A; ls -A ..") == "a.tgz\nz\ndata"
+    assert context.content(f"{PLACE}/a.tgz") == content
+
+
+@pytest.mark.asyncio
+async def test_archive_bomb() -> None:
+    async with Runtime(allow_none=True, network="isolated", limits=Limits(unpacked=1 << 20)) as runtime:
+        context = Context(runtime, runtime.contexts.store.find("test", True).id)
+        for name, content in (("a.tgz", tarred({"f": bytes(2 << 20)})), ("b.zip", zipped({"f": bytes(2 << 20)}))):
+            context.put(f"{PLACE}/{name}", content)
+        session = await context.session()
+        (row,) = runtime.rows(session.id, "", "", "")
+        assert row["errorMessage"].count("it unpacks to more than 1,048,576 bytes") == 2
+        assert await context.shell(session, "ls -A") == "a.tgz\nb.zip"
+
+
+# --- one archive for a mount ---
+
+ARCHIVE = {"uploadMode": "Archive"}
+STORED = f"{PLACE}/.agb-archive.tar.gz"
+
+
+@pytest.mark.asyncio
+async def test_archive_there_and_back(context: Context) -> None:
+    first = await context.session(uploadPolicy=ARCHIVE)
+    await context.shell(first, "mkdir -p a/b empty; echo f > a/b/f; chmod 751 a/b/f; ln -s a/b/f link; touch nothing")
+    await context.uploaded(first)
+    assert context.paths() == [STORED]
+    second = await context.session(uploadPolicy=ARCHIVE)
+    assert (
+        await context.shell(second, "cat link a/b/f; stat -c %a a/b/f; ls -A") == "f\nf\n751\na\nempty\nlink\nnothing"
+    )
+    version = context.store.files(context.id)[0].version
+    await context.uploaded(second)
+    assert context.store.files(context.id)[0].version == version
+    await context.shell(second, "rm -r a link; echo new > new")
+    await context.uploaded(second)
+    assert members(context.content(STORED)) == {"empty": b"", "nothing": b"", "new": b"new\n"}
+    third = await context.session()  # which stores files, and unpacks the archive all the same
+    assert await context.shell(third, "ls -A; echo third > third; echo changed > new") == "empty\nnew\nnothing"
+    await context.uploaded(third)
+    assert context.paths() == [STORED, f"{PLACE}/new", f"{PLACE}/third"]
+
+
+@pytest.mark.asyncio
+async def test_two_sessions_with_one_archive(context: Context) -> None:
+    start = await context.session(uploadPolicy=ARCHIVE)
+    await context.shell(start, "for name in both first second gone kept; do echo old > $name; done")
+    await context.uploaded(start)
+    first = await context.session(uploadPolicy=ARCHIVE)
+    second = await context.session(uploadPolicy=ARCHIVE)
+    await context.shell(first, "for name in both first new1; do echo one > $name; done; rm gone")
+    await context.shell(second, "for name in both second new2; do echo two > $name; done")
+    await context.uploaded(first)
+    await context.uploaded(second)
+    expected = {"both": "two", "first": "one", "second": "two", "new1": "one", "new2": "two", "kept": "old"}
+    assert members(context.content(STORED)) == {name: f"{text}\n".encode() for name, text in expected.items()}
+    await context.downloaded(second)
+    assert await context.shell(second, "cat first new1 new2") == "one\none\ntwo"
+    await context.downloaded(first)
+    assert await context.shell(first, "cat both second new1 new2; ls") == (
+        "two\ntwo\none\ntwo\nboth\nfirst\nkept\nnew1\nnew2\nsecond"
+    )
+
+
+@pytest.mark.asyncio
+async def test_archive_of_which_not_everything_is_wanted_keeps_the_rest(context: Context) -> None:
+    first = await context.session(uploadPolicy=ARCHIVE)
+    await context.shell(first, "mkdir a b; echo a > a/f; echo b > b/f")
+    await context.uploaded(first)
+    second = await context.session(uploadPolicy=ARCHIVE, bwList={"whiteLists": [{"path": "a"}]})
+    assert await context.shell(second, "find . -type f; echo new > a/f; echo no > c") == "./a/f"
+    await context.uploaded(second)
+    assert members(context.content(STORED)) == {"a/f": b"new\n", "b/f": b"b\n"}
+    third = await context.session(uploadPolicy=ARCHIVE, extractPolicy={"extract": False})
+    assert await context.shell(third, "ls -A; echo x > x") == ".agb-archive.tar.gz"
+    await context.uploaded(third)
+    assert members(context.content(STORED)) == {"a/f": b"new\n", "b/f": b"b\n", "x": b"x\n"}
+
+
+@pytest.mark.asyncio
+async def test_archive_keeps_what_cannot_be_read_and_what_is_deleted_in_the_session_only(context: Context) -> None:
+    policy: Any = {"uploadPolicy": ARCHIVE, "deletePolicy": {"syncLocalFile": False}}
+    session = await context.session(**policy)
+    await context.shell(session, "echo a > a; echo b > b")
+    await context.uploaded(session)
+    await context.shell(session, "rm a; rm b; ln -s / b; echo c > c")
+    row = await context.sync(session)
+    assert row["status"] == "Failed"
+    assert "'b' (it is a symbolic link that leads out of the mount)" in row["errorMessage"]
+    assert members(context.content(STORED)) == {"a": b"a\n", "b": b"b\n", "c": b"c\n"}

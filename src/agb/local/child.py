@@ -21,8 +21,8 @@ from .report import Report
 START_TIMEOUT = 30.0
 """Seconds the runtime has to start."""
 
-STOP_TIMEOUT = 10.0
-"""Seconds the runtime has to release all sessions and end, before it is killed."""
+STOP_TIMEOUT = 45.0
+"""Seconds the runtime has to store what sessions are to leave behind, release them and end, before it is killed."""
 
 
 @frozen

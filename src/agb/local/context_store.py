@@ -37,6 +37,7 @@ CREATE TABLE contexts (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     name TEXT UNIQUE,  -- NULL once it is being deleted
+    internal INTEGER NOT NULL DEFAULT 0,  -- a session's own
     state TEXT NOT NULL DEFAULT 'available',
     created REAL NOT NULL,
     last_used REAL NOT NULL
@@ -196,10 +197,10 @@ class ContextStore:
         with self._reading() as db:
             rows = db.execute(
                 "SELECT number, id, name, state, created, last_used FROM contexts"
-                " WHERE number > ? AND name IS NOT NULL ORDER BY number LIMIT ?",
+                " WHERE number > ? AND name IS NOT NULL AND NOT internal ORDER BY number LIMIT ?",
                 (after, max_results + 1),
             ).fetchall()
-            (count,) = db.execute("SELECT count(*) FROM contexts WHERE name IS NOT NULL").fetchone()
+            (count,) = db.execute("SELECT count(*) FROM contexts WHERE name IS NOT NULL AND NOT internal").fetchone()
             contexts = [self._context(row[1:]) for row in rows[:max_results]]
         token = token_after(rows[max_results - 1][0]) if len(rows) > max_results else ""
         return ContextPage(contexts, token, count)
@@ -227,13 +228,20 @@ class ContextStore:
                 return self._context(row)
             if not create:
                 raise context_not_found(name=name)
-            context_id, now = f"SdkCtx-{secrets.token_hex(10)}", self._clock()
-            with self._changing() as db:
-                db.execute(
-                    "INSERT INTO contexts (id, name, created, last_used) VALUES (?, ?, ?, ?)",
-                    (context_id, name, now, now),
-                )
-            return StoredContext(context_id, name, "available", now, now)
+            return self._make(name, internal=False)
+
+    def make_internal(self, name: str) -> StoredContext:
+        """Return a new context that no list shows and that is gone when the store is opened again."""
+        return self._make(context_name(name), internal=True)
+
+    def _make(self, name: str, *, internal: bool) -> StoredContext:
+        context_id, now = f"SdkCtx-{secrets.token_hex(10)}", self._clock()
+        with self._changing() as db:
+            db.execute(
+                "INSERT INTO contexts (id, name, internal, created, last_used) VALUES (?, ?, ?, ?, ?)",
+                (context_id, name, internal, now, now),
+            )
+        return StoredContext(context_id, name, "available", now, now)
 
     def rename(self, context_id: str, name: str) -> StoredContext:
         """Give a context another name, and return it; raise ``Refused`` if another one has that name."""
@@ -437,6 +445,8 @@ class ContextStore:
 
     def _go_on(self) -> None:
         """Finish what a process that was killed had begun, and remove what it has left."""
+        with self._changing() as db:
+            db.execute("UPDATE contexts SET name = NULL WHERE internal")
         with self._reading() as db:
             self._blobs.tidy({blob for (blob,) in db.execute("SELECT blob FROM files WHERE blob IS NOT NULL")})
             query = "SELECT number, name IS NULL FROM contexts WHERE name IS NULL OR state = 'clearing'"

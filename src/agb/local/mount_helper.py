@@ -18,8 +18,9 @@ whole answer before it asks for something else, so neither end waits for the oth
     extract  {path, into, delete, most, lists}         {}, blob: rows [path, signature]; then {end, left} or {failed};
                                                        noted: [path] of what is to stay as it is
     pack     {merge, deletes, discard}                 {} with each part of the archive, {done} with the last or
-                                                       {failed, path}; then rows as for list; then {end, foreign};
-                                                       noted: [path, what to do, size, mtime]
+                                                       {failed, path}; then rows [path, signature, unsure, digest];
+                                                       then {end, foreign};
+                                                       noted: [path, what to do, size, mtime, digest]
 """
 
 from __future__ import annotations
@@ -485,7 +486,17 @@ class Unpacking:
         from tarfile import TarError
         from zipfile import BadZipFile
 
-        broken = (BadZipFile, TarError, zlib.error, LZMAError, EOFError, struct.error, ValueError, RuntimeError)
+        broken = (
+            BadZipFile,
+            TarError,
+            zlib.error,
+            LZMAError,
+            EOFError,
+            struct.error,
+            ValueError,
+            RuntimeError,
+            KeyError,
+        )
 
         name = _temporary()
         os.mkdir(name, dir_fd=self._tree.root)
@@ -498,6 +509,10 @@ class Unpacking:
                 yield from self._bring(aside, into)
             finally:
                 aside.close()
+        except OSError as error:
+            if isinstance(error, ConnectionError):
+                raise
+            raise Problem(f"it cannot be unpacked: {why(error)}") from error
         except broken as error:
             raise Problem(f"it cannot be unpacked: {error}") from error
         finally:
@@ -549,19 +564,28 @@ class Unpacking:
 
     def _bring(self, aside: Tree, into: str) -> Iterator[list[Any]]:
         """Move everything to where it belongs."""
+        filled = {above for path in self._members for above in _above(path)}
         for path, member in self._members.items():
             place = _join(into, path)
             if place in self._kept or not self._selection.wants(place):
                 self.left += not member.is_directory
                 continue
             if member.is_directory:
-                os.fchmod(self._tree.directory(place, make=True), member.mode | 0o700)
+                mode = member.mode | 0o700
+                os.fchmod(self._tree.directory(place, make=True), mode)
+                if path not in filled:
+                    yield [f"{place}/{EMPTY_DIRECTORY}", [0, 0, 0, 0, mode]]
                 continue
             directory, _, name = path.rpartition("/")
             parent = self._tree.directory(place.rpartition("/")[0], make=True)
             os.rename(name, name, src_dir_fd=aside.directory(directory), dst_dir_fd=parent)
             if not member.target:
                 yield [place, _signature(os.stat(name, dir_fd=parent, follow_symlinks=False))]
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def _write_all(file: int, data: bytes) -> None:
@@ -607,16 +631,19 @@ class Packing:
     """Packs a mount into one archive, on the way out; what another session has put into the last one is kept.
 
     What is to be done with each path: ``take`` the session's file, which is new or changed; take the ``same``, unless
-    the last archive has another one by now; know that it is ``gone``, and drop it unless the last archive has another
-    one; ``keep`` what the last archive has, since the session's file cannot be read.
+    the last archive has another one by now; ``check`` whether it is the same; know that it is ``gone``, and drop it
+    unless the last archive has another one. What the last archive has besides stays.
     """
 
-    def __init__(self, tree: Tree, line: Line, noted: Iterable[tuple[str, str, int, int]]) -> None:
+    def __init__(self, tree: Tree, line: Line, noted: Iterable[tuple[str, str, int, int, str]]) -> None:
         self.foreign = 0
         """How many members are there of which the session has no copy, or another one."""
         self._tree = tree
         self._line = line
-        self._noted = {path: (what, size, mtime) for path, what, size, mtime in noted}
+        self._noted = {
+            path: (self._checked(path, digest) if what == "check" else what, size, mtime)
+            for path, what, size, mtime, digest in noted
+        }
         self._rows: list[list[Any]] = []
 
     def pack(self, *, merge: bool, deletes: bool) -> list[list[Any]]:
@@ -644,7 +671,7 @@ class Packing:
         present = set()
         for info in last:
             path = info.name.strip("/") + (f"/{EMPTY_DIRECTORY}" if info.isdir() else "")
-            what, size, mtime = self._noted.get(path, ("keep", 0, 0))
+            what, size, mtime = self._noted.get(path, ("", 0, 0))
             is_known = info.isdir() or (info.size == size and abs(info.mtime - mtime / 1e9) < 0.001)
             present.add(path)
             if what == "take" or (what == "same" and is_known) or (what == "gone" and is_known and deletes):
@@ -655,6 +682,17 @@ class Packing:
         # What is the same as ever, and not in the last archive, was deleted by somebody else.
         return {path: None for path in taken if path in present or self._noted[path][0] == "take"}
 
+    def _checked(self, path: str, digest: str) -> str:
+        try:
+            file = self._tree.open(path)
+        except (OSError, Problem):
+            return "take"  # which will tell why it cannot
+        with os.fdopen(file, "rb", buffering=0) as content:
+            reading = _Exactly(content, os.fstat(file).st_size)
+            while reading.read(CHUNK):
+                pass
+            return "same" if reading.digest.hexdigest() == digest else "take"
+
     def _add(self, archive: tarfile.TarFile, path: str) -> None:
         import tarfile
 
@@ -662,7 +700,7 @@ class Packing:
             info = tarfile.TarInfo(path[: -len(EMPTY_DIRECTORY) - 1])
             info.type, info.mode = tarfile.DIRTYPE, self._noted[path][1]
             archive.addfile(info)
-            self._rows.append([path, [0, 0, 0, 0, info.mode], ""])
+            self._rows.append([path, [0, 0, 0, 0, info.mode], False, ""])
             return
         try:
             file = self._tree.open(path)
@@ -673,9 +711,10 @@ class Packing:
             before = os.fstat(file)
             info = tarfile.TarInfo(path)
             info.size, info.mode, info.mtime = before.st_size, _signature(before)[4], before.st_mtime_ns / 1e9
-            archive.addfile(info, _Exactly(content, before.st_size))  # type: ignore[arg-type]  # it is only read
-            is_sure = _is_settled(before, os.fstat(file), begun)
-        self._rows.append([path, _signature(before) if is_sure else None, ""])
+            reading = _Exactly(content, before.st_size)
+            archive.addfile(info, reading)  # type: ignore[arg-type]  # it is only read
+            unsure = not _is_settled(before, os.fstat(file), begun)
+        self._rows.append([path, _signature(before), unsure, reading.digest.hexdigest()])
 
 
 class Unreadable(Exception):  # noqa: N818 - says what happened
@@ -690,6 +729,10 @@ class _Exactly:
     """So many bytes of a file, as the head of a member has promised; zeros where it has become shorter."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
+        import hashlib
+
+        self.digest = hashlib.sha256()
+        """The digest of what was read."""
         self._file = file
         self._left = size
 
@@ -697,6 +740,7 @@ class _Exactly:
         size = min(size, self._left)
         data = self._file.read(size) or bytes(size)
         self._left -= len(data)
+        self.digest.update(data)
         return data
 
 
@@ -783,7 +827,7 @@ class Helper:
 
     def _pack(self, header: dict[str, Any], tree: Tree) -> dict[str, Any]:
         noted, self._noted = self._noted, []
-        packing = Packing(tree, self._line, ((path, what, size, mtime) for path, what, size, mtime in noted))
+        packing = Packing(tree, self._line, (tuple(row) for row in noted))
         try:
             rows = packing.pack(merge=header["merge"], deletes=header["deletes"])
         except Unreadable as error:
@@ -810,6 +854,8 @@ class Helper:
             self._line.send({"failed": why(error), "end": True})
         except MemoryError:
             self._line.send({"failed": "the session has not enough memory for it", "end": True})
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave the runtime without an answer
+            self._line.send({"failed": f"failed with {type(error).__name__}: {error}", "end": True})
         else:
             self._line.send({"end": True, **more})
 

@@ -75,6 +75,7 @@ class LocalSession:
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
         self.sandbox = sandbox
         self.mounts = mounts
+        self.mounts.on_end = self.touch
         self.languages = languages
         self.shell = shell
         self.files = Files(sandbox)
@@ -100,7 +101,7 @@ class LocalSession:
     @property
     def idle_for(self) -> float:
         """Seconds since the last activity."""
-        return 0.0 if self.calls_running else self._clock() - self._last_activity
+        return 0.0 if self.calls_running or self.mounts.is_busy else self._clock() - self._last_activity
 
     def due(self, life: float) -> float:
         """Return when the session is to be released, on the runtime's clock; a call that runs is activity."""

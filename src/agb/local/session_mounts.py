@@ -109,6 +109,8 @@ class SessionMounts:
         limits: Limits,
         threads: ThreadPoolExecutor,
     ) -> None:
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when a sync has ended."""
         self._session_id = session_id
         self._sandbox = sandbox
         self._contexts = contexts
@@ -138,6 +140,11 @@ class SessionMounts:
         A task that failed is told until another one on the same files in the same direction has gone well.
         """
         return select([task.row() for task in self._tasks], context_id, path, task_type)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a sync is under way."""
+        return bool(self._work)
 
     # --- what is asked ---
 
@@ -181,7 +188,7 @@ class SessionMounts:
                 if mounted.mount.is_internal:
                     return mounted.mount
             contexts = self._contexts
-            context = await contexts.run(contexts.store.find, f"file-transfer-{self._session_id}", True)
+            context = await contexts.run(contexts.store.make_internal, f"file transfer of {self._session_id}")
             mounted = self._at_place(internal_mount(context.id))
             self._mounted.append(mounted)
             return mounted.mount
@@ -258,8 +265,12 @@ class SessionMounts:
         self._forget_old()
         below = _bare(path)[len(mount.place) + 1 :] if path else ""
         self._work[task] = work = asyncio.create_task(self._run(mounted, task, below))
-        work.add_done_callback(lambda _: self._work.pop(task, None))
+        work.add_done_callback(lambda _: self._end(task))
         return task
+
+    def _end(self, task: SyncTask) -> None:
+        self._work.pop(task, None)
+        self.on_end()
 
     def _forget_old(self) -> None:
         over = [task for task in self._tasks if task.is_over]

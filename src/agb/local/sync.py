@@ -46,12 +46,14 @@ class SyncFailed(Exception):  # noqa: N818 - says what happened
 class Seen:
     """What a session last saw of a file."""
 
-    signature: Signature | None
-    """What the session's file looked like; None if it may have changed since without looking different."""
+    signature: Signature
+    """What the session's file looked like."""
     version: int | None
     """The stored version; None for a file that came out of an archive, and is stored in that only."""
     etag: str = ""
     mode: int = 0
+    is_sure: bool = True
+    """Whether the session's file looks different if it was changed since."""
     is_unpacked: bool = False
     """Whether it is an archive that was unpacked and deleted from the session, by us."""
 
@@ -66,6 +68,12 @@ class Binding:
     steps: tuple[str, ...]
     seen: dict[str, Seen] = field(factory=dict, repr=False)
     """By the path relative to the mount."""
+
+    def has_changed(self, path: str, now: Signature) -> bool:
+        """Return whether a file of the session may be another one than was last seen."""
+        known = self.seen.get(path)
+        return known is None or not known.is_sure or known.signature != now
+
     whole: int | None = None
     """The version of the mount's archive, if nothing is in it that the session has not."""
 
@@ -199,7 +207,7 @@ class Sync:
             raise SyncFailed(f"nothing was stored: {shown(below or self._mount.path)}: {failures[below]}")
         self._problems.update(failures)
         seen = self._binding.seen
-        changed = {path: now for path, now in files.items() if path not in seen or seen[path].signature != now}
+        changed = {path: now for path, now in files.items() if self._binding.has_changed(path, now)}
         conflicts = self._store_all(changed)
         gone = [path for path in seen if path not in files and self._is_wanted(path, below)]
         self._forget([path for path in gone if not any(_is_within(path, failed) for failed in failures)])
@@ -265,17 +273,17 @@ class Sync:
     def _commit(
         self, writing: Writing, path: str, mode: int, header: dict[str, Any], conflicts: dict[str, str]
     ) -> None:
-        signature = None if header.get("unsure") else _signature(header["done"])
+        signature, is_sure = _signature(header["done"]), header.get("unsure") is False
         seen = self._binding.seen.get(path)
         if seen is not None and seen.version is not None and seen.etag == writing.etag and seen.mode == mode:
-            seen.signature = signature  # it only looked changed
+            seen.signature, seen.is_sure = signature, is_sure  # it only looked changed
             return
         try:
             stored = writing.commit()
         except Refused as refusal:
             _note(refusal, path, conflicts)
         else:
-            self._binding.seen[path] = Seen(signature, stored.version, stored.etag, mode)
+            self._binding.seen[path] = Seen(signature, stored.version, stored.etag, mode, is_sure)
 
     def _forget(self, paths: Sequence[str]) -> None:
         """Remove from the store what is gone from the session, unless somebody has stored another version meanwhile."""
@@ -412,7 +420,7 @@ class Sync:
         seen = self._binding.seen
         # Files that are stored one by one stay so until they change.
         apart = {path for path, known in seen.items() if known.version is not None and path != ARCHIVE}
-        changed = {path for path, now in files.items() if path not in seen or seen[path].signature != now}
+        changed = {path for path, now in files.items() if self._binding.has_changed(path, now)}
         gone = {
             path
             for path in seen
@@ -456,7 +464,10 @@ class Sync:
                 )
                 failure, culprit = self._take_archive(writing)
                 rows = _Rows(self)
-                packed = {_checked(path): signature for path, signature, _ in rows}
+                packed = {
+                    _checked(path): Seen(_signature(signature), None, str(digest), is_sure=unsure is False)
+                    for path, signature, unsure, digest in rows
+                }
                 if culprit:
                     unreadable.add(culprit)
                     self._problems[culprit] = failure
@@ -469,11 +480,10 @@ class Sync:
                     if refusal.code != FILE_CHANGED:
                         raise
                     continue  # somebody else was faster
-            for path, signature in packed.items():
-                seen[path] = Seen(None if signature is None else _signature(signature), None)
+            seen.update(packed)
             if not rows.end.get("foreign"):
                 self._binding.whole = stored.version
-                seen[ARCHIVE] = Seen(None, stored.version, stored.etag, is_unpacked=True)
+                seen[ARCHIVE] = Seen((), stored.version, stored.etag, is_unpacked=True)
             return set(packed)
         raise SyncFailed("other sessions stored the same archive again and again meanwhile; try again")
 
@@ -486,15 +496,16 @@ class Sync:
         unreadable: Set[str],
     ) -> Iterator[list[Any]]:
         """Yield what is to be done with each path, as the helper's ``pack`` takes it."""
+        seen = self._binding.seen
         for path, now in files.items():
             if path in unreadable or path in apart:
                 continue
-            size = now[4] if path.endswith(f"/{EMPTY_DIRECTORY}") else now[0]
-            yield [path, "take" if path in changed else "same", size, now[1]]
+            size = now[4] if _is_directory(path) else now[0]
+            known = seen.get(path)
+            digest = known.etag if known is not None and known.signature == now else ""
+            yield [path, ("check" if digest else "take") if path in changed else "same", size, now[1], digest]
         for path in gone:
-            signature = self._binding.seen[path].signature
-            if signature is not None:
-                yield [path, "gone", signature[0], signature[1]]
+            yield [path, "gone", seen[path].signature[0], seen[path].signature[1], ""]
 
     def _bring_last(self, last: StoredFile) -> bool:
         """Put the archive that is stored beside the files, for the helper to merge; return whether it was still there.
