@@ -157,7 +157,9 @@ RESULTS = (
 )
 DOORS = {
     "agb": "AGB Session CreateSessionParams ContextSync SyncPolicy UploadPolicy DownloadPolicy DeletePolicy "
-    "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy ExtensionOption",
+    "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy Extension ExtensionOption "
+    "ExtensionsService Context ContextService ContextResult ContextListResult ContextManager ContextStatusData ContextInfoResult "
+    "ContextSyncResult",
     "agb.agb": "AGB",
     "agb.config": "BROWSER_DATA_PATH BROWSER_FINGERPRINT_PERSIST_PATH Config default_config load_config",
     "agb.context": "Context ContextService ContextResult ContextListResult ContextListParams ContextFileEntry "
@@ -166,7 +168,7 @@ DOORS = {
     "agb.context_sync": POLICIES,
     "agb.exceptions": "AGBError APIError ApplicationError AuthenticationError BrowserError ClearanceTimeoutError "
     "CommandError FileError ScreenError SessionError",
-    "agb.extension": "EXTENSIONS_BASE_PATH ExtensionOption",
+    "agb.extension": "EXTENSIONS_BASE_PATH Extension ExtensionOption ExtensionsService",
     "agb.model": "ApiResponse BoolResult DeleteResult EnhancedCodeExecutionResult ExecutionLogs ExecutionResult "
     "McpTool McpToolResult McpToolsResult OperationResult SessionResult",
     "agb.model.response": RESULTS,

@@ -6,21 +6,25 @@ import asyncio
 import inspect
 import re
 import tempfile
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 import agb
-from agb import AGB, Config, CreateSessionParams, Session
+from agb import AGB, Config, ContextSync, CreateSessionParams, ExtensionsService, Session
 from agb.local import LocalServer
 
 
 def classes() -> list[tuple[type, type]]:
     """Return every pair of public classes, those of the modules of a session included."""
-    from agb._async import client, code, command, context_manager, contexts, files, process, session, transport
+    from agb._async import client, code, command, context_manager, contexts, extensions, files, process, session
+    from agb._async import transport as transports
 
     pairs = []
-    for module in (client, code, command, context_manager, contexts, files, process, session, transport):
+    modules = (client, code, command, context_manager, contexts, extensions, files, process, session, transports)
+    for module in modules:
         twin = __import__(module.__name__.replace("_async", "_sync"), fromlist=["x"])
         for name, value in vars(module).items():
             if inspect.isclass(value) and name.startswith("Async") and value.__module__ == module.__name__:
@@ -111,6 +115,8 @@ def every_method_once(runtime: LocalServer) -> set[str]:
         assert note(events, "collect").success
         note(events, "close")
     use_files(session, note)
+    use_contexts(client, note)
+    use_extensions(client, note)
     assert note(client, "delete", session).success
     note(client, "close")
     return done
@@ -145,15 +151,64 @@ def use_files(session: Session, note: Any) -> None:
     assert note(file, "remove", "/tmp/parity/b").success
 
 
+def use_contexts(client: AGB, note: Any) -> None:
+    """Execute every method of the contexts of an account and of a session."""
+    service = client.context
+    context = note(service, "create", f"parity-{uuid4().hex}").context
+    assert note(service, "get", context.name).context_id == context.id
+    context.name += "-again"
+    assert note(service, "update", context).success
+    assert context.id in [item.id for item in note(service, "iterate")]
+    assert note(service, "list").success
+    assert note(service, "get_file_upload_url", context.id, "/tmp/a.txt").url
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "a.txt").write_text("x", "utf-8")
+        assert note(service, "upload", context.id, directory, "/tmp/parity").success
+        assert note(service, "download", context.id, "/tmp/parity/a.txt", Path(directory, "b.txt")).success
+    assert note(service, "get_file_download_url", context.id, "/tmp/parity/a.txt").url
+    assert [item.file_name for item in note(service, "iterate_files", context.id)] == ["a.txt"]
+    assert note(service, "list_files", context.id, "/tmp/parity").count == 1
+    params = CreateSessionParams(image_id="agb-code-space-1", context_syncs=[ContextSync(context.id, "/tmp/parity")])
+    with client.session(params) as session:
+        assert session.file.write("/tmp/parity/b.txt", "y").success
+        assert note(session.context, "sync").success
+        assert note(session.context, "info").context_status_data
+    assert note(service, "delete_file", context.id, "/tmp/parity/b.txt").success
+    assert note(service, "clear_async", context.id).success
+    assert note(service, "get_clear_status", context.id).success
+    assert note(service, "clear", context.id, poll_interval=0.05).status == "available"
+    assert note(service, "delete", context).success
+
+
+def use_extensions(client: AGB, note: Any) -> None:
+    """Execute every method of the extensions."""
+    extensions = ExtensionsService(client)
+    with tempfile.TemporaryDirectory() as directory:
+        archive = Path(directory, "a.zip")
+        archive.write_bytes(b"x")
+        assert note(extensions, "open").id == extensions.context_id
+        made = note(extensions, "create", archive)
+        assert note(extensions, "update", made.id, archive).id == made.id
+    assert [item.id for item in note(extensions, "list")] == [made.id]
+    assert note(extensions, "create_extension_option", [made.id]).extension_ids == [made.id]
+    assert note(extensions, "delete", made.id)
+    assert note(extensions, "cleanup")
+
+
 def expected() -> set[str]:
     from agb._sync.code import Code, CodeEvents
     from agb._sync.command import Command
+    from agb._sync.context_manager import ContextManager
+    from agb._sync.contexts import ContextService
     from agb._sync.files import FileChanges, FileStream, FileSystem
     from agb._sync.process import Process
 
     return {
         f"{cls.__name__}.{name}"
-        for cls in (AGB, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process)
+        for cls in (
+            *(AGB, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process),
+            *(ContextService, ContextManager, ExtensionsService),
+        )
         for name in methods(cls)
     }
 

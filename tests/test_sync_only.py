@@ -16,7 +16,17 @@ from typing import Any
 import httpx
 import pytest
 
-from agb import AGB, AsyncAGB, Config, ContextSyncResult, CreateSessionParams, DeleteResult, FileChangeEvent, Session
+from agb import (
+    AGB,
+    AsyncAGB,
+    Config,
+    ContextSyncResult,
+    CreateSessionParams,
+    DeleteResult,
+    ExtensionsService,
+    FileChangeEvent,
+    Session,
+)
 from agb.local import LocalServer
 from tests.servers import Conversation, Gate, Scripted, answer, refuse, scripted, silent, value
 from tests.websocket_server import until_cancelled, websocket_service
@@ -329,3 +339,15 @@ def test_callback_of_a_sync_is_called_once_in_a_thread_of_its_own(last: str) -> 
         assert heard.wait(5)
     assert told == [(last == "Success", "agb-callback")]
     assert raised == ["what a callback raises calls it no second time"]
+
+
+def test_attributes_of_an_extension_service_are_there_as_in_0_12() -> None:
+    """There the constructor asked for the context; here the first attribute does."""
+    found = value({"id": "SdkCtx-1", "name": "n"})
+    with scripted(found) as server, client(server) as agb:
+        extensions = ExtensionsService(agb, "n")
+        assert server.requests == []
+        assert extensions.context_id == "SdkCtx-1"
+        assert extensions.extension_context.name == "n"
+        assert extensions.auto_created is False
+        assert len(server.requests) == 1

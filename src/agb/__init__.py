@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._async.contexts import AsyncContextFileIterator as AsyncContextFileIterator
     from ._async.contexts import AsyncContextIterator as AsyncContextIterator
     from ._async.contexts import AsyncContextService as AsyncContextService
+    from ._async.extensions import AsyncExtensionsService as AsyncExtensionsService
     from ._async.process import AsyncProcess as AsyncProcess
     from ._async.process import AsyncProcessOutput as AsyncProcessOutput
     from ._async.session import AsyncSession as AsyncSession
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ._sync.contexts import ContextFileIterator as ContextFileIterator
     from ._sync.contexts import ContextIterator as ContextIterator
     from ._sync.contexts import ContextService as ContextService
+    from ._sync.extensions import ExtensionsService as ExtensionsService
     from ._sync.process import Process as Process
     from ._sync.process import ProcessOutput as ProcessOutput
     from ._sync.session import Session as Session
@@ -120,6 +122,8 @@ if TYPE_CHECKING:
     from .session_params import ExtensionOption as ExtensionOption
 
 _HOMES = {
+    "._sync.extensions": ("ExtensionsService",),
+    "._async.extensions": ("AsyncExtensionsService",),
     "._sync.context_manager": ("ContextManager",),
     "._async.context_manager": ("AsyncContextManager",),
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),

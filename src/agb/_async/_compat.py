@@ -159,6 +159,11 @@ async def call(handler: Callable[..., Any], *args: Any) -> Any:
     return await result if isawaitable(result) else result
 
 
+def at_once(function: Callable[[], Awaitable[object]]) -> None:
+    """Do nothing: an attribute cannot wait for what it needs."""
+    del function
+
+
 async def afterwards(function: Callable[[], Awaitable[T]], meanwhile: T) -> T:
     """Run what a user's callback waits for; there are no tasks in the background, so its caller waits as well."""
     del meanwhile

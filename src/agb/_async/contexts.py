@@ -172,6 +172,7 @@ class AsyncContextService:
         if refused:
             return OperationResult.failed(AGBError(refused))
         result = await self._transport.result(ops.delete_context(context_id), OperationResult, timeout=timeout)
+        result = _gone_by_first_try(result)
         return evolve(result, data={"context_id": context_id}) if result.success else result
 
     # --- clear ---------------------------------------------------------------------------------------------------
@@ -313,7 +314,7 @@ class AsyncContextService:
         if refused:
             return OperationResult.failed(AGBError(refused))
         call = ops.delete_context_file(context_id, file_path)
-        result = await self._transport.result(call, OperationResult, timeout=timeout)
+        result = _gone_by_first_try(await self._transport.result(call, OperationResult, timeout=timeout))
         return evolve(result, data=result.success)
 
     async def list_files(
@@ -551,6 +552,14 @@ class AsyncContextFileIterator:
         if page.total_count is None:
             return len(page.items) < self._page_size
         return len(self._seen) >= page.total_count
+
+
+def _gone_by_first_try(result: OperationResult) -> OperationResult:
+    """Return a success for what was not found by a second try: the first has done it, and its answer was lost."""
+    error = result.error
+    if error is None or error.kind is not ErrorKind.NOT_FOUND or error.extra.get("attempts", 1) < 2:
+        return result
+    return OperationResult(result.request_id, success=True)
 
 
 def _same_page_again(what: str, request_id: str) -> AGBError:

@@ -23,6 +23,7 @@ __all__ = [
     "Lock",
     "Signal",
     "afterwards",
+    "at_once",
     "call",
     "check_client",
     "checkpoint",
@@ -130,6 +131,11 @@ def shielded(function: Callable[[], T]) -> T:
 def call(handler: Callable[..., Any], *args: Any) -> Any:
     """Call a user's callback."""
     return handler(*args)
+
+
+def at_once(function: Callable[[], object]) -> None:
+    """Do what an attribute needs."""
+    function()
 
 
 def afterwards(function: Callable[[], T], meanwhile: T) -> T:
