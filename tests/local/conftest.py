@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -103,6 +105,24 @@ def session(api: Api) -> Iterator[str]:
     session_id = api.create()["sessionId"]
     yield session_id
     api.ask("POST", "/mcp/releaseSession", json={"sessionId": session_id})  # unless the test has done so
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a file system of 16 MiB."""
+    directory = tmp_path / "small"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m,mode=700", "tmpfs", str(directory)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs a small file system, and there is no program mount")
+    if mounted.returncode != 0:
+        pytest.skip(f"needs a small file system, and cannot mount one: {mounted.stderr.strip()}")
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 # --- runtime ---

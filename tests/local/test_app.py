@@ -417,7 +417,7 @@ async def test_mistake_of_the_server_is_answered_and_logged(caplog: pytest.LogCa
     app = build_app(Broken(), "key")
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://agb.test") as caller:
-        for path in ("/internet/getLink?sessionId=s-1", "/link/s-1/30100/the-token/x"):
+        for path in ("/internet/getLink?sessionId=s-1", "/link/s-1/30100/the-token/x", "/contexts/files/the-token"):
             answer = await caller.get(path, headers={"authorization": "Bearer key"})
             assert answer.status_code == 500
             assert answer.json()["code"] == "InternalError"

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import http.client
 import json
 import os
+import socket
 import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,11 +24,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from agb.local import serve
+from agb.local.app import build_app
 from agb.local.context_files import PIECE
+from agb.local.contexts import RECYCLE_EVERY
 from agb.local.errors import Refused
-from agb.local.file_urls import FileUrls, Grant, signing_key
+from agb.local.file_urls import VALID, FileUrls, Grant, signing_key
+from agb.local.limits import Limits
+from agb.local.runtime import Runtime
 
 from .conftest import Api
+from .runtimes import Clock
 
 ODD_NAMES = [
     "a b",
@@ -477,3 +489,303 @@ def test_key_is_private_and_kept(tmp_path: Path) -> None:
     path.write_bytes(b"broken")
     assert signing_key(path) not in (key, b"broken")
     assert len(path.read_bytes()) == 32
+
+
+# --- uploads that do not end well --------------------------------------------------------------------------------
+
+
+@contextmanager
+def begun(link: str, *headers: str, content: bytes = b"") -> Iterator[socket.socket]:
+    """A PUT whose headers and some of whose body were sent."""
+    parts = urlsplit(link)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as sock:
+        head = [f"PUT {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *headers, "", ""]
+        sock.sendall("\r\n".join(head).encode() + content)
+        yield sock
+
+
+def answer_on(sock: socket.socket) -> tuple[int, str | None, dict[str, Any]]:
+    """Return status, the header `Connection` and the JSON of an answer."""
+    answer = http.client.HTTPResponse(sock)
+    answer.begin()
+    return answer.status, answer.getheader("connection"), json.loads(answer.read())
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, Path]]:
+    """A runtime of its own, and the directory where it keeps its contexts."""
+    directory = tmp_path_factory.mktemp("kept")
+    with serve(allow_none=True, data_dir=directory) as server:
+        api = Api(server)
+        with api.http:
+            yield api, directory / "contexts"
+
+
+@pytest.mark.parametrize("headers", [("Content-Length: 9000000",), ("Transfer-Encoding: chunked",)])
+@pytest.mark.parametrize("size", [10, 2 * PIECE + 100])
+def test_upload_cut_in_the_middle_changes_nothing(kept: tuple[Api, Path], headers: tuple[str], size: int) -> None:
+    api, directory = kept
+    context = make(api)
+    upload(api, context, "/x", b"old")
+    chunked = "chunked" in headers[0]
+    content = (f"{size:x}\r\n".encode() if chunked else b"") + b"n" * size
+    with begun(url(api, context, "/x"), *headers, content=content):
+        if size > PIECE:  # it has arrived as far as the disk
+            ask_until(api, lambda: any((directory / "incoming").iterdir()))
+    ask_until(api, lambda: not any((directory / "incoming").iterdir()))
+    assert download(api, context, "/x").content == b"old"
+    assert [file["size"] for file in files(api, context)] == [3]
+
+
+def ask_until(api: Api, done: Callable[[], bool]) -> None:
+    """Ask the runtime for something until something has come about there."""
+    limit = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < limit
+        api.get("/sdk/ListContexts")
+
+
+def test_file_that_is_too_large_is_refused_before_it_is_sent(api: Api, context: str) -> None:
+    length = Limits().stored_file + 1
+    with begun(url(api, context, "/x"), f"Content-Length: {length}") as sock:
+        status, connection, answer = answer_on(sock)
+    assert (status, connection) == (413, "close")
+    assert f"{length - 1:,} bytes" in refused(answer, "FileTooLarge", 413)
+    assert files(api, context) == []
+
+
+def test_refusal_is_read_by_a_client_that_sends_everything_first(api: Api, context: str) -> None:
+    """Though the runtime knew from the first byte on; a connection that is reset would lose the answer."""
+    content = b"x" * (8 * PIECE)
+    link = altered(url(api, context, "/x"), path="/y")
+    with begun(link, f"Content-Length: {len(content)}") as sock:
+        sock.sendall(content)
+        status, connection, answer = answer_on(sock)
+    assert (status, connection) == (403, "close")
+    refused(answer, "InvalidUrl", 403)
+
+
+def test_refused_at_its_end_the_connection_goes_on(api: Api, context: str) -> None:
+    upload(api, context, "/a/b")
+    link = url(api, context, "/a")
+    with begun(link, "Content-Length: 3", content=b"abc") as sock:
+        status, connection, _ = answer_on(sock)
+        assert (status, connection) == (409, None)
+        sock.sendall(f"PUT {urlsplit(link).path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        assert answer_on(sock)[0] == 409
+
+
+def test_uploads_of_one_file_at_a_time_leave_one_of_them(api: Api, context: str) -> None:
+    contents = [bytes([number]) * (PIECE + number) for number in range(8)]
+    links = [url(api, context, "/x") for _ in contents]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda link, content: httpx.put(link, content=content), links, contents))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert download(api, context, "/x").content in contents
+    assert len(files(api, context)) == 1
+
+
+def test_download_is_of_one_version(api: Api, context: str) -> None:
+    """Even when the file is overwritten and removed while it is read."""
+    old, new = os.urandom(32 * PIECE), os.urandom(PIECE)
+    upload(api, context, "/x", old)
+    with httpx.stream("GET", url(api, context, "/x", "Download")) as answer:
+        pieces = answer.iter_raw(PIECE)
+        read = [next(pieces)]
+        upload(api, context, "/x", new)
+        api.post("/sdk/DeleteContextFile", {"contextId": context, "filePath": "/x"})
+        read += pieces
+    assert b"".join(read) == old
+
+
+def test_download_left_in_the_middle(kept: tuple[Api, Path]) -> None:
+    """Its file is closed."""
+    api, _ = kept
+    context = make(api)
+    upload(api, context, "/x", os.urandom(32 * PIECE))
+
+    def open_blobs() -> list[str]:
+        links = Path(f"/proc/{api.server.pid}/fd").iterdir()
+        return [target for link in links if link.is_symlink() and "/blobs/" in (target := str(link.readlink()))]
+
+    with httpx.stream("GET", url(api, context, "/x", "Download")) as answer:
+        next(answer.iter_raw(1000))
+        assert len(open_blobs()) == 1
+    ask_until(api, lambda: not open_blobs())
+
+
+# --- in this process, with clocks and limits that are set --------------------------------------------------------
+
+
+class Caller:
+    """The API of a runtime in this process."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        transport = httpx.ASGITransport(build_app(runtime, "key"), raise_app_exceptions=False)
+        self.http = httpx.AsyncClient(
+            transport=transport, base_url="http://agb.test", headers={"authorization": "Bearer key"}
+        )
+
+    async def ask(self, method: str, operation: str, **query: str) -> dict[str, Any]:
+        return dict((await self.http.request(method, f"/sdk/{operation}", params=query)).json())
+
+    async def make(self) -> str:
+        made = await self.ask("GET", "GetContext", name=f"test-{uuid4()}", allowCreate="true")
+        return str(made["data"]["id"])
+
+    async def url(self, context: str, path: str, kind: str = "Upload") -> dict[str, Any]:
+        answer = await self.ask("POST", f"GetContextFile{kind}Url", contextId=context, filePath=path)
+        return dict(answer["data"])
+
+    async def upload(self, context: str, path: str, content: Any = b"content") -> httpx.Response:
+        return await self.http.put((await self.url(context, path))["url"], content=content)
+
+    async def files(self, context: str) -> list[dict[str, Any]]:
+        return list((await self.ask("POST", "DescribeContextFiles", contextId=context))["data"])
+
+
+@asynccontextmanager
+async def caller(**options: Any) -> AsyncIterator[Caller]:
+    async with Runtime(allow_none=True, **options) as runtime:
+        caller = Caller(runtime)
+        async with caller.http:
+            yield caller
+
+
+async def pieces(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), size):
+        yield content[at : at + size]
+
+
+@pytest.mark.asyncio
+async def test_contexts_and_urls_outlive_the_runtime(tmp_path: Path) -> None:
+    clock = Clock()
+    async with caller(data_dir=tmp_path, wall_clock=clock) as first:
+        context = await first.make()
+        await first.upload(context, "/x", b"kept")
+        get = await first.url(context, "/x", "Download")
+        put = await first.url(context, "/y")
+    assert get["expireTime"] == put["expireTime"] == clock.now + VALID
+    clock.now += VALID - 1
+    async with caller(data_dir=tmp_path, wall_clock=clock) as second:
+        assert (await second.http.get(get["url"])).content == b"kept"
+        assert (await second.http.put(put["url"], content=b"also")).status_code == 200
+        clock.now += 1
+        for method, link in (("GET", get["url"]), ("HEAD", get["url"]), ("PUT", put["url"])):
+            answer = await second.http.request(method, link)
+            assert answer.status_code == 403
+            if method != "HEAD":
+                assert "expired" in refused(answer.json(), "ExpiredUrl", 403)
+        late = (await second.http.get(altered(get["url"], expires=2**40))).json()
+        refused(late, "InvalidUrl", 403)
+        assert [file["size"] for file in await second.files(context)] == [4, 4]
+        assert [file["gmtModified"] for file in await second.files(context)] == [
+            "1970-01-01T00:16:40Z",
+            "1970-01-01T01:16:39Z",
+        ]
+
+
+@pytest.mark.asyncio
+async def test_clearing(tmp_path: Path) -> None:
+    async with caller(data_dir=tmp_path) as api:
+        context = await api.make()
+        for number in range(20):
+            await api.upload(context, f"/x/{number}")
+        link = (await api.url(context, "/late"))["url"]
+        api.runtime.contexts.store.begin_clear(context)  # as a runtime that was killed leaves it
+        assert (await api.ask("GET", "GetContext", id=context))["data"]["state"] == "clearing"
+        refused((await api.http.put(link, content=b"x")).json(), "InvalidContext.Clearing", 409)
+        for _ in range(2):  # again and again is allowed
+            assert (await api.ask("POST", "ClearContext", id=context))["success"] is True
+        async with asyncio.timeout(30):
+            while (await api.ask("GET", "GetContext", id=context))["data"]["state"] != "available":
+                pass
+        assert await api.files(context) == []
+        assert (await api.http.put(link, content=b"x")).status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_interrupted_clearing_goes_on_at_the_next_start(tmp_path: Path) -> None:
+    async with caller(data_dir=tmp_path) as api:
+        context = await api.make()
+        await api.upload(context, "/x")
+        api.runtime.contexts.store.begin_clear(context)
+    async with caller(data_dir=tmp_path) as api:
+        assert (await api.ask("GET", "GetContext", id=context))["data"]["state"] == "available"
+        assert await api.files(context) == []
+
+
+@pytest.mark.parametrize("size", [10, 3 * PIECE])
+@pytest.mark.asyncio
+async def test_file_that_turns_out_to_be_too_large(tmp_path: Path, size: int) -> None:
+    async with caller(data_dir=tmp_path, limits=Limits(stored_file=size)) as api:
+        context = await api.make()
+        assert (await api.upload(context, "/x", pieces(b"o" * size))).status_code == 200
+        for content in (pieces(b"n" * (size + 1)), b"n" * (size + 1)):
+            refused((await api.upload(context, "/x", content)).json(), "FileTooLarge", 413)
+        assert [file["size"] for file in await api.files(context)] == [size]
+        assert list((tmp_path / "contexts" / "incoming").iterdir()) == []
+
+
+@pytest.mark.asyncio
+async def test_full_disk(small_disk: Path) -> None:
+    """Told before anything is sent, or when it turns out; what is there stays, and can be removed to make room."""
+    async with caller(data_dir=small_disk) as api:
+        context = await api.make()
+        assert (await api.upload(context, "/kept", os.urandom(5 * PIECE))).status_code == 200
+        for content in (os.urandom(16 * PIECE), pieces(os.urandom(16 * PIECE))):
+            why = refused((await api.upload(context, "/x", content)).json(), "InsufficientStorage", 507)
+            assert "full" in why
+        assert [file["filePath"] for file in await api.files(context)] == ["/kept"]
+        assert list((small_disk / "contexts" / "incoming").iterdir()) == []
+        assert (await api.ask("POST", "DeleteContextFile", contextId=context, filePath="/kept"))["success"] is True
+        assert (await api.upload(context, "/x", pieces(os.urandom(7 * PIECE)))).status_code == 200
+
+
+@pytest.mark.asyncio
+async def test_recycling_is_looked_for_when_it_is_time(tmp_path: Path) -> None:
+    clock, wall_clock = Clock(), Clock()
+    async with caller(data_dir=tmp_path, clock=clock, wall_clock=wall_clock) as api:
+        context = await api.make()
+        await api.upload(context, "/data/x")
+        await api.upload(context, "/kept")
+        api.runtime.contexts.store.set_recycle(context, "/data", 1)
+        wall_clock.now += 86_401
+        api.runtime.sweep()
+        assert len(await api.files(context)) == 2
+        clock.now += RECYCLE_EVERY
+        assert api.runtime.sweep() == clock.now + RECYCLE_EVERY
+        async with asyncio.timeout(30):
+            while len(await api.files(context)) == 2:
+                pass
+        assert [file["filePath"] for file in await api.files(context)] == ["/kept"]
+
+
+@pytest.mark.asyncio
+async def test_tokens_are_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(0)
+    async with caller(data_dir=tmp_path) as api:
+        context = await api.make()
+        await api.upload(context, "/x")
+        links = [(await api.url(context, "/x", kind))["url"] for kind in ("Upload", "Download")]
+        caplog.clear()
+        api.runtime.contexts.store.open(context, "/x")[0].close()
+        blob = next(path for path in (tmp_path / "contexts" / "blobs").rglob("*") if path.is_file())
+        blob.unlink()  # a mistake that is logged
+        for link in links:
+            request = api.http.build_request("GET", link)
+            answer = await api.http.send(request)
+            assert answer.status_code in (403, 500)
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))]
+    assert any("GET /contexts/files/..." in message for message in ours)
+    assert not [link for link in links if link.rpartition("/")[2][:40] in "".join(ours)]
+
+
+def test_context_in_a_session_is_not_deleted(api: Api, context: str) -> None:
+    mounts = [{"contextId": context, "path": "/home/data", "policy": "{}"}]
+    session = api.create(persistenceDataList=mounts)["sessionId"]
+    why = refused(ask(api, "DeleteContext", id=context), "InvalidContext.InUse", 409)
+    assert session in why
+    api.release(session)
+    assert api.post("/sdk/DeleteContext", {"id": context}) is None
