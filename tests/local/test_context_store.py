@@ -143,7 +143,8 @@ def test_name_of_a_context_is_taken_once(store: ContextStore, context: str) -> N
 
 @pytest.mark.parametrize("name", ["", " \n", "x" * 256, "\ud800", "a\0"])
 def test_name_that_cannot_be_one(store: ContextStore, context: str, name: str) -> None:
-    for use in (lambda: store.find(name, create=True), lambda: store.rename(context, name)):
+    uses: list[Callable[[], object]] = [lambda: store.find(name, create=True), lambda: store.rename(context, name)]
+    for use in uses:
         with pytest.raises(Refused, match="the name of a context must"):
             use()
 
