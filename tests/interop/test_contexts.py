@@ -219,7 +219,7 @@ def test_file_goes_up_and_comes_down(agb: AGB, context: Context, name: str) -> N
     assert entry.file_id
     assert entry.gmt_create == entry.gmt_modified != ""
     assert entry.status == "ready"
-    assert entry.file_type == ("txt" if name.endswith(".txt") else "")
+    assert (entry.file_type or "") == ("txt" if name.endswith(".txt") else "")
 
 
 def test_file_is_overwritten_and_deleted(agb: AGB, context: Context) -> None:
