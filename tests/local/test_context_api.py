@@ -585,11 +585,16 @@ def test_uploads_of_one_file_at_a_time_leave_one_of_them(api: Api, context: str)
     assert len(files(api, context)) == 1
 
 
+def reader() -> httpx.Client:
+    """A client for which the system keeps little of what it has not read yet."""
+    return httpx.Client(transport=httpx.HTTPTransport(socket_options=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)]))
+
+
 def test_download_is_of_one_version(api: Api, context: str) -> None:
     """Even when the file is overwritten and removed while it is read."""
     old, new = os.urandom(32 * PIECE), os.urandom(PIECE)
     upload(api, context, "/x", old)
-    with httpx.stream("GET", url(api, context, "/x", "Download")) as answer:
+    with reader() as client, client.stream("GET", url(api, context, "/x", "Download")) as answer:
         pieces = answer.iter_raw(PIECE)
         read = [next(pieces)]
         upload(api, context, "/x", new)
@@ -608,7 +613,7 @@ def test_download_left_in_the_middle(kept: tuple[Api, Path]) -> None:
         links = Path(f"/proc/{api.server.pid}/fd").iterdir()
         return [target for link in links if link.is_symlink() and "/blobs/" in (target := str(link.readlink()))]
 
-    with httpx.stream("GET", url(api, context, "/x", "Download")) as answer:
+    with reader() as client, client.stream("GET", url(api, context, "/x", "Download")) as answer:
         next(answer.iter_raw(1000))
         assert len(open_blobs()) == 1
     ask_until(api, lambda: not open_blobs())
