@@ -76,7 +76,7 @@ class Context:
         await self.runtime.released(session.id)
 
     async def shell(self, session: LocalSession, command: str) -> str:
-        return await output(self.runtime, session, f"cd $HOME/data && {command}")
+        return await output(self.runtime, session, f"cd $HOME/data || exit 1\n{command}")
 
 
 @pytest_asyncio.fixture

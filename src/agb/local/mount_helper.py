@@ -277,6 +277,8 @@ class Walk:
             try:
                 with os.scandir(self._tree.directory(place)) as found:
                     entries = [entry for entry in found if not _NOT_DATA.fullmatch(entry.name)]
+                    # Links last: to look where they lead takes other directories, and closes this one.
+                    entries.sort(key=os.DirEntry.is_symlink)
             except OSError as error:
                 if path == below and error.errno == errno.ENOTDIR:
                     yield from self._single(path)
