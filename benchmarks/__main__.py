@@ -16,7 +16,7 @@ from time import perf_counter
 
 import agb.local
 
-from . import calls, commands, environments, files, silence, startup, streams
+from . import calls, commands, environments, files, silence, startup, streams, transfers
 from .processes import server
 from .table import Row, table
 
@@ -82,6 +82,13 @@ def _files(run: Run) -> Iterator[Row]:
     yield from files.compare(*run.runtime, directory, run.other_python, rounds, megabytes, others)
 
 
+def _transfers(run: Run) -> Iterator[Row]:
+    rounds, megabytes, many = (1, 100, 100) if run.is_quick else (5, 1000, 1000)
+    directory = run.directory / "transfers"
+    directory.mkdir()
+    yield from transfers.compare(*run.runtime, directory, run.other_python, rounds, megabytes, many)
+
+
 def _commands(run: Run) -> Iterator[Row]:
     yield from commands.compare(*run.runtime, run.directory, 10 if run.is_quick else 100)
 
@@ -98,6 +105,7 @@ _GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "logging": _logging,
     "streams": _streams,
     "files": _files,
+    "transfers": _transfers,
     "commands": _commands,
     "install": _install,
 }

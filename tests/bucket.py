@@ -84,7 +84,8 @@ class Bucket:
         return rows + [row(path, 0, "folder") for path in sorted(folders)] if self.shows_folders else rows
 
 
-def row(path: str, size: int, kind: str = "bin") -> dict[str, Any]:
+def row(path: str, size: int, kind: str = "") -> dict[str, Any]:
+    kind = kind or path.rpartition(".")[2]
     return {"fileId": path, "fileName": path.rpartition("/")[2], "filePath": path, "fileType": kind, "size": size}
 
 

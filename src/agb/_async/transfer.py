@@ -575,7 +575,7 @@ async def _listed(
         left = _left(patience, f"list what is below {folder!r} in the context {context_id}")
         async for entry in service.iterate_files(context_id, parent or None, _PAGE, timeout=left):
             path = entry.file_path
-            if (entry.file_type or "").lower() in _FOLDER_TYPES or path.endswith("/"):
+            if _is_folder(path, (entry.file_type or "").lower()):
                 if parent or not folder:
                     is_deep = True
                     folders.append(path.rstrip("/"))
@@ -592,6 +592,11 @@ async def _listed(
     jobs = [_job(path, folder, target) for path in sorted(sizes)]
     known = [size for size in sizes.values() if size is not None]
     return jobs, sum(known) if len(known) == len(sizes) else None
+
+
+def _is_folder(path: str, kind: str) -> bool:
+    """Return whether a listed path is a folder's; the type of a file is its extension, so ``a.dir`` is a file."""
+    return path.endswith("/") or (kind in _FOLDER_TYPES and not path.lower().endswith(f".{kind}"))
 
 
 def _job(path: str, folder: str, target: Path) -> _Job:
