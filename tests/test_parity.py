@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import re
 import tempfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,13 +20,10 @@ from agb.local import LocalServer
 
 def classes() -> list[tuple[type, type]]:
     """Return every pair of public classes, those of the modules of a session included."""
-    from agb._async import client, code, command, context_manager, contexts, extensions, files, process, session
-    from agb._async import transport as transports
-
+    names = "client code command context_manager contexts extensions file_transfer files process session transport"
     pairs = []
-    modules = (client, code, command, context_manager, contexts, extensions, files, process, session, transports)
-    for module in modules:
-        twin = __import__(module.__name__.replace("_async", "_sync"), fromlist=["x"])
+    for module_name in names.split():
+        module, twin = (import_module(f"agb.{flavour}.{module_name}") for flavour in ("_async", "_sync"))
         for name, value in vars(module).items():
             if inspect.isclass(value) and name.startswith("Async") and value.__module__ == module.__name__:
                 pairs.append((value, getattr(twin, name.removeprefix("Async"))))
@@ -148,6 +146,9 @@ def use_files(session: Session, note: Any) -> None:
     with tempfile.TemporaryDirectory() as directory:
         assert note(file, "download_dir", "/tmp/parity", directory).success
         assert note(file, "upload_dir", directory, "/tmp/parity/again").success
+        place = note(file, "transfer_path")
+        assert note(file, "upload", f"{directory}/d", f"{place}/d").success
+        assert note(file, "download", f"{place}/d", f"{directory}/e").success
     assert note(file, "remove", "/tmp/parity/b").success
 
 

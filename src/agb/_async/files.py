@@ -23,6 +23,7 @@ from ..results import (
     BinaryFileContentResult,
     BoolResult,
     DirectoryListResult,
+    DownloadResult,
     FileChangeEvent,
     FileChangeResult,
     FileContentResult,
@@ -31,9 +32,12 @@ from ..results import (
     GetSessionResult,
     McpTool,
     MultipleFileContentResult,
+    UploadResult,
 )
 from ._compat import ASYNC, CLEANUP_LIMIT, Chunks, each, from_thread, gather, in_thread, shielded, sleep
 from .archive import packed, unpack
+from .context_manager import POLL_INTERVAL
+from .file_transfer import UPLOAD_LIMIT, AsyncFileTransfer, ProgressCallback
 from .progress import AsyncProgressReport, Progress
 
 if TYPE_CHECKING:
@@ -64,6 +68,7 @@ class AsyncFileSystem:
     def __init__(self, session: AsyncSession) -> None:
         self.session = session
         self._takes_bytes: bool | None = None
+        self._transfer = AsyncFileTransfer(session.agb, session)
 
     # --- directories and names -----------------------------------------------------------------------------------
 
@@ -642,6 +647,116 @@ class AsyncFileSystem:
             return BoolResult.failed(FileError(f"cannot write {str(target)!r}: {error}", session_id=self._id))
         except AGBError as error:
             return BoolResult.failed(error)
+
+    # --- files of this machine, past the tools -------------------------------------------------------------------
+
+    async def upload(
+        self,
+        local_path: str,
+        remote_path: str,
+        *,
+        content_type: str | None = None,
+        wait: bool = True,
+        wait_timeout: float = UPLOAD_LIMIT,
+        poll_interval: float = POLL_INTERVAL,
+        progress_cb: ProgressCallback | None = None,
+    ) -> UploadResult:
+        """Copy a file of this machine into the directory `transfer_path` of the session; of any size, in pieces.
+
+        It goes to the session's internal context, and from there into the session; `upload_dir` and `write_stream`
+        write to any directory.
+
+        Args:
+            local_path: the file here.
+            remote_path: the path in the session, below `transfer_path`.
+            content_type: sent to the store; real stores refuse one that their URL was not signed with.
+            wait: whether to wait until the session has the file; else it is stored, and the session has begun to fetch
+                it, when this returns.
+            wait_timeout: seconds to wait for that. The copying itself is over when nothing moves for 60 seconds.
+            poll_interval: seconds between two looks, at most; the first ones follow each other faster.
+            progress_cb: called with the bytes sent so far. What it raises ends the upload and is raised here.
+
+        Returns:
+            A success when the session has the file. Never raises for a failed call.
+
+        Raises:
+            ValueError, TypeError: an argument cannot be used; nothing was sent.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     written = Path(here, "a.txt").write_text("hello")
+            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         place = await session.file.transfer_path()
+            ...         sent = await session.file.upload(f"{here}/a.txt", f"{place}/a.txt")
+            ...         text = await session.file.read(f"{place}/a.txt")
+            ...         got = await session.file.download(f"{place}/a.txt", f"{here}/b.txt")
+            ...     print(sent.success, text.content, got.bytes_received, Path(here, "b.txt").read_text())
+            True hello 5 hello
+
+        Source: control-plane.md 4.8.
+        """
+        return await self._transfer.upload(
+            local_path,
+            remote_path,
+            content_type=content_type,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    async def download(
+        self,
+        remote_path: str,
+        local_path: str,
+        *,
+        overwrite: bool = True,
+        wait: bool = True,
+        wait_timeout: float = UPLOAD_LIMIT,
+        poll_interval: float = POLL_INTERVAL,
+        progress_cb: ProgressCallback | None = None,
+    ) -> DownloadResult:
+        """Copy a file out of the directory `transfer_path` of the session to this machine; of any size, in pieces.
+
+        The session stores it in its internal context first. Here it is written beside its place and moved there when
+        it is whole; directories are made if need be.
+
+        Args:
+            remote_path: the path in the session, below `transfer_path`.
+            local_path: the file here.
+            overwrite: whether a file that is here is replaced; otherwise it is a failure.
+            wait: whether to wait until the session has stored the file; else what the store has by now is copied.
+            wait_timeout: seconds to wait for that. The copying itself is over when nothing moves for 60 seconds.
+            poll_interval: seconds between two looks, at most; the first ones follow each other faster.
+            progress_cb: called with the bytes received so far. What it raises ends the download and is raised here.
+
+        Returns:
+            A success when the file is here. Never raises for a failed call.
+
+        Raises:
+            ValueError, TypeError: an argument cannot be used; nothing was sent.
+
+        Source: control-plane.md 4.8.
+        """
+        return await self._transfer.download(
+            remote_path,
+            local_path,
+            overwrite=overwrite,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    async def transfer_path(self) -> str | None:
+        """Return the directory of the session that `upload` and `download` work with; None if there is none.
+
+        Source: control-plane.md 2.27.
+        """
+        await self._transfer.ensure_context_id()
+        return self._transfer.context_path
 
     # --- watching ------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from attrs import frozen
 from .._ops import contexts as ops
 from .._wire.call import Call
 from .._wire.deadline import Patience
-from .._wire.signed import signed_call
+from .._wire.signed import REDIRECTS, signed_call
 from ..exceptions import AGBError, ErrorKind, FileError
 from ..results import ContextTransferResult, FailedTransfer, TransferredFile
 from ._compat import Lock, gather, in_thread, shielded
@@ -42,6 +42,8 @@ _BLOCK = 4 * PIECE
 """Bytes read or written in one turn of a thread: changing to a thread costs as much as copying some 100 kB."""
 _PAGE = 100
 """Stored files asked for at a time."""
+STEP = "step"
+"""In an error's ``extra``: ``url`` if it was the asking for a URL that went wrong."""
 _FOLDER_TYPES = frozenset({"folder", "directory", "dir"})
 
 
@@ -68,6 +70,7 @@ def put_file(
     tell: Tell,
     *,
     content_type: str = "",
+    redirects: int = REDIRECTS,
     session_id: str = "",
 ) -> Moved:
     """Upload a file of this machine, with as many tries as the transport's policy has, each with a fresh URL.
@@ -82,7 +85,7 @@ def put_file(
         size = source.open()
 
         def put(url: str) -> tuple[int, str]:
-            reply = transport.upload(url, source, size, call, patience, content_type=content_type)
+            reply = transport.upload(url, source, size, call, patience, content_type=content_type, redirects=redirects)
             return reply.status, reply.header(b"etag")
 
         ask = ops.get_context_file_upload_url(context_id, remote)
@@ -101,6 +104,7 @@ def get_file(
     tell: Tell,
     *,
     overwrite: bool = True,
+    redirects: int = REDIRECTS,
     session_id: str = "",
 ) -> Moved:
     """Download a file to this machine, with as many tries as the transport's policy has, each with a fresh URL.
@@ -121,7 +125,7 @@ def get_file(
         target.open()
 
         def get(url: str) -> tuple[int, str]:
-            with transport.download(url, call, patience) as download:
+            with transport.download(url, call, patience, redirects=redirects) as download:
                 while piece := download.receive():
                     target.write(piece)
                 return download.reply.status, download.reply.header(b"etag")
@@ -143,10 +147,15 @@ def _tries(
     """Ask for a URL and move the file, until it is there or no other try is worth it."""
     attempt, is_refused = 1, False
     while True:
-        found, request_id = transport.call(ask, timeout=_left(patience, ask.what))
+        try:
+            found, request_id = transport.call(ask, timeout=_left(patience, ask.what))
+        except AGBError as error:
+            error.extra[STEP] = "url"
+            raise
         try:
             return move(found["url"]), request_id
         except AGBError as error:
+            error.extra["url_request_id"] = request_id
             # A URL may have expired while its turn came; a fresh one that is refused as well is refused for good.
             if error.http_status == 403 and not is_refused:
                 is_refused = error.retryable = True

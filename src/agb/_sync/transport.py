@@ -20,7 +20,7 @@ from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, Patience, check_timeout
 from .._wire.reply import Reply, error_for, without_query
 from .._wire.retry import RetryPolicy
-from .._wire.signed import SignedUrl, moved, refused
+from .._wire.signed import REDIRECTS, SignedUrl, moved, refused
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
@@ -138,13 +138,24 @@ class Transport:
 
     # --- files of any size ---------------------------------------------------------------------------------------
 
-    def patience(self, timeout: float | None = None) -> Patience:
-        """Return the time for a transfer: the client's time-out each time that nothing moves, ``timeout`` for all."""
+    def patience(self, timeout: float | None = None, step: float | None = None) -> Patience:
+        """Return the time for a transfer: ``timeout`` for all, and ``step`` each time that nothing moves.
+
+        Without the one there is no limit to all; without the other a step may take the client's time-out.
+        """
         check_timeout(timeout)
-        return Patience(self.timeout, timeout, self._clock)
+        return Patience(self.timeout if step is None else step, timeout, self._clock)
 
     def upload(
-        self, url: str, source: Source, size: int, call: Call[Any], patience: Patience, *, content_type: str = ""
+        self,
+        url: str,
+        source: Source,
+        size: int,
+        call: Call[Any],
+        patience: Patience,
+        *,
+        content_type: str = "",
+        redirects: int = REDIRECTS,
     ) -> Reply:
         """Put a file at a pre-signed URL, once, and return the answer; no Content-Type is sent unless one is given.
 
@@ -158,6 +169,7 @@ class Transport:
             call: what the transfer is called in errors.
             patience: the time for each step, and for all.
             content_type: of the file.
+            redirects: how many are followed at most.
 
         Raises:
             AGBError: the store refused, or there was no valid answer.
@@ -168,32 +180,42 @@ class Transport:
             if not is_header_value(content_type):
                 raise ValueError(f"content_type {content_type!r} is not one that a header can carry")
             more.append((b"Content-Type", content_type.encode("ascii")))
-        with self._signed(url, call, more, patience, source) as incoming:
+        with self._signed(url, call, more, patience, redirects, source) as incoming:
             body = _beginning(incoming)
             if incoming.status not in _STORED:
                 raise refused(call, incoming.status, incoming.headers, body)
         return Reply(call, incoming.status, incoming.headers, body)
 
     @contextmanager
-    def download(self, url: str, call: Call[Any], patience: Patience) -> Iterator[Download]:
+    def download(
+        self, url: str, call: Call[Any], patience: Patience, *, redirects: int = REDIRECTS
+    ) -> Iterator[Download]:
         """Get a file from a pre-signed URL, once, to be received piece by piece inside the block.
 
         Args:
             url: the URL; neither it nor what it leads to gets the API key or a token.
             call: what the transfer is called in errors.
             patience: the time for each step, and for all.
+            redirects: how many are followed at most.
 
         Raises:
             AGBError: the store refused, there was no valid answer, or the file that came is not whole.
         """
-        with self._signed(url, call, [(b"Accept-Encoding", b"identity")], patience) as incoming:
+        more = [(b"Accept-Encoding", b"identity")]
+        with self._signed(url, call, more, patience, redirects) as incoming:
             if incoming.status != 200:
                 raise refused(call, incoming.status, incoming.headers, _beginning(incoming))
             yield Download(incoming, call)
 
     @contextmanager
     def _signed(
-        self, url: str, call: Call[Any], more: Headers, patience: Patience, source: Source | None = None
+        self,
+        url: str,
+        call: Call[Any],
+        more: Headers,
+        patience: Patience,
+        redirects: int,
+        source: Source | None = None,
     ) -> Iterator[Incoming]:
         """Make a request to a pre-signed URL, and to where it redirects; its answer is received inside the block."""
         try:
@@ -208,7 +230,7 @@ class Transport:
             with self._failures(call, where.endpoint, patience):
                 with self._begin(to.endpoint, call.method, to.target, headers, body, call, patience) as incoming:
                     _log.debug("%s at %s -> %d", call.what, to.endpoint, incoming.status)
-                    moved_to = moved(call, to, incoming.status, incoming.headers, followed)
+                    moved_to = moved(call, to, incoming.status, incoming.headers, followed, redirects)
                     if moved_to is None:
                         yield incoming
                         return

@@ -18,7 +18,7 @@ from .call import Call
 from .reply import Headers, Reply, error_for
 
 REDIRECTS = 5
-"""How many redirects are followed, one after the other."""
+"""How many redirects are followed, one after the other, unless a caller says otherwise."""
 _MOVED = frozenset({301, 302, 307, 308})
 """Statuses that say: the same request, elsewhere. Nothing is said for 303, which asks for another one."""
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
@@ -62,8 +62,11 @@ def _nothing(reply: Reply) -> None:
     del reply
 
 
-def moved(call: Call[Any], url: SignedUrl, status: int, headers: Headers, followed: int) -> SignedUrl | None:
-    """Return where a redirect leads, None if the answer is none; raise if it is not one to be followed."""
+def moved(call: Call[Any], url: SignedUrl, status: int, headers: Headers, followed: int, most: int) -> SignedUrl | None:
+    """Return where a redirect leads, None if the answer is none; raise if it is not one to be followed.
+
+    ``followed`` were so far, of ``most``.
+    """
     if not 300 <= status < 400 or status == 304:
         return None
     reply = Reply(call, status, headers, b"")
@@ -71,8 +74,8 @@ def moved(call: Call[Any], url: SignedUrl, status: int, headers: Headers, follow
     try:
         if status not in _MOVED or not location:
             raise ValueError("it is not one that can be followed")
-        if followed >= REDIRECTS:
-            raise ValueError(f"it is the one after {REDIRECTS} others")
+        if followed >= most:
+            raise ValueError(f"it is the one after {most} others" if most else "redirects are not followed")
         return url.moved_to(location)
     except ValueError as error:
         message = f"the store answered with a redirect (HTTP {status}), and {error}"

@@ -2,6 +2,7 @@
 
 from . import browser as browser
 from . import file_system as file_system
+from . import file_transfer as file_transfer
 from .code import Code as Code
 from .command import Command as Command
 from .command import CommandResult as CommandResult

@@ -11,9 +11,11 @@ from ..results import ApiResponse as ApiResponse
 from ..results import BinaryFileContentResult as BinaryFileContentResult
 from ..results import BoolResult as BoolResult
 from ..results import DirectoryListResult as DirectoryListResult
+from ..results import DownloadResult as DownloadResult
 from ..results import FileChangeEvent as FileChangeEvent
 from ..results import FileChangeResult as FileChangeResult
 from ..results import FileContentResult as FileContentResult
 from ..results import FileInfoResult as FileInfoResult
 from ..results import FileSearchResult as FileSearchResult
 from ..results import MultipleFileContentResult as MultipleFileContentResult
+from ..results import UploadResult as UploadResult

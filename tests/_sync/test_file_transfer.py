@@ -1,0 +1,319 @@
+# Generated from tests/_async/test_file_transfer.py by tools/unasync.py. Do not edit.
+"""`session.file.upload` and `download`: into a session of the local runtime and out of it, and what may go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from agb import AGB, AGBError, Config, CreateSessionParams, ErrorKind, Session
+from agb.local import LocalServer
+from agb.modules.file_transfer import FileTransfer
+from tests.bucket import CONTEXT, SECRET, Bucket
+from tests.servers import Action, Conversation, answer, refuse, scripted, silent, value
+
+IMAGE = CreateSessionParams(image_id="agb-code-space-1")
+PLACE = "/tmp/file_transfer"
+LARGE = os.urandom(1 << 20) * 9
+
+
+# --- the local runtime -------------------------------------------------------------------------------------------
+
+
+def test_there_and_back(runtime: LocalServer, config: Config, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(LARGE)
+    with AGB(runtime.api_key, config) as agb, agb.session(IMAGE) as session:
+        place = session.file.transfer_path()
+        told: list[int] = []
+        sent = session.file.upload(f"{tmp_path}/large", f"{place}/with space ü%+?.bin", progress_cb=told.append)
+        assert sent.success, sent.error_message
+        assert sent.raise_for_error() is sent
+        assert (sent.http_status, sent.bytes_sent, sent.path) == (200, len(LARGE), f"{place}/with space ü%+?.bin")
+        assert sent.etag
+        assert sent.request_id_upload_url
+        assert sent.request_id_sync
+        assert told[-1] == len(LARGE)
+        assert told == sorted(told)
+        changed = session.command.execute(f"cd {place}; wc -c < with*; mkdir -p sub; mv with* sub/moved")
+        assert changed.output.strip() == str(len(LARGE))
+        told.clear()
+        got = session.file.download(f"{place}/sub/moved", f"{tmp_path}/new/back", progress_cb=told.append)
+        assert got.success, got.error_message
+        assert (got.http_status, got.bytes_received, got.local_path) == (200, len(LARGE), f"{tmp_path}/new/back")
+        assert told[-1] == len(LARGE)
+        assert (tmp_path / "new" / "back").read_bytes() == LARGE
+
+
+def test_what_is_refused(runtime: LocalServer, config: Config, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with AGB(runtime.api_key, config) as agb, agb.session(IMAGE) as session:
+        missing = session.file.upload(f"{tmp_path}/none", f"{PLACE}/a")
+        assert "Local file not found" in str(missing.error_message)
+        assert "Local file not found" in str(session.file.upload(str(tmp_path), f"{PLACE}/a").error_message)
+        relative = session.file.upload(f"{tmp_path}/a", "a")
+        assert "absolute" in str(relative.error_message)
+        outside = session.file.upload(f"{tmp_path}/a", "/opt/elsewhere/a")
+        assert not outside.success
+        assert "session.context.sync(download) failed" in str(outside.error_message)
+        empty = session.file.upload(f"{tmp_path}/a", f"{PLACE}/empty")
+        assert empty.success
+        assert empty.bytes_sent == 0
+        there = session.file.download(f"{PLACE}/none", f"{tmp_path}/b")
+        assert "get_file_download_url failed" in str(there.error_message)
+        assert there.error is not None
+        assert there.error.kind is ErrorKind.NOT_FOUND
+        kept = session.file.download(f"{PLACE}/none", f"{tmp_path}/a", overwrite=False)
+        assert "Destination exists and overwrite=False" in str(kept.error_message)
+        with pytest.raises(AGBError):
+            kept.raise_for_error()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_session_that_is_gone(runtime: LocalServer, config: Config, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with AGB(runtime.api_key, config) as agb:
+        with agb.session(IMAGE) as session:
+            pass
+        assert session.file.transfer_path() is None
+        result = session.file.upload(f"{tmp_path}/a", f"{PLACE}/a")
+        assert result.error is not None
+        assert result.error.kind is ErrorKind.NOT_FOUND
+        assert session.session_id in str(result.error_message)
+
+
+# --- services that do otherwise ----------------------------------------------------------------------------------
+
+ITEMS = [
+    {"contextId": "SdkCtx-other", "contextType": "browser", "contextPath": "/other"},
+    {"contextId": CONTEXT, "contextType": "file_transfer", "contextPath": PLACE},
+]
+
+
+@define(eq=False)
+class Service(Bucket):
+    """A service with one session, whose tasks give no ids, as in the cloud."""
+
+    items: Any = field(factory=lambda: ITEMS)
+    rows_now: list[dict[str, Any]] = field(factory=list)
+    started: list[str] = field(factory=list)
+    ends_as: dict[str, Any] = field(factory=lambda: {"status": "Success", "errorMessage": ""})
+    sync: Action | None = None
+
+    def __call__(self, talk: Conversation) -> None:
+        path = talk.request.path
+        if path == "/sdk/GetAndLoadInternalContext":
+            return value(self.items)(talk)
+        if path == "/sdk/SyncContext":
+            return (self.sync or self.begin)(talk)
+        if path == "/sdk/GetContextInfo":
+            return value({"contextStatus": _status(self.rows_now)})(talk)
+        return super().__call__(talk)
+
+    def begin(self, talk: Conversation) -> None:
+        mode = "upload" if "mode=upload" in talk.request.target else "download"
+        self.started.append(mode)
+        self.rows_now = [*self.rows_now, task(mode, len(self.started), **self.ends_as)]
+        value(None)(talk)
+
+
+def task(mode: str, start: int, **more: Any) -> dict[str, Any]:
+    return {"contextId": CONTEXT, "path": PLACE, "taskType": mode, "startTime": start, "finishTime": start, **more}
+
+
+def _status(rows: list[dict[str, Any]]) -> str:
+    return json.dumps([{"type": "data", "data": json.dumps(rows)}])
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[Service]:
+    with scripted(service, early=service.look) as server:
+        service.server = server
+        yield service
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    with serving(Service()) as service:
+        yield service
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Path:
+    path = tmp_path / "local"
+    path.write_bytes(b"content")
+    return path
+
+
+def session_of(service: Service, agb: AGB) -> Session:
+    agb.client._random = lambda: 0.0
+    return agb.attach("s-1")
+
+
+def client(service: Service, timeout_ms: int = 5000) -> AGB:
+    return AGB("ako-key", Config(service.server.endpoint, timeout_ms))
+
+
+def in_force(transfer: FileTransfer) -> tuple[str | None, str | None]:
+    return transfer.context_id, transfer.context_path
+
+
+def test_context_is_chosen_by_its_type(service: Service, local: Path) -> None:
+    with client(service) as agb:
+        transfer = FileTransfer(agb, session_of(service, agb))
+        assert in_force(transfer) == (None, None)
+        result = transfer.upload(str(local), f"{PLACE}/a", content_type="text/plain")
+        assert result.success, result.error_message
+        assert in_force(transfer) == (CONTEXT, PLACE)
+        assert transfer.ensure_context_id() == (True, None)
+    assert service.files == {f"{PLACE}/a": b"content"}
+    assert service.transfers[0].headers["content-type"] == "text/plain"
+    assert sum("Internal" in request.path for request in service.server.requests) == 1
+
+
+@pytest.mark.parametrize("items", [None, [], [{"contextId": "", "contextPath": ""}], ITEMS[:1]])
+def test_no_internal_context(service: Service, local: Path, items: Any) -> None:
+    service.items = items
+    with client(service) as agb:
+        transfer = FileTransfer(agb, session_of(service, agb))
+        is_there, message = transfer.ensure_context_id()
+        assert not is_there
+        assert "Response contains no data" in str(message)
+        result = transfer.upload(str(local), f"{PLACE}/a")
+        assert "Response contains no data" in str(result.error_message)
+        assert session_of(service, agb).file.transfer_path() is None
+
+
+@pytest.mark.parametrize("status", ["Failed", "failed"])
+@pytest.mark.parametrize("message", ["the disk is full", ""])
+def test_failed_sync_is_a_failure(service: Service, local: Path, tmp_path: Path, status: str, message: str) -> None:
+    service.files[f"{PLACE}/a"] = b"stale"
+    service.ends_as = {"status": status, "errorMessage": message}
+    with client(service) as agb:
+        session = session_of(service, agb)
+        sent = session.file.upload(str(local), f"{PLACE}/a", wait_timeout=5)
+        got = session.file.download(f"{PLACE}/a", f"{tmp_path}/got", wait_timeout=5)
+    assert not sent.success
+    assert "Upload sync not finished" in str(sent.error_message)
+    assert message in str(sent.error_message)
+    assert sent.http_status == 200
+    assert not got.success
+    assert "Download sync not finished" in str(got.error_message)
+    assert not (tmp_path / "got").exists()
+
+
+def test_only_the_new_task_counts(service: Service, local: Path) -> None:
+    service.rows_now = [task("download", 1, status="Failed", errorMessage="an old failure")]
+    service.started = ["older"]
+    with client(service) as agb:
+        result = session_of(service, agb).file.upload(str(local), f"{PLACE}/a")
+    assert result.success, result.error_message
+
+
+def test_wait_ends_in_time(service: Service, local: Path) -> None:
+    service.ends_as = {"status": "Running", "errorMessage": ""}
+    with client(service) as agb:
+        result = session_of(service, agb).file.upload(str(local), f"{PLACE}/a", wait_timeout=0.3)
+    assert "Upload sync not finished" in str(result.error_message)
+    assert "within 0.3 s" in str(result.error_message)
+    assert result.error is not None
+    assert result.error.kind is ErrorKind.TIMED_OUT
+
+
+def test_without_waiting(service: Service, local: Path, tmp_path: Path) -> None:
+    service.ends_as = {"status": "Running", "errorMessage": ""}
+    with client(service) as agb:
+        session = session_of(service, agb)
+        sent = session.file.upload(str(local), f"{PLACE}/a", wait=False)
+        got = session.file.download(f"{PLACE}/a", f"{tmp_path}/got", wait=False)
+    assert sent.success
+    assert got.success
+    assert service.started == ["download", "upload"]
+    looks = [request for request in service.server.requests if request.path == "/sdk/GetContextInfo"]
+    assert len(looks) == 2  # what was there before each start
+
+
+def test_sync_that_cannot_be_started(service: Service, local: Path) -> None:
+    service.sync = refuse("Busy", "not now")
+    with client(service) as agb:
+        result = session_of(service, agb).file.upload(str(local), f"{PLACE}/a")
+    assert "session.context.sync(download) failed" in str(result.error_message)
+    assert "not now" in str(result.error_message)
+
+
+def test_store_that_refuses(service: Service, local: Path, tmp_path: Path) -> None:
+    service.files[f"{PLACE}/a"] = b"content"
+    service.instead.extend([answer({"code": "EntityTooLarge", "message": "too large"}, 413), *[answer(b"", 404)] * 3])
+    with client(service) as agb:
+        session = session_of(service, agb)
+        sent = session.file.upload(str(local), f"{PLACE}/b")
+        got = session.file.download(f"{PLACE}/a", f"{tmp_path}/got")
+    assert "Upload failed with HTTP 413" in str(sent.error_message)
+    assert "too large" in str(sent.error_message)
+    assert (sent.http_status, sent.bytes_sent) == (413, 7)
+    assert "Download failed with HTTP 404" in str(got.error_message)
+    assert got.http_status == 404
+    assert SECRET not in f"{sent!r} {got!r}"
+
+
+def test_redirects_may_be_forbidden(service: Service, local: Path) -> None:
+    service.instead.append(answer(b"", 307, {"Location": "/bucket?path=/tmp/b"}))
+    with client(service) as agb:
+        session = session_of(service, agb)
+        follows = FileTransfer(agb, session).upload(str(local), f"{PLACE}/a")
+        service.instead.append(answer(b"", 307, {"Location": "/bucket?path=/tmp/b"}))
+        does_not = FileTransfer(agb, session, follow_redirects=False).upload(str(local), f"{PLACE}/a")
+    assert follows.success
+    assert not does_not.success
+    assert "redirect" in str(does_not.error_message)
+
+
+def test_store_that_stands_still(service: Service, local: Path) -> None:
+    service.instead.extend([silent] * 3)
+    with client(service) as agb:
+        transfer = FileTransfer(agb, session_of(service, agb), http_timeout=0.1)
+        result = transfer.upload(str(local), f"{PLACE}/a")
+    assert "for 0.1 s" in str(result.error_message)
+    assert result.http_status is None
+    assert result.request_id_upload_url == "R-1"
+
+
+def test_what_the_callback_raises_is_raised(service: Service, local: Path, tmp_path: Path) -> None:
+    service.files[f"{PLACE}/a"] = b"content"
+
+    def mistaken(done: int) -> None:
+        raise LookupError("a mistake of the caller's")
+
+    with client(service) as agb:
+        session = session_of(service, agb)
+        with pytest.raises(LookupError):
+            session.file.upload(str(local), f"{PLACE}/b", progress_cb=mistaken)
+        with pytest.raises(LookupError):
+            session.file.download(f"{PLACE}/a", f"{tmp_path}/got", progress_cb=mistaken)
+    assert list(service.files) == [f"{PLACE}/a"]
+    assert [path.name for path in tmp_path.iterdir()] == ["local"]
+
+
+@pytest.mark.parametrize(
+    ("more", "error"),
+    [
+        ({"wait_timeout": 0}, ValueError),
+        ({"wait_timeout": "30"}, TypeError),
+        ({"poll_interval": -1}, ValueError),
+        ({"progress_cb": 5}, TypeError),
+    ],
+)
+def test_wrong_arguments(service: Service, local: Path, more: Any, error: type[Exception]) -> None:
+    with client(service) as agb:
+        session = session_of(service, agb)
+        with pytest.raises(error):
+            session.file.upload(str(local), f"{PLACE}/a", **more)
+        with pytest.raises(error):
+            session.file.download(f"{PLACE}/a", str(local), **more)
+    assert service.server.requests == []
