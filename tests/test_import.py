@@ -158,8 +158,8 @@ RESULTS = (
 DOORS = {
     "agb": "AGB Session CreateSessionParams ContextSync SyncPolicy UploadPolicy DownloadPolicy DeletePolicy "
     "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy Extension ExtensionOption "
-    "ExtensionsService Context ContextService ContextResult ContextListResult ContextManager ContextStatusData ContextInfoResult "
-    "ContextSyncResult",
+    "ExtensionsService Context ContextService ContextResult ContextListResult ContextManager ContextStatusData "
+    "ContextInfoResult ContextSyncResult",
     "agb.agb": "AGB",
     "agb.config": "BROWSER_DATA_PATH BROWSER_FINGERPRINT_PERSIST_PATH Config default_config load_config",
     "agb.context": "Context ContextService ContextResult ContextListResult ContextListParams ContextFileEntry "

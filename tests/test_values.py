@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
 import pickle
 from typing import Any
 
@@ -15,16 +16,25 @@ from agb import (
     AsyncAGB,
     BrowserContext,
     BrowserFingerprintContext,
+    BWList,
     Config,
+    Context,
+    ContextListParams,
     ContextSync,
     CreateSessionParams,
+    DeletePolicy,
+    DownloadPolicy,
     ErrorKind,
     ExecutionError,
     ExtensionOption,
+    ExtractPolicy,
+    Lifecycle,
+    MappingPolicy,
     RecyclePolicy,
     SessionError,
     SessionRef,
     SyncPolicy,
+    UploadMode,
     UploadPolicy,
     WhiteList,
     results,
@@ -52,6 +62,15 @@ VALUES = [
     results.SessionStatusResult("R", 200, "ok", True, "RUNNING"),
     results.McpToolsResult("R", True, [results.McpTool("shell", "runs", {"type": "object"})]),
     results.SessionMetricsResult("R", True, results.SessionMetrics(cpu_count=2), raw={"cpu_count": 2}),
+    Context("i", "n", state="available"),
+    ContextListParams(5, "t"),
+    results.ContextListResult("R", True, [Context("i", "n")], "t", 10, 1),
+    results.ContextFileListResult("R", True, [results.ContextFileEntry("f", "n", "/n", size=1)], 1),
+    results.FileUrlResult("R", True, "http://h/geheim", 5),
+    results.ClearContextResult("R", True, status="clearing", context_id="i"),
+    results.ContextInfoResult("R", True, [results.ContextStatusData("c", "/p", task_id="t")]),
+    results.AwaitableContextSyncResult("R", True, context_status_data=[results.ContextStatusData("c")]),
+    results.Extension("i", "n", "now"),
     results.CommandResult.of_exit("out", "err", 3, request_id="R"),
     results.EnhancedCodeExecutionResult(
         "R", 1, 0.5, results.ExecutionLogs(["a"]), [results.ExecutionResult("1")], ExecutionError("E", "v", "t")
@@ -178,6 +197,20 @@ def test_callers_list_is_not_changed() -> None:
 @pytest.mark.parametrize(
     ("make", "arguments", "error"),
     [
+        (UploadPolicy, {"auto_upload": 1}, TypeError),
+        (DownloadPolicy, {"auto_download": None}, TypeError),
+        (DownloadPolicy, {"download_strategy": "DownloadAsync"}, ValueError),
+        (DeletePolicy, {"sync_local_file": "no"}, TypeError),
+        (ExtractPolicy, {"extract": 0}, TypeError),
+        (MappingPolicy, {"path": None}, TypeError),
+        (BWList, {"white_lists": [{"path": "/a"}]}, TypeError),
+        (BWList, {"white_lists": WhiteList("/a")}, TypeError),
+        (SyncPolicy, {"upload_policy": {}}, TypeError),
+        (SyncPolicy, {"mapping_policy": "/a"}, TypeError),
+        (ContextSync, {"context_id": "c", "path": "/a", "policy": {}}, TypeError),
+        (ContextListParams, {"max_results": 0}, ValueError),
+        (ContextListParams, {"max_results": "5"}, TypeError),
+        (ContextListParams, {"next_token": 5}, TypeError),
         (UploadPolicy, {"upload_mode": "File"}, ValueError),
         (UploadPolicy, {"upload_strategy": "x"}, ValueError),
         (RecyclePolicy, {"lifecycle": None}, ValueError),
@@ -198,10 +231,124 @@ def test_bad_parameters(make: Any, arguments: dict[str, Any], error: type[Except
         make(**arguments)
 
 
-def test_assigned_values_are_checked_too() -> None:
-    policy: Any = UploadPolicy()
-    with pytest.raises(ValueError, match=r"UploadMode\.FILE"):
-        policy.upload_mode = "File"
+@pytest.mark.parametrize(
+    ("value", "name", "wrong", "error"),
+    [
+        (UploadPolicy(), "upload_mode", "File", ValueError),
+        (UploadPolicy(), "auto_upload", None, TypeError),
+        (DownloadPolicy(), "download_strategy", None, ValueError),
+        (DeletePolicy(), "sync_local_file", 0, TypeError),
+        (ExtractPolicy(), "delete_src_file", 0, TypeError),
+        (RecyclePolicy(), "lifecycle", "Lifecycle_1Day", ValueError),
+        (RecyclePolicy(), "paths", ["a?"], ValueError),
+        (WhiteList(), "path", "*", ValueError),
+        (WhiteList(), "exclude_paths", "a", TypeError),
+        (BWList(), "white_lists", ["/a"], TypeError),
+        (MappingPolicy(), "path", 5, TypeError),
+        (SyncPolicy(), "bw_list", [], TypeError),
+        (ContextSync("c", "/p"), "policy", UploadPolicy(), TypeError),
+        (ContextListParams(), "max_results", -1, ValueError),
+    ],
+)
+def test_assigned_values_are_checked_too(value: Any, name: str, wrong: Any, error: type[Exception]) -> None:
+    before = getattr(value, name)
+    with pytest.raises(error, match=name):
+        setattr(value, name, wrong)
+    assert getattr(value, name) == before
+
+
+def test_json_of_the_default_policy() -> None:
+    """Source: control-plane.md 4.3; the order is kept as well."""
+    assert json.dumps(SyncPolicy().to_dict()) == (
+        '{"uploadPolicy": {"autoUpload": true, "uploadStrategy": "UploadBeforeResourceRelease", "uploadMode": "File"}, '
+        '"downloadPolicy": {"autoDownload": true, "downloadStrategy": "DownloadAsync"}, '
+        '"deletePolicy": {"syncLocalFile": true}, '
+        '"extractPolicy": {"extract": true, "deleteSrcFile": true, "extractToCurrentFolder": false}, '
+        '"recyclePolicy": {"lifecycle": "Lifecycle_Forever", "paths": [""]}, '
+        '"bwList": {"whiteLists": []}}'
+    )
+
+
+def test_json_of_all_policies() -> None:
+    policy = SyncPolicy(
+        UploadPolicy(auto_upload=False, upload_mode=UploadMode.ARCHIVE),
+        DownloadPolicy(auto_download=False),
+        DeletePolicy(sync_local_file=False),
+        ExtractPolicy(extract=False, delete_src_file=False, extract_current_folder=True),
+        RecyclePolicy(Lifecycle.LIFECYCLE_1DAY, ["logs"]),
+        BWList([WhiteList("/src", ["/node_modules"]), WhiteList("{a}")]),
+        MappingPolicy("/home/before"),
+    )
+    assert policy.to_dict() == {
+        "uploadPolicy": {
+            "autoUpload": False,
+            "uploadStrategy": "UploadBeforeResourceRelease",
+            "uploadMode": "Archive",
+        },
+        "downloadPolicy": {"autoDownload": False, "downloadStrategy": "DownloadAsync"},
+        "deletePolicy": {"syncLocalFile": False},
+        "extractPolicy": {"extract": False, "deleteSrcFile": False, "extractToCurrentFolder": True},
+        "recyclePolicy": {"lifecycle": "Lifecycle_1Day", "paths": ["logs"]},
+        "bwList": {
+            "whiteLists": [
+                {"path": "/src", "excludePaths": ["/node_modules"]},
+                {"path": "{a}", "excludePaths": []},
+            ]
+        },
+        "mappingPolicy": {"path": "/home/before"},
+    }
+    assert list(policy.to_dict())[-1] == "mappingPolicy"
+    assert BWList(None).to_dict() == {"whiteLists": []}  # type: ignore[arg-type]
+    assert MappingPolicy.default() == MappingPolicy("")
+    assert [member.value for member in Lifecycle] == [
+        *(f"Lifecycle_{days}Days".replace("_1Days", "_1Day") for days in (1, 3, 5, 10, 15, 30, 90, 180, 360)),
+        "Lifecycle_Forever",
+    ]
+
+
+def test_policies_of_a_browser() -> None:
+    """Source: control-plane.md 3.3."""
+    extensions, fingerprint, profile = (sync.policy for sync in PARAMS.all_context_syncs()[1:])
+    assert extensions == SyncPolicy(
+        upload_policy=UploadPolicy(auto_upload=False),
+        delete_policy=DeletePolicy(sync_local_file=False),
+        bw_list=BWList([WhiteList("x.zip")]),
+    )
+    assert fingerprint == SyncPolicy(upload_policy=UploadPolicy(auto_upload=False))
+    white = ["/Local State", "/Default/Cookies", "/Default/Cookies-journal"]
+    assert profile == SyncPolicy(bw_list=BWList([WhiteList(path) for path in white]))
+    assert BROWSER.extension_context_syncs == [PARAMS.context_syncs[1]]
+    assert BROWSER.fingerprint_context_sync == PARAMS.context_syncs[2]
+    plain = BrowserContext("b", auto_upload=False)
+    assert (plain.extension_ids, plain.extension_context_syncs, plain.extension_context_id) == ([], None, None)
+    assert (plain.fingerprint_context_id, plain.fingerprint_context_sync) == (None, None)
+    policy = plain.get_profile_context_sync().policy
+    assert policy is not None
+    assert policy.upload_policy == UploadPolicy(auto_upload=False)
+
+
+def test_results_of_contexts_are_those_of_0_12() -> None:
+    """Their names, order and defaults: control-plane.md 3.14."""
+    context = Context("i", "n", "c", "l")
+    context.name = "new"  # as programs rename one
+    assert (context.id, context.name, context.created_at, context.last_used_at) == ("i", "new", "c", "l")
+    assert Context("i", "n").last_used_at is None
+    empty = results.ContextListResult()
+    assert (empty.contexts, empty.next_token, empty.max_results, empty.total_count) == ([], None, None, None)
+    assert results.ContextResult("R", True, "i", context, "m").error_message == "m"
+    assert results.ContextResult().error_message is None
+    assert (
+        results.ContextFileListResult("R", True, [results.ContextFileEntry("f", "n", "p")], 1).entries[0].size is None
+    )
+    assert results.FileUrlResult("R", True, "u", 5, "m").expire_time == 5
+    cleared = results.ClearContextResult("R", True, "m", "clearing", "i")
+    assert (cleared.error_message, cleared.status, cleared.context_id, cleared.data) == ("m", "clearing", "i", None)
+    assert isinstance(cleared, results.OperationResult)
+    task = results.ContextStatusData("c", "p", "m", "s", 1, 2, "t")
+    assert (task.error_message, task.status, task.start_time, task.finish_time, task.task_type) == ("m", "s", 1, 2, "t")
+    assert results.ContextInfoResult("R", True, [task], "m").context_status_data == [task]
+    assert results.ContextSyncResult("R", True, "m").error_message == "m"
+    assert results.Extension("i", "n").created_at is None
 
 
 def test_policy_can_be_set_later_as_in_0_12() -> None:

@@ -165,11 +165,19 @@ class WhiteList:
         return {"path": self.path, "excludePaths": list(self.exclude_paths)}
 
 
+def _white_lists(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise TypeError(f"{attribute.name} is a list of WhiteList, not {type(value).__name__}")
+    for entry in value or ():
+        if not isinstance(entry, WhiteList):
+            raise TypeError(f"each of {attribute.name} is a WhiteList, not {type(entry).__name__}")
+
+
 @define
 class BWList:
     """The white lists of a sync; none means everything."""
 
-    white_lists: list[WhiteList] = field(factory=list)
+    white_lists: list[WhiteList] = field(factory=list, validator=_white_lists)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the lists as the wire has them."""

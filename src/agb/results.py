@@ -776,6 +776,7 @@ class ClearContextResult(OperationResult):
     error_message: str = ""
     status: str | None = None
     context_id: str | None = None
+    error: AGBError | None = _error()
 
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:

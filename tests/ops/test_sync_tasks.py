@@ -19,6 +19,7 @@ from agb import (
 )
 from agb._ops import contexts
 from agb._ops.sync_tasks import (
+    LOST_AFTER,
     PATIENCE,
     REPORTED_WITHIN,
     MountWatch,
@@ -72,7 +73,7 @@ def test_named_tasks_are_those_of_that_name(clock: Clock) -> None:
     assert watch.look([old]) is WAIT
     assert watch.look([old, row("Pending", task_id="new-1")]) is WAIT
     assert watch.look([old, row(task_id="new-1")]) is WAIT
-    clock.now = 100  # a name is waited for as long as it takes
+    clock.now = 100  # a task that has come up is waited for as long as it takes
     assert watch.look([old, row(task_id="new-1")]) is WAIT
     assert watch.look([old, row(task_id="new-1"), row("Failed", task_id="new-2")]) is DONE
     assert [task.task_id for task in watch.tasks] == ["new-1", "new-2"]
@@ -125,13 +126,25 @@ def test_it_is_started_again_once(clock: Clock) -> None:
     clock.now = PATIENCE
     assert watch.look([row()]) is AGAIN
     watch.started(None)
-    for clock.now in (5.0, 50.0, 500.0):
+    for clock.now in (5.0, 31.0):
         assert watch.look([row()]) is WAIT
+    clock.now = PATIENCE + LOST_AFTER
+    assert watch.look([row()]) is Verdict.LOST
+
+
+def test_task_of_a_name_that_never_comes_up_is_lost(clock: Clock) -> None:
+    watch = SyncWatch([row(task_id="old")], clock=clock)
+    watch.started(["new"])
+    clock.now = LOST_AFTER - 1
+    assert watch.look([row(task_id="old")]) is WAIT
+    clock.now = LOST_AFTER
+    assert watch.look([row(task_id="old")]) is Verdict.LOST
+    assert watch.look([row("Running", task_id="old")]) is WAIT  # it may have to wait for its turn
 
 
 def test_nothing_old_to_be_taken_for_it_is_no_reason_to_start_again(clock: Clock) -> None:
     watch = watched(clock, row(task_type="download"), mode="upload")
-    clock.now = 100
+    clock.now = LOST_AFTER - 1
     assert watch.look([row(task_type="download")]) is WAIT
     assert watch.look([row(task_type="download"), row()]) is DONE
 
@@ -175,7 +188,7 @@ def test_session_without_contexts(clock: Clock) -> None:
 
 def test_context_that_was_named_has_a_task(clock: Clock) -> None:
     watch = watched(clock, context_id="c")
-    clock.now = 100
+    clock.now = LOST_AFTER - 1
     assert watch.look([row(context="another")]) is WAIT
     assert watch.look([row(context="another"), row()]) is DONE
     assert watch.tasks == [row()]

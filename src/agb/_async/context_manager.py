@@ -213,7 +213,7 @@ class AsyncSyncRun:
             verdict = await self._verdict(deadline)
             if verdict is Verdict.DONE:
                 break
-            if deadline.left() <= 0:
+            if verdict is Verdict.LOST or deadline.left() <= 0:
                 raise self._late(deadline)
             if verdict is Verdict.START_AGAIN:
                 await self._start(deadline)
@@ -234,7 +234,8 @@ class AsyncSyncRun:
         return self._watch.look(rows)
 
     def _late(self, deadline: Deadline) -> SessionError:
-        return sync_timeout(self.tasks, self._call.what, self._session_id, deadline.seconds, self.request_id)
+        seconds = deadline.seconds - deadline.left()
+        return sync_timeout(self.tasks, self._call.what, self._session_id, seconds, self.request_id)
 
 
 async def _send(transport: AsyncTransport, call: Call[T], deadline: Deadline) -> tuple[T, str]:

@@ -27,6 +27,8 @@ PATIENCE = 2.0
 """Seconds without news after which no more tasks are expected."""
 REPORTED_WITHIN = 5.0
 """Seconds after its creation within which a session is expected to report the download of each of its contexts."""
+LOST_AFTER = 30.0
+"""Seconds after its start in which a sync must have come up somewhere; as long as 0.12 waits for a transfer in all."""
 
 
 def has_failed(task: ContextStatusData) -> bool:
@@ -47,6 +49,8 @@ class Verdict(Enum):
     """All tasks have ended, well or badly."""
     START_AGAIN = auto()
     """Nothing new has come up: it looks like an old row, or was joined with an older task that has ended since."""
+    LOST = auto()
+    """Nothing new has come up for so long that it will not any more."""
 
 
 class SyncWatch:
@@ -69,7 +73,7 @@ class SyncWatch:
         self._context_id = context_id
         self._ids: list[str] | None = None
         self._clock = clock
-        self._news_at = clock()
+        self._started_at = self._news_at = clock()
         self._was_started_again = False
         self._before = [row for row in before if self._is_of_context(row)]
         self._places = {_place(row) for row in self._before if row.task_type.lower() in _DATA}
@@ -78,7 +82,7 @@ class SyncWatch:
     def started(self, task_ids: list[str] | None) -> None:
         """Note that the sync was started, and the ids of its tasks if the service gave them."""
         self._ids = task_ids
-        self._news_at = self._clock()
+        self._started_at = self._news_at = self._clock()
 
     def look(self, rows: Sequence[ContextStatusData]) -> Verdict:
         """Find the tasks of this sync among all rows, and say what to do."""
@@ -87,23 +91,27 @@ class SyncWatch:
             self.tasks, self._news_at = found, self._clock()
         if not all(map(has_ended, found)):
             return Verdict.WAIT
-        if self._ids is not None:
-            return Verdict.DONE if {task.task_id for task in found} >= set(self._ids) else Verdict.WAIT
-        if found and self._places <= {_place(task) for task in found}:
+        if self._ids is not None and {task.task_id for task in found} >= set(self._ids):
             return Verdict.DONE
-        if self._clock() - self._news_at < PATIENCE:
+        if not found:
+            return self._without_tasks(rows)
+        if self._ids is not None:
             return Verdict.WAIT
-        return Verdict.DONE if found else self._without_tasks(rows)
+        is_quiet = self._clock() - self._news_at >= PATIENCE
+        return Verdict.DONE if is_quiet or self._places <= {_place(task) for task in found} else Verdict.WAIT
 
     def _without_tasks(self, rows: Sequence[ContextStatusData]) -> Verdict:
-        """Say what to do when nothing new has come up for a while."""
-        if not self._places and not self._context_id:
-            return Verdict.DONE  # the session has no contexts
+        """Say what to do as long as nothing new has come up."""
+        elapsed = self._clock() - self._started_at
         busy = [row for row in rows if self._is_of_context(row) and self._is_of_type(row) and not has_ended(row)]
-        if busy or self._was_started_again or not self._before:
+        if busy or elapsed < PATIENCE:
             return Verdict.WAIT
-        self._was_started_again = True
-        return Verdict.START_AGAIN
+        if self._ids is None and not self._places and not self._context_id:
+            return Verdict.DONE  # the session has no contexts
+        if self._ids is None and self._before and not self._was_started_again:
+            self._was_started_again = True
+            return Verdict.START_AGAIN
+        return Verdict.WAIT if elapsed < LOST_AFTER else Verdict.LOST
 
     def _found(self, rows: Sequence[ContextStatusData]) -> list[ContextStatusData]:
         if self._ids is not None:
@@ -152,7 +160,7 @@ def sync_timeout(
     """Return the error of a sync that did not end in time."""
     left = ", ".join(f"{_shown(task)} is {task.status or 'without a state'}" for task in tasks if not has_ended(task))
     return SessionError(
-        f"Could not {what}: it did not end within {seconds:g} s; {left or 'no task of it was reported'}",
+        f"Could not {what}: it did not end within {round(seconds, 2):g} s; {left or 'no task of it was reported'}",
         kind=ErrorKind.TIMED_OUT,
         session_id=session_id,
         request_id=request_id,
@@ -198,7 +206,7 @@ class MountWatch:
 
         ``error`` is what kept us from looking on, otherwise ``seconds`` have passed.
         """
-        why = f"the service could not be asked any more: {error}" if error else f"after {seconds:g} s"
+        why = f"the service could not be asked any more: {error}" if error else f"after {round(seconds, 2):g} s"
         failed = [f"{task.path}: {task.error_message or 'no reason given'}" for task in self.tasks if has_failed(task)]
         late = [f"{task.path}: still {task.status or 'running'}, {why}" for task in self.tasks if not has_ended(task)]
         unknown = [f"{sync.path}: its download was not reported, {why}" for sync in self._unreported()]

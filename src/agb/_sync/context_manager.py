@@ -214,7 +214,7 @@ class SyncRun:
             verdict = self._verdict(deadline)
             if verdict is Verdict.DONE:
                 break
-            if deadline.left() <= 0:
+            if verdict is Verdict.LOST or deadline.left() <= 0:
                 raise self._late(deadline)
             if verdict is Verdict.START_AGAIN:
                 self._start(deadline)
@@ -235,7 +235,8 @@ class SyncRun:
         return self._watch.look(rows)
 
     def _late(self, deadline: Deadline) -> SessionError:
-        return sync_timeout(self.tasks, self._call.what, self._session_id, deadline.seconds, self.request_id)
+        seconds = deadline.seconds - deadline.left()
+        return sync_timeout(self.tasks, self._call.what, self._session_id, seconds, self.request_id)
 
 
 def _send(transport: Transport, call: Call[T], deadline: Deadline) -> tuple[T, str]:
