@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -543,6 +543,27 @@ def ask_until(api: Api, done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < limit
         api.get("/sdk/ListContexts")
+
+
+def test_runtime_that_stops_in_the_middle_of_an_upload(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It does not wait for its end, and has nothing to report."""
+    with serve(allow_none=True, data_dir=tmp_path) as server:
+        api = Api(server)
+        with api.http:
+            context = make(api)
+            upload(api, context, "/x", b"old")
+            link = url(api, context, "/x")
+        began = time.monotonic()
+        stack = ExitStack()
+        stack.enter_context(begun(link, "Content-Length: 9000000", content=b"n" * (2 * PIECE)))
+    with stack:
+        assert time.monotonic() - began < 8  # else it was killed
+    assert capfd.readouterr().err == ""
+    with serve(allow_none=True, data_dir=tmp_path) as server:
+        api = Api(server)
+        with api.http:
+            assert download(api, context, "/x").content == b"old"
+    assert list((tmp_path / "contexts" / "incoming").iterdir()) == []
 
 
 def test_file_that_is_too_large_is_refused_before_it_is_sent(api: Api, context: str) -> None:

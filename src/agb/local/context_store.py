@@ -20,10 +20,10 @@ from typing import IO, Any, Final, Literal, Self
 
 from attrs import astuple, field, frozen
 
-from .._wire.reply import CONTEXT_CLEARING, CONTEXT_NAME_TAKEN, FILE_CHANGED, FILE_CONFLICT, FILE_TOO_LARGE, STOPPING
-from .blobs import Blobs, told_when_full
+from .._wire.reply import CONTEXT_CLEARING, CONTEXT_NAME_TAKEN, FILE_CHANGED, FILE_CONFLICT, FILE_TOO_LARGE
+from .blobs import Blobs, sync_directory, told_when_full
 from .context_keys import above, below, context_name, file_key, folder_key, parent_of
-from .errors import CannotStart, Refused, context_not_found, file_not_found, invalid
+from .errors import CannotStart, Refused, context_not_found, file_not_found, invalid, stopping
 from .paging import number_before, token_after
 
 ContextState = Literal["available", "clearing"]
@@ -168,6 +168,7 @@ class ContextStore:
         """When contexts were last used, as far as that is not in the database."""
         self._used_since = 0.0
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sync_directory(directory.parent)
         self._blobs = Blobs(directory)
         self._db = _database(directory / "contexts.sqlite3")
         try:
@@ -427,7 +428,7 @@ class ContextStore:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             if self._closed:
-                raise Refused(STOPPING, "The runtime is stopping; its contexts are closed", http_status=503)
+                raise stopping()
             yield self._db
 
     @contextmanager

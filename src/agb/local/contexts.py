@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from .._wire.reply import CONTEXT_IN_USE, CONTEXT_NOT_FOUND, STOPPING
 from .context_store import ContextStore
-from .errors import CannotStart, Refused
+from .errors import CannotStart, Refused, stopping
 from .file_urls import FileUrls, signing_key
 
 logger = logging.getLogger("agb.local")
@@ -36,6 +36,7 @@ class Contexts:
         """Returns the ids of the sessions that a context is mounted in; set by whoever mounts."""
         self._threads = threads
         self._at_work: set[asyncio.Task[None]] = set()
+        self._is_closed = False
 
     @classmethod
     async def open(cls, directory: Path, *, clock: Callable[[], float]) -> Contexts:
@@ -66,10 +67,16 @@ class Contexts:
         await self.run(self.store.close)
         if self._at_work:
             await asyncio.wait(self._at_work)
-        self._threads.shutdown()
+        self._is_closed = True
+        await asyncio.to_thread(self._threads.shutdown)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Return what a function of the store returns, called in a thread of the contexts' own."""
+        """Return what a function of the store returns, called in a thread of the contexts' own.
+
+        Raises `Refused` once the contexts are closed.
+        """
+        if self._is_closed:
+            raise stopping()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
 

@@ -13,6 +13,7 @@ from .._wire.reply import (
     FILE_NOT_FOUND,
     INVALID_REQUEST,
     SESSION_NOT_FOUND,
+    STOPPING,
     TOOL_SESSION_NOT_FOUND,
 )
 
@@ -48,6 +49,11 @@ def context_not_found(context_id: str = "", *, name: str = "") -> Refused:
 def file_not_found(path: str) -> Refused:
     """Return the refusal of a file that a context does not hold (any more)."""
     return Refused(FILE_NOT_FOUND, f"File not found: {path[:200]!a} is not stored in the context", http_status=404)
+
+
+def stopping() -> Refused:
+    """Return the refusal of what a runtime that is stopping does no more."""
+    return Refused(STOPPING, "The runtime is stopping; its contexts are closed", http_status=503)
 
 
 class CannotStart(Exception):  # noqa: N818 - says what happened
