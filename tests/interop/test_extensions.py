@@ -101,7 +101,7 @@ def test_what_is_no_extension(extensions: ExtensionsService, tmp_path: Path, arc
         extensions.create(str(text))
     with pytest.raises(ValueError, match="unknown"):
         extensions.update("ext_unknown.zip", str(archive))
-    with pytest.raises(ValueError, match="(?i)extension"):
+    with pytest.raises(ValueError, match=r"(?i)extension"):
         extensions.create_extension_option([])
     assert extensions.list() == []
 
