@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import agb.local.runtime
 from agb.local import session_mounts, sync
 from agb.local.errors import Refused
 from agb.local.limits import Limits
@@ -435,6 +436,17 @@ async def test_last_upload_has_its_time(caplog: pytest.LogCaptureFixture) -> Non
         assert row["errorMessage"] == "it was not done within the 0 seconds a session has for it at its end"
         assert context.paths() == []
     assert f"Session {session.id}: not everything at {PLACE} was stored in context {context.id}" in caplog.text
+
+
+@pytest.mark.asyncio
+async def test_stopping_has_its_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agb.local.runtime, "STOP_SYNCS", 0.3)
+    async with Runtime(allow_none=True, network="isolated") as runtime:
+        context = Context(runtime, runtime.contexts.store.find("test", True).id)
+        session = await context.session()
+        await context.shell(session, "truncate -s 2000M large")
+        runtime.release(session.id)
+    assert "it was not done within 0 seconds, and the runtime stops" in caplog.text
 
 
 @pytest.mark.asyncio

@@ -17,7 +17,10 @@ HOSTILE = "<script>alert('1')</script>&\"'"
 @pytest.fixture(scope="module")
 def page(api: Api) -> Iterator[str]:
     """The address of a page that has everything to show."""
-    session = api.create(labels=json.dumps({"project": "dämo", HOSTILE: HOSTILE}))["sessionId"]
+    context = api.get("/sdk/GetContext", name="for the page", allowCreate="true")["id"]
+    data = [{"contextId": context, "path": "/tmp/<b>mount", "policy": ""}]
+    labels = json.dumps({"project": "dämo", HOSTILE: HOSTILE})
+    session = api.create(labels=labels, persistenceDataList=data)["sessionId"]
     api.tool(session, "shell", command=f"echo {HOSTILE!r}; exec -a '<b>sleeper</b>' sleep 600 > /dev/null 2>&1 &")
     api.tool(session, "shell", command="exit 3")
     api.link(session, 30123)
@@ -29,7 +32,17 @@ def test_page_shows_the_session(page: str) -> None:
     answer = httpx.get(page)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    for shown in ("agb-code-space-1", "RUNNING", "dämo", "/30123/", "shell", "sleep 600", "exit 3", "✗"):
+    for shown in (
+        "agb-code-space-1",
+        "RUNNING",
+        "dämo",
+        "/30123/",
+        "shell",
+        "sleep 600",
+        "exit 3",
+        "✗",
+        "/tmp/&lt;b&gt;mount",
+    ):
         assert shown in answer.text, shown
 
 

@@ -55,8 +55,8 @@ EMPTY_DIRECTORY = ".agb-directory"
 """Stands in lists for a directory with nothing in it."""
 ARCHIVE = ".agb-archive.tar.gz"
 """Name of the archive of a whole mount."""
-MOST_FILES = 1_000_000
-"""Files of one sync; links to directories can make more of few."""
+MOST_FILES = 300_000
+"""Files of one mount; links to directories can make more of few."""
 MOST_MEMBERS = 200_000
 """Files in one archive that is unpacked."""
 

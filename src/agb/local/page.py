@@ -23,6 +23,8 @@ from .metrics import ProcessInfo
 from .runtime import Runtime
 from .session import LocalSession
 
+_MOST_SYNCS = 30
+
 
 def page_url(session: LocalSession, base: str) -> str:
     """Return a URL of a session's page with a fresh auth code; ``base`` is scheme and host of this server."""
@@ -59,6 +61,7 @@ class SessionPage:
             _facts(session, now),
             _section("Labels", _labels(session)),
             _section("Links", _table(("port", "", "address"), _link_rows(links))),
+            _section("Contexts", _table(("", "when", "what", "directory", "context", ""), _sync_rows(session, now))),
             _section("Processes", _table(("pid", "name", "CPU", "memory", "command"), map(_process_row, processes))),
             _section("Recent calls", _table(("", "when", "tool", "took", "what"), _call_rows(session, now))),
         ]
@@ -95,6 +98,20 @@ def _link_rows(links: Mapping[tuple[str, int], str]) -> Iterable[tuple[str, ...]
             scheme,
             f'<a href="{shown}" target=_blank rel=noopener>{shown}</a>' if scheme == "http" else shown,
         )
+
+
+def _sync_rows(session: LocalSession, now: datetime) -> Iterable[tuple[str, ...]]:
+    """Return the syncs, the latest first; a mount that was never synchronised has a row without one."""
+    rows = session.mounts.rows()[-_MOST_SYNCS:]
+    for row in reversed(rows):
+        mark = {"Success": "<b class=ok>✓</b>", "Failed": "<b class=failed>✗</b>"}.get(row["status"], "…")
+        at = datetime.fromtimestamp(row["finishTime"] or row["startTime"] or now.timestamp(), UTC)
+        ago = f"{_duration((now - at).total_seconds())} ago"
+        yield mark, ago, row["taskType"], escape(row["path"]), escape(row["contextId"]), escape(row["errorMessage"])
+    synced = {(row["contextId"], row["path"]) for row in rows}
+    for mount in session.mounts.mounts:
+        if (mount.context_id, mount.path) not in synced:
+            yield "", "", "", escape(mount.path), escape(mount.context_id), ""
 
 
 def _process_row(process: ProcessInfo) -> tuple[str, ...]:

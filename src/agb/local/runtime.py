@@ -161,11 +161,20 @@ class Runtime:
         if self._timer is not None:
             self._timer.cancel()
             await asyncio.wait({self._timer})
-        for session_id in list(self._sessions):
-            self.release(session_id)
+        self.begin_to_stop()
+        if self._ends:
+            await asyncio.wait(self._ends.values(), timeout=STOP_SYNCS)
+        for session in list(self._sessions.values()):
+            await session.mounts.break_off(f"it was not done within {STOP_SYNCS:.0f} seconds, and the runtime stops")
         while self._ends:
             await asyncio.wait(self._ends.values())
         await self._cleanup.aclose()
+
+    def begin_to_stop(self) -> None:
+        """Begin to release all sessions, make no more, and return at once."""
+        self._is_closing = True
+        for session_id in list(self._sessions):
+            self.release(session_id)
 
     def _claim_data_dir(self) -> Path:
         if self._data_dir is None:
@@ -354,8 +363,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
-            seconds = min(self.limits.last_sync, STOP_SYNCS) if self._is_closing else self.limits.last_sync
-            await session.mounts.finish(seconds, lambda: self._reopened(session))
+            await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
             await remove(session.sandbox.directories.root)
         finally:

@@ -113,8 +113,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._links.close()
-        for session in self._runtime.list({}, max_results=1_000_000, next_token=None).sessions:
-            self._runtime.release(session.id)
+        self._runtime.begin_to_stop()
         await super().shutdown(sockets)
 
 

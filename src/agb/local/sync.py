@@ -186,7 +186,7 @@ class Sync:
         files: dict[str, Signature] = {}
         failures: dict[str, str] = {}
         for path, signature, failure in _Rows(self):
-            if signature is None or not _is_plain(path):
+            if signature is None or not _is_plain(path) or not _is_plain(self._key(path)[1:]):
                 failures[str(path)] = str(failure) or "its name is not UTF-8, or too long"
             elif everything or self._is_wanted(path, below):
                 files[path] = _signature(signature)
