@@ -80,12 +80,12 @@ class ContextFiles:
             rest = await _receive(request, contexts, writing)
             is_read = True
             stored = await contexts.run(_finish, writing, rest)
+            return Response(headers={"etag": _etag(stored), "cache-control": "no-store"})
         except Refused as refused:
             return (refusal if is_read else early_refusal)(request, refused)
         finally:
             if writing is not None and stored is None:
                 await contexts.run(writing.close)
-        return Response(headers={"etag": _etag(stored), "cache-control": "no-store"})
 
 
 async def _receive(request: Request, contexts: Contexts, writing: Writing) -> bytearray:
