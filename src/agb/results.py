@@ -9,7 +9,7 @@ Source: control-plane.md 3.14; the names, their order and their defaults are tho
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, NoReturn, Self, TypeVar
@@ -776,7 +776,7 @@ class ClearContextResult(OperationResult):
     error_message: str = ""
     status: str | None = None
     context_id: str | None = None
-    error: AGBError | None = _error()
+    error: AGBError | None = field(default=None, kw_only=True, eq=False, repr=False)
 
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
@@ -855,31 +855,27 @@ class ContextSyncResult(Result):
 
 
 @frozen
-class AwaitableContextSyncResult(ContextSyncResult):
+class AwaitableContextSyncResult(ContextSyncResult, Coroutine[Any, Any, ContextSyncResult]):
     """What ``session.context.sync()`` gives in the synchronous flavour: a result that may be awaited as well.
 
     In agbcloud-sdk 0.12 ``sync`` was a coroutine function. ``asyncio.run(session.context.sync())`` and
     ``await session.context.sync()``, written for that, go on to work: the sync is over before, and both give this very
-    result.
+    result. ``asyncio.run`` takes nothing but coroutines, so it is one, which is at its end.
     """
 
     def __hash__(self) -> int:
-        return hash(
-            (self.request_id, self.success, self.error_message)
-        )  # asyncio.gather keeps what it awaits in a dict
+        return hash((self.request_id, self.success, self.error_message))  # asyncio.gather puts it into a dict
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self
         yield  # makes this a generator, as the language wants it
 
-    # asyncio.run takes nothing but coroutines, and these three methods make one (collections.abc.Coroutine).
-
     def send(self, value: Any) -> NoReturn:
-        """Be at an end, with this result."""
+        """Be at the end, with this result."""
         del value
         raise StopIteration(self)
 
-    def throw(self, error: Any, value: Any = None, traceback: Any = None) -> NoReturn:
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> NoReturn:
         """Raise what is thrown in."""
         del traceback
         raise error if value is None else value

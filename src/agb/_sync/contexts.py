@@ -154,7 +154,8 @@ class ContextService:
         Source: control-plane.md 2.18.
         """
         context_id, refused = _id_of(context, "rename")
-        if context is not None and not refused and not (name := _stripped("name", context.name)):
+        name = "" if refused else _stripped("the name of the context", context.name)
+        if not refused and not name:
             refused = f"Could not rename the context {context_id}: its new name cannot be empty"
         if refused:
             return OperationResult.failed(AGBError(refused))
