@@ -18,7 +18,7 @@ from agb.local.mounts import mounts
 from agb.local.runtime import Runtime
 from agb.local.session import LocalSession
 
-from .mounted import PLACE, Context
+from .mounted import PLACE, Context, members
 from .runtimes import Clock, needs_bubblewrap, output, sandboxed, wait_for_end
 
 # --- what is asked for makes no sense ---
@@ -193,6 +193,24 @@ async def test_two_sessions_at_once_lose_no_file(context: Context) -> None:
         for name in ("both_1", "both_300", "own0_1", "own2_300"):
             shown = await context.shell(session, f"cat {name}")
             assert shown.encode() + b"\n" == stored[name]
+
+
+@pytest.mark.asyncio
+async def test_sessions_that_store_one_archive_at_once_lose_no_file(context: Context) -> None:
+    sessions = [await context.session(uploadPolicy={"uploadMode": "Archive"}) for _ in range(3)]
+    for number, session in enumerate(sessions):
+        make = f"for i in $(seq 100); do echo {number} > own{number}_$i; echo {number} > both_$i; done"
+        await context.shell(session, make)
+    for session in sessions:
+        session.mounts.sync()
+    for session in sessions:
+        assert [row["status"] for row in await context.done(session)] == ["Success"] * 2
+    stored = members(context.content(f"{PLACE}/.agb-archive.tar.gz"))
+    assert len(stored) == 4 * 100
+    assert all(content == f"{name[3]}\n".encode() for name, content in stored.items() if name.startswith("own"))
+    for session in sessions:
+        await context.downloaded(session)
+        assert await context.shell(session, "ls | wc -l; cat both_1") == f"400\n{stored['both_1'].decode().strip()}"
 
 
 # --- links ---
