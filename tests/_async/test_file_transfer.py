@@ -32,6 +32,10 @@ async def test_there_and_back(runtime: LocalServer, config: Config, tmp_path: Pa
     (tmp_path / "large").write_bytes(LARGE)
     async with AsyncAGB(runtime.api_key, config) as agb, agb.session(IMAGE) as session:
         place = await session.file.transfer_path()
+        assert (await session.command.execute(f"echo begun > {place}/begun")).success
+        begun = await session.file.download(f"{place}/begun", f"{tmp_path}/begun")
+        assert begun.success, begun.error_message
+        assert (tmp_path / "begun").read_text() == "begun\n"
         told: list[int] = []
         sent = await session.file.upload(f"{tmp_path}/large", f"{place}/with space ü%+?.bin", progress_cb=told.append)
         assert sent.success, sent.error_message

@@ -31,6 +31,10 @@ def test_there_and_back(runtime: LocalServer, config: Config, tmp_path: Path) ->
     (tmp_path / "large").write_bytes(LARGE)
     with AGB(runtime.api_key, config) as agb, agb.session(IMAGE) as session:
         place = session.file.transfer_path()
+        assert session.command.execute(f"echo begun > {place}/begun").success
+        begun = session.file.download(f"{place}/begun", f"{tmp_path}/begun")
+        assert begun.success, begun.error_message
+        assert (tmp_path / "begun").read_text() == "begun\n"
         told: list[int] = []
         sent = session.file.upload(f"{tmp_path}/large", f"{place}/with space ü%+?.bin", progress_cb=told.append)
         assert sent.success, sent.error_message

@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from agb import Session
 
+    from .harness import Sessions
+
 SIZE = 3_000_000
 
 
@@ -44,8 +46,12 @@ def test_upload_then_download(session: Session, tmp_path: Path, name: str) -> No
     assert (tmp_path / "back").read_bytes() == content
 
 
-def test_download_of_what_the_session_made(session: Session, tmp_path: Path) -> None:
+def test_download_of_what_the_session_made(sessions: Sessions, tmp_path: Path) -> None:
+    session = sessions.create()
     place = session.file.transfer_path()
+    assert session.command.execute(f"echo from the beginning > {place}/begun").success
+    begun = session.file.download(f"{place}/begun", str(tmp_path / "begun"))
+    assert begun.success, begun.error_message
     (tmp_path / "first").write_bytes(b"")
     assert session.file.upload(str(tmp_path / "first"), f"{place}/first").success
     assert session.command.execute(f"echo made here > {place}/made; echo changed > {place}/first").success

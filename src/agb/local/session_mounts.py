@@ -191,6 +191,8 @@ class SessionMounts:
             context = await contexts.run(contexts.store.make_internal, f"file transfer of {self._session_id}")
             mounted = self._at_place(internal_mount(context.id))
             self._mounted.append(mounted)
+            # The directory is there when its path is told, so that the session can write to it. No row tells of this.
+            await self._run(mounted, SyncTask(context.id, mounted.mount.path, "download"), "")
             return mounted.mount
 
     # --- the end ---
