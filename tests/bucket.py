@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ class Bucket:
 
     files: dict[str, bytes] = field(factory=dict)
     server: Any = None
+    scheme: str = "http"
     instead: deque[Action] = field(factory=deque)
     """What is done with the next transfers, one each; the usual once it is empty."""
     early: deque[Action] = field(factory=deque)
@@ -39,7 +41,8 @@ class Bucket:
         return [request for request in self.server.requests if request.path == "/bucket"]
 
     def url(self, path: str) -> str:
-        return f"{self.server.endpoint}/bucket?path={quote(path, safe='')}&signature={SECRET}"
+        host = "localhost" if self.scheme == "https" else "127.0.0.1"
+        return f"{self.scheme}://{host}:{self.server.port}/bucket?path={quote(path, safe='')}&signature={SECRET}"
 
     def look(self, request: Request) -> Action | None:
         return self.early.popleft() if request.method == "PUT" and self.early else None
@@ -90,9 +93,9 @@ def row(path: str, size: int, kind: str = "") -> dict[str, Any]:
 
 
 @contextmanager
-def bucket(**files: bytes) -> Iterator[Bucket]:
+def bucket(files: dict[str, bytes] | None = None, tls: ssl.SSLContext | None = None) -> Iterator[Bucket]:
     """Run a bucket for the time of a block."""
-    kept = Bucket(dict(files))
-    with scripted(kept, early=kept.look) as server:
+    kept = Bucket(dict(files or {}), scheme="https" if tls else "http")
+    with scripted(kept, tls=tls, early=kept.look) as server:
         kept.server = server
         yield kept

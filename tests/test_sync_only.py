@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +29,7 @@ from agb import (
     Session,
 )
 from agb.local import LocalServer
+from tests.bucket import CONTEXT, bucket
 from tests.servers import Conversation, Gate, Scripted, answer, refuse, scripted, silent, value
 from tests.websocket_server import until_cancelled, websocket_service
 
@@ -46,6 +48,22 @@ def interrupted(talk: Conversation) -> None:
     """Interrupt the main thread, as Ctrl-C does, and answer."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
     CREATED(talk)
+
+
+def test_interrupted_download_leaves_nothing_half_written(tmp_path: Path) -> None:
+    content = bytes(1 << 20) * 6
+    with bucket({f"/tmp/x/{number}": content for number in range(50)}) as store:
+
+        def interrupt(talk: Conversation) -> None:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            answer(content)(talk)
+
+        store.instead.extend([answer(content)] * 5 + [interrupt])
+        with client(store.server) as agb, pytest.raises(KeyboardInterrupt):
+            agb.context.download(CONTEXT, "/tmp/x", tmp_path, concurrency=3)
+        assert len(store.transfers) < 20
+    assert all(path.read_bytes() == content for path in tmp_path.iterdir())
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".part")]
 
 
 def test_interrupted_create_deletes_what_it_made() -> None:

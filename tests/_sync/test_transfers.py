@@ -16,8 +16,10 @@ import httpx
 import httpx2
 import pytest
 
-from agb import AGB, Config, ErrorKind, FileError
+from agb import AGB, AGBError, Config, ErrorKind, FileError
 from agb._wire.retry import RetryPolicy
+from agb._wire.signed import signed_call
+from agb.local import LocalServer
 from tests.bucket import CONTEXT, SECRET, Bucket, bucket, row
 from tests.servers import Gate, answer, cut, scripted, silent, then_close, then_silent, trickle, value
 
@@ -60,17 +62,7 @@ def check_secrets(error: BaseException | None, result: object = "") -> None:
 
 # --- there and back ----------------------------------------------------------------------------------------------
 
-NAMES = [
-    "plain.txt",
-    "with space.txt",
-    "größe.txt",
-    "100%.txt",
-    "a+b.txt",
-    "what?.txt",
-    "日本/語.txt",
-    "#&=;.txt",
-    "%2e.txt",
-]
+NAMES = ["plain", "with space.txt", "größe", "100%.txt", "a+b.txt", "what?.txt", "日本/語.txt", "#&=;", "%2e", "a.dir"]
 
 
 @pytest.mark.parametrize("kind", ["deep", "folders", "direct"])
@@ -93,6 +85,75 @@ def test_directory_there_and_back(store: Bucket, tmp_path: Path, kind: str) -> N
         str(p.relative_to(tmp_path / "back")): p.read_bytes() for p in (tmp_path / "back").rglob("*") if p.is_file()
     }
     assert found == contents
+
+
+def test_local_runtime_there_and_back(runtime: LocalServer, config: Config, tmp_path: Path) -> None:
+    contents = {name: os.urandom(number * 1000) for number, name in enumerate(NAMES)} | {"sub/large": LARGE}
+    for name, content in contents.items():
+        (tmp_path / "here" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "here" / name).write_bytes(content)
+    with AGB(runtime.api_key, config) as agb:
+        context = agb.context.create("there and back").raise_for_error().context
+        assert context is not None
+        agb.context.upload(context.id, tmp_path / "here" / "a.dir", "/tmp/other")
+        sent = agb.context.upload(context.id, tmp_path / "here", "/tmp/x y")
+        got = agb.context.download(context.id, "/tmp/x y", tmp_path / "back")
+        everything = agb.context.download(context.id, "/", tmp_path / "all")
+        missing = agb.context.download(context.id, "/tmp/x", tmp_path / "none")
+        agb.context.delete(context)
+        gone = agb.context.upload(context.id, tmp_path / "here", "/tmp/x")
+    assert sent.raise_for_error().size == got.raise_for_error().size == sum(map(len, contents.values()))
+    back = tmp_path / "back"
+    assert {str(p.relative_to(back)): p.read_bytes() for p in back.rglob("*") if p.is_file()} == contents
+    assert len(everything.raise_for_error().files) == len(contents) + 1
+    assert (tmp_path / "all" / "tmp" / "x y" / "sub" / "large").read_bytes() == LARGE
+    assert missing.error is not None
+    assert missing.error.kind is ErrorKind.NOT_FOUND
+    assert len(gone.failures) == len(contents)
+    assert gone.error is not None
+    assert gone.error.kind is ErrorKind.NOT_FOUND
+
+
+class Source:
+    """What is uploaded, from memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.at = 0
+
+    def receive(self) -> bytes:
+        piece = self.content[self.at : self.at + 1000]
+        self.at += len(piece)
+        return piece
+
+    def rewind(self) -> None:
+        self.at = 0
+
+
+def test_altered_url(runtime: LocalServer, config: Config) -> None:
+    """The transport's own way, which others may build upon."""
+    call = signed_call("PUT", "upload what is in memory")
+    with AGB(runtime.api_key, config) as agb:
+        context = agb.context.create("altered").raise_for_error().context
+        assert context is not None
+        url = agb.context.get_file_upload_url(context.id, "/tmp/a").url
+        reply = agb.client.upload(url, Source(b"x" * 5000), 5000, call, agb.client.patience())
+        assert reply.status == 200
+        altered = url[:-1] + ("A" if url[-1] != "A" else "B")
+        with pytest.raises(AGBError, match="altered") as caught:
+            agb.client.upload(altered, Source(b"y" * 9000), 9000, call, agb.client.patience())
+        assert caught.value.http_status == 403
+        assert altered.rpartition("/")[2] not in str(caught.value)
+        other_way = signed_call("GET", "download")
+        with pytest.raises(AGBError, match="Could not download"):
+            with agb.client.download(url, other_way, agb.client.patience()):
+                pass
+        stored = agb.context.get_file_download_url(context.id, "/tmp/a").url
+        with agb.client.download(stored, other_way, agb.client.patience()) as download:
+            assert download.size == 5000
+            assert download.receive() == b"x" * 5000
+            assert download.receive() == b""
+        agb.context.delete(context)
 
 
 def test_large_file_there_and_back_on_kept_connections(store: Bucket, large: Path, tmp_path: Path) -> None:
@@ -288,7 +349,7 @@ def test_redirect_is_followed(store: Bucket, large: Path, tmp_path: Path, status
     with client(store) as agb:
         assert agb.context.upload(CONTEXT, large, "/tmp/a").success
         store.files["/tmp/a"] = b""
-        with bucket(**{"/tmp/elsewhere": LARGE}) as other:
+        with bucket({"/tmp/elsewhere": LARGE}) as other:
             store.instead.append(redirect(other.url("/tmp/elsewhere"), status))
             assert agb.context.download(CONTEXT, "/tmp/a", tmp_path / "a").success
             assert "authorization" not in other.server.requests[0].headers

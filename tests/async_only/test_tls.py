@@ -17,7 +17,8 @@ import pytest
 from agb import AGB, AsyncAGB, Config, ErrorKind, OperationResult, Sent, SessionError
 from agb._async import pool as async_pool
 from agb._sync import pool as sync_pool
-from tests.servers import Scripted, answer, envelope, scripted, value
+from tests.bucket import CONTEXT, bucket
+from tests.servers import Scripted, answer, envelope, scripted, then_close, value
 
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 """A certificate for localhost that signs itself, and its key; nothing but these tests trusts it."""
@@ -184,3 +185,43 @@ async def test_call_over_tls_cancelled_at_any_step(tls: ssl.SSLContext) -> None:
     with scripted(URL, tls=tls) as server:
         for steps in range(0, 200, 5):
             await cancelled_after(config(server), steps)
+
+
+# --- transfers ---------------------------------------------------------------------------------------------------
+
+LARGE = bytes(range(256)) * 40_000
+"""More than any buffer on the way holds."""
+
+
+def sync_transfers(cfg: Config, local: Path) -> list[str]:
+    with AGB("ako-key", cfg) as agb:
+        results = [agb.context.upload(CONTEXT, local, "/tmp/large") for _ in range(3)]
+        results += [agb.context.download(CONTEXT, "/tmp/large", local.with_name("back")) for _ in range(2)]
+    return [result.error_message for result in results]
+
+
+async def async_transfers(cfg: Config, local: Path) -> list[str]:
+    async with AsyncAGB("ako-key", cfg) as agb:
+        results = [await agb.context.upload(CONTEXT, local, "/tmp/large") for _ in range(3)]
+        results += [await agb.context.download(CONTEXT, "/tmp/large", local.with_name("back")) for _ in range(2)]
+    return [result.error_message for result in results]
+
+
+@pytest.mark.parametrize("flavour", ["asyncio", "trio", "sync"])
+def test_transfers(tls: ssl.SSLContext, tmp_path: Path, flavour: str) -> None:
+    """A large file there and back on one connection, and an answer that comes while the file is sent."""
+    local = tmp_path / "large"
+    local.write_bytes(LARGE)
+    with bucket(tls=tls) as store:
+        store.early.append(then_close(answer({"code": "EntityTooLarge", "message": "too large"}, 413)))
+        config_ = config(store.server)
+        if flavour == "sync":
+            messages = sync_transfers(config_, local)
+        else:
+            messages = anyio.run(async_transfers, config_, local, backend=flavour)
+        if flavour != "trio":  # there the answer may be lost when the other side closes, and the file is sent again
+            assert "too large" in messages[0]
+        assert messages[1:] == ["", "", "", ""]
+        assert store.files["/tmp/large"] == LARGE
+        assert store.server.connections == 2
+    assert (tmp_path / "back").read_bytes() == LARGE

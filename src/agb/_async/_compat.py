@@ -170,11 +170,13 @@ async def afterwards(function: Callable[[], Awaitable[T]], meanwhile: T) -> T:
     return await function()
 
 
-async def gather(functions: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+async def gather(functions: Sequence[Callable[[], Awaitable[T]]], stop: Callable[[], object] | None = None) -> list[T]:
     """Run functions at the same time; return what they give, in their order, or raise what the first of them raised.
 
-    All of them have ended when this returns.
+    All of them have ended when this returns. ``stop`` is for the synchronous flavour: here a caller that is cancelled
+    takes them along.
     """
+    del stop
     from functools import partial
 
     from anyio import create_task_group

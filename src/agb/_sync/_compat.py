@@ -148,17 +148,25 @@ def afterwards(function: Callable[[], T], meanwhile: T) -> T:
     return meanwhile
 
 
-def gather(functions: Sequence[Callable[[], T]]) -> list[T]:
+def gather(functions: Sequence[Callable[[], T]], stop: Callable[[], object] | None = None) -> list[T]:
     """Run functions at the same time; return what they give, in their order, or raise what the first of them raised.
 
-    All of them have ended when this returns.
+    All of them have ended when this returns. ``stop`` is called when the caller is interrupted (Ctrl-C) meanwhile, to
+    let them come to their end.
     """
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     if len(functions) < 2:  # not worth a thread
         return [function() for function in functions]
     with ThreadPoolExecutor(len(functions), "agb-gather") as threads:
-        futures = [threads.submit(function) for function in functions]
+        try:
+            futures = [threads.submit(function) for function in functions]
+            wait(
+                futures
+            )  # leaving the block waits too, but by joins, which Python 3.11 takes for done once interrupted
+        except BaseException:
+            stop()
+            raise
     return [future.result() for future in futures]
 
 

@@ -381,10 +381,7 @@ class _Several:
 
     def run(self, move: Callable[[_Job], Moved]) -> ContextTransferResult:
         """Move them all, and return what became of each."""
-        try:
-            gather([partial(self._work, move) for _ in range(min(self._concurrency, len(self._jobs)))])
-        finally:
-            self._is_stopped = True  # interrupted, others may still be at it
+        gather([partial(self._work, move) for _ in range(min(self._concurrency, len(self._jobs)))], self._stop)
         return _result([self._outcomes[number] for number in range(len(self._jobs))])
 
     def _work(self, move: Callable[[_Job], Moved]) -> None:
@@ -394,8 +391,11 @@ class _Several:
         except _Stopped:
             pass
         except BaseException:
-            self._is_stopped = True
+            self._stop()
             raise
+
+    def _stop(self) -> None:
+        self._is_stopped = True
 
     def _take(self) -> int | None:
         with self._lock:
