@@ -153,7 +153,7 @@ POLICIES = (
 RESULTS = (
     "ApiResponse BoolResult DeleteResult EnhancedCodeExecutionResult ExecutionError ExecutionLogs ExecutionResult "
     "GetSessionData GetSessionResult McpTool McpToolResult McpToolsResult OperationResult SessionListResult "
-    "SessionMetrics SessionMetricsResult SessionResult SessionStatusResult"
+    "SessionMetrics SessionMetricsResult SessionResult SessionStatusResult DownloadResult UploadResult"
 )
 DOORS = {
     "agb": "AGB Session CreateSessionParams ContextSync SyncPolicy UploadPolicy DownloadPolicy DeletePolicy "
@@ -177,6 +177,7 @@ DOORS = {
     "agb.modules.browser.browser": "BrowserFingerprintContext",
     "agb.modules.code": "Code LANGUAGE_ALIASES SUPPORTED_LANGUAGES",
     "agb.modules.command": "Command CommandResult",
+    "agb.modules.file_transfer": "DownloadResult FileTransfer UploadResult",
     "agb.session": "Session",
     "agb.session_params": "BrowserContext CreateSessionParams",
 }
