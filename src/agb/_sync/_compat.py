@@ -161,11 +161,10 @@ def gather(functions: Sequence[Callable[[], T]], stop: Callable[[], object] | No
     with ThreadPoolExecutor(len(functions), "agb-gather") as threads:
         try:
             futures = [threads.submit(function) for function in functions]
-            wait(
-                futures
-            )  # leaving the block waits too, but by joins, which Python 3.11 takes for done once interrupted
+            wait(futures)  # leaving the block waits too, but Python 3.11 takes an interrupted join for the thread's end
         except BaseException:
-            stop()
+            if stop is not None:
+                stop()
             raise
     return [future.result() for future in futures]
 
