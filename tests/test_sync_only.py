@@ -21,6 +21,7 @@ from agb import (
     AGB,
     AsyncAGB,
     Config,
+    ContextSync,
     ContextSyncResult,
     CreateSessionParams,
     DeleteResult,
@@ -30,7 +31,7 @@ from agb import (
 )
 from agb.local import LocalServer
 from tests.bucket import CONTEXT, bucket
-from tests.servers import Conversation, Gate, Scripted, answer, refuse, scripted, silent, value
+from tests.servers import Conversation, Gate, Scripted, Sessions, answer, refuse, scripted, silent, value
 from tests.websocket_server import until_cancelled, websocket_service
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
@@ -86,6 +87,21 @@ def test_interrupted_block_deletes_its_session() -> None:
         with pytest.raises(KeyboardInterrupt):
             use(agb)
         assert "/mcp/releaseSessionAsync" in [request.path for request in server.requests]
+
+
+def test_interrupted_wait_for_data_deletes_the_session() -> None:
+    """In a script, Ctrl-C while the data of a context is on its way."""
+
+    def interrupt(talk: Conversation) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        value({})(talk)
+
+    service = Sessions(instead={"/sdk/GetContextInfo": interrupt})
+    params = CreateSessionParams(image_id="agb-code-space-1", context_syncs=[ContextSync("c", "/p")])
+    with scripted(service) as server, client(server) as agb:
+        with pytest.raises(KeyboardInterrupt):
+            agb.create(params)
+        assert (service.made, service.alive) == (1, set())
 
 
 def test_many_threads_share_one_client() -> None:
