@@ -38,7 +38,7 @@ class Bucket:
     @property
     def transfers(self) -> list[Request]:
         """The requests to pre-signed URLs."""
-        return [request for request in self.server.requests if request.path == "/bucket"]
+        return [request for request in self.server.requests if request.path.endswith("/bucket")]
 
     def url(self, path: str) -> str:
         host = "localhost" if self.scheme == "https" else "127.0.0.1"
@@ -48,7 +48,7 @@ class Bucket:
         return self.early.popleft() if request.method == "PUT" and self.early else None
 
     def __call__(self, talk: Conversation) -> None:
-        path = talk.request.path
+        path = urlsplit(talk.request.target).path  # a proxy is asked for whole URLs
         query = {name: values[0] for name, values in parse_qs(urlsplit(talk.request.target).query).items()}
         if path == "/bucket":
             action = self.instead.popleft() if self.instead else self.transfer(talk.request, query["path"])
