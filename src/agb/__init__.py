@@ -72,6 +72,8 @@ if TYPE_CHECKING:
     from .exceptions import ScreenError as ScreenError
     from .exceptions import Sent as Sent
     from .exceptions import SessionError as SessionError
+    from .limits import Limits as Limits
+    from .limits import PoolStats as PoolStats
     from .refs import SessionRef as SessionRef
     from .results import AwaitableContextSyncResult as AwaitableContextSyncResult
     from .results import BinaryFileContentResult as BinaryFileContentResult
@@ -175,6 +177,7 @@ _HOMES = {
         "Sent",
         "SessionError",
     ),
+    ".limits": ("Limits", "PoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
         "AwaitableContextSyncResult",
@@ -244,6 +247,7 @@ _MODULES = frozenset(
         "events",
         "exceptions",
         "extension",
+        "limits",
         "local",
         "logger",
         "model",

@@ -16,6 +16,7 @@ from .._wire.deadline import Deadline, check_timeout
 from ..config import Config, Endpoint, settings
 from ..context_sync import ContextSync
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from ..limits import Limits
 from ..refs import SessionRef
 from ..results import DeleteResult, GetSessionData, GetSessionResult, SessionListResult, SessionResult
 from ..session_params import CreateSessionParams
@@ -41,6 +42,7 @@ class AsyncAGB:
         timeout: seconds that a call may take in all, in place of the one configured.
         http_client: a client of your own with httpx's interface (httpx or httpx2) to send everything through; it is
             never closed by this package.
+        limits: how much the client may take at a time; without it `Limits()`.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: what is in force.
@@ -66,13 +68,14 @@ class AsyncAGB:
         *,
         timeout: float | None = None,
         http_client: Any = None,
+        limits: Limits | None = None,
     ) -> None:
         self.settings = settings(api_key, cfg)
         self.api_key = self.settings.api_key.value
         self.endpoint = self.settings.endpoint.value
         self.timeout_ms = self.settings.timeout_ms.value
         self.config = cfg if cfg is not None else Config(self.endpoint, self.timeout_ms)
-        self.client = AsyncTransport(self.settings, timeout=timeout, http_client=http_client)
+        self.client = AsyncTransport(self.settings, timeout=timeout, http_client=http_client, limits=limits)
         self.context = AsyncContextService(self)
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ from .._wire.signed import REDIRECTS, SignedUrl, moved, refused
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
+from ..limits import Limits
 from ._compat import check_client, checkpoint, close_when_dropped, current_loop, finish, is_over, sleep
 
 if TYPE_CHECKING:
@@ -47,12 +48,16 @@ class AsyncTransport:
         *,
         timeout: float | None = None,
         http_client: Any = None,
+        limits: Limits | None = None,
         retry: RetryPolicy | None = None,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
         check_timeout(timeout)
+        if not (limits is None or isinstance(limits, Limits)):
+            raise TypeError(f"limits is a Limits, not {type(limits).__name__}")
+        self.limits = Limits() if limits is None else limits
         if http_client is not None:
             check_client(http_client)
         self.endpoint = Endpoint.parse(settings.endpoint.value)
@@ -389,9 +394,11 @@ class AsyncSource(Protocol):
 
     async def receive(self) -> bytes:
         """Return the next bytes, ``b""`` at the end."""
+        ...
 
     async def rewind(self) -> None:
         """Begin again."""
+        ...
 
 
 class AsyncDownload:
