@@ -27,7 +27,7 @@ def compare(
     _fill(directory, megabytes, files)
     ours: dict[str, list[float]] = {"upload": [], "download": [], "many": []}
     theirs: dict[str, list[float]] = {"upload": [], "download": [], "many": []}
-    grown = dict.fromkeys(("upload", "download"), 0.0)
+    grown: dict[str, float] = {"upload": 0.0, "download": 0.0}
     with AGB(api_key, Config(url)) as agb:
         context_id = agb.context.create("benchmarks-transfers").raise_for_error().context_id
         arguments = (url, api_key, context_id, str(directory))
