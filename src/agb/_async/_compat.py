@@ -6,9 +6,11 @@ anyio and asyncio are imported by the functions that use them, so that importing
 from __future__ import annotations
 
 import sys
+from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from types import TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
 
 from ..results import ContextSyncResult
 
@@ -286,3 +288,207 @@ class Signal:
             finally:
                 self._event = None
         self._is_set = False
+
+
+class Crew:
+    """Workers that run while a ``with`` block lasts, as tasks here and as threads in the synchronous flavour.
+
+    Leaving the block waits for all of them. When one raises, the others and the block are cancelled, and the first
+    error is what leaving raises, never a group; what the block itself raised goes before it. A block that is left by
+    an error or a cancellation cancels them. It is entered and left by the same task.
+    """
+
+    def __init__(self) -> None:
+        self._group: Any = None
+        self._error: BaseException | None = None
+        self.is_cancelled = False
+        """Whether the workers were told to stop."""
+
+    async def __aenter__(self) -> Self:
+        from anyio import create_task_group
+
+        self._group = create_task_group()
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if exc is not None:
+            self.cancel()
+        if isinstance(exc, Exception):  # the group would wrap it
+            exc_type = exc = traceback = None
+            await self._group.__aexit__(None, None, None)
+            return False
+        is_over = bool(await self._group.__aexit__(exc_type, exc, traceback))
+        if self._error is not None and (exc is None or is_over):
+            raise self._error
+        return is_over
+
+    def start(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
+        """Start a worker; may be called by the block and by the workers."""
+        self._group.start_soon(self._run, function, args)
+
+    def cancel(self) -> None:
+        """Tell all workers, and the block, to stop; leaving the block then raises nothing on that account."""
+        self.is_cancelled = True
+        self._group.cancel_scope.cancel()
+
+    async def _run(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
+        from anyio import get_cancelled_exc_class
+
+        try:
+            await function(*args)
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised where the block is left
+            self._error = self._error or error
+            self.cancel()
+
+
+class Closed(Exception):  # noqa: N818 - it says how something stands
+    """Nothing comes out of a channel any more, or nothing goes in."""
+
+
+class Channel(Generic[T]):
+    """Hands things from some workers to others: first in, first out, each to the one that has waited longest.
+
+    With a ``size``, putting waits while so many are in it; a size of 0 hands over from hand to hand. All of it is
+    O(1), a wait that is given up too. Nothing that was put is lost to a worker that is cancelled while it waits: the
+    next one gets it. A put that is cancelled while it waits may have been done by then.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self._size = size
+        self._items: deque[T] = deque()
+        self._takers: OrderedDict[int, _Wait] = OrderedDict()
+        self._givers: OrderedDict[int, _Wait] = OrderedDict()
+        self.is_closed = False
+
+    def __len__(self) -> int:
+        """Return how many things are in it, not counting what waits for room."""
+        return len(self._items)
+
+    @property
+    def takers(self) -> int:
+        """How many wait for something."""
+        return len(self._takers)
+
+    @property
+    def givers(self) -> int:
+        """How many wait for room."""
+        return len(self._givers)
+
+    def offer(self, item: T) -> bool:
+        """Put something in if that needs no waiting; tells whether it did.
+
+        Raises:
+            Closed: the channel is closed.
+        """
+        if self.is_closed:
+            raise Closed
+        if self._takers:
+            self._takers.popitem(last=False)[1].give(item)
+        elif self._size is None or len(self._items) < self._size:
+            self._items.append(item)
+        else:
+            return False
+        return True
+
+    async def put(self, item: T, seconds: float | None = None) -> None:
+        """Put something in, and wait for room if there is none.
+
+        Raises:
+            TimeoutError: there was no room within so many seconds.
+            Closed: the channel is closed.
+        """
+        if self.offer(item):
+            return
+        wait = _Wait(item)
+        self._givers[id(wait)] = wait
+        try:
+            await wait.until_over(seconds)
+        finally:
+            self._givers.pop(id(wait), None)
+        if not wait.is_over:
+            raise TimeoutError
+        if wait.is_closed:
+            raise Closed
+
+    async def get(self, seconds: float | None = None) -> T:
+        """Take what was put in first, and wait for it if there is nothing.
+
+        Raises:
+            TimeoutError: nothing came within so many seconds.
+            Closed: the channel is closed, and nothing is left in it.
+        """
+        if self._items or self._givers:
+            return self._take()
+        if self.is_closed:
+            raise Closed
+        wait = _Wait()
+        self._takers[id(wait)] = wait
+        try:
+            await wait.until_over(seconds)
+        except BaseException:
+            if wait.is_over and not wait.is_closed:
+                self._give_back(wait.item)
+            raise
+        finally:
+            self._takers.pop(id(wait), None)
+        if not wait.is_over:
+            raise TimeoutError
+        if wait.is_closed:
+            raise Closed
+        item: T = wait.item
+        return item
+
+    def close(self) -> None:
+        """Let nothing more in; what is in can be taken, and who waits in vain is told."""
+        self.is_closed = True
+        for waits in (self._takers, self._givers):
+            while waits:
+                waits.popitem(last=False)[1].close()
+
+    def _take(self) -> T:
+        if self._givers:
+            wait = self._givers.popitem(last=False)[1]
+            self._items.append(wait.item)
+            wait.give(wait.item)
+        return self._items.popleft()
+
+    def _give_back(self, item: T) -> None:
+        if self._takers:
+            self._takers.popitem(last=False)[1].give(item)
+        else:
+            self._items.appendleft(item)
+
+
+class _Wait:
+    """One wait at a channel."""
+
+    __slots__ = ("_event", "is_closed", "is_over", "item")
+
+    def __init__(self, item: Any = None) -> None:
+        from anyio import Event
+
+        self._event = Event()
+        self.item = item
+        self.is_over = self.is_closed = False
+
+    def give(self, item: Any) -> None:
+        self.item, self.is_over = item, True
+        self._event.set()
+
+    def close(self) -> None:
+        self.is_over = self.is_closed = True
+        self._event.set()
+
+    async def until_over(self, seconds: float | None) -> None:
+        from anyio import move_on_after
+
+        if seconds is None:
+            await self._event.wait()
+            return
+        with move_on_after(seconds):
+            await self._event.wait()

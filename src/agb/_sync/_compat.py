@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from inspect import iscoroutinefunction
-from threading import Event, Thread, current_thread, main_thread
+from threading import TIMEOUT_MAX, Event, Thread, current_thread, local, main_thread
 from threading import Lock as _Lock
-from time import sleep
-from types import FrameType
-from typing import Any, Final, TypeVar
+from types import FrameType, TracebackType
+from typing import Any, Final, Generic, Self, TypeVar
 from weakref import finalize
 
 from ..results import AwaitableContextSyncResult
@@ -18,10 +20,14 @@ from ..results import AwaitableContextSyncResult
 __all__ = [
     "ASYNC",
     "CLEANUP_LIMIT",
+    "Channel",
     "Chunks",
+    "Closed",
     "ContextSyncAnswer",
+    "Crew",
     "Lock",
     "Signal",
+    "Stopped",
     "afterwards",
     "at_once",
     "call",
@@ -51,8 +57,41 @@ CLEANUP_LIMIT = 30.0
 """Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
 
 
+class Stopped(BaseException):
+    """The crew that this thread belongs to was cancelled; as a cancellation, it is not to be caught as an error."""
+
+
+class _Mine(local):
+    """What belongs to the running thread."""
+
+    crew: Crew | None = None
+
+
+_mine = _Mine()
+
+
 def checkpoint() -> None:
-    """Do nothing: a thread is not cancelled."""
+    """Raise `Stopped` if the crew of this thread is cancelled already."""
+    if (crew := _mine.crew) is not None:
+        crew.check()
+
+
+def sleep(seconds: float) -> None:
+    """Wait, not longer than until the crew of this thread is cancelled."""
+    if _mine.crew is None:
+        time.sleep(seconds)
+    else:
+        _Wait().until_over(seconds)
+
+
+@contextmanager
+def _unheard() -> Iterator[Crew | None]:
+    """Let this thread not hear for the time of a block that its crew is cancelled."""
+    crew, _mine.crew = _mine.crew, None
+    try:
+        yield crew
+    finally:
+        _mine.crew = crew
 
 
 def current_loop() -> object:
@@ -90,13 +129,19 @@ def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
     """Run ``function`` to its end, also when the program is interrupted meanwhile (Ctrl-C), and return what it gives.
 
     After an interruption ``if_cancelled`` gets the result, and the interruption goes on. A second one is heard at once.
+    The same goes for a thread whose crew is cancelled.
     """
-    if current_thread() is not main_thread():  # the only one that is interrupted
-        return function()
-    with _interruptions_held_back() as came:
-        result = function()
-        if came:
+    with _unheard() as crew:
+        if current_thread() is main_thread():  # the only one that is interrupted
+            with _interruptions_held_back() as came:
+                result = function()
+                if came:
+                    if_cancelled(result)
+        else:
+            result = function()
+        if crew is not None and crew.is_stopped:
             if_cancelled(result)
+            crew.check()
     return result
 
 
@@ -124,8 +169,9 @@ def _interruptions_held_back() -> Iterator[list[int]]:
 
 
 def shielded(function: Callable[[], T]) -> T:
-    """Run a clean-up; a thread is not cancelled, so there is nothing to hold back."""
-    return function()
+    """Run a clean-up to its end, with the cancellation of the thread's crew held back until then."""
+    with _unheard():
+        return function()
 
 
 def call(handler: Callable[..., Any], *args: Any) -> Any:
@@ -216,3 +262,300 @@ class Signal:
         """Return when the signal is set, or after so many seconds."""
         self._event.wait(seconds)
         self._event.clear()
+
+
+class Crew:
+    """Workers that run while a ``with`` block lasts, as threads here and as tasks in the asynchronous flavour.
+
+    Leaving the block waits for all of them. When one raises, the others and the block are cancelled, and the first
+    error is what leaving raises, never a group; what the block itself raised goes before it. A block that is left by
+    an error or by Ctrl-C cancels them. It is entered and left by the same thread.
+
+    A thread cannot be cancelled: it is told, by `Stopped`, when it waits in `sleep`, in a `Channel` or at a
+    `checkpoint`, and so is the block. One that does not hear it is waited for; a second Ctrl-C ends that, and since the
+    threads are daemons, the program too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = _Lock()
+        self._threads: dict[Thread, Event] = {}
+        self._ended: Thread | None = None
+        self._waits: set[_Wait] = set()
+        self._inner: set[Crew] = set()
+        self._outer: Crew | None = None
+        self._error: BaseException | None = None
+        self.is_cancelled = False
+        """Whether the workers were told to stop."""
+
+    def __enter__(self) -> Self:
+        self._outer = _mine.crew
+        if self._outer is not None:
+            with self._outer._lock:
+                self._outer._inner.add(self)
+        _mine.crew = self
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if exc is not None:
+            self.cancel()
+        try:
+            self._join()
+        except BaseException:
+            if exc is None:  # the first Ctrl-C
+                self.cancel()
+                self._join()
+            raise
+        finally:
+            _mine.crew = self._outer
+            if self._outer is not None:
+                with self._outer._lock:
+                    self._outer._inner.discard(self)
+        if isinstance(exc, Stopped) and self._outer is not None and self._outer.is_stopped:
+            return False
+        if self._error is not None and (exc is None or isinstance(exc, Stopped)):
+            raise self._error
+        return isinstance(exc, Stopped)
+
+    def _join(self) -> None:
+        """Wait for all threads, those too that they start meanwhile."""
+        while True:
+            with self._lock:
+                thread, is_over = next(iter(self._threads.items()), (None, None))
+            if thread is None or is_over is None:
+                return
+            is_over.wait()  # Python 3.11 takes an interrupted join for the thread's end
+            thread.join()
+            with self._lock:
+                self._threads.pop(thread, None)
+
+    def start(self, function: Callable[..., object], *args: Any) -> None:
+        """Start a worker; may be called by the block and by the workers.
+
+        Raises:
+            RuntimeError: the machine has no more threads.
+        """
+        context = copy_context()
+        thread = Thread(target=lambda: context.run(self._run, function, args), name="agb-worker", daemon=True)
+        with self._lock:
+            self._threads[thread] = Event()
+        try:
+            thread.start()
+        except BaseException:
+            with self._lock:
+                del self._threads[thread]
+            raise
+
+    def cancel(self) -> None:
+        """Tell all workers, and the block, to stop; leaving the block then raises nothing on that account."""
+        self.is_cancelled = True
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._lock:
+            waits, inner = list(self._waits), list(self._inner)
+        for wait in waits:
+            wait.wake()
+        for crew in inner:
+            crew._wake()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether this crew was cancelled, or one around it."""
+        return self.is_cancelled or (self._outer is not None and self._outer.is_stopped)
+
+    def check(self) -> None:
+        """Raise `Stopped` if the crew was cancelled, or one around it."""
+        if self.is_stopped:
+            raise Stopped("the work was cancelled")
+
+    def _run(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        _mine.crew = self
+        try:
+            function(*args)
+        except Stopped:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised where the block is left
+            self._error = self._error or error
+            self.cancel()
+        finally:
+            thread = current_thread()
+            with self._lock:
+                ended, self._ended = self._ended, thread
+                self._threads[thread].set()
+            if ended is not None:  # so that a crew that lives long does not collect threads that are over
+                ended.join()
+                with self._lock:
+                    self._threads.pop(ended, None)
+
+
+class Closed(Exception):  # noqa: N818 - it says how something stands
+    """Nothing comes out of a channel any more, or nothing goes in."""
+
+
+class Channel(Generic[T]):
+    """Hands things from some workers to others: first in, first out, each to the one that has waited longest.
+
+    With a ``size``, putting waits while so many are in it; a size of 0 hands over from hand to hand. All of it is
+    O(1), a wait that is given up too. Nothing that was put is lost to a worker that is cancelled while it waits: the
+    next one gets it. A put that is cancelled while it waits may have been done by then.
+    """
+
+    def __init__(self, size: int | None = None) -> None:
+        self._size = size
+        self._lock = _Lock()
+        self._items: deque[T] = deque()
+        self._takers: OrderedDict[int, _Wait] = OrderedDict()
+        self._givers: OrderedDict[int, _Wait] = OrderedDict()
+        self.is_closed = False
+
+    def __len__(self) -> int:
+        """Return how many things are in it, not counting what waits for room."""
+        return len(self._items)
+
+    @property
+    def takers(self) -> int:
+        """How many wait for something."""
+        return len(self._takers)
+
+    @property
+    def givers(self) -> int:
+        """How many wait for room."""
+        return len(self._givers)
+
+    def offer(self, item: T) -> bool:
+        """Put something in if that needs no waiting; tells whether it did.
+
+        Raises:
+            Closed: the channel is closed.
+        """
+        with self._lock:
+            return self._offer(item)
+
+    def _offer(self, item: T) -> bool:
+        if self.is_closed:
+            raise Closed
+        if self._takers:
+            self._takers.popitem(last=False)[1].give(item)
+        elif self._size is None or len(self._items) < self._size:
+            self._items.append(item)
+        else:
+            return False
+        return True
+
+    def put(self, item: T, seconds: float | None = None) -> None:
+        """Put something in, and wait for room if there is none.
+
+        Raises:
+            TimeoutError: there was no room within so many seconds.
+            Closed: the channel is closed.
+        """
+        checkpoint()
+        with self._lock:
+            if self._offer(item):
+                return
+            wait = _Wait(item)
+            self._givers[id(wait)] = wait
+        try:
+            wait.until_over(seconds)
+        finally:
+            with self._lock:
+                self._givers.pop(id(wait), None)
+        if not wait.is_over:
+            raise TimeoutError
+        if wait.is_closed:
+            raise Closed
+
+    def get(self, seconds: float | None = None) -> T:
+        """Take what was put in first, and wait for it if there is nothing.
+
+        Raises:
+            TimeoutError: nothing came within so many seconds.
+            Closed: the channel is closed, and nothing is left in it.
+        """
+        checkpoint()
+        with self._lock:
+            if self._items or self._givers:
+                return self._take()
+            if self.is_closed:
+                raise Closed
+            wait = _Wait()
+            self._takers[id(wait)] = wait
+        try:
+            wait.until_over(seconds)
+        except BaseException:
+            with self._lock:
+                self._takers.pop(id(wait), None)
+                if wait.is_over and not wait.is_closed:
+                    self._give_back(wait.item)
+            raise
+        with self._lock:
+            self._takers.pop(id(wait), None)
+        if not wait.is_over:
+            raise TimeoutError
+        if wait.is_closed:
+            raise Closed
+        item: T = wait.item
+        return item
+
+    def close(self) -> None:
+        """Let nothing more in; what is in can be taken, and who waits in vain is told."""
+        with self._lock:
+            self.is_closed = True
+            for waits in (self._takers, self._givers):
+                while waits:
+                    waits.popitem(last=False)[1].close()
+
+    def _take(self) -> T:
+        if self._givers:
+            wait = self._givers.popitem(last=False)[1]
+            self._items.append(wait.item)
+            wait.give(wait.item)
+        return self._items.popleft()
+
+    def _give_back(self, item: T) -> None:
+        if self._takers:
+            self._takers.popitem(last=False)[1].give(item)
+        else:
+            self._items.appendleft(item)
+
+
+class _Wait:
+    """One wait, which ends when its thread's crew is cancelled too."""
+
+    __slots__ = ("_lock", "is_closed", "is_over", "item")
+
+    def __init__(self, item: Any = None) -> None:
+        self._lock = _Lock()
+        self._lock.acquire()
+        self.item = item
+        self.is_over = self.is_closed = False
+
+    def give(self, item: Any) -> None:
+        self.item, self.is_over = item, True
+        self.wake()
+
+    def close(self) -> None:
+        self.is_over = self.is_closed = True
+        self.wake()
+
+    def wake(self) -> None:
+        with suppress(RuntimeError):  # woken already
+            self._lock.release()
+
+    def until_over(self, seconds: float | None) -> None:
+        timeout = -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
+        if (crew := _mine.crew) is None:
+            self._lock.acquire(timeout=timeout)
+            return
+        with crew._lock:
+            crew._waits.add(self)
+        try:
+            crew.check()
+            self._lock.acquire(timeout=timeout)
+        finally:
+            with crew._lock:
+                crew._waits.discard(self)
+        if not self.is_over:
+            crew.check()
