@@ -258,6 +258,7 @@ class _Socket:
         self._heard = time.monotonic()
         self._asked: float | None = None
         self._failure: tuple[str, ErrorKind] | None = None
+        self._said_goodbye = ""
         self.streams: dict[str, Stream] = {}
         """Those that have not ended, by invocation id."""
 
@@ -477,6 +478,8 @@ class _Socket:
     def _goodbye(self) -> str:
         """Return why the protocol has come to its end."""
         close = self._protocol.close_rcvd
+        if self._said_goodbye:  # the service answers, and another thread may read that first
+            return self._said_goodbye
         if close is not None:
             return f"the service closed the connection ({close})"
         if self._protocol.parser_exc is not None and not isinstance(self._protocol.parser_exc, EOFError):
@@ -497,6 +500,7 @@ class _Socket:
     def close(self, why: str = "the connection was closed") -> None:
         """Say goodbye if it can be said at once, and close."""
         if self.is_open and self._protocol.state is State.OPEN:
+            self._said_goodbye = why
             with self._mutex:
                 self._protocol.send_close(1000)
             with suppress(AGBError):

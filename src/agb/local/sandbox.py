@@ -31,6 +31,8 @@ from .pasta import NetworkFailed, Pasta
 _START_SECONDS = 20.0
 _REPLY_SECONDS = 15.0
 _END_SECONDS = 5.0
+_STRAYS_SECONDS = 1.0
+"""For processes that were killed and are nobody's children here; whoever adopted them may be slow to take note."""
 _LEFTOVERS = 64
 """Pipes of background programs that go on being read; beyond it the oldest is closed."""
 _PROGRAMS = (
@@ -446,7 +448,10 @@ def _error(event: Mapping[str, Any]) -> OSError:
 
 def _end_strays(tmp: str) -> None:
     """End what a session without a sandbox left when its agent was killed, known by the session's own TMPDIR."""
+    strays = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("TMPDIR") == tmp:
                 process.kill()
+                strays.append(process)
+    psutil.wait_procs(strays, _STRAYS_SECONDS)
