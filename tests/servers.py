@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
+from urllib.parse import parse_qsl
 
 from attrs import define, field
 
@@ -168,8 +169,12 @@ class Sessions:
 
     alive: set[str] = field(factory=set)
     made: int = 0
+    labels: dict[str, dict[str, str]] = field(factory=dict)
+    """By session id, as they were sent."""
     instead: dict[str, Action] = field(factory=dict)
-    """By path: what is done in place of the usual answer; a session is made before its creation is answered."""
+    """By path: what is done in place of the usual."""
+    answers: dict[str, Action] = field(factory=dict)
+    """By path: how it is answered when the usual is done."""
     gates: dict[str, Gate] = field(factory=dict)
     """By path: where the answer is held back."""
 
@@ -186,6 +191,7 @@ class Sessions:
             session_id = f"s-{self.made}"
             self.alive.add(session_id)
             data = {"sessionId": session_id, "success": True}
+            self.labels[session_id] = json.loads(json.loads(talk.request.body).get("labels", "{}"))
         if path in self.gates:
             self.gates[path].hold(talk)
         if path in self.instead:
@@ -194,10 +200,21 @@ class Sessions:
             self.alive.discard(session_id)
         if path == STATUS:
             data = {"status": "RUNNING" if session_id in self.alive else "FINISH"}
-        return value(data)(talk)
+        if path == GET:
+            data = {"sessionId": session_id}
+        query = dict(parse_qsl(talk.request.target.partition("?")[2]))
+        if path == LIST:
+            wanted = json.loads(query["labels"]).items()
+            data = [{"sessionId": found} for found in sorted(self.alive) if wanted <= self.labels[found].items()]
+        if path == LABELS:
+            data = {"labels": json.dumps(self.labels.get(query["sessionId"], {}))}
+        return self.answers.get(path, value(data))(talk)
 
 
 CREATE = "/mcp/createSession"
+GET = "/mcp/getSession"
+LIST = "/sdk/ListSession"
+LABELS = "/sdk/GetLabel"
 RELEASE = "/mcp/releaseSessionAsync"
 STATUS = "/mcp/getSessionInfo"
 LINK = "/internet/getLink"

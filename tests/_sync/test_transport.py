@@ -193,6 +193,7 @@ def test_own_http_client_can_be_mocked() -> None:
 )
 def test_errors_of_the_http_library(raised: type[Exception], kind: ErrorKind, sent: Sent) -> None:
     respx.post("https://mocked.example/mcp/createSession").mock(side_effect=raised)
+    respx.get("https://mocked.example/sdk/ListSession").respond(401, json={})  # and so nobody looks for it for long
     with httpx.Client() as mine, client("mocked.example", http_client=mine) as agb:
         result = agb.create(IMAGE)
     assert result.error is not None
@@ -226,14 +227,15 @@ def test_tries_have_an_end() -> None:
 
 
 def test_create_is_not_tried_again_once_it_may_have_been_done() -> None:
-    with scripted(cut(), CREATED) as server:
+    with scripted(cut(), refuse()) as server:
         with client(server.endpoint) as agb:
             result = agb.create(IMAGE)
     assert not result.success
-    assert len(server.requests) == 1
+    assert [request.path for request in server.requests] == ["/mcp/createSession", "/sdk/ListSession"]
     assert result.error is not None
     assert result.error.sent is Sent.MAYBE
     assert not result.error.retryable
+    assert f"agb gc --create {result.error.extra['create']}" in str(result.error)
 
 
 def test_create_is_tried_again_when_told_to_slow_down() -> None:
@@ -390,7 +392,8 @@ def test_time_out_of_one_call() -> None:
     assert len(server.requests) == 1
 
 
-def test_methods_documented_not_to_raise_return_the_failure() -> None:
+def test_methods_documented_not_to_raise_return_the_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agb._ops.ownership.LOOK_LIMIT", 0.1)
     with scripted(silent) as server:
         with client(server.endpoint, timeout_ms=200) as agb:
             session = agb.attach("s-1")

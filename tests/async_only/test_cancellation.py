@@ -227,12 +227,38 @@ async def cancelled_create(service: Service, agb: AsyncAGB) -> None:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("action", [refuse("Quota", "no more"), cut(), answer(b"<html>")], ids=["no", "cut", "html"])
-async def test_create_that_fails_after_the_cancellation(service: Service, action: Any) -> None:
-    service.sessions.instead[CREATE] = action
+async def test_create_that_is_refused_after_the_cancellation(service: Service) -> None:
+    service.sessions.instead[CREATE] = refuse("Quota", "no more")
     async with service.client() as agb:
         await cancelled_create(service, agb)
         assert service.paths == [CREATE]
+        await still_usable(agb)
+
+
+async def no_pause(seconds: float) -> None:
+    del seconds
+    await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("action", [cut(), answer(b"<html>"), answer(b"", 504)], ids=["cut", "html", "proxy"])
+async def test_session_of_a_cancelled_create_whose_answer_is_lost_is_deleted(service: Service, action: Any) -> None:
+    service.sessions.answers[CREATE] = action
+    async with service.client() as agb:
+        await cancelled_create(service, agb)
+        assert service.sessions.made == 1
+        assert not service.sessions.alive
+        await still_usable(agb)
+
+
+@pytest.mark.asyncio
+async def test_session_that_may_come_after_a_cancelled_create_is_told_of(service: Service) -> None:
+    service.sessions.instead[CREATE] = cut()
+    async with service.client() as agb:
+        agb.client._sleep = no_pause
+        with pytest.warns(RuntimeWarning, match=r"no session of it was there 5 s later; .* `agb gc --create \w+`"):
+            await cancelled_create(service, agb)
+        assert service.paths.count(CREATE) == 1
         await still_usable(agb)
 
 

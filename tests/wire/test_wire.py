@@ -178,6 +178,12 @@ DIFFERENCES = {
 }
 """Where the two wires differ on purpose, beyond what `normal` takes out everywhere."""
 
+HIDDEN_LABELS = ("agb.sdk/create",)
+"""Labels that every new session gets beside its user's, and 0.12 does not send: a nonce, by which a session is found
+again whose creation was not answered. They are not shown by `get_labels`, and kept by `set_labels`, which therefore
+looks at an attached session's labels before it replaces them for the first time."""
+LOOKS_FIRST = ("SetLabel", "SetLabel:non-ascii")
+
 PARTS_OF_LATER_METHODS = ("PutObject", "GetObject")
 
 
@@ -224,7 +230,14 @@ def test_request_is_that_of_0_12(name: str) -> None:
     response = recorded["response"]
     with scripted(answer(response["body"], response["status"])) as server, AGB(key, Config(server.endpoint)) as agb:
         OURS[name](agb, agb.attach("s-1"))
+    if name in LOOKS_FIRST:
+        assert server.requests.pop(0).path == "/sdk/GetLabel"
     ours, theirs = normal(as_recorded(server.requests[0])), normal(recorded["request"])
+    if name.startswith("createSession"):
+        for label in HIDDEN_LABELS:
+            assert ours["body"]["labels"].pop(label)
+        if not ours["body"]["labels"]:
+            del ours["body"]["labels"]
     if name in DIFFERENCES:
         added = ours["body"]["persistenceDataList"].pop()
         assert added == {

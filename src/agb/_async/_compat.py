@@ -84,7 +84,8 @@ async def finish(function: Callable[[], Awaitable[T]], if_cancelled: Callable[[T
     """Run ``function`` to its end whatever happens to the caller, and return what it gives.
 
     If the caller is cancelled meanwhile, or was before, ``if_cancelled`` gets the result, runs to its end too, and the
-    cancellation goes on; should it raise, that is the cancellation's cause.
+    cancellation goes on; should one of the two raise, that is the cancellation's cause. (Where only a scope is
+    cancelled, an error of ``function`` itself is raised, and the cancellation comes with the caller's next wait.)
     """
     from anyio import get_cancelled_exc_class
     from anyio.lowlevel import checkpoint_if_cancelled

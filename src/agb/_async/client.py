@@ -12,7 +12,8 @@ from typing import Any, Literal, NoReturn, Self
 from attrs import evolve
 
 from .._ops import sessions as ops
-from .._wire.deadline import Deadline, check_timeout
+from .._ops.ownership import Owner
+from .._wire.deadline import Deadline
 from ..config import Config, Endpoint, settings
 from ..context_sync import ContextSync
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
@@ -22,6 +23,7 @@ from ..results import DeleteResult, GetSessionData, GetSessionResult, SessionLis
 from ..session_params import CreateSessionParams
 from ._compat import CLEANUP_LIMIT, finish, shielded
 from .contexts import AsyncContextService
+from .creation import AsyncCreation
 from .session import AsyncSession
 from .transport import AsyncTransport
 
@@ -107,11 +109,17 @@ class AsyncAGB:
         *,
         wait_for_contexts: bool = True,
         timeout: float | None = None,
+        owner: Owner | None = None,
     ) -> SessionResult[AsyncSession]:
         """Create a session, and wait for the data of its contexts.
 
         If the caller is cancelled while the service is at it, the answer is awaited and the session deleted; it is
         deleted as well when the caller is cancelled while the data is on its way.
+
+        If the request was sent and its answer lost (a broken connection, an answer that came too late), the session
+        is looked for by a label that every session gets for this, hidden among its own. What is found is the result
+        if there is time left, and is deleted otherwise. Looking may take 6 seconds more than ``timeout``; if nothing
+        is found, the error tells how to delete what may still come.
 
         Args:
             params: what to create it from; without an image the result is a failure. The object is not changed.
@@ -119,6 +127,7 @@ class AsyncAGB:
                 session; otherwise ``session.context.info()`` tells how far it is.
             timeout: seconds for all of it; without it the creation has the client's time-out, and the data 300
                 seconds more.
+            owner: what the session belongs to; for pools and maps, which find theirs by it.
 
         Returns:
             The session as ``session``, or why there is none. If data of a context is missing, because its download
@@ -137,19 +146,21 @@ class AsyncAGB:
         refused = _params_refused(params)
         if params is None or refused:
             return SessionResult.failed(SessionError(refused))
-        call = ops.create_session(params)
+        creation = AsyncCreation(self.client, params, owner, self._discard, self._delete_by_id)
         syncs = params.all_context_syncs() if wait_for_contexts else []
-        check_timeout(timeout)
-        total = None if timeout is None else Deadline(timeout)
+        deadline = self.client.deadline(timeout)
         try:
-            data, request_id = await self.client.call(call, timeout=timeout, undo=self._discard)
+            data, request_id = await creation.run(deadline)
         except AGBError as error:
             return SessionResult.failed(error)
         session = AsyncSession._from_data(self, data)
+        session._hidden_labels = creation.labels
         if not syncs:
             return SessionResult(request_id, True, session=session)
         try:
-            status, missing = await session.context._arrival(syncs, total or Deadline(ARRIVAL_LIMIT))
+            status, missing = await session.context._arrival(
+                syncs, Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
+            )
         except BaseException as gone:  # cancelled or interrupted: nobody will ever know of the session
             try:
                 await shielded(partial(self._discard, data))
@@ -163,6 +174,10 @@ class AsyncAGB:
         """Delete a session whose creator is gone."""
         session = AsyncSession._from_data(self, created)
         _warn_if_left_behind(await session.delete(timeout=CLEANUP_LIMIT), session)
+
+    async def _delete_by_id(self, session_id: str) -> AGBError | None:
+        """Delete a session of which nothing but the id is known; return what went wrong, if anything."""
+        return _left_behind(await AsyncSession(self, session_id).delete(timeout=CLEANUP_LIMIT))
 
     @asynccontextmanager
     async def session(

@@ -17,12 +17,13 @@ from .._wire.reply import Reply
 from ..exceptions import AGBError, ErrorKind
 from ..results import GetSessionData, McpTool
 from ..session_params import CreateSessionParams
+from . import ownership
 
 # --- create and find ---------------------------------------------------------------------------------------------
 
 
-def create_session(params: CreateSessionParams) -> Call[GetSessionData]:
-    """POST /mcp/createSession (2.1)."""
+def create_session(params: CreateSessionParams, hidden: Mapping[str, str] | None = None) -> Call[GetSessionData]:
+    """POST /mcp/createSession (2.1); ``hidden`` are labels beside the user's own."""
     persistence = [
         {
             "contextId": sync.context_id,
@@ -31,9 +32,10 @@ def create_session(params: CreateSessionParams) -> Call[GetSessionData]:
         }
         for sync in params.all_context_syncs()
     ]
+    labels = {**params.labels, **(hidden or {})}
     body = {
         "persistenceDataList": persistence,
-        "labels": json_text(dict(params.labels)) if params.labels else "",
+        "labels": json_text(labels) if labels else "",
         "mcpPolicyId": params.policy_id,
         "timeout": params.idle_release_timeout,
     }
@@ -239,7 +241,7 @@ def labels_refused(labels: object) -> str:
         return f"Labels cannot be null or {type(labels).__name__}: pass a dict of strings to strings"
     if not labels:
         return "Labels cannot be empty: setting labels replaces the whole set, and a set needs at least one"
-    return labels_invalid(labels)
+    return labels_invalid(labels) or ownership.reserved(labels)
 
 
 def labels_invalid(labels: Mapping[Any, Any]) -> str:

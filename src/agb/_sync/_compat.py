@@ -128,8 +128,8 @@ def _close_all(pools: Any) -> None:
 def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
     """Run ``function`` to its end, also when the program is interrupted meanwhile (Ctrl-C), and return what it gives.
 
-    After an interruption ``if_cancelled`` gets the result, and the interruption goes on. A second one is heard at once.
-    The same goes for a thread whose crew is cancelled.
+    After an interruption ``if_cancelled`` gets the result, and the interruption goes on; should one of the two fail,
+    that is the interruption's cause. A second one is heard at once. The same goes for a thread whose crew is cancelled.
     """
     with _unheard() as crew:
         if current_thread() is main_thread():  # the only one that is interrupted
@@ -149,6 +149,7 @@ def finish(function: Callable[[], T], if_cancelled: Callable[[T], object]) -> T:
 def _interruptions_held_back() -> Iterator[list[int]]:
     """Note the first interruption in place of handling it, and handle it at the end of the block."""
     came: list[int] = []
+    failure: Exception | None = None
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     ours = {number: handler for number, handler in handlers.items() if callable(handler)}
 
@@ -161,11 +162,18 @@ def _interruptions_held_back() -> Iterator[list[int]]:
         signal.signal(number, note)
     try:
         yield came
+    except Exception as error:
+        failure = error
+        raise
     finally:
         for number, handler in ours.items():
             signal.signal(number, handler)
         if came:
-            ours[signal.Signals(came[0])](came[0], None)
+            try:
+                ours[signal.Signals(came[0])](came[0], None)
+            except BaseException as interruption:
+                interruption.__cause__ = interruption.__cause__ or failure
+                raise
 
 
 def shielded(function: Callable[[], T]) -> T:

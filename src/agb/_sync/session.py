@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from attrs import evolve
 
+from .._ops import ownership
 from .._ops import sessions as ops
 from .._ops.tools.metrics import get_metrics
 from .._ops.tools.plain import any_tool
@@ -79,6 +80,8 @@ class Session:
         self.context = ContextManager(self)
         self._state = ""
         self._is_bare = False
+        self._hidden_labels: dict[str, str] | None = None
+        """Labels of the SDK's own, which are kept when others are set; None if not known yet."""
 
     @classmethod
     def _from_data(cls, agb: AGB, data: GetSessionData) -> Session:
@@ -145,8 +148,11 @@ class Session:
     def set_labels(self, labels: Mapping[str, str], *, timeout: float | None = None) -> OperationResult:
         """Replace all labels of the session by these.
 
+        The session's hidden labels, by which the SDK finds it again when its creator is gone, are kept. An object
+        that was not made by ``create`` learns them first, by one more request, the first time.
+
         Args:
-            labels: at least one; keys and values are strings that are not blank.
+            labels: at least one; keys and values are strings that are not blank, and no key begins with ``agb.sdk/``.
             timeout: seconds for the whole call.
 
         Returns:
@@ -165,10 +171,16 @@ class Session:
         """
         if refused := ops.labels_refused(labels):
             return OperationResult.failed(SessionError(refused, session_id=self.session_id))
-        return self._transport.result(ops.set_label(self.session_id, labels), OperationResult, timeout=timeout)
+        deadline = self._transport.deadline(timeout)
+        if self._hidden_labels is None:
+            present = self.get_labels(timeout=timeout)
+            if not present.success:
+                return present
+        call = ops.set_label(self.session_id, {**labels, **(self._hidden_labels or {})})
+        return self._transport.result(call, OperationResult, deadline=deadline)
 
     def get_labels(self, *, timeout: float | None = None) -> OperationResult:
-        """Return the labels of the session as ``data``, a dict.
+        """Return the labels of the session as ``data``, a dict, without those of the SDK's own.
 
         Raises:
             SessionError: there was no valid answer.
@@ -182,7 +194,11 @@ class Session:
 
         Source: control-plane.md 2.9.
         """
-        return self._transport.result(ops.get_label(self.session_id), OperationResult, timeout=timeout)
+        result = self._transport.result(ops.get_label(self.session_id), OperationResult, timeout=timeout)
+        if not result.success:
+            return result
+        self._hidden_labels = ownership.hidden(result.data)
+        return evolve(result, data=ownership.shown(result.data))
 
     # --- what it is ----------------------------------------------------------------------------------------------
 

@@ -80,18 +80,19 @@ class Transport:
         call: Call[T],
         *,
         timeout: float | None = None,
+        deadline: Deadline | None = None,
         undo: Callable[[T], object] | None = None,
     ) -> tuple[T, str]:
         """Send a call until it is answered or no other try is worth it; return the value and the request id.
 
         With ``undo`` a request that is on its way is not given up when the caller is cancelled: the value that it
-        gives goes there, and then the cancellation goes on.
+        gives goes there, and then the cancellation goes on. If it gives none, why is the cancellation's cause.
 
         Raises:
-            AGBError: the service refused, or there was no valid answer within ``timeout`` seconds.
+            AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
+                which goes before).
         """
-        check_timeout(timeout)
-        deadline = Deadline(self.timeout if timeout is None else timeout, self._clock)
+        deadline = deadline or self.deadline(timeout)
         attempt = 1
         while True:
             try:
@@ -101,6 +102,11 @@ class Transport:
                 wait = self.next_try(error, attempt, deadline)
             self._sleep(wait)
             attempt += 1
+
+    def deadline(self, timeout: float | None = None) -> Deadline:
+        """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
+        check_timeout(timeout)
+        return Deadline(self.timeout if timeout is None else timeout, self._clock)
 
     def next_try(self, error: AGBError, attempt: int, deadline: Deadline) -> float:
         """Return the seconds to wait before the next try; raise the error if none is worth it, or time is over."""
@@ -115,7 +121,9 @@ class Transport:
         """Wait between two tries."""
         self._sleep(seconds)
 
-    def result(self, call: Call[Any], kind: type[T], *, timeout: float | None = None) -> T:
+    def result(
+        self, call: Call[Any], kind: type[T], *, timeout: float | None = None, deadline: Deadline | None = None
+    ) -> T:
         """Send a call and return its outcome as a result of that kind.
 
         Raises:
@@ -123,7 +131,7 @@ class Transport:
         """
         make: Any = kind
         try:
-            value, request_id = self.call(call, timeout=timeout)
+            value, request_id = self.call(call, timeout=timeout, deadline=deadline)
         except AGBError as error:
             if call.raises and not error.kind.is_refusal:
                 raise
@@ -272,6 +280,12 @@ class Transport:
                 raise
             _log.debug("%s %s: %s", call.method, call.path, failure)
             raise failure from error
+        except BaseException as gone:  # cancelled, and by `finish` from what the request came to
+            if isinstance(gone.__cause__, Exception) and (
+                failure := _failure(call, endpoint, deadline, gone.__cause__)
+            ):
+                raise gone from failure
+            raise
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -298,11 +312,7 @@ class Transport:
 
         def discard(answer: Answer) -> None:
             assert undo is not None  # noqa: S101 - used with one only
-            try:
-                value = call.read(Reply(call, *answer))
-            except AGBError:
-                return  # nothing was made
-            undo(value)
+            undo(call.read(Reply(call, *answer)))
 
         if undo is not None:
             checkpoint()

@@ -169,9 +169,10 @@ class Reply:
         return self._error(
             f"HTTP {self.status} and {len(self.body)} bytes that are not the JSON object expected ({type_}: {shown!r})",
             kind,
+            sent=Sent.MAYBE if self.status in _FROM_A_PROXY else Sent.YES,
         )
 
-    def _error(self, message: str, kind: ErrorKind, code: str = "") -> AGBError:
+    def _error(self, message: str, kind: ErrorKind, code: str = "", sent: Sent = Sent.YES) -> AGBError:
         return error_for(
             self.call,
             message,
@@ -180,7 +181,7 @@ class Reply:
             http_status=self.status,
             request_id=self.request_id,
             retry_after=retry_after(self.header(b"retry-after")),
-            sent=Sent.YES,
+            sent=sent,
         )
 
 
@@ -195,6 +196,8 @@ def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> A
     return error
 
 
+_FROM_A_PROXY = frozenset({502, 503, 504})
+"""Statuses of a proxy that cannot tell whether the service has heard of the request."""
 _KINDS_BY_STATUS = {
     401: ErrorKind.BAD_CREDENTIALS,
     403: ErrorKind.BAD_CREDENTIALS,
