@@ -72,6 +72,9 @@ if TYPE_CHECKING:
     from .exceptions import ScreenError as ScreenError
     from .exceptions import Sent as Sent
     from .exceptions import SessionError as SessionError
+    from .executor import BrokenSandbox as BrokenSandbox
+    from .executor import SandboxExecutor as SandboxExecutor
+    from .executor import SandboxFuture as SandboxFuture
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
     from .refs import SessionRef as SessionRef
@@ -162,6 +165,7 @@ _HOMES = {
         "WhiteList",
     ),
     ".events": ("CodeEvent", "Error", "Finished", "Result", "Stderr", "Stdout"),
+    ".executor": ("BrokenSandbox", "SandboxExecutor", "SandboxFuture"),
     ".exceptions": (
         "AGBError",
         "APIError",
@@ -246,6 +250,7 @@ _MODULES = frozenset(
         "context_sync",
         "events",
         "exceptions",
+        "executor",
         "extension",
         "limits",
         "local",
