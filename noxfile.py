@@ -80,7 +80,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Compare speed and size with httpx and with agbcloud-sdk, in one run."""
-    install(session, "test")
+    install(session, "test", "bench")
     python = install_other_sdk(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env={"AGBCLOUD_PYTHON": python})
 

@@ -24,7 +24,10 @@ DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.ex
 COMMAND_LINE = {"agb.cli", "agb.quickstart"}
 FLAVOURS = {"agb._async", "agb._sync"}
 HTTP = {"httpx", "httpx2", "httpcore", "httpcore2"}
-MAY_NAME_HTTP = {"transport.py", "pool.py", "websocket.py", "_network.py"}
+MAY_NAME_HTTP = {
+    *("transport.py", "pool.py", "connection.py", "tunnel.py", "by_client.py", "httpx_transport.py"),
+    *("websocket.py", "_network.py"),
+}
 WAITING = {"anyio", "asyncio", "trio", "sniffio"}
 INPUT_OUTPUT = {
     *("asyncio", "concurrent", "http", "io", "mmap", "multiprocessing", "queue", "sched", "select", "selectors"),

@@ -483,7 +483,7 @@ async def test_log_is_silent_but_at_debug_and_shows_no_secret(caplog: pytest.Log
             "resourceUrl": "http://x/?authcode=resource-code",
         }
     )
-    with scripted(created, tool, cut(), value({"url": "http://x/link/s-1/30100/url-token/"})) as server:
+    with scripted(created, tool, refuse(status=503), value({"url": "http://x/link/s-1/30100/url-token/"})) as server:
         async with client(server.endpoint) as agb:
             with caplog.at_level(logging.INFO, "agb"):
                 session = (await agb.create(IMAGE)).session

@@ -482,7 +482,7 @@ def test_log_is_silent_but_at_debug_and_shows_no_secret(caplog: pytest.LogCaptur
             "resourceUrl": "http://x/?authcode=resource-code",
         }
     )
-    with scripted(created, tool, cut(), value({"url": "http://x/link/s-1/30100/url-token/"})) as server:
+    with scripted(created, tool, refuse(status=503), value({"url": "http://x/link/s-1/30100/url-token/"})) as server:
         with client(server.endpoint) as agb:
             with caplog.at_level(logging.INFO, "agb"):
                 session = agb.create(IMAGE).session

@@ -31,7 +31,7 @@ def trust(monkeypatch: pytest.MonkeyPatch, file: Path | None) -> None:
     if file is not None:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
     for module in (async_pool, sync_pool):
-        module.tls_context.cache_clear()
+        module._tls_context.cache_clear()
 
 
 @pytest.fixture(autouse=True)

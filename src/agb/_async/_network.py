@@ -75,6 +75,36 @@ async def _open_with_anyio(
         raise
 
 
+async def start_tls(
+    stream: httpcore.AsyncNetworkStream, tls: ssl.SSLContext, host: str, deadline: Deadline
+) -> httpcore.AsyncNetworkStream:
+    """Return the stream with TLS over it, TLS in TLS too; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    if not isinstance(stream, _AsyncioStream):
+        return await stream.start_tls(tls, server_hostname=host, timeout=deadline.left())
+    try:
+        async with asyncio.timeout(deadline.left()):
+            await stream.start_tls_here(tls, host)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return stream
+
+
+async def address_of(host: str, port: int, deadline: Deadline) -> str:
+    """Return an address of a host; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    import anyio
+
+    try:
+        with anyio.fail_after(deadline.left()):
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return str(found[0][4][0])
+
+
 def unread_tls_bytes(stream: httpcore.AsyncNetworkStream) -> bool:
     """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
     tls = stream.get_extra_info("ssl_object")
@@ -238,6 +268,12 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
         except TimeoutError as error:
             raise httpcore.WriteTimeout from error
         return bool(line.received) or line.is_over
+
+    async def start_tls_here(self, tls: ssl.SSLContext, host: str) -> None:
+        line = self._line
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(line.transport, line, tls, server_hostname=host)
+        line.transport = cast("asyncio.Transport", transport)
 
     async def aclose(self) -> None:
         """Close at once: nothing that is still to be sent or said is of use to anybody."""

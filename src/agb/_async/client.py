@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 from attrs import evolve
 
@@ -27,6 +27,9 @@ from .creation import AsyncCreation
 from .session import AsyncSession
 from .transport import AsyncTransport
 
+if TYPE_CHECKING:
+    from .pool import Verify
+
 ARRIVAL_LIMIT = 300.0
 """Seconds that `create` waits for the data of a session's contexts."""
 
@@ -44,7 +47,14 @@ class AsyncAGB:
         timeout: seconds that a call may take in all, in place of the one configured.
         http_client: a client of your own with httpx's interface (httpx or httpx2) to send everything through; it is
             never closed by this package.
+        transport: a transport of your own with httpx's interface (httpx or httpx2), used in place of this package's
+            connections; never closed by it either.
         limits: how much the client may take at a time; without it `Limits()`.
+        proxy: the URL of a proxy: ``http://``, ``https://``, ``socks5://`` (this machine looks hosts up) or
+            ``socks5h://`` (the proxy does), with user name and password if it wants them; ``""`` for none. Without it
+            ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` of the environment.
+        verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
+            `ssl.SSLContext`; False for any, which lets others read and change everything.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: what is in force.
@@ -53,7 +63,9 @@ class AsyncAGB:
         context: the service of persistent contexts.
 
     Raises:
-        ValueError: no API key, or an endpoint or time-out that cannot be used.
+        ValueError: no API key, or an endpoint, time-out, proxy or path of certificates that cannot be used.
+        TypeError: something is of a wrong type, or does not go with a client or transport of your own.
+        ImportError: a SOCKS proxy without ``agb[socks]``.
 
     Example:
         >>> async with AsyncAGB() as agb:
@@ -70,14 +82,25 @@ class AsyncAGB:
         *,
         timeout: float | None = None,
         http_client: Any = None,
+        transport: Any = None,
         limits: Limits | None = None,
+        proxy: str | None = None,
+        verify: Verify = True,
     ) -> None:
         self.settings = settings(api_key, cfg)
         self.api_key = self.settings.api_key.value
         self.endpoint = self.settings.endpoint.value
         self.timeout_ms = self.settings.timeout_ms.value
         self.config = cfg if cfg is not None else Config(self.endpoint, self.timeout_ms)
-        self.client = AsyncTransport(self.settings, timeout=timeout, http_client=http_client, limits=limits)
+        self.client = AsyncTransport(
+            self.settings,
+            timeout=timeout,
+            http_client=http_client,
+            transport=transport,
+            limits=limits,
+            proxy=proxy,
+            verify=verify,
+        )
         self.context = AsyncContextService(self)
 
     def __repr__(self) -> str:

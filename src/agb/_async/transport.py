@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from .._version import __version__
 from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, Patience, check_timeout
+from .._wire.proxy import Proxy
 from .._wire.reply import Reply, error_for, without_query
 from .._wire.retry import RetryPolicy
 from .._wire.signed import REDIRECTS, SignedUrl, moved, refused
@@ -24,10 +25,21 @@ from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
 from ..limits import Limits
-from ._compat import check_client, checkpoint, close_when_dropped, current_loop, finish, is_over, sleep
+from ._compat import (
+    check_client,
+    check_transport,
+    checkpoint,
+    client_over,
+    close_when_dropped,
+    current_loop,
+    finish,
+    is_over,
+    sleep,
+)
 
 if TYPE_CHECKING:
-    from .pool import Answer, AsyncIncoming, AsyncPool, Body, Headers, IfCancelled
+    from .connection import Answer, AsyncIncoming, Body, Headers
+    from .pool import AsyncPool, IfCancelled, Verify
     from .websocket import AsyncChannel
 
 T = TypeVar("T")
@@ -48,7 +60,10 @@ class AsyncTransport:
         *,
         timeout: float | None = None,
         http_client: Any = None,
+        transport: Any = None,
         limits: Limits | None = None,
+        proxy: str | None = None,
+        verify: Verify = True,
         retry: RetryPolicy | None = None,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = sleep,
@@ -60,13 +75,16 @@ class AsyncTransport:
         self.limits = Limits() if limits is None else limits
         if http_client is not None:
             check_client(http_client)
+        if transport is not None:
+            check_transport(transport)
+        _check_connections(http_client, transport, proxy, verify)
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
-        self._http_client = http_client
+        self._http_client = http_client if transport is None else client_over(transport)
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
         self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
-        self._pools = _Pools()
+        self._pools = _Pools(self.limits, proxy, verify)
         close_when_dropped(self, self._pools)
 
     def __repr__(self) -> str:
@@ -265,7 +283,7 @@ class AsyncTransport:
     ) -> AbstractAsyncContextManager[AsyncIncoming]:
         if self._http_client is None:
             return self._pools.here().begin(endpoint, method, target, headers, body, patience)
-        from .pool import begin_by_client
+        from .by_client import begin_by_client
 
         self._check_open(call)
         return begin_by_client(self._http_client, endpoint, method, target, headers, body, patience)
@@ -294,9 +312,11 @@ class AsyncTransport:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         from .websocket import AsyncChannel  # loads websockets, which most programs do without
 
-        channels = self._pools.here().channels
+        pool = self._pools.here()
         key = (session_id, ws_url, token)
-        return channels.get(key) or channels.setdefault(key, AsyncChannel(ws_url, token, session_id))
+        return pool.channels.get(key) or pool.channels.setdefault(
+            key, AsyncChannel(ws_url, token, session_id, pool.stream)
+        )
 
     async def hang_up(self, session_id: str) -> None:
         """Close the WebSocket of a session that is gone."""
@@ -351,10 +371,12 @@ class AsyncTransport:
         headers = self._headers(endpoint, call)
         if self._http_client is None:
             pool = self._pools.here()
-            return await pool.exchange(endpoint, call.method, target, headers, call.body, deadline, if_cancelled)
+            return await pool.exchange(
+                endpoint, call.method, target, headers, call.body, deadline, if_cancelled, repeatable=call.repeatable
+            )
 
         self._check_open(call)
-        from .pool import exchange_by_client
+        from .by_client import exchange_by_client
 
         async def talk() -> Answer:
             return await exchange_by_client(
@@ -470,7 +492,8 @@ async def _beginning(incoming: AsyncIncoming) -> bytes:
 class _Pools:
     """One pool per event loop and process: connections can be shared by neither."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits, proxy: str | None, verify: Verify) -> None:
+        self._options = limits, proxy, verify
         self._pid = os.getpid()
         self._by_loop: dict[object, AsyncPool] = {}
 
@@ -486,7 +509,7 @@ class _Pools:
             # Connections of a loop that is over can serve nobody; they were not closed, as Python warns in its own way.
             for other in [other for other in list(self._by_loop) if is_over(other)]:
                 self._by_loop.pop(other, None)
-            pool = self._by_loop.setdefault(loop, AsyncPool())
+            pool = self._by_loop.setdefault(loop, AsyncPool(*self._options))
         return pool
 
     def all(self) -> list[AsyncPool]:
@@ -496,6 +519,24 @@ class _Pools:
     def pop(self) -> AsyncPool | None:
         """Take out the pool of the running loop."""
         return self._by_loop.pop(current_loop(), None)
+
+
+def _check_connections(http_client: Any, transport: Any, proxy: str | None, verify: Verify) -> None:
+    """Raise unless what was said about connections fits together."""
+    given = [name for name, value in (("http_client", http_client), ("transport", transport)) if value is not None]
+    if len(given) > 1:
+        raise TypeError("http_client and transport are given both: a client has a transport of its own")
+    if proxy is not None and not isinstance(proxy, str):
+        raise TypeError(f"proxy is a URL such as 'http://proxy.example:3128', not {type(proxy).__name__}")
+    if not isinstance(verify, bool | str | os.PathLike | ssl.SSLContext):
+        raise TypeError(f"verify is True, False, a path or an ssl.SSLContext, not {type(verify).__name__}")
+    if isinstance(verify, str | os.PathLike) and not os.path.exists(verify):  # noqa: PTH110 - it may be either
+        raise ValueError(f"verify is the path of certificates, and {os.fspath(verify)!r} is not there")
+    for name, is_given in (("proxy", proxy is not None), ("verify", verify is not True)):
+        if given and is_given:
+            raise TypeError(f"{name} is said of connections of this client, and with {given[0]} it has none")
+    if proxy:
+        Proxy.parse(proxy).check()
 
 
 @lru_cache(maxsize=1024)
@@ -528,20 +569,23 @@ def _failure(call: Call[Any], endpoint: Endpoint, deadline: Deadline, error: Exc
     kind, sent = next((_FAILURES[name] for name in names if name in _FAILURES), (None, None))
     if kind is None:
         return None
-    permanent = "LocalProtocolError" in names
+    permanent = "LocalProtocolError" in names or bool(getattr(error, "permanent", False))
     where = without_query(str(endpoint))
     if kind is ErrorKind.TIMED_OUT:
         before = "no connection to" if sent is Sent.NO else "no complete answer from"
         message = f"{before} {where} {deadline.told}"
-    elif permanent:  # its text may quote a header, and so the key
+        if sent is Sent.NO and str(error):
+            message = f"{message}: {error}"
+    elif "LocalProtocolError" in names:  # its text may quote a header, and so the key
         message = f"the request to {where} could not be written as HTTP"
     elif sent is Sent.NO:
         certificate = _certificate_error(error)
-        permanent = certificate is not None
+        permanent = permanent or certificate is not None
         message = f"no connection to {where}: {certificate or _described(error)}"
     else:
         message = f"the connection to {where} broke: {_described(error)}"
-    return error_for(call, message, kind, sent=sent, permanent=permanent)
+    more = {"busy": True} if getattr(error, "is_busy", False) else {}
+    return error_for(call, message, kind, sent=sent, permanent=permanent, **more)
 
 
 def _described(error: Exception) -> str:

@@ -46,8 +46,35 @@ def _left(deadline: Deadline) -> float:
     return left
 
 
+def start_tls(
+    stream: httpcore.NetworkStream, tls: ssl.SSLContext, host: str, deadline: Deadline
+) -> httpcore.NetworkStream:
+    """Return the stream with TLS over it, TLS in TLS too; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    return stream.start_tls(tls, server_hostname=host, timeout=_left(deadline))
+
+
+def address_of(host: str, port: int, deadline: Deadline) -> str:
+    """Return an address of a host; raise httpcore's `ConnectError`."""
+    _left(deadline)
+    try:
+        return str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+
+
 def unread_tls_bytes(stream: httpcore.NetworkStream) -> bool:
     """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
+    tls = stream.get_extra_info("ssl_object")
+    if isinstance(tls, ssl.SSLObject):  # TLS in TLS
+        try:
+            tls.read(1)
+        except ssl.SSLWantReadError:
+            return _pending(stream)
+        return True
+    return _pending(stream)
+
+
+def _pending(stream: httpcore.NetworkStream) -> bool:
     sock = stream.get_extra_info("socket")
     return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
 

@@ -1,58 +1,92 @@
 # Generated from src/agb/_async/pool.py by tools/unasync.py. Do not edit.
-"""Connections: kept per origin and used again, HTTP/1.1 by h11 over httpcore's network streams.
+"""Connections: kept per origin and used again, no more than allowed, first come, first served.
 
 The list of idle connections is a stack, so the one used last is taken first, and taking one costs the same however
 many there are. A connection is looked at when it is taken, and kept only if its answer was read to the last byte
 and nothing came after it.
+
+What is limited is the places for connections (`Connection`). A place is either idle, or has an owner (`_Turn`), so
+none is lost: whoever gives up asks his turn what it holds. When all places are taken callers wait in line, and a place
+that becomes free is handed to the first of them, whatever connection is open there; if it is not the right one, or is
+dead, its new owner opens another in the same place. As long as somebody waits nothing is idle, so nobody needs looking
+for.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import cache, partial
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
-import h11  # httpx brings it
 import httpcore
 
 from .._wire.deadline import Deadline
-from .._wire.secrets import masked
+from .._wire.proxy import Proxy, Route, named_by
 from ..config import Endpoint
-from ._compat import finish, shielded
-from ._network import open_stream, unread_tls_bytes, write_unless_answered
+from ..limits import Limits, PoolStats
+from ._compat import Signal, finish, shielded
+from .connection import Answer, Body, Connection, Headers, Incoming
+from .tunnel import ProxyRefusal, open_route, refusal
 
 if TYPE_CHECKING:
     from .websocket import Channel
 
-KEPT_SECONDS = 60.0
-"""How long an idle connection is kept."""
-KEPT_CONNECTIONS = 1000
-"""How many idle connections to one origin are kept."""
-_ORIGINS_A_TURN = 4
-
-Headers = list[tuple[bytes, bytes]]
-Answer = tuple[int, Headers, bytes]
-"""Status, headers and the whole body."""
-Origin = tuple[str, str, int]
-"""Scheme, host and port: where a connection leads."""
 IfCancelled = Callable[[Answer], object]
-Body = Callable[[], bytes]
-"""Gives the next piece of a body each time it is called, ``b""`` at its end."""
+Verify = bool | str | os.PathLike[str] | ssl.SSLContext
+"""Which certificates are trusted: those that httpx trusts, any, those of a file or directory, or as a context says."""
+
+_STALE_AT_A_TIME = 4
+_ROUTES_KEPT = 1024
+_BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+
+
+class Crowded(httpcore.PoolTimeout):
+    """There was no connection to be had, by this client's own limits."""
+
+
+class TooManyWaiting(httpcore.ConnectError):
+    """There are as many callers in line as may be."""
+
+    is_busy = True
+
+
+class _Turn:
+    """One caller's turn, from asking for a connection to giving it back."""
+
+    __slots__ = ("connection", "is_long", "route", "signal")
+
+    def __init__(self, route: Route, *, is_long: bool = False) -> None:
+        self.route = route
+        self.is_long = is_long
+        self.connection: Connection | None = None
+        self.signal: Signal | None = None
 
 
 class Pool:
     """Connections to any number of origins, for one event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None, proxy: str | None = None, verify: Verify = True) -> None:
+        self._limits = limits or Limits()
+        self._most_long = max(1, self._limits.connections * 3 // 4)
+        self._proxy = Proxy.parse(proxy) if proxy else proxy
+        self._verify = verify
         self._lock = Lock()  # never held across a wait
-        self._idle: dict[Origin, list[_Connection]] = {}
-        self._turn = 0
-        self._proxied: Any = None
+        self._places: set[Connection] = set()
+        self._idle: OrderedDict[Hashable, deque[Connection]] = OrderedDict()
+        """By where they lead; those used last are last."""
+        self._line: OrderedDict[_Turn, None] = OrderedDict()
+        self._long: set[_Turn] = set()
+        self._long_line: OrderedDict[_Turn, None] = OrderedDict()
+        self._routes: dict[tuple[str, str, int], Route] = {}
+        self._longest_wait = 0.0
         self._is_closed = False
         self.channels: dict[tuple[str, str, str], Channel] = {}
         """The WebSockets of sessions, by session id, address and token."""
@@ -60,9 +94,21 @@ class Pool:
         """How many connections were opened so far."""
 
     def __repr__(self) -> str:
+        told = self.stats()
+        open_now = f"{told.open} of {self._limits.connections} open" + (
+            " and the pool closed" if self._is_closed else ""
+        )
+        name, opened = type(self).__name__, f"{told.opened} connections opened"
+        return f"<{name}: {opened}, {open_now}, {told.in_use} in use, {told.waiting} waiting, {told.idle} idle>"
+
+    def stats(self) -> PoolStats:
+        """Return how many connections there are, and how many callers wait."""
         with self._lock:
             idle = sum(map(len, self._idle.values()))
-        return f"<{type(self).__name__}: {self.opened} connections opened, {idle} idle>"
+            places, waiting = len(self._places), len(self._line) + len(self._long_line)
+        return PoolStats(places, idle, places - idle, waiting, self.opened, self._longest_wait)
+
+    # --- requests ------------------------------------------------------------------------------------------------
 
     def exchange(
         self,
@@ -73,41 +119,54 @@ class Pool:
         body: bytes | None,
         deadline: Deadline,
         if_cancelled: IfCancelled | None = None,
+        *,
+        repeatable: bool = False,
     ) -> Answer:
-        """Send a request and return the answer; errors are httpcore's (or httpx's, behind a proxy).
+        """Send a request and return the answer; errors are httpcore's.
 
         With ``if_cancelled`` a request that is on its way is not given up when the caller is cancelled: its answer is
-        awaited and goes there.
+        awaited and goes there. A request that a kept connection, dead by then, took no notice of goes out once more on
+        a new one, if it is ``repeatable`` or was not written.
         """
+        turn = _Turn(self._route(endpoint))
+        target, headers = _forwarded(turn.route, endpoint, target, headers)
 
         def talk() -> Answer:
-            if proxy:
-                return self._talk_by_proxy(proxy, endpoint, method, target, headers, body, deadline)
-            return self._talk(connection, endpoint, method, target, headers, body, deadline)
+            answer = self._talk(turn, method, target, headers, body, deadline, repeatable)
+            self._give_back(turn)
+            return answer
 
-        proxy = proxy_of(endpoint.scheme, endpoint.host)
-        if not proxy:
-            connection = self._take(endpoint) or self._connect(endpoint, deadline)
-        return finish(talk, if_cancelled) if if_cancelled is not None else talk()
+        try:
+            self._take(turn, deadline)
+            return finish(talk, if_cancelled) if if_cancelled is not None else talk()
+        except _BROKEN as error:
+            self._abandon(turn)
+            _tell_proxy(turn.route.proxy, error)
+            raise
+        except BaseException:
+            self._abandon(turn)
+            raise
 
     def _talk(
         self,
-        connection: _Connection,
-        endpoint: Endpoint,
+        turn: _Turn,
         method: str,
         target: str,
         headers: Headers,
         body: bytes | None,
         deadline: Deadline,
+        repeatable: bool,
     ) -> Answer:
-        """Exchange on a connection and keep it for the next one, or close it if it cannot be kept."""
+        """Exchange on a connection, and once more on a new one if it proves to be dead."""
+        connection = _held(turn)
         try:
             answer = connection.exchange(method, target, headers, body, deadline)
-        except BaseException:
-            shielded(connection.close)
-            raise
-        if not self._kept(endpoint, connection):
-            shielded(connection.close)
+        except _BROKEN:
+            if not connection.is_dead(repeatable):
+                raise
+            self._reopen(connection, turn.route, deadline)
+            answer = connection.exchange(method, target, headers, body, deadline)
+        _check_forwarded(turn.route, answer[0])
         return answer
 
     @contextmanager
@@ -119,446 +178,365 @@ class Pool:
         headers: Headers,
         body: Body | None,
         deadline: Deadline,
+        *,
+        is_long: bool = True,
     ) -> Iterator[Incoming]:
         """Send a request of any size, and give its answer to be received piece by piece; errors as of `exchange`.
 
-        The connection is kept if the answer was received to its end when the block is left.
+        The connection is kept if the answer was received to its end when the block is left. What ``is_long`` does not
+        take the last quarter of the connections.
         """
-        if proxy := proxy_of(endpoint.scheme, endpoint.host):
-            client = self._client_for(proxy)
-            with _by_way_of(proxy):
-                with begin_by_client(client, endpoint, method, target, headers, body, deadline) as incoming:
-                    yield incoming
-            return
-        connection = self._take(endpoint) or self._connect(endpoint, deadline)
+        turn = _Turn(self._route(endpoint), is_long=is_long)
+        target, headers = _forwarded(turn.route, endpoint, target, headers)
         try:
-            yield connection.begin(method, target, headers, body, deadline)
-        finally:
-            if not self._kept(endpoint, connection):
-                shielded(connection.close)
+            self._take(turn, deadline)
+            connection = _held(turn)
+            try:
+                incoming = connection.begin(method, target, headers, body, deadline)
+            except _BROKEN:
+                if body is not None or not connection.is_dead(method in _SAFE):
+                    raise
+                self._reopen(connection, turn.route, deadline)
+                incoming = connection.begin(method, target, headers, body, deadline)
+            _check_forwarded(turn.route, incoming.status)
+            yield incoming
+            self._give_back(turn)
+        except _BROKEN as error:
+            self._abandon(turn)
+            _tell_proxy(turn.route.proxy, error)
+            raise
+        except BaseException:
+            self._abandon(turn, may_keep=True)
+            raise
 
-    def _kept(self, endpoint: Endpoint, connection: _Connection) -> bool:
-        """Keep a connection for the next caller if it is good for that."""
-        if not connection.is_good():
-            return False
+    def stream(self, is_secure: bool, host: str, port: int, deadline: Deadline) -> httpcore.NetworkStream:
+        """Return a stream for a WebSocket; it is its caller's, and not counted."""
+        scheme = "https" if is_secure else "http"
+        found = self._route_to(scheme, host, port)
+        route = Route(scheme, host, port, found.proxy) if found.is_forwarded else found
+        return open_route(route, self._tls(route), deadline.phase("connect"))
+
+    # --- taking a connection -------------------------------------------------------------------------------------
+
+    def _take(self, turn: _Turn, deadline: Deadline) -> None:
+        """Let a turn have a connection that is good."""
+        self._ask(turn)
+        if turn.connection is None:
+            self._wait(turn, deadline.phase("pool"))
+        connection = _held(turn)
+        if not (connection.key == turn.route.key and connection.is_open and connection.is_good()):
+            self._reopen(connection, turn.route, deadline)
+
+    # Whatever is interrupted by Ctrl-C in the middle is made good by `_abandon`, which its turn always comes to. So a
+    # place is given to its next owner before it is taken from where it was.
+
+    def _ask(self, turn: _Turn) -> None:
+        """Give a turn a place if there is one for it now, or let it stand in line; asking again changes nothing."""
         with self._lock:
-            idle = self._idle.setdefault(endpoint.origin, [])
-            if self._is_closed or len(idle) >= KEPT_CONNECTIONS:
-                return False
-            idle.append(connection)
-            return True
+            if turn.connection is not None or turn in self._line or turn in self._long_line:
+                return
+            if turn.is_long and turn not in self._long:
+                if len(self._long) >= self._most_long:
+                    self._stand(turn, self._long_line)
+                    return
+                self._long.add(turn)
+            if self._line:
+                self._stand(turn, self._line)
+                return
+            idle = self._idle.get(turn.route.key)
+            if idle is not None:
+                self._own(turn, idle[-1])
+            elif len(self._places) < self._limits.connections:
+                self._own(turn, Connection())
+            elif self._idle:
+                self._own(turn, next(iter(self._idle.values()))[0])  # another origin's, which nobody used for longest
+            else:
+                self._stand(turn, self._line)
 
-    def _take(self, endpoint: Endpoint) -> _Connection | None:
-        """Return the connection used last that is still good."""
-        while True:
-            with self._lock:
-                idle = self._idle.get(endpoint.origin)
-                connection = idle.pop() if idle else None
-            if connection is None or connection.is_good():
-                return connection
+    def _own(self, turn: _Turn, place: Connection) -> None:
+        """Give a place to a turn."""
+        turn.connection = place
+        place.owner = turn
+        self._places.add(place)
+        self._no_longer_idle(place)
+
+    def _no_longer_idle(self, place: Connection) -> None:
+        """Take a place out of the first or the last position of its list."""
+        idle = self._idle.get(place.key)
+        if not idle:
+            return
+        if idle[-1] is place:
+            idle.pop()
+        elif idle[0] is place:
+            idle.popleft()
+        if not idle:
+            del self._idle[place.key]
+
+    def _stand(self, turn: _Turn, line: OrderedDict[_Turn, None]) -> None:
+        waiting = len(self._line) + len(self._long_line)
+        if turn.signal is None and waiting >= self._limits.waiting:
+            most = self._limits
+            raise TooManyWaiting(
+                f"{waiting:,} callers wait already for one of {most.connections:,} connections, "
+                f"as many as Limits(waiting={most.waiting}) allows"
+            )
+        turn.signal = turn.signal or Signal()
+        line[turn] = None
+
+    def _wait(self, turn: _Turn, deadline: Deadline) -> None:
+        """Wait in line until there is a place; a turn that is long waits in two lines, one after the other."""
+        began = time.monotonic()
+        try:
+            while turn.connection is None:
+                seconds = deadline.left()
+                if seconds <= 0 or turn.signal is None:
+                    raise Crowded(self._crowded(turn))
+                turn.signal.wait(seconds)
+                self._ask(turn)  # a long one has two lines to stand in
+            if deadline.left() <= 0:
+                raise Crowded(self._crowded(turn))
+        finally:
+            self._longest_wait = max(self._longest_wait, time.monotonic() - began)
+
+    def _crowded(self, turn: _Turn) -> str:
+        most, which = self._limits.connections, "connections"
+        if turn.is_long and turn not in self._long:
+            most, which = self._most_long, "connections that transfers may take"
+        return f"waited for one of {most:,} {which}, all of them in use (Limits.connections)"
+
+    def _reopen(self, connection: Connection, route: Route, deadline: Deadline) -> None:
+        """Open a new connection in a place."""
+        if connection.is_open:
             shielded(connection.close)
+        self._drop_stale()
+        try:
+            stream = open_route(route, self._tls(route), deadline.phase("connect"))
+        except httpcore.ConnectError as error:
+            if not _is_out_of_files(error):
+                raise
+            raise httpcore.ConnectError(self._out_of_files()) from error
+        connection.open(stream, route.key)
+        self.opened += 1
+
+    def _out_of_files(self) -> str:
+        return (
+            f"this process may open no more files; {len(self._places):,} are connections of this client. "
+            "Let it have fewer, by Limits(connections=...), or raise the limit (ulimit -n)"
+        )
+
+    def _tls(self, route: Route) -> ssl.SSLContext | None:
+        is_needed = route.scheme == "https" or (route.proxy is not None and route.proxy.scheme == "https")
+        return tls_context(self._verify) if is_needed else None
+
+    # --- giving it back ------------------------------------------------------------------------------------------
+
+    def _give_back(self, turn: _Turn) -> None:
+        """Let the first in line have the place, or keep its connection for the next caller if it is good for that."""
+        connection = _held(turn)
+        if connection.is_open and not connection.is_good():
+            shielded(connection.close)
+        self._let_go(turn)
+        if self._is_closed:
+            self._close_idle()
+
+    def _abandon(self, turn: _Turn, *, may_keep: bool = False) -> None:
+        """Let go of all that a turn holds, whatever became of it; it may hold nothing any more."""
+        connection = turn.connection
+        try:
+            is_open = connection is not None and self._is_owner(turn, connection) and connection.is_open
+            if connection is not None and is_open and not (may_keep and connection.is_good()):
+                shielded(connection.close)
+        finally:
+            self._let_go(turn)
+            if self._is_closed:
+                self._close_idle()
+
+    def _is_owner(self, turn: _Turn, place: Connection) -> bool:
+        with self._lock:
+            if place.owner is turn and place.is_open and place.is_good() and place in self._idle.get(place.key, ()):
+                place.owner = None  # it was about to be so
+            return place.owner is turn
+
+    def _let_go(self, turn: _Turn) -> None:
+        with self._lock:
+            self._line.pop(turn, None)
+            self._long_line.pop(turn, None)
+            if turn.is_long:
+                self._long.discard(turn)
+                self._admit_long()
+            place = turn.connection
+            if place is not None and place.owner is turn:
+                self._pass_on(place)
+            if self._line:
+                self._admit()
+
+    def _pass_on(self, place: Connection) -> None:
+        """Hand a place to the first in line; without one keep its connection, or let the place go if it has none."""
+        self._admit()
+        if self._line:
+            self._hand(place)
+        elif place.is_open:
+            idle = self._idle.get(place.key)
+            if idle is None:
+                idle = self._idle[place.key] = deque()
+            else:
+                self._idle.move_to_end(place.key)
+            idle.append(place)
+            place.owner = None
+        else:
+            place.owner = None
+            self._places.discard(place)
+
+    def _hand(self, place: Connection) -> None:
+        """Give a place to the first in line and wake it."""
+        turn = next(iter(self._line))
+        self._own(turn, place)
+        if turn.signal is not None:
+            turn.signal.set()
+        del self._line[turn]
+
+    def _admit(self) -> None:
+        """Let in as many as there are places for."""
+        while self._line:
+            turn = next(iter(self._line))
+            if turn.connection is not None:  # whoever gave it was interrupted
+                if turn.signal is not None:
+                    turn.signal.set()
+                del self._line[turn]
+            elif len(self._places) < self._limits.connections:
+                self._hand(Connection())
+            else:
+                return
+
+    def _admit_long(self) -> None:
+        while self._long_line and len(self._long) < self._most_long:
+            turn = next(iter(self._long_line))
+            self._long.add(turn)
+            if turn.signal is not None:
+                turn.signal.set()
+            del self._long_line[turn]
 
     def _drop_stale(self) -> None:
-        """Close what nobody may ever ask for again: the oldest connections of a few origins, in turn, if they are dead.
+        """Close what nobody may ever ask for again: a few of the connections longest not used, if they are dead.
 
         Called when a connection is opened, which costs so much more that this does not show.
         """
-        stale = []
-        with self._lock:
-            origins = list(self._idle)
-            for origin in [origins[(self._turn + n) % len(origins)] for n in range(min(_ORIGINS_A_TURN, len(origins)))]:
-                idle = self._idle[origin]
-                while idle and not idle[0].is_good():
-                    stale.append(idle.pop(0))
-                if not idle:
-                    del self._idle[origin]
-            self._turn += _ORIGINS_A_TURN
-        for connection in stale:
-            shielded(connection.close)
-
-    def _connect(self, endpoint: Endpoint, deadline: Deadline) -> _Connection:
-        """Open a connection."""
-        self._drop_stale()
-        tls = tls_context() if endpoint.scheme == "https" else None
-        stream = open_stream(endpoint.host, endpoint.port, tls, deadline)
-        self.opened += 1
-        return _Connection(stream)
-
-    def _talk_by_proxy(
-        self,
-        proxy: str,
-        endpoint: Endpoint,
-        method: str,
-        target: str,
-        headers: Headers,
-        body: bytes | None,
-        deadline: Deadline,
-    ) -> Answer:
-        """Send through the proxy that the environment names, by httpx, which knows them all."""
-        client = self._client_for(proxy)
-        with _by_way_of(proxy):
-            return exchange_by_client(client, endpoint, method, target, headers, body, deadline)
-
-    def _client_for(self, proxy: str) -> Any:
-        import httpx
-
-        if self._proxied is None:
-            shown = _shown(proxy)
-            try:
-                self._proxied = httpx.Client(verify=tls_context())
-            except ImportError as error:  # its text says what to install
-                raise httpcore.ProxyError(f"{error} (for the proxy {shown})") from error
-            except ValueError as error:
-                raise httpcore.ProxyError(f"{shown}, which the environment names, is not a proxy's address") from error
-        return self._proxied
+        stale = [_Turn(_NOWHERE) for _ in range(_STALE_AT_A_TIME)]
+        try:
+            with self._lock:
+                for turn in stale:
+                    idle = next(iter(self._idle.values()), None)
+                    if idle is None or idle[0].is_good():
+                        break
+                    self._own(turn, idle[0])
+        finally:
+            for turn in stale:
+                if turn.connection is not None:
+                    self._abandon(turn)
 
     def close(self) -> None:
         """Close all idle connections; those in use are closed when their answer is there."""
         with self._lock:
             self._is_closed = True
-            idle, self._idle = self._idle, {}
-            proxied, self._proxied = self._proxied, None
             channels, self.channels = self.channels, {}
         for channel in channels.values():
             channel.close()
-        for connections in idle.values():
-            for connection in connections:
-                connection.close()
-        if proxied is not None:
-            proxied.close()
+        self._close_idle()
 
+    def _close_idle(self) -> None:
+        with self._lock:
+            idle = [connection for connections in self._idle.values() for connection in connections]
+            self._idle = OrderedDict()
+            self._places.difference_update(idle)
+        for connection in idle:
+            shielded(connection.close)
 
-def exchange_by_client(
-    client: Any,
-    endpoint: Endpoint,
-    method: str,
-    target: str,
-    headers: Headers,
-    body: bytes | None,
-    deadline: Deadline,
-) -> Answer:
-    """Send a request by a client with httpx's interface, and return the answer; redirects are not followed."""
-    url = f"{endpoint.scheme}://{endpoint.netloc}{target}"
-    # A request made by hand takes nothing of the client's own headers, cookies and parameters.
-    request = type(client.build_request(method, url))(
-        method,
-        url,
-        headers=headers,
-        content=body,
-        extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _left(deadline, "Connect"))},
-    )
-    response = client.send(request, stream=True, auth=None, follow_redirects=False)
-    parts = []
-    try:
-        for part in response.iter_bytes():
-            parts.append(part)
-            if deadline.left() <= 0:
-                response.close()  # the read that follows fails, and so every generator comes to its end
-        _left(deadline, "Read")
-    except Exception as error:
-        if deadline.left() <= 0:
-            raise httpcore.ReadTimeout from error
-        raise
-    finally:
-        response.close()
-    # the body is decoded by now
-    kept = [(key, value) for key, value in response.headers.raw if key.lower() != b"content-encoding"]
-    return response.status_code, kept, b"".join(parts)
+    # --- routes --------------------------------------------------------------------------------------------------
 
+    def _route(self, endpoint: Endpoint) -> Route:
+        return self._routes.get(endpoint.origin) or self._route_to(*endpoint.origin)
 
-class Incoming:
-    """An answer whose body is received piece by piece."""
+    def _route_to(self, scheme: str, host: str, port: int) -> Route:
+        """Return how a host is reached; the environment is asked once for each."""
+        route = self._routes.get((scheme, host, port))
+        if route is None:
+            proxy = self._proxy_for(scheme, host, port) if self._proxy is None else (self._proxy or None)
+            is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
+            route = Route(scheme, host, port, proxy, is_forwarded)
+            if len(self._routes) >= _ROUTES_KEPT:
+                self._routes.clear()
+            self._routes[scheme, host, port] = route
+        return route
 
-    __slots__ = ("headers", "receive", "status")
-
-    def __init__(self, status: int, headers: Headers, receive: Body) -> None:
-        self.status = status
-        self.headers = headers
-        self.receive = receive
-        """Return the next bytes of the body, ``b""`` at its end."""
-
-
-@contextmanager
-def begin_by_client(
-    client: Any,
-    endpoint: Endpoint,
-    method: str,
-    target: str,
-    headers: Headers,
-    body: Body | None,
-    deadline: Deadline,
-) -> Iterator[Incoming]:
-    """Send a request of any size by a client with httpx's interface, as `Pool.begin` does."""
-    url = f"{endpoint.scheme}://{endpoint.netloc}{target}"
-    request = type(client.build_request(method, url))(
-        method,
-        url,
-        headers=headers,
-        content=None if body is None else _Pieces(body),
-        extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), _left(deadline, "Connect"))},
-    )
-    response = client.send(request, stream=True, auth=None, follow_redirects=False)
-    pieces = response.iter_raw(READ_BYTES)
-
-    def receive() -> bytes:
-        _left(deadline, "Read")
+    def _proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
+        """Return the proxy that the environment names for a host."""
+        url = named_by(getproxies(), scheme)
+        if not url or proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
+            return None
         try:
-            piece: bytes = pieces.__next__()
-        except StopIteration:
-            return b""
-        return piece
-
-    try:
-        yield Incoming(response.status_code, response.headers.raw, receive)
-    finally:
-        pieces.close()
-        response.close()
+            proxy = Proxy.parse(url, "proxy that the environment names")
+            proxy.check()
+        except (ValueError, ImportError) as error:
+            raise ProxyRefusal(str(error), permanent=True) from error
+        return proxy
 
 
-class _Pieces:
-    """A body as httpx takes it."""
-
-    def __init__(self, body: Body) -> None:
-        self._body = body
-
-    def __iter__(self) -> _Pieces:
-        return self
-
-    def __next__(self) -> bytes:
-        piece = self._body()
-        if not piece:
-            raise StopIteration
-        return piece
+_NOWHERE = Route("", "", 0)
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods of requests that may go out twice."""
 
 
-class _Connection:
-    """One HTTP/1.1 connection: a request, its answer to the last byte, and the next.
+def _held(turn: _Turn) -> Connection:
+    assert turn.connection is not None  # noqa: S101 - asked for a turn that has one
+    return turn.connection
 
-    Each read and write takes what the deadline of its request leaves, so that a trickle ends in time too.
-    """
 
-    __slots__ = ("_expires", "_h11", "_is_idle", "_stream")
+def _forwarded(route: Route, endpoint: Endpoint, target: str, headers: Headers) -> tuple[str, Headers]:
+    """Return target and headers as a proxy wants them that forwards; others see nothing of the requests."""
+    if not route.is_forwarded or route.proxy is None:
+        return target, headers
+    return f"http://{endpoint.netloc}{target}", [*headers, *route.proxy.authorization]
 
-    def __init__(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-        self._h11 = _http()
-        self._is_idle = False
-        self._expires = 0.0
 
-    def exchange(self, method: str, target: str, headers: Headers, body: bytes | None, deadline: Deadline) -> Answer:
-        self._is_idle = False
-        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
-            request = self._h11.send(h11.Request(method=method, target=target, headers=headers)) or b""
-            if body:
-                request += self._h11.send(h11.Data(data=body)) or b""
-            request += self._h11.send(h11.EndOfMessage()) or b""
-        with suppress(httpcore.WriteError):  # a server may answer before it has read everything, and close
-            self._stream.write(request, _left(deadline, "Write"))
-        answer = self._answer(deadline)
-        self._is_over()
-        return answer
+def _check_forwarded(route: Route, status: int) -> None:
+    """Raise if it is the proxy that has answered, to say that it does not know us."""
+    if status == 407 and route.is_forwarded and route.proxy is not None:
+        raise refusal(route.proxy, f"a request to {route.address}", status)
 
-    def _is_over(self) -> None:
-        """Be ready for the next exchange if this one went to its end."""
-        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE and not self._holds_more():
-            self._h11.start_next_cycle()
-            self._rest()
 
-    def _rest(self) -> None:
-        self._expires = time.monotonic() + KEPT_SECONDS
-        self._is_idle = True
+def _tell_proxy(proxy: Proxy | None, error: Exception) -> None:
+    """Raise an error of the network as one that names the proxy by way of which it came, if there is one."""
+    if proxy is not None:
+        raise type(error)(f"{error} (by way of the proxy {proxy})") from error
 
-    def _answer(self, deadline: Deadline) -> Answer:
-        status, headers, parts = 0, [], []
-        while True:
-            event = self._event(deadline)
-            if isinstance(event, h11.Response):
-                status, headers = event.status_code, event.headers.raw_items()
-            elif isinstance(event, h11.Data):
-                parts.append(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
-                return status, headers, b"".join(parts)
 
-    def _event(self, deadline: Deadline) -> Any:
-        """Return what h11 finds next in what is received."""
-        while True:
-            with _mapped(h11.RemoteProtocolError, httpcore.RemoteProtocolError):
-                event = self._h11.next_event()
-            if event is not h11.NEED_DATA:
-                return event
-            data = self._stream.read(_READ_BYTES, _left(deadline, "Read"))
-            if not data and self._h11.their_state is h11.SEND_RESPONSE:
-                raise httpcore.RemoteProtocolError("closed without an answer")
-            self._h11.receive_data(data)
-
-    def begin(self, method: str, target: str, headers: Headers, body: Body | None, deadline: Deadline) -> Incoming:
-        """Send a request of any size and receive the head of its answer.
-
-        An answer that comes before all is sent is heard at once, and the rest is not sent.
-        """
-        self._is_idle = False
-        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
-            head = self._h11.send(h11.Request(method=method, target=target, headers=headers)) or b""
-            if body is None:
-                head += self._h11.send(h11.EndOfMessage()) or b""
-        with suppress(httpcore.WriteError):
-            self._stream.write(head, _left(deadline, "Write"))
-            if body is not None:
-                self._pour(body, deadline)
-        response = self._head(deadline)
-        length = _length(response)
-        receive = partial(self._by_h11, deadline) if length is None else self._past_h11(response, length, deadline)
-        return Incoming(response.status_code, response.headers.raw_items(), receive)
-
-    def _pour(self, body: Body, deadline: Deadline) -> None:
-        """Send a body to its end, or until it is answered."""
-        while piece := body():
-            with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
-                parts = self._h11.send_with_data_passthrough(h11.Data(data=piece)) or []  # no copy is made
-            for part in parts:
-                try:
-                    if write_unless_answered(self._stream, part, _left(deadline, "Write")):
-                        return
-                except httpcore.WriteTimeout:
-                    if self._stream.get_extra_info("is_readable"):
-                        return
-                    raise
-        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
-            self._h11.send(h11.EndOfMessage())
-
-    def _head(self, deadline: Deadline) -> h11.Response:
-        while True:
-            event = self._event(deadline)
-            if isinstance(event, h11.Response):
-                return event
-
-    def _by_h11(self, deadline: Deadline) -> bytes:
-        """Return the next bytes of a body whose end h11 tells."""
-        while True:
-            event = self._event(deadline)
-            if isinstance(event, h11.Data):
-                return bytes(event.data)
-            if isinstance(event, h11.EndOfMessage) or event is h11.PAUSED:
-                self._is_over()
-                return b""
-
-    def _past_h11(self, response: h11.Response, length: int, deadline: Deadline) -> Body:
-        """Return what receives a body of known length straight from the stream: h11 copies each byte several times."""
-        held, _ = self._h11.trailing_data
-        is_last = self._h11.our_state is not h11.DONE or len(held) > length or not _keeps(response)
-        left = length
-
-        def is_received() -> None:
-            if not (is_last or unread_tls_bytes(self._stream)):
-                self._h11 = _http()
-                self._rest()
-
-        def receive() -> bytes:
-            nonlocal held, left
-            if not left:
-                return b""
-            if held:
-                piece, held = held[:left], b""
-            elif not (piece := self._stream.read(min(left, READ_BYTES), _left(deadline, "Read"))):
-                raise httpcore.RemoteProtocolError(f"closed after {length - left:,} of {length:,} bytes")
-            left -= len(piece)
-            if not left:
-                is_received()
-            return piece
-
-        if not length:
-            is_received()
-        return receive
-
-    def _holds_more(self) -> bool:
-        """Return whether bytes came after the answer; they would be read as the next one, perhaps another caller's."""
-        if self._h11.trailing_data[0]:
+def _is_out_of_files(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
             return True
-        return unread_tls_bytes(self._stream)
-
-    def is_good(self) -> bool:
-        """Return whether it can be used again: not for too long idle, and neither bytes nor an end have come."""
-        return self._is_idle and time.monotonic() < self._expires and not self._stream.get_extra_info("is_readable")
-
-    def close(self) -> None:
-        self._is_idle = False
-        self._stream.close()
+        error = error.__cause__ or error.__context__
+    return False
 
 
-def _http() -> h11.Connection:
-    return h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)
+_OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 
 
-def _length(response: h11.Response) -> int | None:
-    """Return the length of a body if it is told, and told by nothing else."""
-    told = {name: value for name, value in response.headers if name in (b"content-length", b"transfer-encoding")}
-    if b"transfer-encoding" in told or b"content-length" not in told or response.status_code in (204, 304):
-        return None
-    return int(told[b"content-length"])  # h11 has looked at it
-
-
-def _keeps(response: h11.Response) -> bool:
-    """Return whether the other side takes more requests after this answer."""
-    said = b",".join(value for name, value in response.headers if name == b"connection").lower()
-    return response.http_version == b"1.1" and b"close" not in said
-
-
-_READ_BYTES = 64 * 1024
-READ_BYTES = 1 << 20
-"""How many bytes of a large body are taken at once; as many as have come."""
-
-_TIMEOUTS = {
-    "Connect": httpcore.ConnectTimeout,
-    "Read": httpcore.ReadTimeout,
-    "Write": httpcore.WriteTimeout,
-}
-
-
-def _left(deadline: Deadline, phase: str) -> float:
-    """Return the seconds left, or raise what httpcore raises when a phase takes too long."""
-    left = deadline.left()
-    if left <= 0:
-        raise _TIMEOUTS[phase]
-    return left
-
-
-def _shown(proxy: str) -> str:
-    return str(masked(proxy if "://" in proxy else f"http://{proxy}"))
-
-
-@contextmanager
-def _by_way_of(proxy: str) -> Iterator[None]:
-    """Say in httpx's errors that there is a proxy, and which."""
-    import httpx
-
-    try:
-        yield
-    except httpx.TransportError as error:
-        raise type(error)(f"{error} (by way of the proxy {_shown(proxy)})") from error
-
-
-@contextmanager
-def _mapped(theirs: type[Exception], ours: type[Exception]) -> Iterator[None]:
-    """Raise h11's error as httpcore's of the same name."""
-    try:
-        yield
-    except theirs as error:
-        raise ours(str(error)) from error
+def tls_context(verify: Verify = True) -> ssl.SSLContext:
+    """Return the process's one TLS context for these certificates; making one takes some 20 ms."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    return _tls_context(verify if isinstance(verify, bool) else os.fspath(verify))
 
 
 @cache
-def tls_context() -> ssl.SSLContext:
-    """Return the process's one TLS context; making one takes some 20 ms."""
+def _tls_context(verify: bool | str) -> ssl.SSLContext:
     import httpx
 
-    context = httpx.create_ssl_context()
+    if isinstance(verify, bool):
+        context = httpx.create_ssl_context(verify=verify)
+    elif os.path.isdir(verify):  # noqa: PTH112
+        context = ssl.create_default_context(capath=verify)
+    else:
+        context = ssl.create_default_context(cafile=verify)
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-@cache
-def proxy_of(scheme: str, host: str) -> str:
-    """Return the proxy that the environment names for a host, ``""`` if none; asked for once in a process."""
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all") or ""
-    return "" if proxy_bypass(host) else proxy

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Lock as Mutex
 from typing import Any
@@ -29,13 +29,11 @@ from websockets.uri import WebSocketURI, parse_uri
 from .._version import __version__
 from .._wire.deadline import Deadline
 from .._wire.frames import split_frames
-from .._wire.secrets import masked
 from .._wire.stream import CANCEL, FrameError, Loads, Phase, frame_text, new_id, phase_of, read_data
 from ..config import is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ._compat import Lock, Signal, checkpoint, shielded
-from ._network import hang_up, open_stream
-from .pool import proxy_of, tls_context
+from ._network import hang_up
 
 QUIET_SECONDS = 20.0
 """How long a read waits until it asks the other side for a sign of life, and then how long for that sign."""
@@ -50,11 +48,16 @@ _HEAD_BYTES = 64 * 1024
 """What the head of the answer to a handshake may hold."""
 
 
+Connect = Callable[[bool, str, int, Deadline], httpcore.NetworkStream]
+"""Gives a stream to a host and port, with TLS or without."""
+
+
 class Channel:
     """The socket of a session: opened by the first stream, shared by all, opened anew after it broke."""
 
-    def __init__(self, url: str, token: str, session_id: str) -> None:
+    def __init__(self, url: str, token: str, session_id: str, connect: Connect) -> None:
         self._url, self._token, self._session_id = url, token, session_id
+        self._connect = connect
         self._opening = Lock()
         self._socket: _Socket | None = None
         self.is_closed = False
@@ -106,21 +109,16 @@ class Channel:
             raise self._error(told, ErrorKind.INVALID_ANSWER) from None  # its text shows the address
         if not is_header_value(self._token):
             raise self._error("the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
-        proxy = proxy_of("https" if uri.secure else "http", uri.host)
-        if proxy:
-            shown = masked(proxy if "://" in proxy else f"http://{proxy}")
-            told = f"the environment names the proxy {shown}, and streams do not go through proxies"
-            mend = f"name {uri.host} in NO_PROXY, or run code without streaming"
-            raise self._error(f"{told}; {mend}", ErrorKind.UNREACHABLE)
         where = f"{'wss' if uri.secure else 'ws'}://{uri.host}:{uri.port}"
         try:
-            stream = open_stream(uri.host, uri.port, tls_context() if uri.secure else None, deadline)
+            stream = self._connect(uri.secure, uri.host, uri.port, deadline)
         except httpcore.TimeoutException as error:
-            told = f"no connection to {where} within {deadline.seconds:g} s"
+            told = f"no connection to {where} within {deadline.seconds:g} s" + (f": {error}" if str(error) else "")
             raise self._error(told, ErrorKind.TIMED_OUT, retryable=True) from error
-        except httpcore.NetworkError as error:
+        except (httpcore.NetworkError, httpcore.ProxyError) as error:
             told = f"no connection to {where}: {error}"
-            raise self._error(told, ErrorKind.UNREACHABLE, retryable=True) from error
+            retryable = not getattr(error, "permanent", False)
+            raise self._error(told, ErrorKind.UNREACHABLE, retryable=retryable) from error
         socket = _Socket(stream, uri, self._session_id, where)
         try:
             socket.shake_hands(self._token, deadline)

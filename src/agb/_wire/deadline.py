@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Clock = Callable[[], float]
 """Seconds that only ever grow, like `time.monotonic`."""
@@ -22,6 +22,11 @@ class Deadline:
     def left(self) -> float:
         """Return the seconds left, never less than zero."""
         return max(0.0, self._end - self._clock())
+
+    def phase(self, name: str) -> Deadline:
+        """Return the deadline of a phase ("pool", "connect", "write", "read"): this one, which is for all of them."""
+        del name
+        return self
 
     @property
     def told(self) -> str:
@@ -59,3 +64,22 @@ def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "sec
         raise TypeError(f"{name} is a number of {unit}, not {type(timeout).__name__} ({timeout!r})")
     if not 0 < timeout < float("inf"):
         raise ValueError(f"{name} is a number of {unit} above zero, not {timeout!r}")
+
+
+class Phases(Deadline):
+    """Times for each phase, as httpx has them: all of the waiting for a connection, each read, each write."""
+
+    __slots__ = ("_limits",)
+
+    def __init__(self, limits: Mapping[str, float | None], clock: Clock = time.monotonic) -> None:
+        super().__init__(_FOREVER, clock)
+        self._limits = limits
+
+    def phase(self, name: str) -> Deadline:
+        """Return the deadline of a phase that begins now; none is as good as a very late one."""
+        limit = self._limits.get(name)
+        return Deadline(_FOREVER if limit is None else limit, self._clock)
+
+
+_FOREVER = 1e6
+"""Seconds; what waits takes no infinity."""

@@ -16,8 +16,10 @@ def may_try_again(repeatable: bool, error: AGBError) -> bool:
         return False
     if error.kind is ErrorKind.RATE_LIMITED:
         return True  # refused before anything was done
+    if error.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMED_OUT) and error.sent is Sent.NO:
+        return True
     if error.kind is ErrorKind.UNREACHABLE:
-        return repeatable or error.sent is Sent.NO
+        return repeatable
     return repeatable and (error.http_status in _PASSING or error.kind is ErrorKind.TIMED_OUT)
 
 
@@ -36,7 +38,7 @@ class RetryPolicy:
 
         ``attempt`` counts from 1, ``left`` is what the deadline leaves, ``random`` lies in [0, 1).
         """
-        if attempt >= self.attempts or not error.retryable:
+        if attempt >= self.attempts or not error.retryable or error.extra.get("busy"):  # that is: refused by ourselves
             return None
         ceiling = min(self.max_delay, self.first_delay * self.factor ** (attempt - 1))
         wait = ceiling * (0.5 + random / 2)

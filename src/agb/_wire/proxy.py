@@ -1,0 +1,109 @@
+"""Proxies: what their addresses say, and which of them a host is reached by."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Hashable, Mapping
+from importlib.util import find_spec
+from urllib.parse import unquote, urlsplit
+
+from attrs import field, frozen
+
+from ..config import Endpoint
+from .secrets import masked
+
+_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+_SOCKS_LENGTH = 255
+
+
+@frozen
+class Proxy:
+    """A proxy's address; its user and password are never shown."""
+
+    scheme: str
+    host: str
+    port: int
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it speaks SOCKS5, and not HTTP."""
+        return self.scheme.startswith("socks")
+
+    @property
+    def authorization(self) -> list[tuple[bytes, bytes]]:
+        """The header by which an HTTP proxy knows its user, if there is one."""
+        if not (self.user or self.password):
+            return []
+        return [(b"Proxy-Authorization", b"Basic " + b64encode(f"{self.user}:{self.password}".encode()))]
+
+    def check(self) -> None:
+        """Raise `ImportError` unless there is what this proxy needs."""
+        if self.is_socks and find_spec("socksio") is None:
+            raise ImportError(f"for the proxy {self} install agb[socks] (pip install 'agb[socks]')", name="socksio")
+
+    @classmethod
+    def parse(cls, url: str, name: str = "proxy") -> Proxy:
+        """Return the parts of a URL; a bare host and port is an HTTP proxy.
+
+        Raises:
+            ValueError: it is not the address of a proxy; the text shows no password.
+        """
+        text = url.strip()
+        text = text if "://" in text else f"http://{text}"
+        shown = masked(text)
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            raise ValueError(f"the {name} {shown!r} is not the address of a proxy") from None
+        if parts.scheme not in _PORTS:
+            known = ", ".join(f"{scheme}://" for scheme in _PORTS)
+            raise ValueError(f"the {name} {shown!r} begins with {parts.scheme}://; expected one of {known}")
+        if port == 0 or parts.path not in ("", "/") or parts.query or parts.fragment:
+            raise ValueError(f"the {name} {shown!r} is not the address of a proxy, such as http://proxy.example:3128")
+        try:
+            host = Endpoint.parse(f"http://{_bracketed(parts.hostname or '')}").host
+        except ValueError:
+            raise ValueError(f"the {name} {shown!r} names no host that there could be") from None
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        if parts.scheme.startswith("socks") and max(len(user.encode()), len(password.encode())) > _SOCKS_LENGTH:
+            raise ValueError(f"the {name} {shown!r} has a user name or password longer than SOCKS5 can carry")
+        return cls(parts.scheme, host, port or _PORTS[parts.scheme], user, password)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+@frozen(eq=False)
+class Route:
+    """How an endpoint is reached, and which connections lead there."""
+
+    scheme: str
+    host: str
+    port: int
+    proxy: Proxy | None = None
+    is_forwarded: bool = False
+    """Whether the proxy is asked for the whole URL, in place of a tunnel."""
+    key: Hashable = field(init=False, repr=False)
+    """What connections are kept by: a forwarding proxy takes requests for any host on one."""
+
+    @key.default
+    def _key(self) -> Hashable:
+        return self.proxy if self.is_forwarded else (self.scheme, self.host, self.port, self.proxy)
+
+    @property
+    def address(self) -> str:
+        """Host and port as a proxy is told them."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+
+def named_by(environment: Mapping[str, str], scheme: str) -> str:
+    """Return the proxy that an environment (its ``..._proxy`` variables, as urllib gives them) names for a scheme."""
+    return environment.get(scheme) or environment.get("all") or ""
