@@ -171,7 +171,7 @@ def test_public_types_stand_on_the_ground() -> None:
         f"{module}:{found.line}: imports {found.target}"
         for module in inside(*PUBLIC_TYPES)
         for found in module.imports()
-        if ours(found.target) and found.target not in PUBLIC_TYPES | ground
+        if ours(found.target) and not within(found.target, PUBLIC_TYPES | ground)
     ]
     refuse(findings)
 

@@ -86,8 +86,9 @@ class Tree:
     """Whether a string is for people to read, so that ``await`` in it is a mistake. In tests it may be a program."""
 
 
+BY_HAND = frozenset({"_answers.py", "_compat.py", "_network.py"})
 TREES = (
-    Tree("src/agb/_async", "src/agb/_sync", by_hand=frozenset({"_compat.py", "_network.py"}), strings_are_prose=True),
+    Tree("src/agb/_async", "src/agb/_sync", by_hand=BY_HAND, strings_are_prose=True),
     Tree("tests/_async", "tests/_sync"),
 )
 

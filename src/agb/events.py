@@ -11,7 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from .exceptions import ExecutionError
-from .results import ExecutionResult
+from .results.code import ExecutionResult
 
 
 @frozen

@@ -12,13 +12,9 @@ from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
-from ..results import ContextSyncResult
-
 T = TypeVar("T")
 
 ASYNC: Final = True
-ContextSyncAnswer = ContextSyncResult
-"""What ``session.context.sync`` gives."""
 Chunks = AsyncIterable[bytes] | Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 

@@ -9,7 +9,7 @@ from .._ops.tools import process as processes
 from .._ops.tools.shell import shell
 from .._wire.deadline import check_timeout
 from ..exceptions import AGBError
-from ..results import CommandResult
+from ..results.commands import CommandResult
 from ._compat import finish
 from .process import AsyncProcess
 

@@ -11,7 +11,8 @@ from attrs import evolve
 from .._ops import contexts as ops
 from .._wire.deadline import Deadline, check_timeout
 from ..exceptions import AGBError, ClearanceTimeoutError, ErrorKind, Sent
-from ..results import (
+from ..results.base import OperationResult
+from ..results.contexts import (
     ClearContextResult,
     Context,
     ContextFileEntry,
@@ -19,10 +20,9 @@ from ..results import (
     ContextListParams,
     ContextListResult,
     ContextResult,
-    ContextTransferResult,
     FileUrlResult,
-    OperationResult,
 )
+from ..results.transfers import ContextTransferResult
 from ._compat import sleep
 from .progress import Progress
 from .transfer import download, upload

@@ -14,7 +14,7 @@ from .._ops import contexts as ops
 from .._wire.deadline import Deadline, check_timeout
 from .._wire.signed import REDIRECTS
 from ..exceptions import AGBError, ErrorKind, FileError
-from ..results import DownloadResult, UploadResult
+from ..results.transfers import DownloadResult, UploadResult
 from ._compat import call, in_thread
 from .context_manager import POLL_INTERVAL, AsyncSyncRun
 from .transfer import STEP, get_file, put_file

@@ -11,7 +11,8 @@ from .._wire.deadline import Deadline, check_timeout
 from .._wire.toolcall import ToolCall
 from ..events import Stderr, Stdout
 from ..exceptions import AGBError, CommandError, ErrorKind
-from ..results import CommandResult, OperationResult
+from ..results.base import OperationResult
+from ..results.commands import CommandResult
 from ._compat import CLEANUP_LIMIT, shielded, sleep
 
 if TYPE_CHECKING:

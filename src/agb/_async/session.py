@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from attrs import evolve
 
 from .._ops import ownership
 from .._ops import sessions as ops
-from .._ops.tools.metrics import get_metrics
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
 from .._wire.toolcall import ToolAccess, ToolCall, parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
-from ..results import (
-    DeleteResult,
-    GetSessionData,
-    McpTool,
-    McpToolResult,
-    McpToolsResult,
-    OperationResult,
-    SessionMetricsResult,
-    SessionStatusResult,
-)
+from ..results.base import DeleteResult, OperationResult
+from ..results.sessions import GetSessionData, McpTool, McpToolResult, McpToolsResult, SessionStatusResult
 from ._compat import sleep
-from .code import AsyncCode
-from .command import AsyncCommand
-from .context_manager import AsyncContextManager, AsyncSyncRun
-from .files import AsyncFileSystem
 
 if TYPE_CHECKING:
+    from ..results.metrics import SessionMetricsResult
     from .client import AsyncAGB
+    from .code import AsyncCode
+    from .command import AsyncCommand
+    from .context_manager import AsyncContextManager
+    from .files import AsyncFileSystem
     from .transport import AsyncTransport
 
 T = TypeVar("T")
@@ -73,10 +66,6 @@ class AsyncSession:
         self.ws_url = ""
         self.token = ""
         self.tool_list: list[McpTool] = []
-        self.code = AsyncCode(self)
-        self.command = AsyncCommand(self)
-        self.file = AsyncFileSystem(self)
-        self.context = AsyncContextManager(self)
         self._state = ""
         self._is_bare = False
         self._hidden_labels: dict[str, str] | None = None
@@ -119,6 +108,36 @@ class AsyncSession:
     @property
     def _transport(self) -> AsyncTransport:
         return self.agb.client
+
+    # --- what is in it: each is loaded when first used, since a call that needs none need not wait for them ---------
+
+    @cached_property
+    def code(self) -> AsyncCode:
+        """Runs code."""
+        from .code import AsyncCode
+
+        return AsyncCode(self)
+
+    @cached_property
+    def command(self) -> AsyncCommand:
+        """Runs commands and processes."""
+        from .command import AsyncCommand
+
+        return AsyncCommand(self)
+
+    @cached_property
+    def file(self) -> AsyncFileSystem:
+        """The files of the session."""
+        from .files import AsyncFileSystem
+
+        return AsyncFileSystem(self)
+
+    @cached_property
+    def context(self) -> AsyncContextManager:
+        """The persistent contexts of the session."""
+        from .context_manager import AsyncContextManager
+
+        return AsyncContextManager(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 
@@ -326,6 +345,9 @@ class AsyncSession:
 
         Source: data-plane.md 2.9.
         """
+        from .._ops.tools.metrics import get_metrics
+        from ..results.metrics import SessionMetricsResult
+
         try:
             limit = self._total(read_timeout, connect_timeout) if timeout is None else timeout
             return await self._tool(get_metrics(self.session_id), timeout=limit)
@@ -435,6 +457,8 @@ class AsyncSession:
     async def _store_data(self, deadline: Deadline) -> AGBError | None:
         """Store the data of all contexts and wait for it; return what went wrong, if anything."""
         limit = Deadline(deadline.left() * SYNC_SHARE)
+        from .context_manager import AsyncSyncRun
+
         run = AsyncSyncRun(self._transport, self.session_id)
         try:
             await run.start(limit)

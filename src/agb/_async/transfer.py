@@ -21,7 +21,7 @@ from .._wire.call import Call
 from .._wire.deadline import Patience
 from .._wire.signed import REDIRECTS, signed_call
 from ..exceptions import AGBError, ErrorKind, FileError
-from ..results import ContextTransferResult, FailedTransfer, TransferredFile
+from ..results.transfers import ContextTransferResult, FailedTransfer, TransferredFile
 from ._compat import Lock, gather, in_thread, shielded
 from .progress import AsyncProgressReport, Progress
 

@@ -14,7 +14,8 @@ from attrs import frozen
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
 from ..exceptions import AGBError, ErrorKind
-from ..results import Context, ContextFileEntry, ContextStatusData
+from ..results.contexts import Context, ContextFileEntry
+from ..results.syncs import ContextStatusData
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -15,9 +15,11 @@ from .. import _version
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
 from ..exceptions import AGBError, ErrorKind
-from ..results import GetSessionData, McpTool
-from ..session_params import CreateSessionParams
+from ..results.sessions import GetSessionData, McpTool
 from . import ownership
+
+if TYPE_CHECKING:
+    from ..session_params import CreateSessionParams
 
 # --- create and find ---------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from .._wire.deadline import Clock
 from ..context_sync import ContextSync
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
-from ..results import ContextStatusData
+from ..results.syncs import ContextStatusData
 
 _SUCCEEDED = frozenset({"success", "successful", "succeeded", "ok", "finished", "done", "completed", "complete"})
 _FAILED = frozenset({"failed", "failure", "fail", "error", "cancelled", "canceled", "timeout"})

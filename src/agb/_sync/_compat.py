@@ -16,15 +16,12 @@ from types import FrameType, TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 from weakref import finalize
 
-from ..results import AwaitableContextSyncResult
-
 __all__ = [
     "ASYNC",
     "CLEANUP_LIMIT",
     "Channel",
     "Chunks",
     "Closed",
-    "ContextSyncAnswer",
     "Crew",
     "Lock",
     "Signal",
@@ -49,8 +46,6 @@ __all__ = [
 T = TypeVar("T")
 
 ASYNC: Final = False
-ContextSyncAnswer = AwaitableContextSyncResult
-"""What ``session.context.sync`` gives; programs written for agbcloud-sdk 0.12 await it."""
 Chunks = Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
@@ -16,19 +16,19 @@ from .._ops import sessions as ops
 from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
 from ..config import Config, Endpoint, settings
-from ..context_sync import ContextSync
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ..limits import Limits
 from ..refs import SessionRef
-from ..results import DeleteResult, GetSessionData, GetSessionResult, SessionListResult, SessionResult
-from ..session_params import CreateSessionParams
+from ..results.base import DeleteResult
+from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
 from ._compat import CLEANUP_LIMIT, finish, shielded
-from .contexts import ContextService
 from .creation import Creation
 from .session import Session
 from .transport import Transport
 
 if TYPE_CHECKING:
+    from ..session_params import CreateSessionParams
+    from .contexts import ContextService
     from .pool import Verify
 
 ARRIVAL_LIMIT = 300.0
@@ -102,7 +102,6 @@ class AGB:
             proxy=proxy,
             verify=verify,
         )
-        self.context = ContextService(self)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -124,6 +123,13 @@ class AGB:
     def close(self) -> None:
         """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
         self.client.close()
+
+    @cached_property
+    def context(self) -> ContextService:
+        """The service of persistent contexts; loaded when first used."""
+        from .contexts import ContextService
+
+        return ContextService(self)
 
     # --- create --------------------------------------------------------------------------------------------------
 
@@ -421,6 +427,8 @@ def _params_refused(params: CreateSessionParams | None) -> str:
     """Return why no session can be created from these, ``""`` if one can; the key words are those of 0.12."""
     if params is None:
         return "params is required: pass CreateSessionParams(image_id=...)"
+    from ..session_params import CreateSessionParams  # loaded by whoever made the params
+
     if not isinstance(params, CreateSessionParams):
         raise TypeError(f"params is a CreateSessionParams, not {type(params).__name__}")
     if not isinstance(params.image_id, str) or not params.image_id.strip():
@@ -430,6 +438,8 @@ def _params_refused(params: CreateSessionParams | None) -> str:
 
 def _syncs_refused(params: CreateSessionParams) -> str:
     """Return which context cannot be mounted, ``""`` if all can."""
+    from ..context_sync import ContextSync  # loaded by whoever made the params
+
     for sync in params.all_context_syncs():
         if not isinstance(sync, ContextSync):
             raise TypeError(f"context_syncs is a list of ContextSync, not of {type(sync).__name__}")

@@ -14,7 +14,7 @@ from .._wire.deadline import Deadline, check_timeout
 from .._wire.stream import CODE_SERVER, Phase
 from ..events import CodeEvent, Error, Stderr, Stdout
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
-from ..results import EnhancedCodeExecutionResult
+from ..results.code import EnhancedCodeExecutionResult
 from ._compat import call, shielded
 
 if TYPE_CHECKING:

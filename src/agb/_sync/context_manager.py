@@ -12,8 +12,9 @@ from .._wire.call import Call
 from .._wire.deadline import Deadline, check_timeout
 from ..context_sync import ContextSync
 from ..exceptions import AGBError, ErrorKind, SessionError
-from ..results import ContextInfoResult, ContextStatusData
-from ._compat import ContextSyncAnswer, afterwards, call, sleep
+from ..results.syncs import ContextInfoResult, ContextStatusData
+from ._answers import ContextSyncAnswer
+from ._compat import afterwards, call, sleep
 
 if TYPE_CHECKING:
     from .session import Session

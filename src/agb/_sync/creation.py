@@ -14,11 +14,11 @@ from .._ops import ownership
 from .._ops import sessions as ops
 from .._wire.deadline import Deadline
 from ..exceptions import AGBError
-from ..results import GetSessionData
-from ..session_params import CreateSessionParams
+from ..results.sessions import GetSessionData
 from ._compat import finish, shielded
 
 if TYPE_CHECKING:
+    from ..session_params import CreateSessionParams
     from .transport import Transport
 
 Created = tuple[GetSessionData, str]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from ..exceptions import AGBError, ErrorKind
-from ..results import Context, Extension
+from ..results.contexts import Context, Extension
 from ..session_params import EXTENSIONS_BASE_PATH, ExtensionOption
 from ._compat import at_once, in_thread
 

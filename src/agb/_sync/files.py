@@ -20,21 +20,19 @@ from .._ops.tools import files as ops
 from .._wire.deadline import Deadline, check_timeout
 from .._wire.toolcall import ToolCall, parse_tool_list
 from ..exceptions import AGBError, ErrorKind, FileError
-from ..results import (
+from ..results.base import BoolResult
+from ..results.files import (
     BinaryFileContentResult,
-    BoolResult,
     DirectoryListResult,
-    DownloadResult,
     FileChangeEvent,
     FileChangeResult,
     FileContentResult,
     FileInfoResult,
     FileSearchResult,
-    GetSessionResult,
-    McpTool,
     MultipleFileContentResult,
-    UploadResult,
 )
+from ..results.sessions import GetSessionResult, McpTool
+from ..results.transfers import DownloadResult, UploadResult
 from ._compat import CLEANUP_LIMIT, Chunks, each, from_thread, gather, in_thread, shielded, sleep
 from .archive import packed, unpack
 from .context_manager import POLL_INTERVAL

@@ -4,36 +4,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 from attrs import evolve
 
 from .._ops import ownership
 from .._ops import sessions as ops
-from .._ops.tools.metrics import get_metrics
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
 from .._wire.toolcall import ToolAccess, ToolCall, parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
-from ..results import (
-    DeleteResult,
-    GetSessionData,
-    McpTool,
-    McpToolResult,
-    McpToolsResult,
-    OperationResult,
-    SessionMetricsResult,
-    SessionStatusResult,
-)
+from ..results.base import DeleteResult, OperationResult
+from ..results.sessions import GetSessionData, McpTool, McpToolResult, McpToolsResult, SessionStatusResult
 from ._compat import sleep
-from .code import Code
-from .command import Command
-from .context_manager import ContextManager, SyncRun
-from .files import FileSystem
 
 if TYPE_CHECKING:
+    from ..results.metrics import SessionMetricsResult
     from .client import AGB
+    from .code import Code
+    from .command import Command
+    from .context_manager import ContextManager
+    from .files import FileSystem
     from .transport import Transport
 
 T = TypeVar("T")
@@ -74,10 +67,6 @@ class Session:
         self.ws_url = ""
         self.token = ""
         self.tool_list: list[McpTool] = []
-        self.code = Code(self)
-        self.command = Command(self)
-        self.file = FileSystem(self)
-        self.context = ContextManager(self)
         self._state = ""
         self._is_bare = False
         self._hidden_labels: dict[str, str] | None = None
@@ -120,6 +109,36 @@ class Session:
     @property
     def _transport(self) -> Transport:
         return self.agb.client
+
+    # --- what is in it: each is loaded when first used, since a call that needs none need not wait for them ---------
+
+    @cached_property
+    def code(self) -> Code:
+        """Runs code."""
+        from .code import Code
+
+        return Code(self)
+
+    @cached_property
+    def command(self) -> Command:
+        """Runs commands and processes."""
+        from .command import Command
+
+        return Command(self)
+
+    @cached_property
+    def file(self) -> FileSystem:
+        """The files of the session."""
+        from .files import FileSystem
+
+        return FileSystem(self)
+
+    @cached_property
+    def context(self) -> ContextManager:
+        """The persistent contexts of the session."""
+        from .context_manager import ContextManager
+
+        return ContextManager(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 
@@ -327,6 +346,9 @@ class Session:
 
         Source: data-plane.md 2.9.
         """
+        from .._ops.tools.metrics import get_metrics
+        from ..results.metrics import SessionMetricsResult
+
         try:
             limit = self._total(read_timeout, connect_timeout) if timeout is None else timeout
             return self._tool(get_metrics(self.session_id), timeout=limit)
@@ -436,6 +458,8 @@ class Session:
     def _store_data(self, deadline: Deadline) -> AGBError | None:
         """Store the data of all contexts and wait for it; return what went wrong, if anything."""
         limit = Deadline(deadline.left() * SYNC_SHARE)
+        from .context_manager import SyncRun
+
         run = SyncRun(self._transport, self.session_id)
         try:
             run.start(limit)

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
-from ...results import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
+from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
 from . import tool_failure
 
 LANGUAGE_ALIASES = {

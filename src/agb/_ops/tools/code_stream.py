@@ -12,7 +12,7 @@ from typing import Any
 from ..._wire.stream import error_text
 from ...events import CodeEvent, Error, Finished, Result, Stderr, Stdout
 from ...exceptions import AGBError, ErrorKind, ExecutionError, Sent
-from ...results import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
+from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
 from .code import TIMED_OUT, read_item, run_code
 
 

@@ -17,7 +17,7 @@ from attrs import evolve, frozen
 
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, FileError, Sent
-from ...results import BoolResult
+from ...results.base import BoolResult
 from .files import file_failure
 from .shell import shell
 

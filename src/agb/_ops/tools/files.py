@@ -18,15 +18,9 @@ from attrs import frozen
 
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import AGBError, ErrorKind, FileError, Sent
-from ...results import (
-    BoolResult,
-    DirectoryListResult,
-    FileChangeEvent,
-    FileChangeResult,
-    FileInfoResult,
-    FileSearchResult,
-    McpTool,
-)
+from ...results.base import BoolResult
+from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
+from ...results.sessions import McpTool
 
 T = TypeVar("T")
 

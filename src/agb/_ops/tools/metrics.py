@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, Sent, SessionError
-from ...results import SessionMetrics, SessionMetricsResult
+from ...results.metrics import SessionMetrics, SessionMetricsResult
 from . import tool_failure
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._wire.toolcall import ToolCall, ToolReply
-from ...results import McpToolResult
+from ...results.sessions import McpToolResult
 from . import tool_failure
 
 

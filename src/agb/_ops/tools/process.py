@@ -32,7 +32,7 @@ from attrs import evolve, frozen
 
 from ..._wire.toolcall import ToolCall
 from ...exceptions import CommandError, ErrorKind, Sent
-from ...results import CommandResult
+from ...results.commands import CommandResult
 from .shell import shell
 
 T = TypeVar("T")

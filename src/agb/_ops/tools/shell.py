@@ -11,7 +11,7 @@ from typing import Any
 
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import CommandError
-from ...results import CommandResult
+from ...results.commands import CommandResult
 from . import tool_failure
 
 TIMED_OUT = "Command execution timeout"

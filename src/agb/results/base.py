@@ -1,0 +1,110 @@
+"""Results: what all of them have, and the plain ones."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+from attrs import field, frozen
+
+from .._wire.secrets import masked_repr
+from ..exceptions import AGBError, SessionError
+
+
+def error_field() -> Any:
+    """Return the field ``error``, which neither equality nor ``repr`` looks at."""
+    return field(default=None, kw_only=True, eq=False, repr=False)
+
+
+def strings(value: list[str] | None) -> list[str]:
+    """Return a list of one's own."""
+    return list(value or [])
+
+
+def entries(value: list[Any] | None) -> list[Any]:
+    """Return a list of one's own."""
+    return list(value or [])
+
+
+def mapping(value: dict[str, Any] | None) -> dict[str, Any]:
+    """Return a dict of one's own."""
+    return dict(value or {})
+
+
+@frozen
+class ApiResponse:
+    """Base of all results."""
+
+    request_id: str = ""
+
+    def get_request_id(self) -> str:
+        """Return the service's id of the request, ``""`` if there is none."""
+        return self.request_id
+
+
+def error_of(result: Any) -> AGBError:
+    """Return the error of a result that is no success; one made by hand may have nothing but a message."""
+    if result.error is not None:
+        return result.error  # type: ignore[no-any-return]
+    return SessionError(result.error_message or "the operation failed", request_id=result.request_id)
+
+
+@frozen
+class Result(ApiResponse):
+    """Base of the results that tell success from failure."""
+
+    success: bool = False
+
+    @classmethod
+    def of(cls, value: Any, request_id: str) -> Self:
+        """Return the result of a call that succeeded with ``value``."""
+        return cls(request_id=request_id, success=True, **cls._fields(value))
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a call that ended in ``error``."""
+        return cls(request_id=error.request_id, success=False, error_message=str(error), error=error)  # type: ignore[call-arg]
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"data": value}
+
+    def raise_for_error(self) -> Self:
+        """Return this very result if it is a success, else raise its ``error``.
+
+        Raises:
+            AGBError: as in ``error``, usually one of its subclasses.
+        """
+        if self.success:
+            return self
+        raise error_of(self)
+
+
+@frozen
+class OperationResult(Result):
+    """The result of an operation; what ``data`` holds is said by the method."""
+
+    data: Any = field(default=None, repr=masked_repr)
+    error_message: str = ""
+    error: AGBError | None = error_field()
+
+
+@frozen
+class DeleteResult(Result):
+    """The result of a deletion."""
+
+    error_message: str = ""
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        del value
+        return {}
+
+
+@frozen
+class BoolResult(Result):
+    """The result of an operation that answers yes or no."""
+
+    data: bool | None = None
+    error_message: str = ""
+    error: AGBError | None = error_field()

@@ -1,0 +1,157 @@
+"""Results about contexts, the files stored in them, and extensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import Attribute, define, field, frozen
+from attrs.validators import instance_of, optional
+
+from ..exceptions import AGBError
+from .base import OperationResult, Result, entries, error_field
+
+
+def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{attribute.name} is a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"{attribute.name} is a number >= 1, not {value}")
+
+
+@define
+class Context:
+    """A named persistent store.
+
+    It may be renamed by assigning ``name`` and calling ``agb.context.update``.
+
+    Attributes:
+        id: the service's id, such as ``SdkCtx-...``.
+        name: unique for an API key and a region.
+        created_at, last_used_at: when, as the service writes it; None if it did not say.
+        state: ``available``, ``clearing`` or ``pre-available``; None if the service did not say.
+    """
+
+    id: str
+    name: str
+    created_at: str | None = None
+    last_used_at: str | None = None
+    state: str | None = field(default=None, kw_only=True)
+
+
+@define
+class ContextListParams:
+    """Which page of the contexts is wanted; both are checked, when they are assigned too."""
+
+    max_results: int | None = field(default=None, validator=_page_size)
+    next_token: str | None = field(default=None, validator=optional(instance_of(str)))
+
+
+@frozen
+class ContextResult(Result):
+    """A context, found or made, with its id as ``context_id``."""
+
+    context_id: str = ""
+    context: Context | None = None
+    error_message: str | None = None
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"context_id": value.id, "context": value}
+
+
+@frozen
+class ContextListResult(Result):
+    """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages if it is told."""
+
+    contexts: list[Context] = field(default=None, converter=entries)
+    next_token: str | None = None
+    max_results: int | None = None
+    total_count: int | None = None
+    error_message: str | None = None
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {
+            "contexts": value.items,
+            "next_token": value.next_token or None,
+            "max_results": value.max_results,
+            "total_count": value.total_count,
+        }
+
+
+@frozen
+class ContextFileEntry:
+    """A file stored in a context; ``size`` is in bytes, ``file_path`` is the path it has inside a session."""
+
+    file_id: str
+    file_name: str
+    file_path: str
+    file_type: str | None = None
+    gmt_create: str | None = None
+    gmt_modified: str | None = None
+    size: int | None = None
+    status: str | None = None
+
+
+@frozen
+class ContextFileListResult(Result):
+    """One page of the files of a context; ``count`` counts all pages, None if it is not told."""
+
+    entries: list[ContextFileEntry] = field(default=None, converter=entries)
+    count: int | None = None
+    error_message: str | None = None
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"entries": value.items, "count": value.total_count}
+
+
+@frozen
+class FileUrlResult(Result):
+    """A pre-signed URL. Whoever has it may use it, so it is not shown by ``repr``.
+
+    ``expire_time`` is given as the service gives it, which does not say its unit; the local runtime gives seconds
+    since 1970.
+    """
+
+    url: str = field(default="", repr=False)
+    expire_time: int | None = None
+    error_message: str | None = None
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"url": value["url"], "expire_time": value["expire_time"], "error_message": ""}
+
+
+@frozen
+class ClearContextResult(OperationResult):
+    """How far the clearing of a context is: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
+
+    data: Any = field(default=None, init=False, repr=False)
+    error_message: str = ""
+    status: str | None = None
+    context_id: str | None = None
+    error: AGBError | None = field(default=None, kw_only=True, eq=False, repr=False)
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        del value
+        return {}
+
+
+@frozen
+class Extension:
+    """A browser extension stored in a context.
+
+    ``name`` is the name of the file it was made from where that is known, else the same as ``id``.
+    """
+
+    id: str
+    name: str
+    created_at: str | None = None

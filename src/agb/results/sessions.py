@@ -1,0 +1,160 @@
+"""Results about sessions: made, found, listed, and their tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from attrs import field, frozen
+
+from .._wire.secrets import masked_repr
+from ..exceptions import AGBError
+from .base import ApiResponse, Result, entries, error_field, error_of, mapping, strings
+
+if TYPE_CHECKING:
+    from .syncs import ContextStatusData
+
+SessionT = TypeVar("SessionT")
+
+
+@frozen
+class SessionResult(Result, Generic[SessionT]):
+    """A session, created or found.
+
+    ``context_status`` tells how the data of its contexts was brought into a session that was created. If some of it is
+    not there, the session is there all the same: ``success`` is true, and ``error_message`` and ``error`` say what is
+    missing.
+    """
+
+    error_message: str = ""
+    session: SessionT | None = None
+    error: AGBError | None = error_field()
+    context_status: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
+
+
+@frozen
+class SessionListResult(Result):
+    """One page of session ids; ``total_count`` counts the matches on all pages."""
+
+    error_message: str = ""
+    session_ids: list[str] = field(default=None, converter=strings)
+    next_token: str = ""
+    max_results: int = 0
+    total_count: int = 0
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {
+            "session_ids": value.session_ids,
+            "next_token": value.next_token,
+            "max_results": value.max_results,
+            "total_count": value.total_count,
+        }
+
+
+@frozen
+class GetSessionData:
+    """Connection data of a session; token and addresses are not shown by ``repr``."""
+
+    app_instance_id: str = ""
+    resource_id: str = ""
+    session_id: str = ""
+    success: bool = False
+    resource_url: str = field(default="", repr=masked_repr)
+    status: str = ""
+    link_url: str = field(default="", repr=masked_repr)
+    ws_url: str = field(default="", repr=masked_repr)
+    token: str = field(default="", repr=False)
+    tool_list: Any = field(default="", repr=False)
+    image_id: str = field(default="", kw_only=True)
+
+
+@frozen
+class GetSessionResult(ApiResponse):
+    """Connection data of a session, or why there is none."""
+
+    http_status_code: int = 0
+    code: str = ""
+    success: bool = False
+    data: GetSessionData | None = None
+    error_message: str = ""
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def of(cls, value: GetSessionData, request_id: str) -> Self:
+        """Return the result of a call that succeeded."""
+        return cls(request_id=request_id, http_status_code=200, code="ok", success=True, data=value)
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a call that ended in ``error``."""
+        status = error.http_status or 0
+        return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
+
+    def raise_for_error(self) -> Self:
+        """Return this very result if it is a success, else raise its ``error``."""
+        if self.success:
+            return self
+        raise error_of(self)
+
+
+@frozen
+class SessionStatusResult(ApiResponse):
+    """The state of a session, such as ``RUNNING``, ``DELETING`` or ``FINISH``."""
+
+    http_status_code: int = 0
+    code: str = ""
+    success: bool = False
+    status: str = ""
+    error_message: str = ""
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def of(cls, value: str, request_id: str) -> Self:
+        """Return the result of a call that succeeded."""
+        return cls(request_id=request_id, http_status_code=200, code="ok", success=True, status=value)
+
+    @classmethod
+    def failed(cls, error: AGBError) -> Self:
+        """Return the result of a call that ended in ``error``."""
+        status = error.http_status or 0
+        return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
+
+    def raise_for_error(self) -> Self:
+        """Return this very result if it is a success, else raise its ``error``."""
+        if self.success:
+            return self
+        raise error_of(self)
+
+
+@frozen
+class McpTool:
+    """A tool that an image offers, with the JSON Schema of its arguments."""
+
+    name: str = ""
+    description: str = ""
+    input_schema: dict[str, Any] = field(default=None, converter=mapping)
+    server: str = ""
+    tool: str = ""
+
+
+@frozen
+class McpToolResult(Result):
+    """The text that a tool gave."""
+
+    data: str | None = None
+    error_message: str = ""
+    error: AGBError | None = error_field()
+
+
+@frozen
+class McpToolsResult(Result):
+    """The tools that an image offers."""
+
+    tools: list[McpTool] = field(default=None, converter=entries)
+    error_message: str = ""
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"tools": value}

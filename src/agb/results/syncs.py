@@ -1,0 +1,108 @@
+"""Results about the syncs of a session with its contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from typing import Any, NoReturn, Self
+
+from attrs import field, frozen
+
+from ..exceptions import AGBError
+from .base import Result, entries, error_field
+
+
+@frozen
+class ContextStatusData:
+    """One task that brings data from a context into a session (``download``) or back (``upload``).
+
+    ``status`` is the service's word; ``Success`` and ``Failed`` are final. ``start_time`` and ``finish_time`` are
+    seconds since 1970, 0 as long as they are not known. ``task_id`` tells tasks apart where the service names them.
+    """
+
+    context_id: str = ""
+    path: str = ""
+    error_message: str = ""
+    status: str = ""
+    start_time: int = 0
+    finish_time: int = 0
+    task_type: str = ""
+    task_id: str = field(default="", kw_only=True)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Return the task in an object of the wire; what is missing is ``""`` or 0."""
+
+        def text(key: str) -> str:
+            value = data.get(key)
+            return value if isinstance(value, str) else ""
+
+        def number(key: str) -> int:
+            value = data.get(key)
+            return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+        return cls(
+            context_id=text("contextId"),
+            path=text("path"),
+            error_message=text("errorMessage"),
+            status=text("status"),
+            start_time=number("startTime"),
+            finish_time=number("finishTime"),
+            task_type=text("taskType"),
+            task_id=text("taskId"),
+        )
+
+
+@frozen
+class ContextInfoResult(Result):
+    """The tasks between a session and its contexts."""
+
+    context_status_data: list[ContextStatusData] = field(default=None, converter=entries)
+    error_message: str | None = None
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"context_status_data": value}
+
+
+@frozen
+class ContextSyncResult(Result):
+    """How a sync ended; ``context_status_data`` holds the tasks it was made of, as they were seen last."""
+
+    error_message: str = ""
+    context_status_data: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
+    error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"context_status_data": value}
+
+
+@frozen
+class AwaitableContextSyncResult(ContextSyncResult, Coroutine[Any, Any, ContextSyncResult]):
+    """What ``session.context.sync()`` gives in the synchronous flavour: a result that may be awaited as well.
+
+    In agbcloud-sdk 0.12 ``sync`` was a coroutine function. ``asyncio.run(session.context.sync())`` and
+    ``await session.context.sync()``, written for that, go on to work: the sync is over before, and both give this very
+    result. ``asyncio.run`` takes nothing but coroutines, so it is one, which is at its end.
+    """
+
+    def __hash__(self) -> int:
+        return hash((self.request_id, self.success, self.error_message))  # asyncio.gather puts it into a dict
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return self
+        yield  # makes this a generator, as the language wants it
+
+    def send(self, value: Any) -> NoReturn:
+        """Be at the end, with this result."""
+        del value
+        raise StopIteration(self)
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> NoReturn:
+        """Raise what is thrown in."""
+        del traceback
+        raise error if value is None else value
+
+    def close(self) -> None:
+        """Do nothing: nothing is open."""
