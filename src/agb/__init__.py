@@ -69,9 +69,11 @@ if TYPE_CHECKING:
     from .exceptions import ErrorKind as ErrorKind
     from .exceptions import ExecutionError as ExecutionError
     from .exceptions import FileError as FileError
+    from .exceptions import RemoteTraceback as RemoteTraceback
     from .exceptions import ScreenError as ScreenError
     from .exceptions import Sent as Sent
     from .exceptions import SessionError as SessionError
+    from .exceptions import WorkerLostError as WorkerLostError
     from .executor import BrokenSandbox as BrokenSandbox
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
@@ -177,9 +179,11 @@ _HOMES = {
         "ErrorKind",
         "ExecutionError",
         "FileError",
+        "RemoteTraceback",
         "ScreenError",
         "Sent",
         "SessionError",
+        "WorkerLostError",
     ),
     ".limits": ("Limits", "PoolStats"),
     ".refs": ("SessionRef",),

@@ -12,6 +12,7 @@ The tree; everything the package raises on purpose is an ``AGBError``, except wr
     ├── ScreenError              a screenshot
     ├── ApplicationError         an application in the session's desktop
     ├── ClearanceTimeoutError    clearing a context did not end in time
+    ├── WorkerLostError          a worker of an executor was lost, or the executor
     ├── AuthenticationError      reserved for programs that raise it themselves
     └── APIError                 an API call outside the groups above
 
@@ -242,3 +243,18 @@ class ExecutionError(AGBError):
 
     def __hash__(self) -> int:
         return hash((self.name, self.value, self.traceback))
+
+
+class WorkerLostError(AGBError):
+    """A worker of an executor was lost with the items it worked on, or the executor itself cannot be used any more."""
+
+    def __init__(self, message: str = "Worker lost", *args: object, **kwargs: Any) -> None:
+        kwargs.setdefault("kind", ErrorKind.UNREACHABLE)
+        super().__init__(message, *args, **kwargs)
+
+
+class RemoteTraceback(Exception):  # noqa: N818 - no error of its own: it shows where another was raised
+    """The traceback of an exception where it was raised, a session or a worker, as the cause of it here."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'

@@ -27,6 +27,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from attrs import frozen
 
+from ._ops.ownership import Owner, nameless
 from ._ops.tools import process as processes
 from ._ops.tools import remote_call as ops
 from ._sync._compat import CLEANUP_LIMIT
@@ -34,7 +35,7 @@ from ._sync.client import AGB, _warn_if_left_behind
 from ._sync.process import LOOK, Process
 from ._sync.session import Session
 from ._wire.deadline import check_timeout
-from .exceptions import AGBError, ErrorKind, ExecutionError
+from .exceptions import AGBError, ErrorKind, ExecutionError, RemoteTraceback
 from .session_params import CreateSessionParams
 
 P = ParamSpec("P")
@@ -61,13 +62,6 @@ class BrokenSandbox(ExecutionError, BrokenExecutor):  # noqa: N818 - beside Brok
     def __init__(self, name: str = "", *args: Any, exit_code: int | None = None, **kwargs: Any) -> None:
         super().__init__(name, *args, **kwargs)
         self.exit_code = exit_code
-
-
-class RemoteTraceback(Exception):  # noqa: N818 - no error of its own: it shows where another was raised
-    """The traceback of an exception in its session, as the cause of the exception here."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
 
 
 class SandboxFuture(Future[T]):
@@ -458,6 +452,7 @@ class _Sandboxes:
         self.is_ending = False
         self.unusable: AGBError | None = None
         """Why no session can run anything, if one has turned out not to."""
+        self._owner = Owner("executor", nameless())
         self._idle: list[_Sandbox] = []
         self._lock = threading.Lock()
         self._client = client
@@ -474,7 +469,7 @@ class _Sandboxes:
                 raise _unusable(self.unusable)
             if self._idle:
                 return self._idle.pop(), False
-        created = self._client.create(self._params).raise_for_error()
+        created = self._client.create(self._params, owner=self._owner).raise_for_error()
         assert created.session is not None  # noqa: S101 - a success has one
         sandbox = _Sandbox(created.session)
         with self._lock:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -249,6 +249,29 @@ class _Each:
             return next(self._chunks)
         except StopIteration:
             raise StopAsyncIteration from None
+
+
+def from_any_thread(function: Callable[[], object]) -> Callable[[], None]:
+    """Return what has ``function`` called on this event loop, and may be called by any thread, also when it is over."""
+    loop: Any = current_loop()
+    soon = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
+
+    def call_it() -> None:
+        with suppress(RuntimeError):  # the loop is over, and so is whoever waited
+            soon(function)
+
+    return call_it
+
+
+def apart(function: Callable[[], Awaitable[T]]) -> T:
+    """Run ``function`` on an event loop of its own in a thread of its own, and return what it gives.
+
+    For code that is not asynchronous, and may be called by a thread in which a loop runs.
+    """
+    from anyio.from_thread import start_blocking_portal
+
+    with start_blocking_portal("asyncio") as portal:
+        return portal.call(function)
 
 
 class Lock:

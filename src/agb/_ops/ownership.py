@@ -22,6 +22,8 @@ CREATE = f"{PREFIX}create"
 """The key of the nonce of a creation."""
 OWNER = f"{PREFIX}owner"
 """The key of the owner's name."""
+PART = f"{PREFIX}part"
+"""The key of the part of the owner, such as a chunk of a map, that a session belongs to."""
 LONGEST = 128
 """Characters that a name may have."""
 
@@ -41,11 +43,18 @@ class Owner:
         kind: what it is: ``"pool"``, ``"map"``.
         id: which of them; a name that stays the same from run to run, or one made for the occasion.
         maker: the process that makes its sessions, as `makers.this_process` tells it.
+        part: which part of it, for what is reaped part by part.
     """
 
     kind: str = field(validator=_is_word)
     id: str = field(validator=_is_word)
     maker: str = ""
+    part: str = ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What its sessions are found by: those of the part, if it is one."""
+        return {OWNER: self.label, PART: self.part} if self.part else {OWNER: self.label}
 
     @property
     def label(self) -> str:
@@ -75,7 +84,7 @@ def labels_of_creation(owner: Owner | None = None) -> dict[str, str]:
     nonce = secrets.token_hex(12)
     if owner is None:
         return {CREATE: nonce}
-    return {CREATE: f"{nonce}@{owner.maker}" if owner.maker else nonce, OWNER: owner.label}
+    return {CREATE: f"{nonce}@{owner.maker}" if owner.maker else nonce, **owner.labels}
 
 
 def maker_of(labels: Mapping[str, str]) -> str:

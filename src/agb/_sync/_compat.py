@@ -27,6 +27,7 @@ __all__ = [
     "Signal",
     "Stopped",
     "afterwards",
+    "apart",
     "at_once",
     "call",
     "check_client",
@@ -35,6 +36,7 @@ __all__ = [
     "current_loop",
     "each",
     "finish",
+    "from_any_thread",
     "from_thread",
     "gather",
     "in_thread",
@@ -249,6 +251,20 @@ def from_thread(function: Callable[[], T]) -> T:
 def each(chunks: Chunks) -> Iterator[bytes]:
     """Return an iterator over the chunks."""
     return iter(chunks)
+
+
+def from_any_thread(function: Callable[[], object]) -> Callable[[], None]:
+    """Return what calls ``function``: here any thread may."""
+
+    def call_it() -> None:
+        function()
+
+    return call_it
+
+
+def apart(function: Callable[[], T]) -> T:
+    """Call it: there is no event loop to be kept apart from."""
+    return function()
 
 
 class Lock:
