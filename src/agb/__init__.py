@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._async.contexts import AsyncContextIterator as AsyncContextIterator
     from ._async.contexts import AsyncContextService as AsyncContextService
     from ._async.extensions import AsyncExtensionsService as AsyncExtensionsService
+    from ._async.httpx_transport import AsyncPoolTransport as AsyncPoolTransport
     from ._async.process import AsyncProcess as AsyncProcess
     from ._async.process import AsyncProcessOutput as AsyncProcessOutput
     from ._async.session import AsyncSession as AsyncSession
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from ._sync.contexts import ContextIterator as ContextIterator
     from ._sync.contexts import ContextService as ContextService
     from ._sync.extensions import ExtensionsService as ExtensionsService
+    from ._sync.httpx_transport import PoolTransport as PoolTransport
     from ._sync.process import Process as Process
     from ._sync.process import ProcessOutput as ProcessOutput
     from ._sync.session import Session as Session
@@ -139,6 +141,7 @@ _HOMES = {
         "AsyncContextIterator",
         "AsyncContextService",
     ),
+    "._async.httpx_transport": ("AsyncPoolTransport",),
     "._async.process": ("AsyncProcess", "AsyncProcessOutput"),
     "._async.session": ("AsyncSession",),
     "._sync.client": ("AGB", "SessionIterator"),
@@ -147,6 +150,7 @@ _HOMES = {
         "ContextIterator",
         "ContextService",
     ),
+    "._sync.httpx_transport": ("PoolTransport",),
     "._sync.process": ("Process", "ProcessOutput"),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),

@@ -18,6 +18,9 @@ ASYNC: Final = True
 Chunks = AsyncIterable[bytes] | Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 
+BYTE_STREAM = "AsyncByteStream"
+"""What httpx calls the body of an answer that is received piece by piece."""
+
 CLEANUP_LIMIT = 30.0
 """Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
 

@@ -158,7 +158,7 @@ class AsyncConnection:
             with suppress(httpcore.WriteError):
                 await self._pour(body, deadline)
         response = await self._head(deadline)
-        length = _length(response)
+        length = None if method == "HEAD" else _length(response)
         receive = partial(self._by_h11, deadline) if length is None else self._past_h11(response, length, deadline)
         return AsyncIncoming(response.status_code, response.headers.raw_items(), receive)
 
@@ -176,7 +176,9 @@ class AsyncConnection:
                         return
                     raise
         with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
-            self._h11.send(h11.EndOfMessage())
+            end = self._h11.send(h11.EndOfMessage())
+        if end:  # of a body in chunks
+            await self.stream.write(end, time_left(deadline, "write"))
 
     async def _head(self, deadline: Deadline) -> h11.Response:
         while True:

@@ -51,6 +51,9 @@ ASYNC: Final = False
 Chunks = Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 
+BYTE_STREAM = "SyncByteStream"
+"""What httpx calls the body of an answer that is received piece by piece."""
+
 CLEANUP_LIMIT = 30.0
 """Seconds that a clean-up may take; the caller's own deadline is usually over by then."""
 

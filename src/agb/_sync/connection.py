@@ -155,7 +155,7 @@ class Connection:
             with suppress(httpcore.WriteError):
                 self._pour(body, deadline)
         response = self._head(deadline)
-        length = _length(response)
+        length = None if method == "HEAD" else _length(response)
         receive = partial(self._by_h11, deadline) if length is None else self._past_h11(response, length, deadline)
         return Incoming(response.status_code, response.headers.raw_items(), receive)
 
@@ -173,7 +173,9 @@ class Connection:
                         return
                     raise
         with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
-            self._h11.send(h11.EndOfMessage())
+            end = self._h11.send(h11.EndOfMessage())
+        if end:  # of a body in chunks
+            self.stream.write(end, time_left(deadline, "write"))
 
     def _head(self, deadline: Deadline) -> h11.Response:
         while True:

@@ -32,15 +32,14 @@ from ._compat import (
     checkpoint,
     client_over,
     close_when_dropped,
-    current_loop,
     finish,
-    is_over,
     sleep,
 )
+from .pools import Pools
 
 if TYPE_CHECKING:
     from .connection import Answer, Body, Headers, Incoming
-    from .pool import IfCancelled, Pool, Verify
+    from .pool import IfCancelled, Verify
     from .websocket import Channel
 
 T = TypeVar("T")
@@ -85,7 +84,7 @@ class Transport:
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
         self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
-        self._pools = _Pools(self.limits, proxy, verify)
+        self._pools = Pools(self.limits, proxy, verify)
         close_when_dropped(self, self._pools)
 
     def __repr__(self) -> str:
@@ -480,38 +479,6 @@ def _beginning(incoming: Incoming) -> bytes:
         parts.append(piece)
         size += len(piece)
     return b"".join(parts)
-
-
-class _Pools:
-    """One pool per event loop and process: connections can be shared by neither."""
-
-    def __init__(self, limits: Limits, proxy: str | None, verify: Verify) -> None:
-        self._options = limits, proxy, verify
-        self._pid = os.getpid()
-        self._by_loop: dict[object, Pool] = {}
-
-    def here(self) -> Pool:
-        """Return the pool of the running loop, made if there is none."""
-        if self._pid != os.getpid():  # after a fork the parent goes on with its connections; we make our own
-            self._pid, self._by_loop = os.getpid(), {}
-        loop = current_loop()
-        pool = self._by_loop.get(loop)
-        if pool is None:
-            from .pool import Pool
-
-            # Connections of a loop that is over can serve nobody; they were not closed, as Python warns in its own way.
-            for other in [other for other in list(self._by_loop) if is_over(other)]:
-                self._by_loop.pop(other, None)
-            pool = self._by_loop.setdefault(loop, Pool(*self._options))
-        return pool
-
-    def all(self) -> list[Pool]:
-        """Return the pools of this process."""
-        return list(self._by_loop.values()) if self._pid == os.getpid() else []
-
-    def pop(self) -> Pool | None:
-        """Take out the pool of the running loop."""
-        return self._by_loop.pop(current_loop(), None)
 
 
 def _check_connections(http_client: Any, transport: Any, proxy: str | None, verify: Verify) -> None:
