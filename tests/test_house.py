@@ -18,7 +18,17 @@ SRC = ROOT / "src"
 
 PUBLIC_TYPES = {
     f"agb.{name}"
-    for name in ("config", "context_sync", "events", "exceptions", "limits", "refs", "results", "session_params")
+    for name in (
+        "config",
+        "context_sync",
+        "events",
+        "exceptions",
+        "outcomes",
+        "limits",
+        "refs",
+        "results",
+        "session_params",
+    )
 }
 DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.extension", "agb.model", "agb.modules"}
 COMMAND_LINE = {"agb.cli", "agb.quickstart"}

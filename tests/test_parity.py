@@ -20,7 +20,7 @@ from agb.local import LocalServer
 
 def classes() -> list[tuple[type, type]]:
     """Return every pair of public classes, those of the modules of a session included."""
-    names = "client code command context_manager contexts extensions file_transfer files process session transport"
+    names = "client code command context_manager contexts extensions file_transfer files map process session transport"
     pairs = []
     for module_name in names.split():
         module, twin = (import_module(f"agb.{flavour}.{module_name}") for flavour in ("_async", "_sync"))
@@ -81,6 +81,9 @@ def every_method_once(runtime: LocalServer) -> set[str]:
     assert list(note(client, "iterate", {"parity": "1"}))
     with note(client, "session", params) as other:
         assert note(other, "delete").success
+    with note(client, "map", lambda session, item: item, [1], params=params) as batch:
+        assert note(batch, "results")[0].value == 1
+        assert note(batch, "stats").succeeded == 1
     assert note(session, "set_labels", {"parity": "1"}).success
     assert note(session, "get_labels").success
     assert note(session, "info").success
@@ -202,12 +205,13 @@ def expected() -> set[str]:
     from agb._sync.context_manager import ContextManager
     from agb._sync.contexts import ContextService
     from agb._sync.files import FileChanges, FileStream, FileSystem
+    from agb._sync.map import Batch
     from agb._sync.process import Process
 
     return {
         f"{cls.__name__}.{name}"
         for cls in (
-            *(AGB, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process),
+            *(AGB, Batch, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process),
             *(ContextService, ContextManager, ExtensionsService),
         )
         for name in methods(cls)

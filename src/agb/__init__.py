@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._async.contexts import AsyncContextService as AsyncContextService
     from ._async.extensions import AsyncExtensionsService as AsyncExtensionsService
     from ._async.httpx_transport import AsyncPoolTransport as AsyncPoolTransport
+    from ._async.map import AsyncBatch as AsyncBatch
     from ._async.process import AsyncProcess as AsyncProcess
     from ._async.process import AsyncProcessOutput as AsyncProcessOutput
     from ._async.session import AsyncSession as AsyncSession
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from ._sync.contexts import ContextService as ContextService
     from ._sync.extensions import ExtensionsService as ExtensionsService
     from ._sync.httpx_transport import PoolTransport as PoolTransport
+    from ._sync.map import Batch as Batch
     from ._sync.process import Process as Process
     from ._sync.process import ProcessOutput as ProcessOutput
     from ._sync.session import Session as Session
@@ -71,6 +73,8 @@ if TYPE_CHECKING:
     from .exceptions import ErrorKind as ErrorKind
     from .exceptions import ExecutionError as ExecutionError
     from .exceptions import FileError as FileError
+    from .exceptions import ItemTimeoutError as ItemTimeoutError
+    from .exceptions import JournalError as JournalError
     from .exceptions import RemoteTraceback as RemoteTraceback
     from .exceptions import ScreenError as ScreenError
     from .exceptions import Sent as Sent
@@ -81,6 +85,8 @@ if TYPE_CHECKING:
     from .executor import SandboxFuture as SandboxFuture
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
+    from .outcomes import BatchStats as BatchStats
+    from .outcomes import Outcome as Outcome
     from .refs import SessionRef as SessionRef
     from .results import AwaitableContextSyncResult as AwaitableContextSyncResult
     from .results import BinaryFileContentResult as BinaryFileContentResult
@@ -142,6 +148,7 @@ _HOMES = {
         "AsyncContextService",
     ),
     "._async.httpx_transport": ("AsyncPoolTransport",),
+    "._async.map": ("AsyncBatch",),
     "._async.process": ("AsyncProcess", "AsyncProcessOutput"),
     "._async.session": ("AsyncSession",),
     "._sync.client": ("AGB", "SessionIterator"),
@@ -151,6 +158,7 @@ _HOMES = {
         "ContextService",
     ),
     "._sync.httpx_transport": ("PoolTransport",),
+    "._sync.map": ("Batch",),
     "._sync.process": ("Process", "ProcessOutput"),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),
@@ -184,12 +192,15 @@ _HOMES = {
         "ExecutionError",
         "FileError",
         "RemoteTraceback",
+        "ItemTimeoutError",
+        "JournalError",
         "ScreenError",
         "Sent",
         "SessionError",
         "WorkerLostError",
     ),
     ".limits": ("Limits", "PoolStats"),
+    ".outcomes": ("BatchStats", "Outcome"),
     ".refs": ("SessionRef",),
     ".results": (
         "AwaitableContextSyncResult",
@@ -265,6 +276,7 @@ _MODULES = frozenset(
         "logger",
         "model",
         "modules",
+        "outcomes",
         "refs",
         "results",
         "session",

@@ -13,6 +13,8 @@ The tree; everything the package raises on purpose is an ``AGBError``, except wr
     ├── ApplicationError         an application in the session's desktop
     ├── ClearanceTimeoutError    clearing a context did not end in time
     ├── WorkerLostError          a worker of an executor was lost, or the executor
+    ├── ItemTimeoutError         the function that works on an item of a batch did not return in time
+    ├── JournalError             the journal of a batch cannot be read or written, or is another's
     ├── AuthenticationError      reserved for programs that raise it themselves
     └── APIError                 an API call outside the groups above
 
@@ -209,6 +211,34 @@ class ClearanceTimeoutError(AGBError):
     def __init__(self, message: str = "Clearance task timed out", *args: object, **kwargs: Any) -> None:
         kwargs.setdefault("kind", ErrorKind.TIMED_OUT)
         super().__init__(message, *args, **kwargs)
+
+
+class ItemTimeoutError(AGBError):
+    """A function that works on an item of ``agb.map`` did not return in time.
+
+    Attributes:
+        abandoned: whether it goes on nevertheless: a thread cannot be ended, and this one did not end when its session
+            was deleted.
+    """
+
+    def __init__(self, message: str = "Item timed out", *args: object, abandoned: bool = False, **kwargs: Any) -> None:
+        kwargs.setdefault("kind", ErrorKind.TIMED_OUT)
+        super().__init__(message, *args, **kwargs)
+        self.abandoned = abandoned
+
+
+class JournalError(AGBError):
+    """The journal of a batch cannot be read or written, belongs to another, or cannot hold a value.
+
+    Attributes:
+        unrecorded: outcomes of items that were finished and could not be written down; nothing else has them.
+    """
+
+    def __init__(
+        self, message: str = "Journal error", *args: object, unrecorded: list[Any] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(message, *args, **kwargs)
+        self.unrecorded = [] if unrecorded is None else unrecorded
 
 
 class ScreenError(AGBError):

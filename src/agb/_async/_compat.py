@@ -15,6 +15,8 @@ from typing import Any, Final, Generic, Self, TypeVar
 T = TypeVar("T")
 
 ASYNC: Final = True
+Things = AsyncIterable[T] | Iterable[T]
+"""Things one after the other, as a caller has them."""
 Chunks = AsyncIterable[bytes] | Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 
@@ -82,6 +84,12 @@ def _library_of(transport: Any) -> str:
     bases = [base for base in type(transport).__mro__ if base.__name__ == "AsyncBaseTransport"]
     names = [base.__module__.partition(".")[0] for base in bases]
     return next((name for name in names if name in ("httpx", "httpx2")), "")
+
+
+def check_function(function: Any) -> None:
+    """Raise `TypeError` unless ``function`` can be called for an item; one that is not asynchronous will do too."""
+    if not callable(function):
+        raise TypeError(f"the function is called with a session and an item, and {function!r} cannot be called")
 
 
 def close_when_dropped(owner: object, pools: object) -> None:
@@ -233,23 +241,23 @@ def from_thread(function: Callable[[], Awaitable[T]]) -> T:
     return run(_awaited, function)
 
 
-def each(chunks: Chunks) -> AsyncIterator[bytes]:
+def each(things: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
     """Return an iterator over either kind of iterable."""
-    return chunks.__aiter__() if isinstance(chunks, AsyncIterable) else _Each(iter(chunks))
+    return things.__aiter__() if isinstance(things, AsyncIterable) else _Each(iter(things))
 
 
-class _Each:
+class _Each(Generic[T]):
     """An ordinary iterator, iterated over asynchronously."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
+    def __init__(self, things: Iterator[T]) -> None:
+        self.things = things
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[T]:
         return self
 
-    async def __anext__(self) -> bytes:
+    async def __anext__(self) -> T:
         try:
-            return next(self._chunks)
+            return next(self.things)
         except StopIteration:
             raise StopAsyncIteration from None
 
@@ -275,6 +283,55 @@ def apart(function: Callable[[], Awaitable[T]]) -> T:
 
     with start_blocking_portal("asyncio") as portal:
         return portal.call(function)
+
+
+async def let_go(iterator: AsyncIterator[Any]) -> None:
+    """Close an iterator that `each` gave, if it is a generator's; one that is left half-way would hold what it has."""
+    from types import AsyncGeneratorType, GeneratorType
+
+    if isinstance(iterator, AsyncGeneratorType):
+        await iterator.aclose()
+    elif isinstance(iterator, _Each) and isinstance(iterator.things, GeneratorType):
+        iterator.things.close()
+
+
+class Overdue(Exception):  # noqa: N818 - it says how something stands
+    """A function did not return in time."""
+
+    def __init__(self, is_abandoned: bool = False) -> None:
+        super().__init__()
+        self.is_abandoned = is_abandoned
+        """Whether it goes on; only a thread can."""
+
+
+async def limited(
+    function: Callable[[], Awaitable[T]], seconds: float | None, stop: Callable[[], Awaitable[object]]
+) -> T:
+    """Run a user's function for so many seconds, and return what it gives.
+
+    It is cancelled when they are over; ``stop`` is for the synchronous flavour, where nothing can be.
+
+    Raises:
+        Overdue: it did not return in time.
+    """
+    del stop
+    if seconds is None:
+        return await function()
+    from anyio import move_on_after
+
+    with move_on_after(seconds):
+        return await function()
+    raise Overdue
+
+
+def is_stray(error: BaseException) -> bool:
+    """Return whether this is a cancellation, but not of the task that caught it: of something that it waited for."""
+    import asyncio
+
+    if not isinstance(error, asyncio.CancelledError):
+        return False
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
 
 
 class Lock:

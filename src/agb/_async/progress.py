@@ -8,25 +8,28 @@ from typing import Any
 from ._compat import call
 
 Progress = Callable[[int, int | None], Any] | bool | None
-"""A function called with the bytes done and the bytes in all (None if not known); True for a bar; None for neither."""
+"""A function called with what is done and what there is in all (None if not known); True for a bar; None for neither.
+
+Transfers count bytes, batches items.
+"""
 
 
 class AsyncProgressReport:
     """Tells a caller how far something is, as a context manager; the bar is drawn when there is news."""
 
-    def __init__(self, progress: Progress, what: str) -> None:
+    def __init__(self, progress: Progress, what: str, unit: str = "bytes") -> None:
         self._function: Callable[[int, int | None], Any] | None = None
         self._bar: Any = None
         self._task: Any = None
         self.done = 0
         if progress is True:
-            self._bar = _bar()
+            self._bar = _bar(unit)
             self._task = self._bar.add_task(what, total=None)
         elif callable(progress):
             self._function = progress
         elif progress is not None and progress is not False:
             raise TypeError(
-                f"progress is a function of (bytes_done, bytes_in_all), or True for a bar, "
+                f"progress is a function of ({unit}_done, {unit}_in_all), or True for a bar, "
                 f"not {type(progress).__name__}"
             )
 
@@ -40,7 +43,7 @@ class AsyncProgressReport:
             self._bar.stop()
 
     async def add(self, count: int, total: int | None = None) -> None:
-        """Tell that ``count`` more bytes are done, of ``total`` if that is known."""
+        """Tell that ``count`` more are done, of ``total`` if that is known."""
         self.done += count
         if total is not None:
             total = max(total, self.done)  # a file may grow while it is read
@@ -50,20 +53,18 @@ class AsyncProgressReport:
             await call(self._function, self.done, total)
 
 
-def _bar() -> Any:
+def _bar(unit: str) -> Any:
     try:
         from rich import progress as shown  # pyright: ignore[reportMissingImports] - an extra
         from rich.console import Console  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(
             "progress=True draws its bar with rich, which is not installed: pip install 'agb[progress]', "
-            "or pass a function of (bytes_done, bytes_in_all)"
+            f"or pass a function of ({unit}_done, {unit}_in_all)"
         ) from error
-    columns = (
-        shown.TextColumn("{task.description}"),
-        shown.BarColumn(),
-        shown.DownloadColumn(),
-        shown.TransferSpeedColumn(),
-    )
+    amount: tuple[Any, ...] = (shown.DownloadColumn(), shown.TransferSpeedColumn())
+    if unit != "bytes":
+        amount = (shown.MofNCompleteColumn(), shown.TimeElapsedColumn())
+    columns = (shown.TextColumn("{task.description}"), shown.BarColumn(), *amount)
     # Without auto_refresh rich starts no thread; to stderr, since stdout is the program's own.
     return shown.Progress(*columns, console=Console(stderr=True), auto_refresh=False)

@@ -24,13 +24,16 @@ __all__ = [
     "Closed",
     "Crew",
     "Lock",
+    "Overdue",
     "Signal",
     "Stopped",
+    "Things",
     "afterwards",
     "apart",
     "at_once",
     "call",
     "check_client",
+    "check_function",
     "checkpoint",
     "close_when_dropped",
     "current_loop",
@@ -41,6 +44,9 @@ __all__ = [
     "gather",
     "in_thread",
     "is_over",
+    "is_stray",
+    "let_go",
+    "limited",
     "shielded",
     "sleep",
 ]
@@ -48,6 +54,8 @@ __all__ = [
 T = TypeVar("T")
 
 ASYNC: Final = False
+Things = Iterable[T]
+"""Things one after the other, as a caller has them."""
 Chunks = Iterable[bytes]
 """Bytes piece by piece, as a caller has them."""
 
@@ -128,6 +136,14 @@ def _library_of(transport: Any) -> str:
     bases = [base for base in type(transport).__mro__ if base.__name__ == "BaseTransport"]
     names = [base.__module__.partition(".")[0] for base in bases]
     return next((name for name in names if name in ("httpx", "httpx2")), "")
+
+
+def check_function(function: Any) -> None:
+    """Raise `TypeError` unless ``function`` can be called for an item, and gives its value at once."""
+    if not callable(function):
+        raise TypeError(f"the function is called with a session and an item, and {function!r} cannot be called")
+    if iscoroutinefunction(function):
+        raise TypeError(f"{function!r} is asynchronous: use agb.AsyncAGB, or a function that is not")
 
 
 def close_when_dropped(owner: object, pools: Any) -> None:
@@ -251,9 +267,77 @@ def from_thread(function: Callable[[], T]) -> T:
     return function()
 
 
-def each(chunks: Chunks) -> Iterator[bytes]:
-    """Return an iterator over the chunks."""
-    return iter(chunks)
+def each(things: Iterable[T]) -> Iterator[T]:
+    """Return an iterator over the things."""
+    return iter(things)
+
+
+def let_go(iterator: Iterator[Any]) -> None:
+    """Close an iterator that `each` gave, if it is a generator's; one that is left half-way would hold what it has."""
+    from types import GeneratorType
+
+    if isinstance(iterator, GeneratorType) and not iterator.gi_running:
+        iterator.close()
+
+
+PATIENCE = 5.0
+"""Seconds that a function is waited for whose session was taken away."""
+
+
+class Overdue(Exception):  # noqa: N818 - it says how something stands
+    """A function did not return in time."""
+
+    def __init__(self, is_abandoned: bool = False) -> None:
+        super().__init__()
+        self.is_abandoned = is_abandoned
+        """Whether it goes on."""
+
+
+def limited(function: Callable[[], T], seconds: float | None, stop: Callable[[], object]) -> T:
+    """Run a user's function for so many seconds, and return what it gives.
+
+    It runs in a thread of its own, since a thread cannot be ended. When the seconds are over, or this thread's crew is
+    cancelled, ``stop`` is called, which lets its calls fail; if it does not return then, it is left alone.
+
+    Raises:
+        Overdue: it did not return in time.
+    """
+    wait = _Wait()
+    given: list[T] = []
+    raised: list[BaseException] = []
+    crew, context = _mine.crew, copy_context()
+
+    def run() -> None:
+        _mine.crew = crew
+        try:
+            given.append(context.run(function))
+        except BaseException as error:  # noqa: BLE001 - raised below
+            raised.append(error)
+        finally:
+            wait.give(None)
+
+    Thread(target=run, name="agb-item", daemon=True).start()
+    try:
+        wait.until_over(seconds)
+    except BaseException:
+        with _unheard():
+            stop()
+            wait.until_over(PATIENCE)
+        raise
+    if not wait.is_over:
+        with _unheard():
+            stop()
+            wait.until_over(PATIENCE)
+        raise Overdue(not wait.is_over)
+    if raised:
+        raise raised[0]
+    return given[0]
+
+
+def is_stray(error: BaseException) -> bool:
+    """Return False: a thread is cancelled by its crew only."""
+    del error
+    return False
 
 
 def from_any_thread(function: Callable[[], object]) -> Callable[[], None]:

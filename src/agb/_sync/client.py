@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 from attrs import evolve
 
@@ -27,9 +27,18 @@ from .session import Session
 from .transport import Transport
 
 if TYPE_CHECKING:
+    from os import PathLike
+
+    from ..outcomes import RetryOn
     from ..session_params import CreateSessionParams
+    from ._compat import Things
     from .contexts import ContextService
+    from .map import Batch
     from .pool import Verify
+    from .progress import Progress
+
+ItemT = TypeVar("ItemT")
+ValueT = TypeVar("ValueT")
 
 ARRIVAL_LIMIT = 300.0
 """Seconds that `create` waits for the data of a session's contexts."""
@@ -261,6 +270,114 @@ class AGB:
             _warn_if_left_behind(result, session)
 
         return _left_behind(finish(delete, tell))
+
+    # --- many ----------------------------------------------------------------------------------------------------
+
+    def map(
+        self,
+        function: Callable[[Session, ItemT], ValueT],
+        items: Things[ItemT],
+        *,
+        params: CreateSessionParams,
+        concurrency: int = 10,
+        ordered: bool = False,
+        pool: bool = False,
+        timeout: float | None = None,
+        attempts: int = 1,
+        retries: int | None = None,
+        retry_on: RetryOn = (),
+        buffer: int | None = None,
+        progress: Progress = None,
+        journal: str | PathLike[str] | None = None,
+        key: Callable[[ItemT], str] | None = None,
+        redo_failed: bool = False,
+        name: str | None = None,
+    ) -> Batch[ItemT, ValueT]:
+        """Apply a function to many items, each in a session, many at a time.
+
+        Args:
+            function: called with a session and an item; what it gives is the item's value. What it raises is the
+                item's error, and ends nothing else. A result with ``success=False`` is a value like any other:
+                ``raise_for_error()`` makes it an error.
+            items: any iterable. Items are taken when there is work for them, never more than ``concurrency + buffer``
+                beyond those whose outcomes were fetched, so it may be endless. Its own error is raised after the
+                outcomes of the items before.
+            params: what sessions are created from.
+            concurrency: how many items are worked on at the same time.
+            ordered: whether outcomes come in the order of the items; otherwise as items are done.
+            pool: whether a session is used for one item after the other, until one fails; otherwise each item has a
+                session of its own.
+            timeout: seconds that the function may take for an item, each time it is tried. Creating and deleting the
+                session have limits of their own.
+            attempts: how often an item is tried, each time in a new session. Tried again is what failed because the
+                session had ended, or by an error of the service or of the way there (unreachable, timed out, rate
+                limited, no valid answer), also when the function raised it; what else does is said by ``retry_on``.
+            retries: how many attempts beyond the first there may be in the whole batch; None for as many as needed.
+            retry_on: a class of exceptions, several in a tuple, or a function that tells of an exception whether the
+                item is tried again; `ItemTimeoutError` for items that took too long.
+            buffer: how many outcomes may wait to be fetched before no more items are begun, ``concurrency`` unless
+                given.
+            progress: a function of (items_done, items_in_all), called when an outcome arrives, or True for a bar (with
+                ``agb[progress]``); items_in_all is None if ``items`` has no length.
+            journal: a file that remembers what was done; see below.
+            key: gives the name of an item in the journal, a string that no other item has. Without it that is its
+                number and a digest of it, and the items must be the same, in the same order, in each run.
+            redo_failed: whether items that failed in an earlier run are done again.
+            name: what the batch is called: in the journal, above the bar, and to find its sessions by.
+
+        Returns:
+            A batch, to be entered by ``with`` and then iterated over, which gives an `Outcome` for each item.
+            When the block is left, by its end, ``break``, an error or a cancellation, all work is ended and no session
+            is left; one that cannot be deleted is told by a `RuntimeWarning`.
+
+        A **journal** has a line for each item that began and for each that ended, on the disk before the function is
+        called and before the outcome is given to you. A run with the journal of an earlier one that was interrupted,
+        or killed, gives the outcomes of finished items from it (``resumed``), deletes the sessions that were left,
+        does the items that were begun and not finished again and says so (``repeated``), and then does the rest.
+        Values that JSON cannot hold are pickled, so treat a journal like a program: use only your own. If it cannot be
+        written, `JournalError` is raised after the outcomes that were; it has the others as ``unrecorded``.
+
+        Threads cannot be cancelled. In the synchronous flavour a function that has no more time, or is interrupted,
+        has its session deleted, so that its calls fail; if it does not return within 5 seconds of that, its thread is
+        left alone, and the error says so.
+
+        Raises:
+            ValueError, TypeError: an argument that cannot be used.
+            JournalError: when entered, the journal is another batch's, in use, or cannot be read.
+
+        Example:
+            >>> def square(session, number):
+            ...     result = session.command.execute(f"expr {number} '*' {number}")
+            ...     return int(result.raise_for_error().stdout)
+            >>> params = CreateSessionParams(image_id="agb-code-space-1")
+            >>> with agb.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
+            ...     for outcome in outcomes:
+            ...         print(outcome.item, outcome.value)
+            2 4
+            3 9
+            4 16
+        """
+        from .map import batch  # not needed by most programs
+
+        return batch(
+            self,
+            function,
+            items,
+            params=params,
+            concurrency=concurrency,
+            ordered=ordered,
+            pool=pool,
+            timeout=timeout,
+            attempts=attempts,
+            retries=retries,
+            retry_on=retry_on,
+            buffer=buffer,
+            progress=progress,
+            journal=journal,
+            key=key,
+            redo_failed=redo_failed,
+            name=name,
+        )
 
     # --- find ----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,701 @@
+# Generated from tests/_async/test_map.py by tools/unasync.py. Do not edit.
+"""Batches: every item has its outcome, memory and sessions are bounded, and a journal forgets nothing."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import pickle
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agb import (
+    AGB,
+    AGBError,
+    Batch,
+    Config,
+    CreateSessionParams,
+    ErrorKind,
+    ItemTimeoutError,
+    JournalError,
+    Outcome,
+    Session,
+    SessionError,
+)
+from agb._sync._compat import Channel
+from agb.local import LocalServer
+from tests.servers import CREATE, LINK, RELEASE, Conversation, Sessions, refuse, scripted, value
+
+IMAGE = CreateSessionParams(image_id="agb-code-space-1")
+SECONDS = 10
+"""For what should be there at once; a test that waits so long has failed."""
+
+
+class Service:
+    """A scripted service of sessions, and a client of it."""
+
+    def __init__(self, sessions: Sessions, endpoint: str) -> None:
+        self.sessions = sessions
+        self.endpoint = endpoint
+
+    def client(self) -> AGB:
+        return AGB("ako-key", Config(self.endpoint, 10_000))
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    sessions = Sessions()
+    with scripted(sessions) as server:
+        try:
+            yield Service(sessions, server.endpoint)
+        finally:
+            for gate in sessions.gates.values():
+                gate.open()
+        assert not sessions.alive
+    gc.collect()  # so that what was not closed shows in the test that did not close it
+
+
+def double(session: Session, number: int) -> int:
+    return session.get_link().success * number * 2
+
+
+def nothing(session: Session, item: Any) -> Any:
+    return item
+
+
+def odd_ones_fail(session: Session, number: int) -> int:
+    if number % 2:
+        raise LookupError(f"no {number}")
+    return number
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("pool", [True, False])
+def test_every_item_has_its_outcome(service: Service, ordered: bool, pool: bool) -> None:
+    options: dict[str, Any] = {"params": IMAGE, "concurrency": 4, "ordered": ordered, "pool": pool}
+    with service.client() as agb, agb.map(double, range(20), **options) as batch:
+        outcomes = [outcome for outcome in batch]
+        stats = batch.stats()
+    if ordered:
+        assert [outcome.index for outcome in outcomes] == list(range(20))
+    assert sorted(outcome.unwrap() for outcome in outcomes) == list(range(0, 40, 2))
+    assert all(outcome.ok and outcome.attempts == 1 and outcome.session_id for outcome in outcomes)
+    assert not any(outcome.resumed or outcome.repeated for outcome in outcomes)
+    assert stats.done == stats.succeeded == stats.taken == stats.total == 20
+    assert stats.running == stats.waiting == 0
+    assert service.sessions.made == stats.sessions
+    assert stats.sessions <= 4 if pool else stats.sessions == 20
+
+
+def test_results_in_the_order_of_the_items(service: Service) -> None:
+    with service.client() as agb, agb.map(double, iter(range(9)), params=IMAGE, concurrency=3) as batch:
+        first = batch.__next__()
+        rest = batch.results()
+        assert batch.stats().total is None
+    assert len({first.index, *(outcome.index for outcome in rest)}) == 9
+    assert [outcome.index for outcome in rest] == sorted(outcome.index for outcome in rest)
+
+
+def test_no_items_no_session(service: Service) -> None:
+    with service.client() as agb, agb.map(double, list[int](), params=IMAGE) as batch:
+        assert batch.results() == []
+    assert service.sessions.made == 0
+
+
+def test_few_items_few_workers(service: Service) -> None:
+    with service.client() as agb, agb.map(double, [1], params=IMAGE, concurrency=1000) as batch:
+        assert len(batch.results()) == 1
+    assert service.sessions.made == 1
+
+
+@pytest.mark.parametrize("pool", [True, False])
+def test_function_that_raises(service: Service, pool: bool) -> None:
+    options: dict[str, Any] = {"params": IMAGE, "concurrency": 1, "attempts": 3, "pool": pool}
+    with service.client() as agb, agb.map(odd_ones_fail, range(6), **options) as batch:
+        outcomes = batch.results()
+        assert batch.stats().failed == 3
+    assert [outcome.value for outcome in outcomes] == [0, None, 2, None, 4, None]
+    for outcome in outcomes[1::2]:
+        assert isinstance(outcome.error, LookupError)
+        assert not outcome.ok
+        assert outcome.attempts == 1, "what the function raises is its own, and not tried again unasked"
+        with pytest.raises(LookupError, match=f"no {outcome.item}"):
+            outcome.unwrap()
+        copy = pickle.loads(pickle.dumps(outcome))
+        assert (copy, str(copy.error)) == (outcome, str(outcome.error))
+    assert service.sessions.made == (3 if pool else 6), "a session in which something failed is not used again"
+
+
+def test_session_that_cannot_be_created(service: Service) -> None:
+    service.sessions.instead[CREATE] = refuse("Quota", "no more")
+    with service.client() as agb, agb.map(double, range(2), params=IMAGE) as batch:
+        for outcome in batch.results():
+            assert isinstance(outcome.error, SessionError)
+            assert "no more" in str(outcome.error)
+            assert outcome.session_id == ""
+
+
+def test_session_that_cannot_be_deleted_is_tried_again_and_told(service: Service) -> None:
+    service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
+
+    def once() -> None:
+        with service.client() as agb, agb.map(double, [1], params=IMAGE) as batch:
+            assert batch.__next__().ok
+            assert batch.stats().left_behind == ("s-1",)
+            if len(service.sessions.alive) > 1:
+                del service.sessions.instead[RELEASE]
+
+    with pytest.warns(RuntimeWarning, match=r"session s-1 was left behind: .*try tomorrow"):
+        once()
+    service.sessions.made = 0
+    del service.sessions.instead[RELEASE]
+    service.sessions.alive.clear()
+
+
+def test_deletion_is_tried_again_at_the_end(service: Service) -> None:
+    service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
+    with service.client() as agb, agb.map(double, range(3), params=IMAGE) as batch:
+        batch.results()
+        assert sorted(batch.stats().left_behind) == ["s-1", "s-2", "s-3"]
+        del service.sessions.instead[RELEASE]
+    assert batch.stats().left_behind == ()
+
+
+# --- bounds ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_items_are_taken_when_there_is_room(service: Service, ordered: bool) -> None:
+    taken = 0
+
+    def endless() -> Iterator[int]:
+        nonlocal taken
+        for number in itertools.count():
+            taken += 1
+            yield number
+
+    options: dict[str, Any] = {"params": IMAGE, "concurrency": 3, "buffer": 2, "ordered": ordered, "pool": True}
+    with service.client() as agb, agb.map(nothing, endless(), **options) as batch:
+        for fetched in range(1, 40):
+            batch.__next__()
+            assert taken <= fetched + 3 + 2
+            assert batch.stats().taken <= fetched + 3 + 2
+
+
+def test_no_more_than_so_many_at_a_time(service: Service) -> None:
+    lock, now, most = threading.Lock(), 0, 0
+
+    def count(session: Session, item: int) -> None:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        while most < 5:  # all that there may be come together
+            session.get_link()
+        with lock:
+            now -= 1
+
+    with service.client() as agb, agb.map(count, range(60), params=IMAGE, concurrency=5, pool=True) as batch:
+        batch.results()
+    assert most == 5
+
+
+def test_leaving_early_ends_everything(service: Service) -> None:
+    closed: list[str] = []
+
+    def items() -> Iterator[int]:
+        try:
+            yield from itertools.count()
+        finally:
+            closed.append("items")
+
+    with service.client() as agb, agb.map(double, items(), params=IMAGE, concurrency=4) as batch:
+        for outcome in batch:
+            if outcome.index >= 6:
+                break
+    assert closed == ["items"]
+    assert not service.sessions.alive
+    with pytest.raises(RuntimeError, match="inside"):
+        batch.__next__()
+    with pytest.raises(RuntimeError, match="once"):
+        batch.__enter__()
+
+
+def test_error_in_the_block_ends_everything(service: Service) -> None:
+    def block() -> None:
+        with service.client() as agb, agb.map(double, itertools.count(), params=IMAGE) as batch:
+            for _ in batch:
+                raise LookupError("in the block")
+
+    with pytest.raises(LookupError, match="in the block"):
+        block()
+    assert not service.sessions.alive
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_items_that_raise(service: Service, ordered: bool) -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise LookupError("the file has ended")
+
+    with service.client() as agb, agb.map(double, items(), params=IMAGE, ordered=ordered) as batch:
+        done = [batch.__next__().unwrap() for _ in range(5)]
+        with pytest.raises(LookupError, match="the file has ended"):
+            batch.__next__()
+        with pytest.raises(StopIteration):
+            batch.__next__()
+    assert sorted(done) == [0, 2, 4, 6, 8]
+
+
+# --- limits and further attempts ---------------------------------------------------------------------------------
+
+
+def ends_with_its_session(sessions: Sessions) -> Any:
+    """Hold the answer until the session is gone, as a service does that is asked for something long."""
+
+    def act(talk: Conversation) -> None:
+        session_id = talk.request.target.partition("sessionId=")[2].partition("&")[0]
+        while session_id in sessions.alive and not talk.over.wait(0.005):
+            pass
+        refuse("InvalidMcpSession.NotFound", "no such session", 404)(talk)
+
+    return act
+
+
+@pytest.mark.parametrize("pool", [True, False])
+def test_function_that_does_not_return_in_time(service: Service, pool: bool) -> None:
+    service.sessions.instead[LINK] = ends_with_its_session(service.sessions)
+
+    def one_hangs(session: Session, number: int) -> int:
+        if number == 1:
+            session.get_link().raise_for_error()
+        return number
+
+    options: dict[str, Any] = {"params": IMAGE, "timeout": 0.2, "attempts": 3, "pool": pool}
+    with service.client() as agb, agb.map(one_hangs, range(3), **options) as batch:
+        outcomes = batch.results()
+    assert [outcome.value for outcome in outcomes] == [0, None, 2]
+    error = outcomes[1].error
+    assert isinstance(error, ItemTimeoutError)
+    assert (error.kind, error.abandoned, error.session_id) == (ErrorKind.TIMED_OUT, False, outcomes[1].session_id)
+    assert "within 0.2 s on item 1" in str(error)
+    assert outcomes[1].attempts == 1
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_item_that_took_too_long_is_tried_again_if_asked_to(service: Service) -> None:
+    service.sessions.instead[LINK] = ends_with_its_session(service.sessions)
+    tries: Channel[int] = Channel()
+
+    def hangs_once(session: Session, number: int) -> int:
+        tries.offer(1)
+        if len(tries) == 1:
+            session.get_link()
+        return number
+
+    options: dict[str, Any] = {"params": IMAGE, "timeout": 0.2, "attempts": 2, "retry_on": ItemTimeoutError}
+    with service.client() as agb, agb.map(hangs_once, [7], **options) as batch:
+        outcome = batch.results()[0]
+        assert batch.stats().retried == 1
+    assert (outcome.value, outcome.attempts) == (7, 2)
+
+
+def kills(session: Session, number: int) -> int:
+    if number == 1:
+        session.delete().raise_for_error()
+        raise LookupError("my session has gone")
+    return number
+
+
+def test_item_that_kills_its_session(config: Config, runtime: LocalServer) -> None:
+    """The local runtime says that a session is not there; only the item fails, and its outcome tells why."""
+    options: dict[str, Any] = {"params": IMAGE, "concurrency": 2, "pool": True}
+    with AGB(runtime.api_key, config) as agb:
+        with agb.map(kills, range(3), **options) as batch:
+            outcomes = batch.results()
+        assert [outcome.value for outcome in outcomes] == [0, None, 2]
+        error = outcomes[1].error
+        assert isinstance(error, LookupError)
+        assert error.__notes__ == [f"session {outcomes[1].session_id} had ended by then"]
+        assert pickle.loads(pickle.dumps(error)).__notes__ == error.__notes__
+        with agb.map(kills, range(3), attempts=3, **options) as batch:
+            outcomes = batch.results()
+            assert batch.stats().retried == 2
+    assert outcomes[1].attempts == 3
+
+
+def test_item_whose_session_was_killed_is_done_in_another(config: Config, runtime: LocalServer) -> None:
+    killed: list[str] = []
+
+    def killed_once(session: Session, number: int) -> str:
+        if not killed:
+            killed.append(session.session_id)
+            session.delete().raise_for_error()
+        return session.command.execute(f"echo {number}").raise_for_error().stdout.strip()
+
+    client = AGB(runtime.api_key, config)
+    with client as agb, agb.map(killed_once, [5], params=IMAGE, attempts=2) as batch:
+        outcome = batch.results()[0]
+    assert (outcome.value, outcome.attempts) == ("5", 2)
+    assert outcome.session_id != killed[0]
+
+
+class Unlucky:
+    """An action that fails so many times before it does what it should."""
+
+    def __init__(self, sessions: Sessions, path: str, failures: int, failure: Any) -> None:
+        self.left, self.sessions, self.path, self.failure = failures, sessions, path, failure
+        self.lock = threading.Lock()
+
+    def __call__(self, talk: Conversation) -> None:
+        with self.lock:
+            self.left -= 1
+            if self.left < 0:
+                self.sessions.instead.pop(self.path, None)
+        (self.failure if self.left >= 0 else self.sessions)(talk)
+
+
+def test_failures_of_the_service_are_tried_again(service: Service) -> None:
+    """Also those that the function raises: it is repeated as a whole, in a new session."""
+    service.sessions.instead[LINK] = Unlucky(service.sessions, LINK, 2, refuse("Busy", "not now", 503))
+
+    def link(session: Session, number: int) -> int:
+        session.get_link(timeout=0.05).raise_for_error()
+        return number
+
+    with service.client() as agb, agb.map(link, range(3), params=IMAGE, concurrency=1, attempts=3) as batch:
+        outcomes = batch.results()
+    assert [outcome.value for outcome in outcomes] == [0, 1, 2]
+    assert sum(outcome.attempts for outcome in outcomes) > 3
+
+
+def test_budget_of_further_attempts(service: Service) -> None:
+    options: dict[str, Any] = {"params": IMAGE, "concurrency": 1, "attempts": 10, "retries": 3, "pool": True}
+    options["retry_on"] = (LookupError, KeyError)
+    with service.client() as agb, agb.map(odd_ones_fail, [1, 3], **options) as batch:
+        outcomes = batch.results()
+        assert batch.stats().retried == 3
+    assert [outcome.attempts for outcome in outcomes] == [4, 1]
+
+
+def test_function_says_what_is_tried_again(service: Service) -> None:
+    def is_one(error: BaseException) -> bool:
+        return "no 1" in str(error)
+
+    options: dict[str, Any] = {"params": IMAGE, "attempts": 2, "retry_on": is_one}
+    with service.client() as agb, agb.map(odd_ones_fail, [1, 3], **options) as batch:
+        assert [outcome.attempts for outcome in batch.results()] == [2, 1]
+
+
+# --- progress ----------------------------------------------------------------------------------------------------
+
+
+def test_progress(service: Service) -> None:
+    told: list[tuple[int, int | None]] = []
+
+    def tell(done: int, total: int | None) -> None:
+        told.append((done, total))
+
+    with service.client() as agb, agb.map(double, range(4), params=IMAGE, progress=tell) as batch:
+        batch.results()
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_progress_that_raises_loses_no_outcome(service: Service) -> None:
+    def tell(done: int, total: int | None) -> None:
+        if done == 2:
+            raise LookupError("in the callback")
+
+    with service.client() as agb, agb.map(double, range(4), params=IMAGE, progress=tell) as batch:
+        outcomes = [batch.__next__()]
+        with pytest.raises(LookupError, match="in the callback"):
+            batch.__next__()
+        outcomes += batch.results()
+    assert sorted(outcome.index for outcome in outcomes) == [0, 1, 2, 3]
+
+
+def test_bar(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    with service.client() as agb, agb.map(double, [1, 2], params=IMAGE, progress=True, name="twice") as batch:
+        batch.results()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "twice" in shown.err
+    assert "2/2" in shown.err
+
+
+# --- arguments ---------------------------------------------------------------------------------------------------
+
+BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"function": 3}, TypeError, "cannot be called"),
+    ({"items": 3}, TypeError, "items is an iterable"),
+    ({"items": "abc"}, TypeError, "items is an iterable"),
+    ({"params": None}, ValueError, "params is required"),
+    ({"params": "image"}, TypeError, "CreateSessionParams"),
+    ({"params": CreateSessionParams()}, ValueError, "image_id"),
+    ({"concurrency": 0}, ValueError, "concurrency is a number >= 1"),
+    ({"concurrency": True}, TypeError, "concurrency is a whole number"),
+    ({"concurrency": 1.5}, TypeError, "concurrency is a whole number"),
+    ({"attempts": 0}, ValueError, "attempts is a number >= 1"),
+    ({"attempts": None}, TypeError, "attempts is a whole number"),
+    ({"retries": -1}, ValueError, "retries is a number >= 0"),
+    ({"buffer": -1}, ValueError, "buffer is a number >= 0"),
+    ({"timeout": 0}, ValueError, "timeout"),
+    ({"timeout": "1"}, TypeError, "timeout"),
+    ({"retry_on": 3}, TypeError, "retry_on"),
+    ({"retry_on": (int,)}, TypeError, "retry_on"),
+    ({"progress": 3}, TypeError, "items_done"),
+    ({"key": str}, ValueError, "journal"),
+    ({"redo_failed": True}, ValueError, "journal"),
+    ({"key": 3, "journal": "x"}, TypeError, "key is a function"),
+    ({"journal": 3}, TypeError, "journal"),
+    ({"name": ""}, ValueError, "name"),
+    ({"name": 3}, TypeError, "name"),
+    ({"name": "x" * 200}, ValueError, "name"),
+]
+
+
+@pytest.mark.parametrize(("bad", "error", "text"), BAD, ids=[str(bad[0]) for bad in BAD])
+def test_bad_arguments_are_refused_at_once(bad: dict[str, Any], error: type[Exception], text: str) -> None:
+    good: dict[str, Any] = {"function": double, "items": [1], "params": IMAGE}
+    with AGB("ako-key", Config("http://127.0.0.1:9", 1000)) as agb:
+        with pytest.raises(error, match=text):
+            agb.map(**(good | bad))
+
+
+def test_batch_is_not_pickled_and_tells_how_far_it_is(service: Service) -> None:
+    with service.client() as agb, agb.map(double, range(2), params=IMAGE, name="night") as batch:
+        with pytest.raises(TypeError, match="outcomes"):
+            pickle.dumps(batch)
+        batch.results()
+        assert repr(batch) == f"<{Batch.__name__} 'night', 2 of 2 items done>"
+
+
+# --- the journal -------------------------------------------------------------------------------------------------
+
+
+class Calls:
+    """A function that counts, and fails where it is told to."""
+
+    def __init__(self, *failing: Any) -> None:
+        self.of: list[Any] = []
+        self.failing = failing
+
+    def __call__(self, session: Session, item: Any) -> Any:
+        self.of.append(item)
+        if item in self.failing:
+            raise LookupError(f"no {item}")
+        return [item, {"twice": item * 2}]
+
+
+def run(service: Service, function: Any, items: Any, path: Path, **more: Any) -> list[Outcome[Any, Any]]:
+    options: dict[str, Any] = {"params": IMAGE, "concurrency": 2, "journal": path} | more
+    with service.client() as agb, agb.map(function, items, **options) as batch:
+        return batch.results()
+
+
+def test_finished_items_are_not_done_again(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    first, second = Calls(3), Calls()
+    done = run(service, first, range(5), path)
+    assert sorted(first.of) == [0, 1, 2, 3, 4]
+    again = run(service, second, range(7), str(path))  # type: ignore[arg-type]
+    assert sorted(second.of) == [5, 6]
+    assert [outcome.resumed for outcome in again] == [True] * 5 + [False] * 2
+    assert not any(outcome.repeated for outcome in again)
+    for old, new in zip(done, again, strict=False):
+        assert (new.value, new.attempts, new.session_id) == (old.value, old.attempts, old.session_id)
+    assert isinstance(again[3].error, LookupError)
+    assert str(again[3].error) == "no 3"
+    assert "ako-key" not in path.read_text()
+
+
+def test_failed_items_are_done_again_if_asked_to(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    run(service, Calls(1, 3), range(5), path)
+    second = Calls(3)
+    again = run(service, second, range(5), path, redo_failed=True)
+    assert sorted(second.of) == [1, 3]
+    assert [outcome.repeated for outcome in again] == [False, True, False, True, False]
+    assert [outcome.ok for outcome in again] == [True, True, True, False, True]
+    third = Calls()
+    run(service, third, range(5), path)
+    assert third.of == []
+
+
+def test_item_that_found_no_session_is_done_by_the_next_run(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    service.sessions.instead[CREATE] = refuse("Quota", "no more")
+    assert not run(service, Calls(), [1], path)[0].ok
+    del service.sessions.instead[CREATE]
+    outcome = run(service, Calls(), [1], path)[0]
+    assert (outcome.ok, outcome.resumed, outcome.repeated) == (True, False, False)
+
+
+def test_item_that_was_begun_is_repeated_and_that_is_told(runtime: LocalServer, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    config = Config(runtime.endpoint, 30_000)
+    begun: Channel[int] = Channel()
+
+    def hangs(session: Session, item: int) -> int:
+        begun.offer(item)
+        Channel[int]().get(SECONDS if item else 0.001)
+        return item
+
+    with AGB(runtime.api_key, config) as agb:
+        with agb.map(hangs, range(3), params=IMAGE, journal=path, concurrency=2) as batch:
+            begun.get(SECONDS)
+            begun.get(SECONDS)
+        with agb.map(double, range(3), params=IMAGE, journal=path) as batch:
+            outcomes = batch.results()
+            repeated = batch.stats().repeated
+    assert [outcome.ok for outcome in outcomes[1:]] == [True, True]
+    assert outcomes[1].repeated
+    assert repeated == sum(outcome.repeated for outcome in outcomes) >= 1
+    assert len(outcomes) == 3
+
+
+def test_items_by_name_come_in_any_order(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    run(service, Calls(), ["a", "b"], path, key=str)
+    second = Calls()
+    outcomes = run(service, second, ["c", "b", "a"], path, key=str)
+    assert second.of == ["c"]
+    assert [outcome.item for outcome in outcomes] == ["c", "b", "a"]
+    assert [outcome.resumed for outcome in outcomes] == [False, True, True]
+
+
+def test_names_of_items_that_will_not_do(service: Service, tmp_path: Path) -> None:
+    first, second, third = run(service, Calls(), ["a", "a", "b"], tmp_path / "1", key=str, concurrency=1)
+    assert (first.ok, third.ok) == (True, True)
+    assert isinstance(second.error, ValueError)
+    assert "was not done" in str(second.error)
+    outcome = run(service, Calls(), [1], tmp_path / "2", key=lambda item: item)[0]
+    assert isinstance(outcome.error, TypeError)
+    outcome = run(service, Calls(), [threading.Lock()], tmp_path / "3")[0]
+    assert isinstance(outcome.error, TypeError)
+    assert "key=" in str(outcome.error)
+    assert outcome.attempts == 0
+
+
+def test_journal_of_something_else_is_refused(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    calls = Calls()
+    run(service, calls, range(2), path, name="nightly")
+    before = path.read_bytes()
+    for more, text in (
+        ({"name": "weekly"}, "named 'nightly', and this one is named 'weekly'"),
+        ({"name": "nightly", "params": CreateSessionParams(image_id="agb-browser-use-1")}, "other params"),
+        ({"name": "nightly", "key": str}, "not named by key"),
+    ):
+        with pytest.raises(JournalError, match=text):
+            run(service, calls, range(2), path, **more)
+    with pytest.raises(JournalError, match="another item with the number 1"):
+        run(service, calls, [0, 5], path, name="nightly")
+    assert path.read_bytes() == before
+    text_file = tmp_path / "notes.txt"
+    text_file.write_text("milk, eggs")
+    with pytest.raises(JournalError, match="no journal"):
+        run(service, calls, range(2), text_file)
+    assert text_file.read_text() == "milk, eggs"
+    with pytest.raises(JournalError, match="Could not open"):
+        run(service, calls, range(2), tmp_path / "nowhere" / "journal")
+    with pytest.raises(JournalError, match="Could not open"):
+        run(service, calls, range(2), tmp_path)
+    assert sorted(calls.of) == [0, 1]
+
+
+def test_two_runs_on_one_journal(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with service.client() as agb, agb.map(double, range(2), params=IMAGE, journal=path) as batch:
+        with pytest.raises(JournalError, match="in use"):
+            run(service, double, range(2), path)
+        batch.results()
+    assert len(run(service, double, range(2), path)) == 2
+
+
+def test_value_that_cannot_be_kept(service: Service, tmp_path: Path) -> None:
+    def lock(session: Session, item: int) -> Any:
+        return threading.Lock()
+
+    path = tmp_path / "journal"
+    outcome = run(service, lock, [1], path)[0]
+    assert isinstance(outcome.error, JournalError)
+    assert "a lock, which can be written neither as JSON nor by pickle" in str(outcome.error)
+    assert hasattr(outcome.value, "acquire"), "it is there all the same"
+    again = run(service, lock, [1], path)[0]
+    assert (again.resumed, str(again.error)) == (True, str(outcome.error))
+
+
+class OfNoUseError(Exception):
+    """Cannot be read back: it wants two arguments."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
+def test_error_that_cannot_be_kept(service: Service, tmp_path: Path) -> None:
+    def fail(session: Session, item: int) -> Any:
+        raise OfNoUseError("this", "that")
+
+    run(service, fail, [1], tmp_path / "journal")
+    outcome = run(service, fail, [1], tmp_path / "journal")[0]
+    assert outcome.resumed
+    assert isinstance(outcome.error, AGBError)
+    assert str(outcome.error) == "OfNoUseError: this and that"
+
+
+@pytest.mark.parametrize("kept", [None, 1.5, "é\ud800", (1, 2), {1: 2}, b"bytes", float("inf"), [{"a": None}], 1 << 70])
+def test_values_come_back_as_they_were(service: Service, tmp_path: Path, kept: Any) -> None:
+    def give(session: Session, item: int) -> Any:
+        return kept
+
+    run(service, give, [1], tmp_path / "journal")
+    outcome = run(service, nothing, [1], tmp_path / "journal")[0]
+    assert outcome.resumed
+    assert outcome.value == kept
+    assert type(outcome.value) is type(kept)
+
+
+def test_torn_last_line(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    run(service, Calls(), range(3), path, concurrency=1)
+    whole = path.read_bytes()
+    for size in (len(whole) - 1, len(whole) - 20):
+        path.write_bytes(whole[:size])
+        calls = Calls()
+        outcomes = run(service, calls, range(3), path)
+        assert calls.of == [2]
+        assert [outcome.repeated for outcome in outcomes] == [False, False, True]
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], lines[2][:9] + b"\n", *lines[3:]]))
+    with pytest.raises(JournalError, match="line 3 is damaged"):
+        run(service, Calls(), range(3), path)
+
+
+def test_service_that_stumbles(service: Service) -> None:
+    """Every third creation is refused for a while (429), and calls meet bursts of 503: each item is done once."""
+    number = itertools.count(1)
+    sessions = service.sessions
+
+    def create(talk: Conversation) -> None:
+        if next(number) % 3 == 0:
+            return refuse("Throttled", "slow down", 429, {"Retry-After": "0"})(talk)
+        with lock:
+            sessions.made += 1
+            made = f"s-{sessions.made}"
+        sessions.alive.add(made)
+        return value({"sessionId": made, "success": True})(talk)
+
+    lock = threading.Lock()
+    sessions.instead[CREATE] = create
+    sessions.instead[LINK] = Unlucky(sessions, LINK, 5, refuse("Busy", "not now", 503))
+    with service.client() as agb, agb.map(double, range(20), params=IMAGE, concurrency=4, attempts=5) as batch:
+        outcomes = batch.results()
+    assert [outcome.value for outcome in outcomes] == list(range(0, 40, 2))
