@@ -168,7 +168,8 @@ async def test_program_gets_the_umask_and_signals_of_a_plain_command(runtime: Lo
         plain = await session.command.execute(show)
         ours = await (await session.command.start(["bash", "-c", show])).wait()
         assert ours.stdout.splitlines()[0] == plain.stdout.splitlines()[0]
-        assert "SigIgn:\t0000000000000000" in ours.stdout
+        ignored = next(line.split()[1] for line in ours.stdout.splitlines() if line.startswith("SigIgn:"))
+        assert int(ignored, 16) & 0x7FFF_FFFF == 0  # all but those that the C library keeps for itself
         modes = await session.command.execute("stat -c %a /tmp/agb-processes")
         assert modes.stdout == "700\n"
 
