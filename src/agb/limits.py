@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import Attribute, field, frozen
+from attrs.validators import optional
 
 _SHARE = 3 / 4
 _MOST = 5000
@@ -31,6 +32,13 @@ def _at_least(least: int) -> Any:
     return check
 
 
+def _above_zero(_: object, attribute: Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{attribute.name} is a number, not {value!r}")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{attribute.name} is a number above zero, not {value!r}")
+
+
 @frozen
 class Limits:
     """How much a client may take.
@@ -41,10 +49,17 @@ class Limits:
             Up- and downloads take three quarters of them at most, so that calls get through, and the WebSockets of
             sessions are not counted. Without it three quarters of the files the process may open (``ulimit -n``),
             5,000 at most: 768 where that is the usual 1,024.
-        waiting: how many may wait; whoever comes then is refused at once.
+        waiting: how many may wait for a connection, and how many creations for their turn; whoever comes then is
+            refused at once.
+
+        creates_per_second: how many sessions are created per second at most, on average; None for no limit. Whatever
+            it is, creations slow down when the service asks for it, and speed up again step by step.
+        create_burst: how many may be created at once after a time of rest; for ``creates_per_second`` only.
+        sessions: how many sessions made by this client may be alive at a time; None for no limit. A creation beyond
+            that waits for one to end.
 
     Raises:
-        TypeError, ValueError: a limit is not a whole number, or too small.
+        TypeError, ValueError: a limit is not a number, or too small.
 
     Example:
         >>> from agb import Limits
@@ -54,6 +69,9 @@ class Limits:
 
     connections: int = field(factory=_default_connections, validator=_at_least(1), kw_only=True)
     waiting: int = field(default=100_000, validator=_at_least(0), kw_only=True)
+    creates_per_second: float | None = field(default=None, validator=optional(_above_zero), kw_only=True)
+    create_burst: int = field(default=1, validator=_at_least(1), kw_only=True)
+    sessions: int | None = field(default=None, validator=optional(_at_least(1)), kw_only=True)
 
 
 @frozen

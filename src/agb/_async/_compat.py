@@ -387,6 +387,46 @@ class Signal:
         self._is_set = False
 
 
+class Bell:
+    """Wakes the one who waits for it; may be rung from any event loop or thread."""
+
+    def __init__(self) -> None:
+        from anyio import Event
+
+        self._loop = current_loop()
+        self._event = Event()
+
+    def ring(self) -> None:
+        """Wake the one who waits, or the next time that it waits."""
+        try:
+            is_here = current_loop() is self._loop
+        except RuntimeError:  # a thread without an event loop
+            is_here = False
+        if is_here:
+            self._event.set()
+        else:
+            _soon(self._loop, lambda: self._event.set())
+
+    async def wait(self, seconds: float) -> None:
+        """Return when the bell was rung, or after so many seconds."""
+        from anyio import Event, move_on_after
+
+        with move_on_after(seconds):
+            await self._event.wait()
+        if self._event.is_set():
+            self._event = Event()
+
+
+def _soon(loop: Any, function: Callable[[], object]) -> None:
+    """Have another event loop call a function; one that is over does not."""
+    if is_over(loop):
+        return
+    if hasattr(loop, "call_soon_threadsafe"):
+        loop.call_soon_threadsafe(function)
+    else:
+        loop.run_sync_soon(function)
+
+
 class Crew:
     """Workers that run while a ``with`` block lasts, as tasks here and as threads in the synchronous flavour.
 

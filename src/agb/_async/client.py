@@ -22,6 +22,7 @@ from ..results.base import DeleteResult
 from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
 from ._compat import CLEANUP_LIMIT, finish, shielded
 from .creation import AsyncCreation
+from .governor import AsyncGovernor
 from .session import AsyncSession
 from .transport import AsyncTransport
 
@@ -110,6 +111,7 @@ class AsyncAGB:
             proxy=proxy,
             verify=verify,
         )
+        self._governor = AsyncGovernor(self.client.limits, self._is_gone)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -184,7 +186,7 @@ class AsyncAGB:
         refused = _params_refused(params)
         if params is None or refused:
             return SessionResult.failed(SessionError(refused))
-        creation = AsyncCreation(self.client, params, owner, self._discard, self._delete_by_id)
+        creation = AsyncCreation(self.client, self._governor, params, owner, self._discard, self._delete_by_id)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
         try:
@@ -212,6 +214,11 @@ class AsyncAGB:
         """Delete a session whose creator is gone."""
         session = AsyncSession._from_data(self, created)
         _warn_if_left_behind(await session.delete(timeout=CLEANUP_LIMIT), session)
+
+    async def _is_gone(self, session_id: str) -> bool:
+        """Return whether the service says that a session is gone."""
+        status = await AsyncSession(self, session_id).get_status()
+        return ops.is_gone(status.status, status.error)
 
     async def _delete_by_id(self, session_id: str) -> AGBError | None:
         """Delete a session of which nothing but the id is known; return what went wrong, if anything."""

@@ -15,13 +15,11 @@ from .._wire.deadline import Deadline
 from ..exceptions import AGBError
 from ..results.sessions import GetSessionData
 from ._compat import finish, shielded
+from .governor import AsyncGovernor, Created
 
 if TYPE_CHECKING:
     from ..session_params import CreateSessionParams
     from .transport import AsyncTransport
-
-Created = tuple[GetSessionData, str]
-"""The connection data of a new session, and the id of the request that gave it."""
 
 
 class AsyncCreation:
@@ -35,6 +33,7 @@ class AsyncCreation:
     def __init__(
         self,
         transport: AsyncTransport,
+        governor: AsyncGovernor,
         params: CreateSessionParams,
         owner: ownership.Owner | None,
         discard: Callable[[GetSessionData], Awaitable[object]],
@@ -42,19 +41,23 @@ class AsyncCreation:
     ) -> None:
         self.labels = ownership.labels_of_creation(owner)
         self._image_id = params.image_id or ""
-        self._transport = transport
+        self._transport, self._governor = transport, governor
         self._call = ops.create_session(params, self.labels)
         self._discard = discard  # deletes a session whose creator is gone, and warns if that fails
         self._delete = delete  # deletes a session, and returns what went wrong
 
     async def run(self, deadline: Deadline) -> Created:
-        """Return the new session.
+        """Return the new session, when its turn has come.
 
         Raises:
             AGBError: there is none; or it may be that there is one, and then the text says how to get rid of it.
         """
+        return await self._governor.create(self._call, deadline, partial(self._once, deadline))
+
+    async def _once(self, deadline: Deadline) -> Created:
+        """Send the request, and see to what it has made."""
         try:
-            return await self._transport.call(self._call, deadline=deadline, undo=self._discard)
+            return await self._transport.call(self._call, deadline=deadline, undo=self._discard, is_paced=True)
         except AGBError as error:
             if not ownership.may_have_made(error):
                 raise

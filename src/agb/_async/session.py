@@ -268,6 +268,8 @@ class AsyncSession:
         result = await self._transport.result(call, SessionStatusResult, timeout=timeout)
         if result.success:
             self._state = result.status
+        if ops.is_gone(result.status, result.error):
+            self.agb._governor.gone(self.session_id)
         return result
 
     async def keep_alive(self, *, timeout: float | None = None) -> OperationResult:
@@ -417,6 +419,8 @@ class AsyncSession:
         call = ops.release_session_async(self.session_id)
         result = await self._transport.result(call, DeleteResult, timeout=timeout)
         error = result.error
+        if error is not None and error.kind is ErrorKind.NOT_FOUND:
+            self.agb._governor.gone(self.session_id)
         if error is not None and not (error.kind is ErrorKind.NOT_FOUND and error.extra.get("attempts", 1) > 1):
             return result  # not found after a first try whose answer was lost: that try has done it
         failure = await self._wait_until_gone(deadline)

@@ -19,7 +19,7 @@ from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, Patience, check_timeout
 from .._wire.proxy import Proxy
 from .._wire.reply import Reply, error_for, without_query
-from .._wire.retry import RetryPolicy
+from .._wire.retry import RetryPolicy, asks_to_slow_down
 from .._wire.signed import REDIRECTS, SignedUrl, moved, refused
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
@@ -98,11 +98,13 @@ class AsyncTransport:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         undo: Callable[[T], Awaitable[object]] | None = None,
+        is_paced: bool = False,
     ) -> tuple[T, str]:
         """Send a call until it is answered or no other try is worth it; return the value and the request id.
 
         With ``undo`` a request that is on its way is not given up when the caller is cancelled: the value that it
-        gives goes there, and then the cancellation goes on. If it gives none, why is the cancellation's cause.
+        gives goes there, and then the cancellation goes on. If it gives none, why is the cancellation's cause. With
+        ``is_paced`` it is the caller who obeys when the service asks to slow down.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
@@ -115,6 +117,8 @@ class AsyncTransport:
                 reply = await self._exchange(call, deadline, undo)
                 return call.read(reply), reply.request_id
             except AGBError as error:
+                if is_paced and asks_to_slow_down(error):
+                    raise
                 wait = self.next_try(error, attempt, deadline)
             await self._sleep(wait)
             attempt += 1

@@ -19,6 +19,7 @@ from weakref import finalize
 __all__ = [
     "ASYNC",
     "CLEANUP_LIMIT",
+    "Bell",
     "Channel",
     "Chunks",
     "Closed",
@@ -683,3 +684,18 @@ class _Wait:
                 crew._waits.discard(self)
         if not self.is_over:
             crew.check()
+
+
+class Bell:
+    """Wakes the one who waits for it; may be rung from any thread."""
+
+    def __init__(self) -> None:
+        self._wait = _Wait()
+
+    def ring(self) -> None:
+        """Wake the one who waits, or the next time that it waits."""
+        self._wait.wake()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the bell was rung, or after so many seconds."""
+        self._wait.until_over(seconds)

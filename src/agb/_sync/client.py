@@ -23,6 +23,7 @@ from ..results.base import DeleteResult
 from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
 from ._compat import CLEANUP_LIMIT, finish, shielded
 from .creation import Creation
+from .governor import Governor
 from .session import Session
 from .transport import Transport
 
@@ -111,6 +112,7 @@ class AGB:
             proxy=proxy,
             verify=verify,
         )
+        self._governor = Governor(self.client.limits, self._is_gone)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -185,7 +187,7 @@ class AGB:
         refused = _params_refused(params)
         if params is None or refused:
             return SessionResult.failed(SessionError(refused))
-        creation = Creation(self.client, params, owner, self._discard, self._delete_by_id)
+        creation = Creation(self.client, self._governor, params, owner, self._discard, self._delete_by_id)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
         try:
@@ -211,6 +213,11 @@ class AGB:
         """Delete a session whose creator is gone."""
         session = Session._from_data(self, created)
         _warn_if_left_behind(session.delete(timeout=CLEANUP_LIMIT), session)
+
+    def _is_gone(self, session_id: str) -> bool:
+        """Return whether the service says that a session is gone."""
+        status = Session(self, session_id).get_status()
+        return ops.is_gone(status.status, status.error)
 
     def _delete_by_id(self, session_id: str) -> AGBError | None:
         """Delete a session of which nothing but the id is known; return what went wrong, if anything."""

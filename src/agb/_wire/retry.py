@@ -23,6 +23,11 @@ def may_try_again(repeatable: bool, error: AGBError) -> bool:
     return repeatable and (error.http_status in _PASSING or error.kind is ErrorKind.TIMED_OUT)
 
 
+def asks_to_slow_down(error: AGBError) -> bool:
+    """Return whether the service refused, before anything was done, because it has too much to do."""
+    return error.kind is ErrorKind.RATE_LIMITED or (error.http_status == 503 and error.sent is Sent.YES)
+
+
 @frozen
 class RetryPolicy:
     """How often and how fast: exponential back-off with full jitter above a floor, never past the deadline."""
