@@ -25,9 +25,11 @@ PUBLIC_TYPES = {
         "exceptions",
         "outcomes",
         "limits",
+        "owned",
         "refs",
         "results",
         "session_params",
+        "stats",
     )
 }
 DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.extension", "agb.model", "agb.modules"}

@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from .limits import PoolStats as PoolStats
     from .outcomes import BatchStats as BatchStats
     from .outcomes import Outcome as Outcome
+    from .owned import OwnedSession as OwnedSession
+    from .owned import Reaped as Reaped
     from .refs import SessionRef as SessionRef
     from .results import AwaitableContextSyncResult as AwaitableContextSyncResult
     from .results import BinaryFileContentResult as BinaryFileContentResult
@@ -135,6 +137,8 @@ if TYPE_CHECKING:
     from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
     from .session_params import CreateSessionParams as CreateSessionParams
     from .session_params import ExtensionOption as ExtensionOption
+    from .stats import ClientStats as ClientStats
+    from .stats import CreationStats as CreationStats
 
 _HOMES = {
     "._sync.extensions": ("ExtensionsService",),
@@ -201,6 +205,8 @@ _HOMES = {
     ),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
+    ".owned": ("OwnedSession", "Reaped"),
+    ".stats": ("ClientStats", "CreationStats"),
     ".refs": ("SessionRef",),
     ".results": (
         "AwaitableContextSyncResult",
@@ -272,6 +278,7 @@ _MODULES = frozenset(
         "executor",
         "extension",
         "limits",
+        "owned",
         "local",
         "logger",
         "model",
@@ -281,6 +288,7 @@ _MODULES = frozenset(
         "results",
         "session",
         "session_params",
+        "stats",
         "version_utils",
     )
 )

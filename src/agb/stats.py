@@ -40,7 +40,7 @@ class ClientStats:
     """What a client is doing at one moment; ``agb.stats()`` gives it.
 
     Attributes:
-        connections: its connections, in this event loop.
+        connections: its connections, those of all event loops together.
         creations: the creations of its sessions.
     """
 

@@ -16,6 +16,7 @@ import anyio.to_thread
 import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, SessionError
+from agb._async._compat import Bell
 from tests.servers import (
     CREATE,
     LINK,
@@ -338,13 +339,13 @@ async def test_create_that_pauses_between_two_tries_ends_at_once(service: Servic
     pausing = asyncio.Event()
 
     async with service.client() as agb:
-        wait = agb.client._sleep
+        wait = agb._governor._wait
 
-        async def pause(seconds: float) -> None:
+        async def pause(bell: Bell, seconds: float) -> None:
             pausing.set()
-            await wait(seconds)
+            await wait(bell, seconds)
 
-        agb.client._sleep = pause
+        agb._governor._wait = pause
         task = asyncio.ensure_future(agb.create(IMAGE))
         await asyncio.wait_for(pausing.wait(), SECONDS)
         task.cancel()

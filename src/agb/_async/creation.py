@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,6 +17,7 @@ from ..exceptions import AGBError
 from ..results.sessions import GetSessionData
 from ._compat import finish, shielded
 from .governor import AsyncGovernor, Created
+from .makers import this_process
 
 if TYPE_CHECKING:
     from ..session_params import CreateSessionParams
@@ -39,7 +41,7 @@ class AsyncCreation:
         discard: Callable[[GetSessionData], Awaitable[object]],
         delete: Callable[[str], Awaitable[AGBError | None]],
     ) -> None:
-        self.labels = ownership.labels_of_creation(owner)
+        self.labels = ownership.labels_of_creation(owner, this_process() if owner else "", time.time())
         self._image_id = params.image_id or ""
         self._transport, self._governor = transport, governor
         self._call = ops.create_session(params, self.labels)

@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._ops import pacing
 from .._wire.call import Call
@@ -15,9 +15,11 @@ from .._wire.reply import error_for
 from .._wire.retry import asks_to_slow_down
 from ..exceptions import AGBError, ErrorKind
 from ..limits import Limits
-from ..results import GetSessionData
-from ..stats import CreationStats
+from ..results.sessions import GetSessionData
 from ._compat import Bell
+
+if TYPE_CHECKING:
+    from ..stats import CreationStats
 
 LOOK_EVERY = 5.0
 """Seconds between two looks at live sessions while a creation waits for one of them to end."""
@@ -188,6 +190,8 @@ class AsyncGovernor:
 
     def stats(self) -> CreationStats:
         """Return how creations stand."""
+        from ..stats import CreationStats
+
         with self._lock:
             now = self._clock()
             return CreationStats(

@@ -24,7 +24,7 @@ from .._wire.signed import REDIRECTS, SignedUrl, moved, refused
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, Sent
-from ..limits import Limits
+from ..limits import Limits, PoolStats
 from ._compat import (
     check_client,
     check_transport,
@@ -404,6 +404,18 @@ class AsyncTransport:
         if call.body is not None:
             headers.append((b"Content-Length", b"%d" % len(call.body)))
         return headers
+
+    def connections(self) -> PoolStats:
+        """Return how the connections stand, those of all event loops together."""
+        pools = [pool.stats() for pool in self._pools.all()]
+        return PoolStats(
+            open=sum(pool.open for pool in pools),
+            idle=sum(pool.idle for pool in pools),
+            in_use=sum(pool.in_use for pool in pools),
+            waiting=sum(pool.waiting for pool in pools),
+            opened=sum(pool.opened for pool in pools),
+            longest_wait=max((pool.longest_wait for pool in pools), default=0.0),
+        )
 
     async def aclose(self) -> None:
         """Close the connections of this event loop; a caller's own ``http_client`` stays open."""

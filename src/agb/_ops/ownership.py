@@ -41,14 +41,11 @@ class Owner:
 
     Args:
         kind: what it is: ``"pool"``, ``"map"``.
-        id: which of them; a name that stays the same from run to run, or one made for the occasion.
-        maker: the process that makes its sessions, as `makers.this_process` tells it.
-        part: which part of it, for what is reaped part by part.
+        id: which of them; a name that stays the same from run to run, or one made for the occasion (`nameless`).
     """
 
     kind: str = field(validator=_is_word)
     id: str = field(validator=_is_word)
-    maker: str = ""
     part: str = ""
 
     @property
@@ -79,17 +76,24 @@ def nameless() -> str:
     return secrets.token_hex(8)
 
 
-def labels_of_creation(owner: Owner | None = None) -> dict[str, str]:
-    """Return the hidden labels of a new session, with a nonce that no other has."""
+def labels_of_creation(owner: Owner | None = None, maker: str = "", now: float = 0) -> dict[str, str]:
+    """Return the hidden labels of a new session, with a nonce that no other has.
+
+    Args:
+        owner: what the session belongs to, if to anything; only then is its maker told.
+        maker: the process that makes it, as `makers.this_process` tells.
+        now: seconds since 1970.
+    """
     nonce = secrets.token_hex(12)
     if owner is None:
         return {CREATE: nonce}
-    return {CREATE: f"{nonce}@{owner.maker}" if owner.maker else nonce, **owner.labels}
+    return {CREATE: f"{nonce}@{int(now)}/{maker}", OWNER: owner.label}
 
 
-def maker_of(labels: Mapping[str, str]) -> str:
-    """Return which process made a session with these labels, ``""`` if they do not tell."""
-    return labels.get(CREATE, "").partition("@")[2]
+def making_of(labels: Mapping[str, str]) -> tuple[float, str]:
+    """Return when a session with these labels was made, and by which process; 0 and ``""`` if they do not tell."""
+    when, _, maker = labels.get(CREATE, "").partition("@")[2].partition("/")
+    return (float(when), maker) if when.isdecimal() else (0.0, "")
 
 
 def shown(labels: Mapping[str, str]) -> dict[str, str]:

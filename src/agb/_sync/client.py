@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 from attrs import evolve
 
+from .._ops import ownership
 from .._ops import sessions as ops
 from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ..outcomes import RetryOn
+    from ..owned import Reaped
     from ..session_params import CreateSessionParams
+    from ..stats import ClientStats
     from ._compat import Things
     from .contexts import ContextService
     from .map import Batch
@@ -519,6 +522,47 @@ class AGB:
         if not isinstance(session, Session):
             raise TypeError(f"session is a {Session.__name__}, not {type(session).__name__}")
         return session.delete(sync_context, on_sync_failure=on_sync_failure, timeout=timeout)
+
+    # --- what is left and what is going on -----------------------------------------------------------------------
+
+    def reap(self, owner: Owner | str, *, even_if_alive: bool = False, timeout: float | None = None) -> Reaped:
+        """Delete the sessions that an owner, such as a pool or a map, has left behind.
+
+        A session whose maker still runs is kept; that can be told of the processes of this machine. ``agb gc`` does
+        the same from the command line.
+
+        Args:
+            owner: such as ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``.
+            even_if_alive: whether to delete those too whose maker still runs.
+            timeout: seconds for each call.
+
+        Returns:
+            What was deleted, kept, and not to be deleted.
+
+        Raises:
+            SessionError: the sessions could not be found out.
+
+        Example:
+            >>> reaped = agb.reap("pool:nightly")
+            >>> reaped.deleted
+            []
+        """
+        from .reaper import delete, owned
+
+        label = owner if isinstance(owner, str) else owner.label
+        found = owned(self, {ownership.OWNER: label}, timeout)
+        return delete(self, found, even_if_alive=even_if_alive, timeout=timeout)
+
+    def stats(self) -> ClientStats:
+        """Return what the client is doing: its connections, its creations, and what holds them up.
+
+        Example:
+            >>> agb.stats().held_up_by
+            ''
+        """
+        from ..stats import ClientStats
+
+        return ClientStats(self.client.connections(), self._governor.stats())
 
 
 class SessionIterator:

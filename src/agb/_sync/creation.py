@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +18,7 @@ from ..exceptions import AGBError
 from ..results.sessions import GetSessionData
 from ._compat import finish, shielded
 from .governor import Created, Governor
+from .makers import this_process
 
 if TYPE_CHECKING:
     from ..session_params import CreateSessionParams
@@ -40,7 +42,7 @@ class Creation:
         discard: Callable[[GetSessionData], object],
         delete: Callable[[str], AGBError | None],
     ) -> None:
-        self.labels = ownership.labels_of_creation(owner)
+        self.labels = ownership.labels_of_creation(owner, this_process() if owner else "", time.time())
         self._image_id = params.image_id or ""
         self._transport, self._governor = transport, governor
         self._call = ops.create_session(params, self.labels)
