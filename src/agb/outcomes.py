@@ -26,7 +26,8 @@ class Outcome(Generic[ItemT, ValueT]):
         seconds: how long it took from the first attempt to the end of the last, pauses between them included.
         session_id: the session of the last attempt, ``""`` if none was created.
         resumed: whether it was read from the journal of an earlier run, and nothing was done in this one.
-        repeated: whether an earlier run had begun the item, and it is not known how far it came; it was done again.
+        repeated: whether the item was begun in one run and done again in a later one, by the journal: the first did
+            not finish it, and how far it came is not known, or it failed and was to be redone.
 
     >>> from agb import Outcome
     >>> Outcome(0, "a.py", 42, attempts=1).unwrap()

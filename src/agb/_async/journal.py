@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import threading
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,8 @@ class AsyncJournal:
         except OSError as error:
             raise JournalError(f"Could not open the journal {str(path)!r}: {error.strerror}") from error
         try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise JournalError(f"The journal {str(path)!r} is no file")
             if not _locked(file):
                 raise JournalError(
                     f"The journal {str(path)!r} is in use: another run holds it, and two would do the same items twice"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sized
 from functools import partial
 from os import PathLike, fspath
@@ -122,6 +123,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         self._is_fed = False
         self._keys: set[str] = set()
         self._left_behind: dict[str, AGBError] = {}
+        self._is_heir = False
         self._is_open = False
         self._was_entered = False
         self._workers = self._taken = self._next = self._running = 0
@@ -151,6 +153,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
                 self.owner = _owner(self.name, self._journal.header.id)
                 if self._journal.contents.begun:
                     await self._reap()
+                    self._is_heir = True
             await self._report.__aenter__()
             await self._crew.__aenter__()
         except BaseException:
@@ -173,13 +176,20 @@ class AsyncBatch(Generic[ItemT, ValueT]):
             await shielded(self._close)
 
     async def _close(self) -> None:
-        await self._report.__aexit__(None, None, None)
-        if self._journal is not None:
-            await self._journal.aclose()
-        for session_id in list(self._left_behind):
-            await self._delete(self._agb.attach(session_id))
-        for session_id, error in self._left_behind.items():
-            _warn_left_behind(session_id, error)
+        """Let go of everything; the journal last, for it says that the batch still runs."""
+        try:
+            await self._report.__aexit__(None, None, None)
+            for session_id in list(self._left_behind):
+                await self._delete(self._agb.attach(session_id))
+            for session_id, problem in self._left_behind.items():
+                _warn_left_behind(session_id, problem)
+            if self._is_heir:
+                await self._reap()  # what was being created when the earlier run was killed may be there now
+        except AGBError as error:
+            warnings.warn(f"sessions of an earlier run may be left behind: {error}", RuntimeWarning, stacklevel=2)
+        finally:
+            if self._journal is not None:
+                await self._journal.aclose()
 
     # --- the consumer --------------------------------------------------------------------------------------------
 
@@ -312,7 +322,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
             if ending is not None and not (ending.error is not None and self._options.redo_failed):
                 self._count(resumed=1)
                 told = (ending.value, ending.error, ending.attempts, ending.seconds, ending.session_id)
-                return Outcome(index, item, *told, resumed=True)
+                return Outcome(index, item, *told, resumed=True, repeated=ending.is_repeated)
             is_repeated = ending is not None or key in self._journal.contents.begun
             await self._journal.write(ops.begun(key, index))
         begun, attempts = time.monotonic(), 1
@@ -368,7 +378,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         self, journal: AsyncJournal, key: str, outcome: Outcome[ItemT, ValueT]
     ) -> Outcome[ItemT, ValueT]:
         """Write an outcome to the journal, and return it."""
-        told = (outcome.attempts, outcome.seconds, outcome.session_id)
+        told = (outcome.attempts, outcome.seconds, outcome.session_id, outcome.repeated)
         try:
             line = ops.done(key, outcome.index, ops.Ending(outcome.value, outcome.error, *told))
         except TypeError as problem:

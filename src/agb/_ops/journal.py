@@ -64,6 +64,8 @@ class Ending:
     attempts: int
     seconds: float
     session_id: str
+    is_repeated: bool = False
+    """Whether it had begun in an earlier run than the one in which it ended."""
 
 
 @define
@@ -73,8 +75,6 @@ class Contents:
     header: Header | None = None
     done: dict[str, tuple[int, int]] = field(factory=dict)
     """By key: where the line of an item's end is, and how long."""
-    failed: set[str] = field(factory=set)
-    """Those among them that ended in an error."""
     begun: dict[str, int] = field(factory=dict)
     """By key: the numbers of items that began and did not end."""
     keys: dict[int, str] = field(factory=dict)
@@ -129,6 +129,8 @@ def done(key: str, index: int, ending: Ending) -> bytes:
     told: dict[str, Any] = {"done": key, "index": index, "attempts": ending.attempts}
     told["seconds"] = round(ending.seconds, 6)
     told["session"] = ending.session_id
+    if ending.is_repeated:
+        told["repeated"] = True
     if ending.error is not None:
         told["error"] = {"type": type(ending.error).__qualname__, "message": str(ending.error)}
         with suppress(TypeError):  # its text will do
@@ -155,7 +157,7 @@ def read_ending(line: bytes) -> Ending:
             error = _error(told["error"])
     except Exception as problem:
         raise ValueError(f"the value of {told['done']!r} cannot be read: {problem}") from problem
-    return Ending(value, error, told["attempts"], told["seconds"], told["session"])
+    return Ending(value, error, told["attempts"], told["seconds"], told["session"], bool(told.get("repeated")))
 
 
 def _error(told: dict[str, Any]) -> BaseException:
@@ -252,7 +254,6 @@ def _take(contents: Contents, told: Any, length: int) -> None:
     if "begun" in told:
         contents.begun[key] = index
         contents.done.pop(key, None)
-        contents.failed.discard(key)
         return
     if not (type(told["attempts"]) is int and type(told["seconds"]) in (int, float) and type(told["session"]) is str):
         raise ValueError("not the end of an item")
@@ -264,5 +265,3 @@ def _take(contents: Contents, told: Any, length: int) -> None:
     if "error" in told and not told["session"]:
         return  # there was no session for it: nothing was done, and the next run may have more luck
     contents.done[key] = (contents.size, length)
-    if "error" in told:
-        contents.failed.add(key)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+import warnings
 from collections.abc import Callable, Sized
 from functools import partial
 from os import PathLike, fspath
@@ -123,6 +124,7 @@ class Batch(Generic[ItemT, ValueT]):
         self._is_fed = False
         self._keys: set[str] = set()
         self._left_behind: dict[str, AGBError] = {}
+        self._is_heir = False
         self._is_open = False
         self._was_entered = False
         self._workers = self._taken = self._next = self._running = 0
@@ -152,6 +154,7 @@ class Batch(Generic[ItemT, ValueT]):
                 self.owner = _owner(self.name, self._journal.header.id)
                 if self._journal.contents.begun:
                     self._reap()
+                    self._is_heir = True
             self._report.__enter__()
             self._crew.__enter__()
         except BaseException:
@@ -174,13 +177,20 @@ class Batch(Generic[ItemT, ValueT]):
             shielded(self._close)
 
     def _close(self) -> None:
-        self._report.__exit__(None, None, None)
-        if self._journal is not None:
-            self._journal.close()
-        for session_id in list(self._left_behind):
-            self._delete(self._agb.attach(session_id))
-        for session_id, error in self._left_behind.items():
-            _warn_left_behind(session_id, error)
+        """Let go of everything; the journal last, for it says that the batch still runs."""
+        try:
+            self._report.__exit__(None, None, None)
+            for session_id in list(self._left_behind):
+                self._delete(self._agb.attach(session_id))
+            for session_id, problem in self._left_behind.items():
+                _warn_left_behind(session_id, problem)
+            if self._is_heir:
+                self._reap()  # what was being created when the earlier run was killed may be there now
+        except AGBError as error:
+            warnings.warn(f"sessions of an earlier run may be left behind: {error}", RuntimeWarning, stacklevel=2)
+        finally:
+            if self._journal is not None:
+                self._journal.close()
 
     # --- the consumer --------------------------------------------------------------------------------------------
 
@@ -313,7 +323,7 @@ class Batch(Generic[ItemT, ValueT]):
             if ending is not None and not (ending.error is not None and self._options.redo_failed):
                 self._count(resumed=1)
                 told = (ending.value, ending.error, ending.attempts, ending.seconds, ending.session_id)
-                return Outcome(index, item, *told, resumed=True)
+                return Outcome(index, item, *told, resumed=True, repeated=ending.is_repeated)
             is_repeated = ending is not None or key in self._journal.contents.begun
             self._journal.write(ops.begun(key, index))
         begun, attempts = time.monotonic(), 1
@@ -367,7 +377,7 @@ class Batch(Generic[ItemT, ValueT]):
 
     def _recorded(self, journal: Journal, key: str, outcome: Outcome[ItemT, ValueT]) -> Outcome[ItemT, ValueT]:
         """Write an outcome to the journal, and return it."""
-        told = (outcome.attempts, outcome.seconds, outcome.session_id)
+        told = (outcome.attempts, outcome.seconds, outcome.session_id, outcome.repeated)
         try:
             line = ops.done(key, outcome.index, ops.Ending(outcome.value, outcome.error, *told))
         except TypeError as problem:
