@@ -79,6 +79,14 @@ def every_method_once(runtime: LocalServer) -> set[str]:
     assert note(client, "attach", session.ref).session_id == session.session_id
     assert note(client, "list", {"parity": "1"}).success
     assert list(note(client, "iterate", {"parity": "1"}))
+    assert note(client, "stats").creations.done == 1
+    assert note(client, "reap", "pool:parity").deleted == []
+    with note(client, "pool", params, min=1) as pool:
+        with note(pool, "session") as lent:
+            assert lent.session_id
+        note(pool, "release", note(pool, "acquire"))
+        assert note(pool, "stats").uses == 2
+        note(pool, "close")
     with note(client, "session", params) as other:
         assert note(other, "delete").success
     with note(client, "map", lambda session, item: item, [1], params=params) as batch:
@@ -207,12 +215,13 @@ def expected() -> set[str]:
     from agb._sync.files import FileChanges, FileStream, FileSystem
     from agb._sync.map import Batch
     from agb._sync.process import Process
+    from agb._sync.session_pool import SessionPool
 
     return {
         f"{cls.__name__}.{name}"
         for cls in (
             *(AGB, Batch, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process),
-            *(ContextService, ContextManager, ExtensionsService),
+            *(ContextService, ContextManager, ExtensionsService, SessionPool),
         )
         for name in methods(cls)
     }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ._async.process import AsyncProcess as AsyncProcess
     from ._async.process import AsyncProcessOutput as AsyncProcessOutput
     from ._async.session import AsyncSession as AsyncSession
+    from ._async.session_pool import AsyncSessionPool as AsyncSessionPool
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.context_manager import ContextManager as ContextManager
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ._sync.process import Process as Process
     from ._sync.process import ProcessOutput as ProcessOutput
     from ._sync.session import Session as Session
+    from ._sync.session_pool import SessionPool as SessionPool
     from .config import Config as Config
     from .config import Setting as Setting
     from .config import Settings as Settings
@@ -139,6 +141,7 @@ if TYPE_CHECKING:
     from .session_params import ExtensionOption as ExtensionOption
     from .stats import ClientStats as ClientStats
     from .stats import CreationStats as CreationStats
+    from .stats import SessionPoolStats as SessionPoolStats
 
 _HOMES = {
     "._sync.extensions": ("ExtensionsService",),
@@ -155,6 +158,8 @@ _HOMES = {
     "._async.map": ("AsyncBatch",),
     "._async.process": ("AsyncProcess", "AsyncProcessOutput"),
     "._async.session": ("AsyncSession",),
+    "._async.session_pool": ("AsyncSessionPool",),
+    "._sync.session_pool": ("SessionPool",),
     "._sync.client": ("AGB", "SessionIterator"),
     "._sync.contexts": (
         "ContextFileIterator",
@@ -206,7 +211,7 @@ _HOMES = {
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
     ".owned": ("OwnedSession", "Reaped"),
-    ".stats": ("ClientStats", "CreationStats"),
+    ".stats": ("ClientStats", "CreationStats", "SessionPoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
         "AwaitableContextSyncResult",

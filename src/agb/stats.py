@@ -56,3 +56,30 @@ class ClientStats:
         if not self.connections.waiting:
             return ""
         return f"{self.connections.waiting:,} calls wait for one of {self.connections.in_use:,} connections in use"
+
+
+@frozen
+class SessionPoolStats:
+    """A pool of warm sessions at one moment; ``pool.stats()`` gives it.
+
+    Attributes:
+        idle: sessions that are ready to be borrowed.
+        in_use: those that are borrowed.
+        making: those that are being made.
+        waiting: how many wait for one.
+        made: how many were made so far.
+        discarded: how many of them were deleted.
+        failed: how many could not be made or prepared.
+        uses: how often one was given back.
+        last_error: the last thing that went wrong, if any.
+    """
+
+    idle: int
+    in_use: int
+    making: int
+    waiting: int
+    made: int
+    discarded: int
+    failed: int
+    uses: int
+    last_error: Exception | None

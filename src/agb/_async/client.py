@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .map import AsyncBatch
     from .pool import Verify
     from .progress import Progress
+    from .session_pool import AsyncSessionPool, Hook
 
 ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
@@ -523,6 +524,71 @@ class AsyncAGB:
         if not isinstance(session, AsyncSession):
             raise TypeError(f"session is a {AsyncSession.__name__}, not {type(session).__name__}")
         return await session.delete(sync_context, on_sync_failure=on_sync_failure, timeout=timeout)
+
+    def pool(
+        self,
+        params: CreateSessionParams,
+        *,
+        min: int = 0,  # noqa: A002 - the words of the domain
+        max: int = 10,  # noqa: A002
+        prepare: Hook | None = None,
+        reset: Hook | None = None,
+        check: Hook | None = None,
+        max_uses: int | None = None,
+        max_age: float | None = None,
+        idle: float | None = 60.0,
+        timeout: float | None = None,
+        drain: float = CLEANUP_LIMIT,
+        name: str | None = None,
+    ) -> AsyncSessionPool:
+        """Return a pool of warm sessions, which works and makes sessions ahead inside its ``with`` block.
+
+        Args:
+            params: what its sessions are created from.
+            min: how many sessions there should be, also when nobody wants one.
+            max: how many there may be.
+            prepare: called with each new session, before it is lent for the first time.
+            reset: called with a session that was given back, before it is lent again; if it raises, the session is
+                deleted and replaced. Without it a session is lent as its last user has left it.
+            check: called with a session that is about to be lent; if it raises or returns False, the session is
+                replaced. Whether the session is there is looked at in any case, if it has rested for 5 seconds.
+            max_uses: how often a session is lent until it is replaced.
+            max_age: seconds after which a session is not lent again, but replaced.
+            idle: seconds after which a session that nobody wants is deleted if there are more than ``min``; None for
+                never. Until then it is kept from being released by the service.
+            timeout: seconds that creating a session, or waiting for one, may take; the client's time-out unless given.
+            drain: seconds for which leaving the block waits for borrowed sessions.
+            name: a name that stays the same from run to run: when the pool is entered, what an earlier run on this
+                machine has left behind, killed, is deleted.
+
+        Raises:
+            TypeError, ValueError: an argument is of the wrong type or size.
+
+        Example:
+            >>> params = CreateSessionParams(image_id="agb-code-space-1")
+            >>> async with agb.pool(params, min=1, max=2) as pool:
+            ...     async with pool.session() as session:
+            ...         result = await session.command.execute("echo hello")
+            ...         print(result.stdout, end="")
+            hello
+        """
+        from .session_pool import AsyncSessionPool
+
+        return AsyncSessionPool(
+            self,
+            params,
+            min=min,
+            max=max,
+            prepare=prepare,
+            reset=reset,
+            check=check,
+            max_uses=max_uses,
+            max_age=max_age,
+            idle=idle,
+            timeout=timeout,
+            drain=drain,
+            name=name,
+        )
 
     # --- what is left and what is going on -----------------------------------------------------------------------
 

@@ -1,0 +1,400 @@
+"""Pools of warm sessions: lending, cleaning, replacing, keeping alive, failing, and leaving nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, SessionError
+from agb._async import makers
+from agb._async._compat import Bell, Crew, sleep
+from agb.local import LocalServer
+from tests.servers import CREATE, RELEASE, STATUS, Scripted, Sessions, refuse, scripted
+
+pytestmark = pytest.mark.anyio
+
+IMAGE = CreateSessionParams(image_id="agb-code-space-1")
+KEEP_ALIVE = "/mcp/refreshSessionIdleTime"
+
+
+class Service:
+    """A service of sessions."""
+
+    def __init__(self, sessions: Sessions, server: Scripted) -> None:
+        self.sessions = sessions
+        self.server = server
+
+    @property
+    def alive(self) -> set[str]:
+        return self.sessions.alive
+
+    def client(self) -> AsyncAGB:
+        return AsyncAGB("ako-key", Config(self.server.endpoint, 10_000))
+
+    def count(self, path: str) -> int:
+        return [request.path for request in self.server.requests].count(path)
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    sessions = Sessions()
+    with scripted(sessions) as server:
+        yield Service(sessions, server)
+    assert not sessions.alive
+
+
+async def until(condition: Any) -> None:
+    while not condition():
+        await sleep(0)
+
+
+# --- lending -----------------------------------------------------------------------------------------------------
+
+
+async def test_sessions_of_the_runtime_are_lent_again(runtime: LocalServer) -> None:
+    params = CreateSessionParams({"pool": uuid4().hex}, "agb-code-space-1")
+    seen = []
+    async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
+
+        async def prepare(session: AsyncSession) -> None:
+            (await session.file.write("/tmp/prepared", "yes")).raise_for_error()
+
+        async with agb.pool(params, min=1, max=2, prepare=prepare) as pool:
+            for _ in range(3):
+                async with pool.session() as session:
+                    seen.append(session.session_id)
+                    assert (await session.file.read("/tmp/prepared")).content == "yes"
+            assert len(set(seen)) == 1
+            assert (await agb.list(params.labels)).total_count == 1
+        assert (await agb.list(params.labels)).total_count == 0
+
+
+async def test_sessions_are_made_ahead(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, min=3, max=5) as pool:
+        await until(lambda: pool.stats().idle == 3)
+        assert service.sessions.made == 3
+        session = await pool.acquire()
+        assert pool.stats().in_use == 1
+        pool.release(session)
+        await until(lambda: pool.stats().idle == 3)
+        assert service.sessions.made == 3
+        assert "3 idle, 0 in use" in repr(pool)
+
+
+async def test_those_who_wait_are_served_in_order(service: Service) -> None:
+    served = []
+    async with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
+
+        async def use(number: int) -> None:
+            async with pool.session():
+                served.append(number)
+
+        first = await pool.acquire()
+        async with Crew() as crew:
+            for number in range(10):
+                crew.start(use, number)
+                await until(lambda number=number: pool.stats().waiting == number + 1)
+            pool.release(first)
+        assert service.sessions.made == 1
+    assert served == list(range(10))
+
+
+async def test_no_more_than_the_most_and_none_in_time_is_told(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=2) as pool:
+        async with pool.session(), pool.session():
+            with pytest.raises(SessionError) as caught:
+                await pool.acquire(timeout=0.05)
+        assert caught.value.kind is ErrorKind.TIMED_OUT
+        assert "was free within 0.05 s: 2 of 2 are in use" in str(caught.value)
+        assert service.sessions.made == 2
+
+
+async def test_what_was_not_borrowed_is_not_taken(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE) as pool:
+        session = await pool.acquire()
+        with pytest.raises(ValueError, match="not one that is borrowed"):
+            pool.release(agb.attach(session.session_id))
+        pool.release(session)
+        with pytest.raises(ValueError, match="not one that is borrowed"):
+            pool.release(session)
+
+
+# --- replacing ---------------------------------------------------------------------------------------------------
+
+
+async def test_session_is_reset_between_uses(service: Service) -> None:
+    done = []
+    async with (
+        service.client() as agb,
+        agb.pool(IMAGE, max=1, prepare=lambda s: done.append("prepare"), reset=lambda s: done.append("reset")) as pool,
+    ):
+        for _ in range(2):
+            async with pool.session():
+                done.append("use")
+        await until(lambda: pool.stats().idle == 1)
+    assert done == ["prepare", "use", "reset", "use", "reset"]
+
+
+async def test_session_that_cannot_be_reset_is_replaced(service: Service) -> None:
+    def reset(session: AsyncSession) -> None:
+        raise LookupError(session.session_id)
+
+    async with service.client() as agb, agb.pool(IMAGE, max=1, reset=reset) as pool:
+        ids = []
+        for _ in range(3):
+            async with pool.session() as session:
+                ids.append(session.session_id)
+        assert ids == ["s-1", "s-2", "s-3"]
+        assert isinstance(pool.stats().last_error, LookupError)
+
+
+async def test_session_is_replaced_after_so_many_uses(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=1, max_uses=2) as pool:
+        ids = []
+        for _ in range(5):
+            async with pool.session() as session:
+                ids.append(session.session_id)
+    assert ids == ["s-1", "s-1", "s-2", "s-2", "s-3"]
+
+
+async def test_session_is_replaced_when_it_is_old(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=1, max_age=100) as pool:
+        now = pool._clock()
+        async with pool.session() as session:
+            assert session.session_id == "s-1"
+        await until(lambda: pool.stats().idle == 1)
+        pool._clock = lambda: now + 200
+        async with pool.session() as session:
+            assert session.session_id == "s-2"
+
+
+async def test_session_that_has_died_is_replaced(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
+        now = pool._clock()
+        async with pool.session():
+            pass
+        await until(lambda: pool.stats().idle == 1)
+        service.alive.clear()
+        pool._clock = lambda: now + 30
+        async with pool.session() as session:
+            assert session.session_id == "s-2"
+
+
+async def test_session_that_its_user_has_deleted_is_replaced(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
+        async with pool.session() as session:
+            assert (await session.delete()).success
+        async with pool.session() as session:
+            assert session.session_id == "s-2"
+
+
+@pytest.mark.parametrize("how", ["raises", "says no"])
+async def test_session_that_its_check_refuses_is_replaced(service: Service, how: str) -> None:
+    def check(session: AsyncSession) -> bool:
+        if how == "raises" and session.session_id == "s-1":
+            raise LookupError
+        return session.session_id != "s-1"
+
+    async with service.client() as agb, agb.pool(IMAGE, max=1, check=check) as pool, pool.session() as session:
+        assert session.session_id == "s-2"
+    assert service.count(RELEASE) == 2
+
+
+async def test_session_is_discarded_when_its_user_says_so(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
+        pool.release(await pool.acquire(), discard=True)
+        async with pool.session() as session:
+            assert session.session_id == "s-2"
+
+
+# --- keeping -----------------------------------------------------------------------------------------------------
+
+
+async def test_idle_sessions_are_kept_alive_and_surplus_ones_let_go(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, min=1, max=3, idle=60) as pool:
+        async with pool.session(), pool.session(), pool.session():
+            pass
+        await until(lambda: pool.stats().idle == 3)
+        now = pool._clock()
+        pool._clock = lambda: now + 55
+        pool._wake()
+        await until(lambda: service.count(KEEP_ALIVE) == 3)
+        pool._clock = lambda: now + 65
+        pool._wake()
+        await until(lambda: len(service.alive) == 1)
+        await until(lambda: pool.stats().idle == 1)
+
+
+async def test_idle_session_that_died_is_replaced_ahead(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, min=1) as pool:
+        await until(lambda: pool.stats().idle == 1)
+        service.sessions.instead[KEEP_ALIVE] = refuse("InvalidMcpSession.NotFound", "no such session")
+        service.alive.clear()
+        now = pool._clock()
+        pool._clock = lambda: now + 55
+        pool._wake()
+        await until(lambda: service.alive == {"s-2"})
+
+
+# --- failing -----------------------------------------------------------------------------------------------------
+
+
+async def test_who_waits_is_told_why_there_is_no_session(service: Service) -> None:
+    service.sessions.instead[CREATE] = refuse("InvalidImage", "no such image")
+    async with service.client() as agb, agb.pool(IMAGE, min=1) as pool:
+        with pytest.raises(SessionError, match="no such image"):
+            await pool.acquire()
+        assert pool.stats().failed >= 1
+        del service.sessions.instead[CREATE]
+        async with pool.session() as session:
+            assert session.session_id == "s-1"
+
+
+async def test_session_that_cannot_be_prepared_is_deleted(service: Service) -> None:
+    calls = []
+
+    def prepare(session: AsyncSession) -> None:
+        calls.append(session.session_id)
+        if len(calls) == 1:
+            raise LookupError("not this one")
+
+    async with service.client() as agb, agb.pool(IMAGE, max=1, prepare=prepare) as pool:
+        with pytest.raises(LookupError, match="not this one"):
+            await pool.acquire()
+        async with pool.session() as session:
+            assert session.session_id == "s-2"
+        assert service.alive == {"s-2"}
+
+
+async def test_what_cannot_be_deleted_is_told(service: Service) -> None:
+    service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
+    with pytest.warns(RuntimeWarning, match="session s-1 was left behind: .*try tomorrow"):
+        async with service.client() as agb, agb.pool(IMAGE) as pool, pool.session():
+            pass
+    service.alive.clear()
+
+
+# --- the end -----------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_is_lent_after_the_end(service: Service) -> None:
+    async with service.client() as agb:
+        async with agb.pool(IMAGE, min=2) as pool:
+            await until(lambda: pool.stats().idle == 2)
+            await pool.aclose()
+            assert not service.alive
+            with pytest.raises(SessionError, match="is closed"):
+                await pool.acquire()
+        with pytest.raises(RuntimeError, match="entered once"):
+            await pool.__aenter__()
+        with pytest.raises(RuntimeError, match="inside its block"):
+            await agb.pool(IMAGE).acquire()
+
+
+async def test_end_waits_for_what_is_borrowed(service: Service) -> None:
+    leave = Bell()
+    async with service.client() as agb, Crew() as crew:
+        async with agb.pool(IMAGE) as pool:
+
+            async def use() -> None:
+                async with pool.session() as session:
+                    await leave.wait(10)
+                    assert session.session_id in service.alive
+
+            crew.start(use)
+            await until(lambda: pool.stats().in_use == 1)
+            crew.start(sleep, 0)
+            leave.ring()
+        assert pool.stats().uses == 1
+
+
+async def test_what_is_not_given_back_in_time_is_deleted(service: Service) -> None:
+    async with service.client() as agb:
+        async with agb.pool(IMAGE, drain=0.05) as pool:
+            await pool.acquire()
+        assert not service.alive
+
+
+async def test_block_that_raises_leaves_nothing(service: Service) -> None:
+    async with service.client() as agb:
+
+        async def work() -> None:
+            async with agb.pool(IMAGE, min=3) as pool:
+                await pool.acquire()
+                raise LookupError
+
+        with pytest.raises(LookupError):
+            await work()
+    assert not service.alive
+
+
+async def test_cancelled_pool_leaves_nothing(service: Service) -> None:
+    gate = service.sessions.gate(STATUS)
+    gate.open()
+
+    async def work() -> None:
+        async with service.client() as agb, agb.pool(IMAGE, min=3, max=4) as pool, pool.session():
+            entered.ring()
+            await sleep(30)
+
+    entered = Bell()
+    async with Crew() as crew:
+        crew.start(work)
+        await entered.wait(10)
+        crew.cancel()
+    assert not service.alive
+    assert service.sessions.made >= 1
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+async def test_next_run_deletes_what_a_killed_one_has_left(
+    runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = uuid4().hex
+    params = CreateSessionParams({"pool": name}, "agb-code-space-1")
+    mine = makers.this_process()
+    host, pid, start = mine.split("/")
+    async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
+        owner = agb.pool(params, name=name).owner
+        monkeypatch.setattr("agb._async.creation.this_process", lambda: f"{host}/{pid}/{start}0")
+        dead = (await agb.create(params, owner=owner)).raise_for_error().session
+        monkeypatch.setattr("agb._async.creation.this_process", lambda: f"elsewhere/{pid}/{start}")
+        elsewhere = (await agb.create(params, owner=owner)).raise_for_error().session
+        monkeypatch.setattr("agb._async.creation.this_process", lambda: mine)
+        alive = (await agb.create(params, owner=owner)).raise_for_error().session
+        assert dead is not None
+        assert elsewhere is not None
+        assert alive is not None
+        async with agb.pool(params, name=name):
+            found = (await agb.list(params.labels)).session_ids
+            assert set(found) == {elsewhere.session_id, alive.session_id}
+        reaped = await agb.reap(owner)
+        assert [session.session_id for session in reaped.deleted] == [elsewhere.session_id]
+        assert [session.session_id for session in reaped.kept] == [alive.session_id]
+        reaped = await agb.reap(owner.label, even_if_alive=True)
+        assert [session.session_id for session in reaped.deleted] == [alive.session_id]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "words"),
+    [
+        ({"min": -1}, ValueError, "min is a number >= 0"),
+        ({"max": 0}, ValueError, "max is a number >= 1"),
+        ({"min": 3, "max": 2}, ValueError, "3 is more than 2"),
+        ({"max_uses": 0}, ValueError, "max_uses"),
+        ({"max": 2.5}, TypeError, "max is a whole number"),
+        ({"max_age": 0}, ValueError, "max_age"),
+        ({"idle": "1"}, TypeError, "idle"),
+        ({"prepare": "x"}, TypeError, "prepare is a function"),
+        ({"name": ""}, ValueError, "one line"),
+    ],
+)
+async def test_wrong_arguments(wrong: dict[str, Any], error: type[Exception], words: str) -> None:
+    async with AsyncAGB("ako-key", Config("http://127.0.0.1:9")) as agb:
+        with pytest.raises(error, match=words):
+            agb.pool(IMAGE, **wrong)
