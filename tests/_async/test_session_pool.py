@@ -338,7 +338,7 @@ async def test_cancelled_pool_leaves_nothing(service: Service) -> None:
     async def work() -> None:
         async with service.client() as agb, agb.pool(IMAGE, min=3, max=4) as pool, pool.session():
             entered.ring()
-            await sleep(30)
+            await Bell().wait(30)
 
     entered = Bell()
     async with Crew() as crew:

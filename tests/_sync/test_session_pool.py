@@ -337,7 +337,7 @@ def test_cancelled_pool_leaves_nothing(service: Service) -> None:
     def work() -> None:
         with service.client() as agb, agb.pool(IMAGE, min=3, max=4) as pool, pool.session():
             entered.ring()
-            sleep(30)
+            Bell().wait(30)
 
     entered = Bell()
     with Crew() as crew:
