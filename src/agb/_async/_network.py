@@ -225,6 +225,17 @@ class _Line(asyncio.Protocol):
         return data
 
 
+class _Farewell(asyncio.Protocol):
+    """Tells several protocols that their connection is lost."""
+
+    def __init__(self, *protocols: asyncio.BaseProtocol) -> None:
+        self._protocols = protocols
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for protocol in self._protocols:
+            protocol.connection_lost(exc)
+
+
 def _wake(waiting: asyncio.Future[None] | None) -> None:
     if waiting is not None and not waiting.done():
         waiting.set_result(None)
@@ -272,7 +283,13 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
     async def start_tls_here(self, tls: ssl.SSLContext, host: str) -> None:
         line = self._line
         loop = asyncio.get_running_loop()
-        transport = await loop.start_tls(line.transport, line, tls, server_hostname=host)
+        try:
+            transport = await loop.start_tls(line.transport, line, tls, server_hostname=host)
+        except BaseException:
+            # TLS that is cut off while it shakes hands does not tell that the connection is lost
+            line.transport.set_protocol(_Farewell(line.transport.get_protocol(), line))
+            line.transport.abort()
+            raise
         line.transport = cast("asyncio.Transport", transport)
 
     async def aclose(self) -> None:

@@ -243,14 +243,23 @@ class AsyncPool:
                 self._stand(turn, self._line)
                 return
             idle = self._idle.get(turn.route.key)
-            if idle is not None:
+            if idle:
                 self._own(turn, idle[-1])
             elif len(self._places) < self._limits.connections:
                 self._own(turn, AsyncConnection())
-            elif self._idle:
-                self._own(turn, next(iter(self._idle.values()))[0])  # another origin's, which nobody used for longest
+            elif (another := self._longest_idle()) is not None:
+                self._own(turn, another)
             else:
                 self._stand(turn, self._line)
+
+    def _longest_idle(self) -> AsyncConnection | None:
+        """Return the connection that nobody used for longest, of the origin that nobody asked for longest."""
+        while self._idle:
+            key, idle = next(iter(self._idle.items()))
+            if idle:
+                return idle[0]
+            del self._idle[key]
+        return None
 
     def _own(self, turn: _Turn, place: AsyncConnection) -> None:
         """Give a place to a turn."""
@@ -424,10 +433,10 @@ class AsyncPool:
         try:
             with self._lock:
                 for turn in stale:
-                    idle = next(iter(self._idle.values()), None)
-                    if idle is None or idle[0].is_good():
+                    idle = self._longest_idle()
+                    if idle is None or idle.is_good():
                         break
-                    self._own(turn, idle[0])
+                    self._own(turn, idle)
         finally:
             for turn in stale:
                 if turn.connection is not None:
