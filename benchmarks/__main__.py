@@ -16,7 +16,7 @@ from time import perf_counter
 
 import agb.local
 
-from . import calls, commands, environments, files, silence, startup, streams, transfers
+from . import calls, commands, environments, files, flight, silence, startup, streams, transfers
 from .processes import server
 from .table import Row, table
 
@@ -61,6 +61,12 @@ def _calls(run: Run) -> Iterator[Row]:
     yield from calls.compare(run.url, run.other_python, run.rounds, run.calls)
 
 
+def _flight(run: Run) -> Iterator[Row]:
+    rounds, flights, limit = (1, (1, 10, 100), 5.0) if run.is_quick else (5, (1, 10, 100, 1000, 5000), 20.0)
+    with server("flight_server") as url:
+        yield from flight.compare(url, run.other_python, rounds, flights, limit)
+
+
 def _startup(run: Run) -> Iterator[Row]:
     environment = environments.copied(run.directory / "copied")
     yield from startup.compare(environment, run.directory, run.url, run.rounds)
@@ -101,6 +107,7 @@ def _install(run: Run) -> Iterator[Row]:
 
 _GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "calls": _calls,
+    "flight": _flight,
     "startup": _startup,
     "logging": _logging,
     "streams": _streams,

@@ -10,12 +10,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from select import select
 from time import perf_counter
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # a proxy of the environment would stand between the clients and the server
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+class Late(Exception):  # noqa: N818 - it is no error of anybody's
+    """A client did not come to its end in time."""
 
 
 class Caller:
@@ -25,12 +30,19 @@ class Caller:
         self.name = name
         self._process = process
 
-    def ask(self, line: str) -> dict[str, float]:
-        """Let it do what the line says; return its figures."""
+    def ask(self, line: str, limit: float | None = None) -> dict[str, float]:
+        """Let it do what the line says; return its figures.
+
+        Raises:
+            Late: it took more than ``limit`` seconds; it is not there any more.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
+        if limit is not None and not select([self._process.stdout], [], [], limit)[0]:
+            self._process.kill()
+            raise Late
         answer = self._process.stdout.readline()
         if not answer:
             raise SystemExit(f"the client {self.name} has ended; run it alone to see why: benchmarks/README.md")

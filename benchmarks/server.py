@@ -24,7 +24,7 @@ _BODY = json.dumps(
     }
 ).encode()
 
-_ANSWER = (
+ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Request-Id: 0A1B2C3D-4E5F-6071-8293-A4B5C6D7E8F9\r\n"
     b"Content-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
 )
@@ -52,7 +52,7 @@ class Stub(asyncio.Protocol):
             if len(self._received) < end:
                 return
             self._received = self._received[end:]
-            self._transport.write(_ANSWER)
+            self._transport.write(ANSWER)
 
 
 async def _serve() -> None:

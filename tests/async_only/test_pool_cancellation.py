@@ -13,7 +13,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterator
 from linecache import getline
 from pathlib import Path
 from types import FrameType
@@ -459,6 +459,15 @@ def test_interrupted_at_every_line(is_waiting: bool) -> None:
                 assert agb.attach("s-1").get_link().success
 
 
+@pytest.fixture
+def _heard() -> Iterator[None]:
+    """Let Ctrl-C be heard, which those who run tests may have switched off."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heard")
 def test_interrupted_while_waiting() -> None:
     gate = Gate()
     with scripted(gate.before(LINK)) as server:
