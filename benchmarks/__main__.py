@@ -16,7 +16,7 @@ from time import perf_counter
 
 import agb.local
 
-from . import calls, commands, environments, files, flight, silence, startup, streams, transfers
+from . import batches, calls, commands, environments, files, flight, silence, startup, streams, transfers
 from .processes import server
 from .table import Row, table
 
@@ -99,6 +99,11 @@ def _commands(run: Run) -> Iterator[Row]:
     yield from commands.compare(*run.runtime, run.directory, 10 if run.is_quick else 100)
 
 
+def _map(run: Run) -> Iterator[Row]:
+    rounds, items, concurrency, threads = (1, 200, 50, 20) if run.is_quick else (7, 2000, 500, 100)
+    yield from batches.compare(rounds, items, concurrency, threads)
+
+
 def _install(run: Run) -> Iterator[Row]:
     environment = environments.installed(run.directory / "installed")
     yield Row("bare installation", "distributions", len(environment.distributions()), goal=12)
@@ -114,6 +119,7 @@ _GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "files": _files,
     "transfers": _transfers,
     "commands": _commands,
+    "map": _map,
     "install": _install,
 }
 

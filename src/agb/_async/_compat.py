@@ -304,24 +304,30 @@ class Overdue(Exception):  # noqa: N818 - it says how something stands
         """Whether it goes on; only a thread can."""
 
 
-async def limited(
-    function: Callable[[], Awaitable[T]], seconds: float | None, stop: Callable[[], Awaitable[object]]
-) -> T:
-    """Run a user's function for so many seconds, and return what it gives.
+class Hand:
+    """Runs a user's functions, one after the other, each for a limited time; who has a hand closes it."""
 
-    It is cancelled when they are over; ``stop`` is for the synchronous flavour, where nothing can be.
+    async def run(
+        self, function: Callable[[], Awaitable[T]], seconds: float | None, stop: Callable[[], Awaitable[object]]
+    ) -> T:
+        """Run a function, and return what it gives; it is cancelled when the time is over.
 
-    Raises:
-        Overdue: it did not return in time.
-    """
-    del stop
-    if seconds is None:
-        return await function()
-    from anyio import move_on_after
+        ``stop`` is for the synchronous flavour, where nothing can be cancelled.
 
-    with move_on_after(seconds):
-        return await function()
-    raise Overdue
+        Raises:
+            Overdue: it did not return within so many seconds.
+        """
+        del stop
+        if seconds is None:
+            return await function()
+        from anyio import move_on_after
+
+        with move_on_after(seconds):
+            return await function()
+        raise Overdue
+
+    def close(self) -> None:
+        """Do nothing; in the synchronous flavour there is a thread."""
 
 
 def is_stray(error: BaseException) -> bool:

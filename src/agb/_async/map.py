@@ -26,6 +26,7 @@ from ._compat import (
     Channel,
     Closed,
     Crew,
+    Hand,
     Overdue,
     Things,
     call,
@@ -34,7 +35,6 @@ from ._compat import (
     gather,
     is_stray,
     let_go,
-    limited,
     shielded,
     sleep,
 )
@@ -252,11 +252,11 @@ class AsyncBatch(Generic[ItemT, ValueT]):
 
     async def _feed(self) -> None:
         """Take the items, one for each permit, and let workers have them; the iterator is used by this worker only."""
-        source = each(self._items)
+        source, hand = each(self._items), Hand()
         try:
             while self._failure is None:
                 await self._permits.get()
-                item = await limited(source.__anext__, None, _nothing)  # nobody waits long for one that hangs
+                item = await hand.run(source.__anext__, None, _nothing)  # nobody waits long for one that hangs
                 self._jobs.offer((self._taken, item))
                 self._taken += 1
                 if not self._jobs.takers and self._workers < self._options.concurrency:
@@ -267,6 +267,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         except Exception as error:  # noqa: BLE001 - raised to the consumer, after the outcomes
             self._failure = self._failure or error
         finally:
+            hand.close()
             await let_go(source)
         self._jobs.close()
         self._is_fed = True
@@ -298,7 +299,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
             self._failure = self._failure or error
             self._jobs.close()
         finally:
-            await seat.leave()
+            await seat.aclose()
         self._count(workers=-1)
         self._end()
 
@@ -425,6 +426,7 @@ class _Seat:
         self._options = options
         self._batch = batch
         self._session: AsyncSession | None = None
+        self._hand = Hand()
 
     async def attempt(self, index: int, item: Any) -> _Try:
         """Try the function on an item once."""
@@ -441,7 +443,7 @@ class _Seat:
         tried = _Try(session_id=session.session_id)
         function = partial(call, self._batch._function, session, item)
         try:
-            tried.value = await limited(function, self._options.timeout, self.leave)
+            tried.value = await self._hand.run(function, self._options.timeout, self.leave)
         except Overdue as overdue:
             tried.error = _overdue(index, self._options.timeout, session.session_id, overdue.is_abandoned)
         except Exception as error:  # noqa: BLE001 - whatever a user's function raises is the item's outcome
@@ -460,7 +462,20 @@ class _Seat:
     async def leave(self) -> bool:
         """Delete the session, if there is one; tells whether it was gone already."""
         session, self._session = self._session, None
-        return session is not None and await shielded(partial(self._batch._delete, session))
+        if session is None:
+            return False
+        try:
+            return await self._batch._delete(session)
+        except BaseException:  # cancelled: once more, to the end; a shield from the beginning would cost every item
+            await shielded(partial(self._batch._delete, session))
+            raise
+
+    async def aclose(self) -> None:
+        """Delete the session, if there is one: the worker goes."""
+        try:
+            await self.leave()
+        finally:
+            self._hand.close()
 
 
 def _owner(name: str | None, nonce: str) -> ownership.Owner:

@@ -24,6 +24,7 @@ __all__ = [
     "Chunks",
     "Closed",
     "Crew",
+    "Hand",
     "Lock",
     "Overdue",
     "Signal",
@@ -47,7 +48,6 @@ __all__ = [
     "is_over",
     "is_stray",
     "let_go",
-    "limited",
     "shielded",
     "sleep",
 ]
@@ -294,45 +294,73 @@ class Overdue(Exception):  # noqa: N818 - it says how something stands
         """Whether it goes on."""
 
 
-def limited(function: Callable[[], T], seconds: float | None, stop: Callable[[], object]) -> T:
-    """Run a user's function for so many seconds, and return what it gives.
+class Hand:
+    """Runs a user's functions, one after the other, each for a limited time.
 
-    It runs in a thread of its own, since a thread cannot be ended. When the seconds are over, or this thread's crew is
-    cancelled, ``stop`` is called, which lets its calls fail; if it does not return then, it is left alone.
-
-    Raises:
-        Overdue: it did not return in time.
+    They run in a thread beside the one that wants them, since a thread cannot be ended. When the time is over, or the
+    crew is cancelled, what they work with is taken away from them (``stop``), which lets their calls fail; one that
+    does not return then is left alone, and another thread takes the next. Who has a hand closes it.
     """
-    wait = _Wait()
-    given: list[T] = []
-    raised: list[BaseException] = []
-    crew, context = _mine.crew, copy_context()
 
-    def run() -> None:
-        _mine.crew = crew
+    def __init__(self) -> None:
+        self._jobs: Channel[Callable[[], None]] | None = None
+
+    def run(self, function: Callable[[], T], seconds: float | None, stop: Callable[[], object]) -> T:
+        """Run a function, and return what it gives.
+
+        Raises:
+            Overdue: it did not return within so many seconds.
+        """
+        if self._jobs is None:
+            jobs: Channel[Callable[[], None]] = Channel()
+            Thread(target=_do_jobs, args=(jobs,), name="agb-hand", daemon=True).start()
+            self._jobs = jobs
+        wait = _Wait()
+        given: list[T] = []
+        raised: list[BaseException] = []
+        crew, context = _mine.crew, copy_context()
+
+        def job() -> None:
+            _mine.crew = crew
+            try:
+                given.append(context.run(function))
+            except BaseException as error:  # noqa: BLE001 - raised below
+                raised.append(error)
+            finally:
+                _mine.crew = None
+                wait.give(None)
+
+        self._jobs.offer(job)
         try:
-            given.append(context.run(function))
-        except BaseException as error:  # noqa: BLE001 - raised below
-            raised.append(error)
-        finally:
-            wait.give(None)
+            wait.until_over(seconds)
+        except BaseException:
+            self._take_away(wait, stop)
+            raise
+        if not wait.is_over:
+            self._take_away(wait, stop)
+            raise Overdue(not wait.is_over)
+        if raised:
+            raise raised[0]
+        return given[0]
 
-    Thread(target=run, name="agb-item", daemon=True).start()
-    try:
-        wait.until_over(seconds)
-    except BaseException:
+    def _take_away(self, wait: _Wait, stop: Callable[[], object]) -> None:
         with _unheard():
             stop()
             wait.until_over(PATIENCE)
-        raise
-    if not wait.is_over:
-        with _unheard():
-            stop()
-            wait.until_over(PATIENCE)
-        raise Overdue(not wait.is_over)
-    if raised:
-        raise raised[0]
-    return given[0]
+        if not wait.is_over:
+            self.close()
+
+    def close(self) -> None:
+        """Let the thread end, at once or when its function returns."""
+        if self._jobs is not None:
+            self._jobs.close()
+            self._jobs = None
+
+
+def _do_jobs(jobs: Channel[Callable[[], None]]) -> None:
+    with suppress(Closed):
+        while True:
+            jobs.get()()
 
 
 def is_stray(error: BaseException) -> bool:

@@ -27,6 +27,7 @@ from ._compat import (
     Channel,
     Closed,
     Crew,
+    Hand,
     Overdue,
     Things,
     call,
@@ -35,7 +36,6 @@ from ._compat import (
     gather,
     is_stray,
     let_go,
-    limited,
     shielded,
     sleep,
 )
@@ -253,11 +253,11 @@ class Batch(Generic[ItemT, ValueT]):
 
     def _feed(self) -> None:
         """Take the items, one for each permit, and let workers have them; the iterator is used by this worker only."""
-        source = each(self._items)
+        source, hand = each(self._items), Hand()
         try:
             while self._failure is None:
                 self._permits.get()
-                item = limited(source.__next__, None, _nothing)  # nobody waits long for one that hangs
+                item = hand.run(source.__next__, None, _nothing)  # nobody waits long for one that hangs
                 self._jobs.offer((self._taken, item))
                 self._taken += 1
                 if not self._jobs.takers and self._workers < self._options.concurrency:
@@ -268,6 +268,7 @@ class Batch(Generic[ItemT, ValueT]):
         except Exception as error:  # noqa: BLE001 - raised to the consumer, after the outcomes
             self._failure = self._failure or error
         finally:
+            hand.close()
             let_go(source)
         self._jobs.close()
         self._is_fed = True
@@ -299,7 +300,7 @@ class Batch(Generic[ItemT, ValueT]):
             self._failure = self._failure or error
             self._jobs.close()
         finally:
-            seat.leave()
+            seat.close()
         self._count(workers=-1)
         self._end()
 
@@ -424,6 +425,7 @@ class _Seat:
         self._options = options
         self._batch = batch
         self._session: Session | None = None
+        self._hand = Hand()
 
     def attempt(self, index: int, item: Any) -> _Try:
         """Try the function on an item once."""
@@ -440,7 +442,7 @@ class _Seat:
         tried = _Try(session_id=session.session_id)
         function = partial(call, self._batch._function, session, item)
         try:
-            tried.value = limited(function, self._options.timeout, self.leave)
+            tried.value = self._hand.run(function, self._options.timeout, self.leave)
         except Overdue as overdue:
             tried.error = _overdue(index, self._options.timeout, session.session_id, overdue.is_abandoned)
         except Exception as error:  # noqa: BLE001 - whatever a user's function raises is the item's outcome
@@ -459,7 +461,20 @@ class _Seat:
     def leave(self) -> bool:
         """Delete the session, if there is one; tells whether it was gone already."""
         session, self._session = self._session, None
-        return session is not None and shielded(partial(self._batch._delete, session))
+        if session is None:
+            return False
+        try:
+            return self._batch._delete(session)
+        except BaseException:  # cancelled: once more, to the end; a shield from the beginning would cost every item
+            shielded(partial(self._batch._delete, session))
+            raise
+
+    def close(self) -> None:
+        """Delete the session, if there is one: the worker goes."""
+        try:
+            self.leave()
+        finally:
+            self._hand.close()
 
 
 def _owner(name: str | None, nonce: str) -> ownership.Owner:
