@@ -1,14 +1,16 @@
 """A client of the benchmarks: creates sessions by the hundred, by ``agb.map`` or by hand, and says what CPU that took.
 
-    python -m benchmarks.batcher CLIENT URL CONCURRENCY
+    python -m benchmarks.batcher FLAVOUR URL CONCURRENCY
 
-For each number on a line of standard input it does that many items: a session is created, asked for a link, and
-deleted. It prints a line of JSON with ``cpu``, the seconds this process has spent, and ``wall``, those that have gone.
+For each line of standard input, a way and a number, it does that many items: a session is created, asked for a link,
+and deleted. It prints a line of JSON with ``cpu``, the seconds this process has spent, and ``wall``, those that have
+gone. One process does both ways in turn, with the same client, so that nothing else differs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import queue
 import sys
@@ -95,20 +97,20 @@ CLIENTS: dict[str, Callable[..., Any]] = {
 }
 
 
-def main(client: str, url: str, concurrency: int) -> None:
-    """Measure one client for as long as numbers come in."""
+def main(flavour: str, url: str, concurrency: int) -> None:
+    """Measure for as long as lines come in."""
     config = Config(url, 60_000)
-    is_async = client.endswith("_async")
-    agb = AsyncAGB(API_KEY, config) if is_async else AGB(API_KEY, config)
+    agb = AsyncAGB(API_KEY, config) if flavour == "async" else AGB(API_KEY, config)
     with asyncio.Runner() as runner:
         for line in sys.stdin:
-            items = int(line)
+            way, items = line.split()[0], int(line.split()[1])
+            gc.collect()
             cpu, wall = process_time(), perf_counter()
-            work = CLIENTS[client](agb, items, concurrency)
-            done = runner.run(work) if is_async else work
+            work = CLIENTS[f"{way}_{flavour}"](agb, items, concurrency)
+            done = runner.run(work) if flavour == "async" else work
             cpu, wall = process_time() - cpu, perf_counter() - wall
             if done != items:
-                raise SystemExit(f"{client} has done {done} of {items} items")
+                raise SystemExit(f"{way} has done {done} of {items} items")
             print(json.dumps({"cpu": cpu, "wall": wall}), flush=True)
 
 

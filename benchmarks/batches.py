@@ -16,17 +16,14 @@ def compare(rounds: int, items: int, concurrency: int, threads: int) -> Iterator
         figures: dict[str, list[dict[str, float]]] = {}
         with ExitStack() as stack:
             url = stack.enter_context(server("holding"))
-            clients = [
-                stack.enter_context(caller(f"{name}_{flavour}", sys.executable, url, str(at_once), module="batcher"))
-                for name in ("map", "bare")
-            ]
+            client = stack.enter_context(caller(flavour, sys.executable, url, str(at_once), module="batcher"))
             for number in range(rounds + 1):
-                for client in clients:
-                    figure = client.ask(str(items))
+                for way in ("map", "bare"):
+                    figure = client.ask(f"{way} {items}")
                     if number:  # the first round is to warm up
-                        figures.setdefault(client.name.partition("_")[0], []).append(figure)
+                        figures.setdefault(way, []).append(figure)
         what = f"{flavour} map of {items} items, {at_once} at once"
         for name, unit, factor, limit in (("cpu", "us", 1e6 / items, goal), ("wall", "s", 1.0, None)):
-            ours, theirs = ([figure[name] * factor for figure in figures[client]] for client in ("map", "bare"))
+            ours, theirs = ([figure[name] * factor for figure in figures[way]] for way in ("map", "bare"))
             label = "CPU per item" if name == "cpu" else "in all"
             yield compared(f"{what}, {label}", unit, ours, "the bare calls", theirs, limit)
