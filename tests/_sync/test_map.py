@@ -639,6 +639,9 @@ class OfNoUseError(Exception):
     def __init__(self, first: str, second: str) -> None:
         super().__init__(f"{first} and {second}")
 
+    def __reduce__(self) -> tuple[Any, ...]:  # said outright, since tblib, where it is loaded, reads more than pickle
+        return int, ("no number",)
+
 
 def test_error_that_cannot_be_kept(service: Service, tmp_path: Path) -> None:
     def fail(session: Session, item: int) -> Any:

@@ -28,6 +28,7 @@ from .session import AsyncSession
 from .transport import AsyncTransport
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
     from os import PathLike
 
     from ..outcomes import RetryOn
@@ -304,6 +305,11 @@ class AsyncAGB:
         key: Callable[[ItemT], str] | None = None,
         redo_failed: bool = False,
         name: str | None = None,
+        executor: Executor | Callable[[], Executor] | None = None,
+        chunk_size: int | None = None,
+        chunks: int | None = None,
+        chunk_timeout: float | None = None,
+        send_key: bool = False,
     ) -> AsyncBatch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
@@ -336,6 +342,13 @@ class AsyncAGB:
                 number and a digest of it, and the items must be the same, in the same order, in each run.
             redo_failed: whether items that failed in an earlier run are done again.
             name: what the batch is called: in the journal, above the bar, and to find its sessions by.
+            executor: any `concurrent.futures.Executor`, whose workers do the items in chunks; or a function that makes
+                one, which is called again should a lost worker have broken it. See below.
+            chunk_size: how many items travel together; without it a few, and more if they take little time.
+            chunks: how many chunks are on their way at a time, as many as the executor has workers unless given;
+                4 if it does not tell.
+            chunk_timeout: seconds after which a chunk's worker is taken for lost.
+            send_key: whether the API key travels to the workers; otherwise they read their own ``AGB_API_KEY``.
 
         Returns:
             A batch, to be entered by ``async with`` and then iterated over, which gives an `Outcome` for each item.
@@ -348,6 +361,14 @@ class AsyncAGB:
         does the items that were begun and not finished again and says so (``repeated``), and then does the rest.
         Values that JSON cannot hold are pickled, so treat a journal like a program: use only your own. If it cannot be
         written, `JournalError` is raised after the outcomes that were; it has the others as ``unrecorded``.
+
+        With an **executor**, each worker makes a client of its own, for the endpoint and with the time-out of this one,
+        and runs its share of ``concurrency``, of the quotas in ``limits`` and of ``retries``. The function, items,
+        values and errors are pickled (by cloudpickle, if it is installed), one by one: what does not pickle concerns
+        its item only. When a worker is lost its sessions are deleted and its items are done again, apart from others,
+        at most twice; ``attempts`` counts that and ``repeated`` says it. When the executor itself is of no use any
+        more, the items that were taken have a `WorkerLostError`, which is then raised as well. Outcomes come when their
+        chunk is done.
 
         Threads cannot be cancelled. In the synchronous flavour a function that has no more time, or is interrupted,
         has its session deleted, so that its calls fail; if it does not return within 5 seconds of that, its thread is
@@ -389,6 +410,11 @@ class AsyncAGB:
             key=key,
             redo_failed=redo_failed,
             name=name,
+            executor=executor,
+            chunk_size=chunk_size,
+            chunks=chunks,
+            chunk_timeout=chunk_timeout,
+            send_key=send_key,
         )
 
     # --- find ----------------------------------------------------------------------------------------------------

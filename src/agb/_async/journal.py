@@ -53,7 +53,7 @@ class AsyncJournal:
         try:
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise JournalError(f"The journal {str(path)!r} is no file")
-            if not _locked(file):
+            if not locked(file):
                 raise JournalError(
                     f"The journal {str(path)!r} is in use: another run holds it, and two would do the same items twice"
                 )
@@ -159,7 +159,7 @@ def _append(file: int, size: int, data: bytes) -> int:
     return len(data)
 
 
-def _locked(file: int) -> bool:
+def locked(file: int) -> bool:
     """Lock a file for this process, if no other has."""
     try:
         import fcntl

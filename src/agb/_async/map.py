@@ -7,6 +7,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sized
+from concurrent.futures import Executor
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -72,6 +73,16 @@ class _Options:
     buffer: int
     key: Callable[[Any], str] | None
     redo_failed: bool
+
+
+@frozen
+class _Task:
+    """An item that is to be done, and what the journal knows of it."""
+
+    index: int
+    item: Any
+    key: str
+    is_repeated: bool
 
 
 @define
@@ -160,7 +171,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
             await shielded(self._close)
             raise
         self._is_open = True
-        for _ in range(self._options.concurrency + self._options.buffer):
+        for _ in range(self._most_taken):
             self._permits.offer(None)
         self._crew.start(self._feed)
         return self
@@ -250,6 +261,15 @@ class AsyncBatch(Generic[ItemT, ValueT]):
 
     # --- the items -----------------------------------------------------------------------------------------------
 
+    @property
+    def _most_workers(self) -> int:
+        return self._options.concurrency
+
+    @property
+    def _most_taken(self) -> int:
+        """How many items may have been taken whose outcomes were not fetched, at the beginning."""
+        return self._options.concurrency + self._options.buffer
+
     async def _feed(self) -> None:
         """Take the items, one for each permit, and let workers have them; the iterator is used by this worker only."""
         source, hand = each(self._items), Hand()
@@ -259,7 +279,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
                 item = await hand.run(source.__anext__, None, _nothing)  # nobody waits long for one that hangs
                 self._jobs.offer((self._taken, item))
                 self._taken += 1
-                if not self._jobs.takers and self._workers < self._options.concurrency:
+                if not self._jobs.takers and self._workers < self._most_workers:
                     self._count(workers=1)
                     self._crew.start(self._work)
         except (StopAsyncIteration, Closed):
@@ -296,12 +316,16 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         except Closed:
             pass
         except JournalError as error:
-            self._failure = self._failure or error
-            self._jobs.close()
+            self._fail(error)
         finally:
             await seat.aclose()
         self._count(workers=-1)
         self._end()
+
+    def _fail(self, error: Exception) -> None:
+        """Have the consumer get an error after the outcomes, and take no more items."""
+        self._failure = self._failure or error
+        self._jobs.close()
 
     def _count(self, **more: int) -> None:
         with self._lock:
@@ -310,22 +334,11 @@ class AsyncBatch(Generic[ItemT, ValueT]):
 
     async def _do(self, seat: _Seat, index: int, item: ItemT) -> Outcome[ItemT, ValueT]:
         """Do an item, or find what became of it in the journal; raises `JournalError` if that ends the batch."""
-        key, is_repeated = "", False
+        task = self._known(index, item)
+        if isinstance(task, Outcome):
+            return task
         if self._journal is not None:
-            try:
-                key = self._key(index, item)
-            except JournalError:
-                raise
-            except Exception as error:  # noqa: BLE001 - the item's outcome
-                self._count(failed=1)
-                return Outcome(index, item, error=error)
-            ending = self._journal.ending(key)
-            if ending is not None and not (ending.error is not None and self._options.redo_failed):
-                self._count(resumed=1)
-                told = (ending.value, ending.error, ending.attempts, ending.seconds, ending.session_id)
-                return Outcome(index, item, *told, resumed=True, repeated=ending.is_repeated)
-            is_repeated = ending is not None or key in self._journal.contents.begun
-            await self._journal.write(ops.begun(key, index))
+            await self._journal.write(ops.begun(task.key, index))
         begun, attempts = time.monotonic(), 1
         while (tried := await seat.attempt(index, item)).error is not None:
             if not self._may_try_again(tried, attempts):
@@ -333,12 +346,35 @@ class AsyncBatch(Generic[ItemT, ValueT]):
             await sleep(_pause(tried.error, attempts))
             attempts += 1
         seconds = time.monotonic() - begun
-        outcome: Outcome[ItemT, ValueT] = Outcome(
-            index, item, tried.value, tried.error, attempts, seconds, tried.session_id, repeated=is_repeated
+        return await self._ended(
+            task, Outcome(index, item, tried.value, tried.error, attempts, seconds, tried.session_id)
         )
+
+    def _known(self, index: int, item: ItemT) -> _Task | Outcome[ItemT, ValueT]:
+        """Return what became of an item in an earlier run, or what has to be done."""
+        if self._journal is None:
+            return _Task(index, item, "", False)
+        try:
+            key = self._key(index, item)
+        except JournalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the item's outcome
+            self._count(failed=1)
+            return Outcome(index, item, error=error)
+        ending = self._journal.ending(key)
+        if ending is not None and not (ending.error is not None and self._options.redo_failed):
+            self._count(resumed=1)
+            told = (ending.value, ending.error, ending.attempts, ending.seconds, ending.session_id)
+            return Outcome(index, item, *told, resumed=True, repeated=ending.is_repeated)
+        return _Task(index, item, key, ending is not None or key in self._journal.contents.begun)
+
+    async def _ended(self, task: _Task, outcome: Outcome[ItemT, ValueT]) -> Outcome[ItemT, ValueT]:
+        """Return the outcome of an item as it is told, once it is in the journal."""
+        outcome = evolve(outcome, repeated=outcome.repeated or task.is_repeated)
         if self._journal is not None:
-            outcome = await self._recorded(self._journal, key, outcome)
-        self._count(failed=0 if outcome.ok else 1, succeeded=1 if outcome.ok else 0, repeated=1 if is_repeated else 0)
+            outcome = await self._recorded(self._journal, task.key, outcome)
+        is_ok = outcome.ok
+        self._count(succeeded=1 if is_ok else 0, failed=0 if is_ok else 1, repeated=1 if outcome.repeated else 0)
         return outcome
 
     def _key(self, index: int, item: ItemT) -> str:
@@ -535,6 +571,11 @@ def batch(
     key: Callable[[ItemT], str] | None,
     redo_failed: bool,
     name: str | None,
+    executor: Executor | Callable[[], Executor] | None,
+    chunk_size: int | None,
+    chunks: int | None,
+    chunk_timeout: float | None,
+    send_key: bool,
 ) -> AsyncBatch[ItemT, Any]:
     """Return a batch with these arguments, checked; see `AsyncAGB.map`."""
     check_function(function)
@@ -547,14 +588,23 @@ def batch(
         ("attempts", attempts, 1),
         ("retries", retries, 0),
         ("buffer", buffer, 0),
+        ("chunk_size", chunk_size, 1),
+        ("chunks", chunks, 1),
     ):
-        if number is None and what in ("retries", "buffer"):
+        if number is None and what not in ("concurrency", "attempts"):
             continue
         if isinstance(number, bool) or not isinstance(number, int):
             raise TypeError(f"{what} is a whole number, not {number!r}")
         if number < least:
             raise ValueError(f"{what} is a number >= {least}, not {number}")
     check_timeout(timeout)
+    check_timeout(chunk_timeout, "chunk_timeout")
+    if executor is not None and not (hasattr(executor, "submit") or callable(executor)):
+        raise TypeError(f"executor is an executor, or a function that makes one, not a {type(executor).__name__}")
+    if executor is None and (chunk_size, chunks, chunk_timeout, bool(send_key)) != (None, None, None, False):
+        raise ValueError(
+            "chunk_size, chunks, chunk_timeout and send_key are for an executor: pass executor=... with them"
+        )
     classes = retry_on if isinstance(retry_on, tuple) else (retry_on,)
     if not all(isinstance(one, type) and issubclass(one, BaseException) for one in classes) and not (
         callable(retry_on) and not isinstance(retry_on, type)
@@ -581,4 +631,9 @@ def batch(
         key=key,
         redo_failed=bool(redo_failed),
     )
-    return AsyncBatch(agb, function, items, options, progress, journal, name)
+    if executor is None:
+        return AsyncBatch(agb, function, items, options, progress, journal, name)
+    from .spread import AsyncSpreadBatch, Spread  # not needed by most programs
+
+    spread = Spread(executor, chunk_size, chunks, chunk_timeout, bool(send_key))
+    return AsyncSpreadBatch(agb, function, items, options, spread, progress, journal, name)

@@ -42,6 +42,7 @@ class Owner:
     Args:
         kind: what it is: ``"pool"``, ``"map"``.
         id: which of them; a name that stays the same from run to run, or one made for the occasion (`nameless`).
+        part: which part of it, for what is reaped part by part.
     """
 
     kind: str = field(validator=_is_word)
@@ -87,7 +88,7 @@ def labels_of_creation(owner: Owner | None = None, maker: str = "", now: float =
     nonce = secrets.token_hex(12)
     if owner is None:
         return {CREATE: nonce}
-    return {CREATE: f"{nonce}@{int(now)}/{maker}", OWNER: owner.label}
+    return {CREATE: f"{nonce}@{int(now)}/{maker}", **owner.labels}
 
 
 def making_of(labels: Mapping[str, str]) -> tuple[float, str]:

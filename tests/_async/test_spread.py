@@ -1,0 +1,536 @@
+"""Batches on an executor: what travels and what does not, losses, quotas, the end. Processes are in test_engines."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agb import (
+    AsyncAGB,
+    AsyncSession,
+    Config,
+    CreateSessionParams,
+    ExecutionError,
+    Limits,
+    SessionError,
+    WorkerLostError,
+)
+from agb._async import chunks
+from agb._async.chunks import AsyncMark, CalledOff
+from agb._ops.chunks import Chunk
+from tests.servers import LIST, Conversation, Sessions, refuse, scripted
+
+pytestmark = pytest.mark.anyio
+
+IMAGE = CreateSessionParams(image_id="agb-code-space-1")
+KEY = "ako-key-that-does-not-travel"
+
+
+class Recorder(Executor):
+    """Does everything in threads, as if it were elsewhere: whatever travels is pickled, and kept to be looked at."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self._max_workers = workers
+        self._threads = ThreadPoolExecutor(workers)
+        self.pickles: list[bytes] = []
+
+    @property
+    def chunks(self) -> list[Chunk]:
+        return [pickle.loads(data)[1] for data in self.pickles]
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.pickles.append(pickle.dumps((fn, *args)))
+        return self._threads.submit(self._run, self.pickles[-1])
+
+    def _run(self, data: bytes) -> Any:
+        fn, *args = pickle.loads(data)
+        return pickle.loads(pickle.dumps(fn(*args)))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+
+
+class Losing(Recorder):
+    """Loses its first chunks: they are begun, and never answered; then, if told to, it takes no more."""
+
+    def __init__(self, losses: int, lasts: bool = True) -> None:
+        super().__init__()
+        self.left = losses
+        self.lasts = lasts
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        if self.left == 0:
+            if not self.lasts:
+                raise RuntimeError("broken for good")
+            return super().submit(fn, *args, **kwargs)
+        self.left -= 1
+        self.pickles.append(pickle.dumps((fn, *args)))
+        future: Future[Any] = Future()
+        future.set_exception(EOFError("the worker is gone"))
+        return future
+
+
+class Sample:
+    """A scripted service of sessions, and clients of it."""
+
+    def __init__(self, sessions: Sessions, endpoint: str) -> None:
+        self.sessions = sessions
+        self.endpoint = endpoint
+
+    def client(self, **more: Any) -> AsyncAGB:
+        return AsyncAGB(KEY, Config(self.endpoint, 10_000), **more)
+
+
+@pytest.fixture
+def service() -> Iterator[Sample]:
+    sessions = Sessions()
+    with scripted(sessions) as server:
+        yield Sample(sessions, server.endpoint)
+        assert not sessions.alive
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    with Recorder() as executor:
+        yield executor
+
+
+class UnreadableError(Exception):
+    """Pickles, and does not unpickle."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} and {two}")
+
+    def __reduce__(self) -> tuple[Any, ...]:  # said outright, since tblib, where it is loaded, reads more than pickle
+        return int, ("no number",)
+
+
+async def double(session: AsyncSession, number: int) -> int:
+    return (await session.get_link()).success * number * 2
+
+
+async def misbehave(session: AsyncSession, how: Any) -> Any:
+    match how:
+        case "raise":
+            raise LookupError("no luck")
+        case "raise unreadable":
+            raise UnreadableError("this", "that")
+        case "return a lock":
+            return threading.Lock()
+    return how
+
+
+# --- outcomes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("pool", [True, False])
+async def test_all_items_are_done(service: Sample, recorder: Recorder, ordered: bool, pool: bool) -> None:
+    seen: list[tuple[int, int | None]] = []
+    async with service.client() as agb:
+        batch = agb.map(
+            double,
+            range(50),
+            params=IMAGE,
+            concurrency=8,
+            executor=recorder,
+            ordered=ordered,
+            pool=pool,
+            progress=lambda done, total: seen.append((done, total)),
+        )
+        async with batch:
+            outcomes = [outcome async for outcome in batch]
+        stats = batch.stats()
+    assert [outcome.index for outcome in outcomes] == [*range(50)] or not ordered
+    assert sorted(outcome.unwrap() for outcome in outcomes) == [2 * number for number in range(50)]
+    assert all((outcome.attempts, outcome.repeated) == (1, False) for outcome in outcomes)
+    assert seen == [(done, 50) for done in range(1, 51)]
+    assert (stats.succeeded, stats.failed, stats.running, stats.left_behind) == (50, 0, 0, ())
+    assert stats.sessions == service.sessions.made
+    assert stats.sessions <= 50 if pool else stats.sessions == 50
+    assert all(label["agb.sdk/owner"].startswith("map:") for label in service.sessions.labels.values())
+
+
+async def test_a_failure_concerns_its_item_only(service: Sample, recorder: Recorder) -> None:
+    items = ["fine", "raise", "raise unreadable", "return a lock", threading.Lock(), "fine too"]
+    async with (
+        service.client() as agb,
+        agb.map(misbehave, items, params=IMAGE, executor=recorder, chunk_size=6, ordered=True) as batch,
+    ):
+        outcomes = await batch.results()
+    fine, raised, unreadable, value, item, too = outcomes
+    assert (fine.value, too.value) == ("fine", "fine too")
+    assert isinstance(raised.error, LookupError)
+    assert "in misbehave" in str(raised.error.__cause__)
+    assert isinstance(unreadable.error, ExecutionError)
+    assert (unreadable.error.name, unreadable.error.value) == ("UnreadableError", "this and that")
+    assert "in misbehave" in unreadable.error.traceback
+    assert isinstance(value.error, ExecutionError)
+    assert "its value cannot travel back: it is a lock" in str(value.error)
+    assert value.attempts == 1
+    assert isinstance(item.error, ExecutionError)
+    assert "the item cannot be pickled to travel to a worker" in str(item.error)
+    assert (item.attempts, item.item) == (0, items[4])
+
+
+async def test_an_item_that_the_worker_cannot_read(service: Sample, recorder: Recorder) -> None:
+    async with (
+        service.client() as agb,
+        agb.map(misbehave, ["fine", UnreadableError("a", "b")], params=IMAGE, executor=recorder, chunk_size=2) as batch,
+    ):
+        fine, unreadable = await batch.results()
+    assert fine.ok
+    assert "the item cannot be read by the worker" in str(unreadable.error)
+
+
+async def test_attempts_are_made_by_the_worker(service: Sample, recorder: Recorder) -> None:
+    async with (
+        service.client() as agb,
+        agb.map(
+            misbehave, ["raise"], params=IMAGE, executor=recorder, attempts=3, retry_on=LookupError, retries=2
+        ) as batch,
+    ):
+        (outcome,) = await batch.results()
+        stats = batch.stats()
+    assert isinstance(outcome.error, LookupError)
+    assert (outcome.attempts, stats.retried, stats.sessions) == (2, 1, 2)  # each of two workers may retry once
+
+
+async def test_a_generator_of_a_million_items(service: Sample, recorder: Recorder) -> None:
+    """Items are taken as there is work for them, chunks grow as they take little time, and leaving ends it."""
+    taken = itertools.count()
+    items = (next(taken) for _ in range(1_000_000))
+    async with (
+        service.client() as agb,
+        agb.map(double, items, params=IMAGE, concurrency=4, executor=recorder, pool=True) as batch,
+    ):
+        async for _ in batch:
+            if batch.stats().succeeded >= 200:
+                break
+        fetched = batch._next
+        assert next(taken) <= fetched + 2 * 2 * 32 + 10 + 1
+    sizes = [len(chunk.items) for chunk in recorder.chunks]
+    assert sizes[0] <= 2 < max(sizes) <= 64
+
+
+async def test_journal(service: Sample, recorder: Recorder, tmp_path: Path) -> None:
+    async with service.client() as agb:
+        resumable = partial(agb.map, double, range(20), params=IMAGE, journal=tmp_path / "journal", ordered=True)
+        async with resumable(executor=recorder, chunk_size=3) as batch:
+            async for outcome in batch:
+                if outcome.index == 4:
+                    break
+        async with resumable(executor=recorder) as batch:
+            outcomes = await batch.results()
+        async with resumable() as batch:  # what an executor has done is done without one as well
+            assert all(outcome.resumed for outcome in await batch.results())
+    assert [outcome.unwrap() for outcome in outcomes] == [2 * number for number in range(20)]
+    assert all(outcome.resumed for outcome in outcomes[:5])
+    assert not outcomes[-1].resumed
+
+
+# --- losses ------------------------------------------------------------------------------------------------------
+
+
+async def test_items_of_a_lost_worker_are_done_again(service: Sample) -> None:
+    with Losing(1) as executor:
+        async with (
+            service.client() as agb,
+            agb.map(double, range(20), params=IMAGE, concurrency=8, executor=executor, ordered=True) as batch,
+        ):
+            outcomes = await batch.results()
+            stats = batch.stats()
+        lost = {index for index, _ in executor.chunks[0].items}
+    assert [outcome.unwrap() for outcome in outcomes] == [2 * number for number in range(20)]
+    assert {outcome.index for outcome in outcomes if outcome.repeated} == lost
+    assert {outcome.attempts for outcome in outcomes if outcome.repeated} == {2}
+    assert (stats.repeated, stats.succeeded) == (len(lost), 20)
+
+
+async def test_an_item_whose_worker_is_lost_again_and_again(service: Sample) -> None:
+    with Losing(3) as executor:
+        async with (
+            service.client() as agb,
+            agb.map(double, [1], params=IMAGE, executor=executor) as batch,
+        ):
+            (outcome,) = await batch.results()
+    assert isinstance(outcome.error, WorkerLostError)
+    assert "was lost 3 times while it did the item, the last time by itself: EOFError: the worker is gone" in str(
+        outcome.error
+    )
+    assert isinstance(outcome.error.__cause__, EOFError)
+    assert (outcome.attempts, outcome.repeated) == (3, True)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_lost_worker_has_left_is_deleted(
+    service: Sample, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its items are done again; should that fail, at the end."""
+    sessions, left = service.sessions, "s-left"
+
+    def once(talk: Conversation) -> None:
+        del sessions.instead[LIST]
+        refuse("InvalidParameter", "not now", 400)(talk)
+
+    with Losing(1) as executor:
+        original = executor.submit
+
+        def submit(fn: Callable[..., Any], chunk: Chunk) -> Future[Any]:
+            if chunk.number == 1:
+                sessions.alive.add(left)
+                sessions.labels[left] = chunk.owner.labels
+                sessions.instead.update({LIST: once} if fails else {})
+            else:
+                assert (left in sessions.alive) == fails
+            return original(fn, chunk)
+
+        monkeypatch.setattr(executor, "submit", submit)
+        async with (
+            service.client() as agb,
+            agb.map(double, [1, 2], params=IMAGE, executor=executor, chunks=1) as batch,
+        ):
+            assert [outcome.unwrap() for outcome in await batch.results()] == [2, 4]
+    assert left not in sessions.alive
+
+
+async def test_an_executor_that_cannot_be_used_any_more(service: Sample, tmp_path: Path) -> None:
+    """Items that were taken are told, then the iteration raises; and the next run does all of them."""
+    told = []
+    with Losing(1, lasts=False) as executor:
+        async with (
+            service.client() as agb,
+            agb.map(
+                double, itertools.count(), params=IMAGE, executor=executor, journal=tmp_path / "journal", name="n"
+            ) as batch,
+        ):
+            with pytest.raises(WorkerLostError, match="cannot be used any more: RuntimeError: broken for good"):
+                told += [outcome async for outcome in batch]
+            stats = batch.stats()
+            async for outcome in batch:
+                told.append(outcome)
+    assert stats.taken < 100
+    assert stats.failed == stats.taken
+    async with (
+        service.client() as agb,
+        agb.map(double, range(3), params=IMAGE, journal=tmp_path / "journal", name="n") as batch,
+    ):
+        outcomes = await batch.results()
+    assert [outcome.value for outcome in outcomes] == [0, 2, 4]
+    assert not any(outcome.resumed for outcome in outcomes)
+
+
+async def test_another_executor_is_made_when_one_is_broken(service: Sample) -> None:
+    made: list[Recorder] = []
+
+    def make() -> Recorder:
+        made.append(Losing(1, lasts=False) if len(made) < 2 else Recorder())
+        return made[-1]
+
+    async with (
+        service.client() as agb,
+        agb.map(double, range(8), params=IMAGE, executor=make, chunks=1, ordered=True) as batch,
+    ):
+        outcomes = await batch.results()
+    assert [outcome.unwrap() for outcome in outcomes] == [2 * number for number in range(8)]
+    assert len(made) == 3
+    with pytest.raises(RuntimeError):
+        made[2].submit(abs, 1)  # it was shut down
+
+
+async def test_a_maker_that_makes_nothing(service: Sample) -> None:
+    def make() -> Executor:
+        raise OSError("no more processes")
+
+    async with service.client() as agb, agb.map(double, [1], params=IMAGE, executor=make) as batch:
+        with pytest.raises(WorkerLostError, match="OSError: no more processes"):
+            await batch.results()
+
+
+async def test_a_worker_that_is_slow_is_taken_for_lost(service: Sample, recorder: Recorder) -> None:
+    """And told, so that it stops: its thread is free again."""
+    service.sessions.gate("/internet/getLink")
+    async with (
+        service.client() as agb,
+        agb.map(double, [1], params=IMAGE, executor=recorder, chunks=1, chunk_timeout=0.2) as batch,
+    ):
+        (outcome,) = await batch.results()
+    assert isinstance(outcome.error, WorkerLostError)
+    assert "no answer came within 0.2 s" in str(outcome.error)
+    service.sessions.gates["/internet/getLink"].open()
+    recorder.shutdown()
+
+
+# --- the end -----------------------------------------------------------------------------------------------------
+
+
+async def test_leaving_ends_the_workers(service: Sample, recorder: Recorder) -> None:
+    gate = service.sessions.gate("/internet/getLink")
+    async with (
+        service.client() as agb,
+        agb.map(double, range(100), params=IMAGE, concurrency=4, executor=recorder) as batch,
+    ):
+        await chunks_are_sent(batch, 2)
+    assert not service.sessions.alive
+    gate.open()
+    sent = len(recorder.pickles)
+    recorder.shutdown()  # returns, since no worker goes on
+    assert len(recorder.pickles) == sent
+    assert not chunks.keys
+
+
+async def chunks_are_sent(batch: Any, number: int) -> None:
+    from agb._async._compat import sleep
+
+    while len(batch._waiting) < number:
+        await sleep(0.01)  # waits on purpose: until something happens in other threads
+
+
+async def test_a_mark(tmp_path: Path) -> None:
+    from agb._async.spread import _Mark
+
+    driver = _Mark()
+    driver.open()
+    mark = AsyncMark(driver.path, driver.host, 1)
+    assert not mark.is_gone()
+    assert mark.claim() is False
+    assert not mark.is_gone()
+    assert AsyncMark(driver.path, driver.host, 1).claim() is True
+    assert AsyncMark(driver.path, "another machine", 1).claim() is None
+    assert not AsyncMark(driver.path, "another machine", 1).is_gone()
+    driver.forget(1)
+    assert mark.is_gone()
+    other = AsyncMark(driver.path, driver.host, 2)
+    assert not other.is_gone()
+    path = driver.path
+    driver.close()
+    assert other.is_gone()
+    with pytest.raises(CalledOff):
+        await other.until_gone()
+
+    killed = tmp_path / Path(path).name  # whose driver had no time to remove it
+    killed.touch()
+    assert AsyncMark(str(killed), chunks.host_of(str(killed)), 1).is_gone()
+
+
+# --- what travels ------------------------------------------------------------------------------------------------
+
+
+async def test_the_key_does_not_travel(service: Sample, recorder: Recorder) -> None:
+    async with service.client() as agb:
+        async with agb.map(double, range(4), params=IMAGE, executor=recorder) as batch:
+            assert all(outcome.ok for outcome in await batch.results())
+        assert recorder.pickles
+        assert not any(KEY.encode() in data for data in recorder.pickles)
+        sent = len(recorder.pickles)
+        async with agb.map(double, range(4), params=IMAGE, executor=recorder, send_key=True) as batch:
+            assert all(outcome.ok for outcome in await batch.results())
+    assert all(KEY.encode() in data for data in recorder.pickles[sent:])
+    assert KEY not in repr(recorder.chunks)
+
+
+async def test_quotas_are_divided(service: Sample) -> None:
+    limits = Limits(connections=100, waiting=1000, creates_per_second=100, sessions=10)
+    with Recorder(4) as executor:
+        async with (
+            service.client(limits=limits) as agb,
+            agb.map(double, range(40), params=IMAGE, concurrency=20, retries=8, executor=executor) as batch,
+        ):
+            await batch.results()
+        for chunk in executor.chunks:
+            assert (chunk.limits.connections, chunk.limits.waiting) == (25, 250)
+            assert (chunk.limits.creates_per_second, chunk.limits.sessions) == (25, 2)
+            assert (chunk.concurrency, chunk.retries) == (5, 2)
+
+
+async def test_a_cap_on_sessions_is_kept(service: Sample) -> None:
+    with Recorder(4) as executor:
+        async with (
+            service.client(limits=Limits(sessions=2)) as agb,
+            agb.map(double, range(40), params=IMAGE, concurrency=20, executor=executor) as batch,
+        ):
+            assert all(outcome.ok for outcome in await batch.results())
+        assert {(chunk.concurrency, chunk.limits.sessions) for chunk in executor.chunks} == {(10, 1)}
+
+
+async def test_no_two_chunks_are_equal(service: Sample, recorder: Recorder) -> None:
+    async with service.client() as agb:
+        for _ in range(2):
+            async with agb.map(double, [1] * 4, params=IMAGE, executor=recorder, chunk_size=1) as batch:
+                await batch.results()
+    sent = recorder.chunks
+    assert len({(chunk.run, chunk.number) for chunk in sent}) == len(sent) == 8
+
+
+async def test_closures_travel_by_cloudpickle(
+    service: Sample, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factor = 3
+
+    async def multiply(session: AsyncSession, number: int) -> int:
+        return number * factor
+
+    async with service.client() as agb:
+        async with agb.map(multiply, [2], params=IMAGE, executor=recorder) as batch:
+            assert (await batch.results())[0].unwrap() == 6
+
+        monkeypatch.setattr(chunks, "has_cloudpickle", lambda: False)
+        monkeypatch.setattr("agb._async.spread.has_cloudpickle", lambda: False)
+        chunks.pickler.cache_clear()
+        try:
+            with pytest.raises(TypeError, match=r"multiply cannot be pickled .* With cloudpickle it may: pip install"):
+                agb.map(multiply, [2], params=IMAGE, executor=recorder)
+            async with agb.map(double, [2], params=IMAGE, executor=recorder) as batch:
+                assert (await batch.results())[0].unwrap() == 4
+        finally:
+            chunks.pickler.cache_clear()
+
+
+async def test_what_cannot_be_begun(service: Sample, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker without a key, or with what it cannot load, says so of each item."""
+    original = recorder.submit
+
+    def elsewhere(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        chunks.keys.clear()  # as in another process
+        return original(fn, *args, **kwargs)
+
+    monkeypatch.setattr(recorder, "submit", elsewhere)
+    async with service.client() as agb, agb.map(double, [1, 2], params=IMAGE, executor=recorder) as batch:
+        outcomes = await batch.results()
+    for outcome in outcomes:
+        assert isinstance(outcome.error, ExecutionError)
+        assert "API key is required" in str(outcome.error)
+        assert "send_key=True" in str(outcome.error)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"executor": 3}, "executor is an executor, or a function that makes one, not a int"),
+        ({"chunk_size": 2}, "are for an executor: pass executor="),
+        ({"send_key": True}, "are for an executor: pass executor="),
+        ({"executor": abs, "chunk_size": 0}, "chunk_size is a number >= 1, not 0"),
+        ({"executor": abs, "chunks": "2"}, "chunks is a whole number, not '2'"),
+        ({"executor": abs, "chunk_timeout": -1}, "chunk_timeout"),
+    ],
+)
+async def test_wrong_arguments(wrong: dict[str, Any], says: str) -> None:
+    async with AsyncAGB("k") as agb:
+        with pytest.raises((TypeError, ValueError), match=says):
+            agb.map(double, [1], params=IMAGE, **wrong)
+
+
+async def test_a_session_that_cannot_be_made(service: Sample, recorder: Recorder) -> None:
+    service.sessions.instead["/mcp/createSession"] = refuse("InvalidImage", "no such image", 400)
+    async with service.client() as agb, agb.map(double, [1], params=IMAGE, executor=recorder) as batch:
+        (outcome,) = await batch.results()
+    assert isinstance(outcome.error, SessionError)
+    assert "no such image" in str(outcome.error)
