@@ -190,7 +190,7 @@ class SandboxExecutor(Executor):
         return future
 
     def map(
-        self, fn: Callable[..., T], /, *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+        self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
     ) -> Iterator[T]:
         """Call a function for each item, several at a time, and return an iterator of the results in order.
 
@@ -680,7 +680,9 @@ def _check(
 
 
 def _modules(by_value: object) -> tuple[ModuleType, ...]:
-    modules = tuple(by_value) if isinstance(by_value, Iterable) and not isinstance(by_value, str) else (by_value,)
+    modules: tuple[Any, ...] = (
+        (by_value,) if isinstance(by_value, str) or not isinstance(by_value, Iterable) else tuple(by_value)
+    )
     for module in modules:
         if not isinstance(module, ModuleType):
             raise TypeError(f"by_value is a list of modules, such as [mymodule], not of {type(module).__name__}")
