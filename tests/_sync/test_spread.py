@@ -299,6 +299,16 @@ def test_what_a_lost_worker_has_left_is_deleted(service: Sample, fails: bool, mo
     assert left not in sessions.alive
 
 
+def test_what_a_lost_worker_may_have_left_is_told(service: Sample) -> None:
+    service.sessions.instead[LIST] = refuse("InvalidParameter", "not now", 400)
+    with Losing(1) as executor:
+        with service.client() as agb:
+            batch = agb.map(double, [1], params=IMAGE, executor=executor)
+            with pytest.warns(RuntimeWarning, match=rf"sessions of {batch.owner.label}, left by lost workers, may be"):
+                with batch:
+                    assert [outcome.unwrap() for outcome in batch.results()] == [2]
+
+
 def test_an_executor_that_cannot_be_used_any_more(service: Sample, tmp_path: Path) -> None:
     """Items that were taken are told, then the iteration raises; and the next run does all of them."""
     told = []

@@ -7,6 +7,7 @@ import pickle
 import tempfile
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import suppress
@@ -119,14 +120,18 @@ class AsyncSpreadBatch(AsyncBatch[ItemT, ValueT]):
             if await _until_done(future, max(0.0, limit - time.monotonic())):
                 self._hear(future)
                 del self._waiting[number]
+        failure: AGBError | None = None
         if self._waiting or self._leaves_something:
             try:
                 await reap(self._agb, self.owner)
             except AGBError as error:
-                self._left_behind[f"those of {self.owner.label}"] = error
+                failure = error
         if self._executor is not None and self._executor is not self._spread.executor:
             self._executor.shutdown(wait=False)
         await super()._close()
+        if failure is not None:
+            why = f"sessions of {self.owner.label}, left by lost workers, may be there still: {failure}"
+            warnings.warn(why, RuntimeWarning, stacklevel=2)
 
     def _hear(self, future: Future[Answer]) -> None:
         """Take from the answer of a chunk that nobody waits for what has to be known."""
