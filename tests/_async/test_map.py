@@ -95,6 +95,46 @@ async def test_every_item_has_its_outcome(service: Service, ordered: bool, pool:
     assert stats.sessions <= 4 if pool else stats.sessions == 20
 
 
+async def test_sessions_of_a_warm_pool(config: Config, runtime: LocalServer) -> None:
+    async with AsyncAGB(runtime.api_key, config) as agb, agb.pool(IMAGE, max=3) as pool:
+        async with agb.map(odd_ones_fail, range(8), pool=pool, concurrency=5) as batch:
+            outcomes = await batch.results()
+            assert batch.stats().sessions == 0
+        assert [outcome.ok for outcome in outcomes] == [True, False] * 4
+        assert pool.stats().in_use == 0
+        assert pool.stats().made <= 3 + 4, "one in which something failed is not lent again"
+        async with agb.map(nothing, itertools.count(), pool=pool) as batch:
+            await batch.__anext__()
+        assert pool.stats().in_use == 0
+
+
+async def test_warm_pool_that_is_closed(service: Service) -> None:
+    async with service.client() as agb:
+        async with agb.pool(IMAGE) as pool:
+            pass
+        async with agb.map(nothing, [1], pool=pool) as batch:
+            outcome = (await batch.results())[0]
+    assert "is closed" in str(outcome.error)
+
+
+async def test_session_that_rested_too_long_is_replaced(
+    config: Config, runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agb._async.map.TRUSTED", 0)
+    used: list[str] = []
+
+    async def use(session: AsyncSession, number: int) -> int:
+        used.append(session.session_id)
+        return number
+
+    options: dict[str, Any] = {"params": IMAGE, "pool": True, "concurrency": 1, "buffer": 0}
+    async with AsyncAGB(runtime.api_key, config) as agb, agb.map(use, range(3), **options) as batch:
+        await batch.__anext__()
+        await agb.attach(used[0]).delete()
+        assert all(outcome.ok and outcome.attempts == 1 for outcome in await batch.results())
+        assert batch.stats().sessions == 2
+
+
 async def test_results_in_the_order_of_the_items(service: Service) -> None:
     async with service.client() as agb, agb.map(double, iter(range(9)), params=IMAGE, concurrency=3) as batch:
         first = await batch.__anext__()
@@ -438,6 +478,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"items": 3}, TypeError, "items is an iterable"),
     ({"items": "abc"}, TypeError, "items is an iterable"),
     ({"params": None}, ValueError, "params is required"),
+    ({"pool": 3}, TypeError, "pool is True"),
     ({"params": "image"}, TypeError, "CreateSessionParams"),
     ({"params": CreateSessionParams()}, ValueError, "image_id"),
     ({"concurrency": 0}, ValueError, "concurrency is a number >= 1"),

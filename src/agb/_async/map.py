@@ -18,6 +18,7 @@ from attrs import define, evolve, frozen
 
 from .._ops import journal as ops
 from .._ops import ownership
+from .._ops.sessions import is_gone
 from .._wire.deadline import check_timeout
 from ..exceptions import AGBError, ErrorKind, ItemTimeoutError, JournalError
 from ..outcomes import BatchStats, Outcome, RetryOn
@@ -33,7 +34,6 @@ from ._compat import (
     call,
     check_function,
     each,
-    gather,
     is_stray,
     let_go,
     shielded,
@@ -42,6 +42,7 @@ from ._compat import (
 from .client import _params_refused, _warn_left_behind
 from .journal import AsyncJournal
 from .progress import AsyncProgressReport, Progress
+from .session_pool import AsyncSessionPool
 
 if TYPE_CHECKING:
     from .client import AsyncAGB
@@ -52,8 +53,8 @@ ValueT = TypeVar("ValueT")
 
 LONGEST_NAME = 100
 FIRST_PAUSE = 0.1
-REAPED_AT_ONCE = 50
-"""Sessions of an earlier run that are deleted at the same time."""
+TRUSTED = 5.0
+"""Seconds after which a session that nobody used is looked at before it is used again."""
 LONGEST_PAUSE = 10.0
 """Seconds between the attempts at an item: doubled each time, with jitter, up to the longest."""
 
@@ -62,10 +63,11 @@ LONGEST_PAUSE = 10.0
 class _Options:
     """How a batch is run, checked."""
 
-    params: CreateSessionParams
+    params: CreateSessionParams | None
+    """None if sessions are borrowed."""
     concurrency: int
     ordered: bool
-    pool: bool
+    pool: AsyncSessionPool | bool
     timeout: float | None
     attempts: int
     retries: int | None
@@ -157,7 +159,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         self._was_entered = True
         self._begun = time.monotonic()
         if self._path is not None:
-            params, is_keyed = ops.digest_of_params(self._options.params), self._options.key is not None
+            params, is_keyed = ops.digest_of_params(self._params), self._options.key is not None
             self._journal = await AsyncJournal.open(self._path, self.name or "", params, is_keyed)
         try:
             if self._journal is not None:
@@ -258,6 +260,14 @@ class AsyncBatch(Generic[ItemT, ValueT]):
                 left_behind=tuple(self._left_behind),
                 seconds=time.monotonic() - self._begun if self._was_entered else 0.0,
             )
+
+    @property
+    def _params(self) -> CreateSessionParams:
+        """What sessions are created from, by this batch or by the pool that lends them."""
+        pool = self._options.pool
+        params = self._options.params if isinstance(pool, bool) else pool._params
+        assert params is not None  # noqa: S101 - it was checked
+        return params
 
     # --- the items -----------------------------------------------------------------------------------------------
 
@@ -438,11 +448,10 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         """Delete what an earlier run has left; the journal is locked, so that it runs no more.
 
         Raises:
-            SessionError: what there is could not be listed.
+            SessionError: what there is could not be found out.
         """
-        sessions = [session async for session in self._agb.iterate({ownership.OWNER: self.owner.label})]
-        for start in range(0, len(sessions), REAPED_AT_ONCE):
-            await gather([partial(self._delete, session) for session in sessions[start : start + REAPED_AT_ONCE]])
+        reaped = await self._agb.reap(self.owner, even_if_alive=True)
+        self._left_behind |= {session.session_id: error for session, error in reaped.failed}
 
     async def _delete(self, session: AsyncSession) -> bool:
         """Delete a session; tells whether it was gone already."""
@@ -461,21 +470,19 @@ class _Seat:
     def __init__(self, options: _Options, batch: AsyncBatch[Any, Any]) -> None:
         self._options = options
         self._batch = batch
+        self._lender = None if isinstance(options.pool, bool) else options.pool
         self._session: AsyncSession | None = None
+        self._used = 0.0
         self._hand = Hand()
 
     async def attempt(self, index: int, item: Any) -> _Try:
         """Try the function on an item once."""
+        if self._session is not None and time.monotonic() - self._used > TRUSTED and await self._is_gone(self._session):
+            await self.leave()  # it rested for too long, for which the item is not to blame
+        if self._session is None and (failed := await self._take_seat()) is not None:
+            return failed
         session = self._session
-        if session is None:
-            created = await self._batch._agb.create(self._options.params, owner=self._batch.owner)
-            self._session = session = created.session
-            if session is None:
-                return _Try(error=created.error)
-            self._batch._count(sessions=1)
-            if created.error is not None:  # data of a context is missing
-                await self.leave()
-                return _Try(error=created.error, session_id=session.session_id)
+        assert session is not None  # noqa: S101 - just taken
         tried = _Try(session_id=session.session_id)
         function = partial(call, self._batch._function, session, item)
         try:
@@ -489,17 +496,45 @@ class _Seat:
                 raise
             tried.error = RuntimeError(f"the function waited for something that was cancelled, on item {index}")
             tried.error.__cause__ = error
-        if tried.error is not None or not self._options.pool:
+        self._used = time.monotonic()
+        if tried.error is None and self._lender is not None:
+            self._session = None
+            self._lender.release(session)
+        elif tried.error is not None or not self._options.pool:
             tried.is_gone = await self.leave()
         if tried.error is not None and tried.is_gone:
             tried.error.add_note(f"session {session.session_id} had ended by then")
         return tried
+
+    async def _take_seat(self) -> _Try | None:
+        """Create a session, or borrow one; returns what went wrong, if anything."""
+        if self._lender is not None:
+            try:
+                self._session = await self._lender.acquire()
+            except Exception as error:  # noqa: BLE001 - also what the pool's own hooks raise
+                return _Try(error=error)
+            return None
+        created = await self._batch._agb.create(self._options.params, owner=self._batch.owner)
+        self._session = session = created.session
+        if session is None:
+            return _Try(error=created.error)
+        self._batch._count(sessions=1)
+        if created.error is None:
+            return None
+        await self.leave()  # data of a context is missing
+        return _Try(error=created.error, session_id=session.session_id)
+
+    async def _is_gone(self, session: AsyncSession) -> bool:
+        status = await session.get_status()
+        return is_gone(status.status, status.error)
 
     async def leave(self) -> bool:
         """Delete the session, if there is one; tells whether it was gone already."""
         session, self._session = self._session, None
         if session is None:
             return False
+        if self._lender is not None:
+            self._lender.release(session, discard=True)  # the pool sees to it that it goes, also when this is cancelled
         try:
             return await self._batch._delete(session)
         except BaseException:  # cancelled: once more, to the end; a shield from the beginning would cost every item
@@ -557,10 +592,10 @@ def batch(
     function: Callable[[AsyncSession, ItemT], Any],
     items: Things[ItemT],
     *,
-    params: CreateSessionParams,
+    params: CreateSessionParams | None,
     concurrency: int,
     ordered: bool,
-    pool: bool,
+    pool: AsyncSessionPool | bool,
     timeout: float | None,
     attempts: int,
     retries: int | None,
@@ -581,7 +616,12 @@ def batch(
     check_function(function)
     if not (hasattr(items, "__aiter__") or hasattr(items, "__iter__")) or isinstance(items, (str, bytes)):
         raise TypeError(f"items is an iterable of items, not a {type(items).__name__}")
-    if refused := _params_refused(params):
+    if not isinstance(pool, (bool, AsyncSessionPool)):
+        raise TypeError(f"pool is True, False or a pool that agb.pool() gave, not {pool!r}")
+    if not isinstance(pool, bool):
+        if params is not None:
+            raise ValueError("params are those of the pool: pass one of the two")
+    elif refused := _params_refused(params):
         raise ValueError(refused)
     for what, number, least in (
         ("concurrency", concurrency, 1),
@@ -622,7 +662,7 @@ def batch(
         params=params,
         concurrency=concurrency,
         ordered=bool(ordered),
-        pool=bool(pool),
+        pool=pool,
         timeout=timeout,
         attempts=attempts,
         retries=retries,

@@ -290,10 +290,10 @@ class AGB:
         function: Callable[[Session, ItemT], ValueT],
         items: Things[ItemT],
         *,
-        params: CreateSessionParams,
+        params: CreateSessionParams | None = None,
         concurrency: int = 10,
         ordered: bool = False,
-        pool: bool = False,
+        pool: SessionPool | bool = False,
         timeout: float | None = None,
         attempts: int = 1,
         retries: int | None = None,
@@ -319,11 +319,12 @@ class AGB:
             items: any iterable. Items are taken when there is work for them, never more than ``concurrency + buffer``
                 beyond those whose outcomes were fetched, so it may be endless. Its own error is raised after the
                 outcomes of the items before.
-            params: what sessions are created from.
+            params: what sessions are created from; not with a pool, which has its own.
             concurrency: how many items are worked on at the same time.
             ordered: whether outcomes come in the order of the items; otherwise as items are done.
-            pool: whether a session is used for one item after the other, until one fails; otherwise each item has a
-                session of its own.
+            pool: True if a session is used for one item after the other, until one fails, otherwise each item has a
+                session of its own; or a pool of warm sessions, as `pool` gives it, whose block is around this one's,
+                and from which sessions are borrowed.
             timeout: seconds that the function may take for an item, each time it is tried. Creating and deleting the
                 session have limits of their own.
             attempts: how often an item is tried, each time in a new session. Tried again is what failed because the
