@@ -28,7 +28,7 @@ from agb import (
 )
 from agb._sync._compat import Channel
 from agb.local import LocalServer
-from tests.servers import CREATE, LINK, RELEASE, Conversation, Sessions, refuse, scripted, value
+from tests.servers import CREATE, LINK, RELEASE, Conversation, Sessions, cut, refuse, scripted, value
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
 SECONDS = 10
@@ -472,12 +472,16 @@ def test_bar(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
 
 # --- arguments ---------------------------------------------------------------------------------------------------
 
+POOL = AGB("ako-key", Config("http://127.0.0.1:9")).pool(IMAGE)
+
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"function": 3}, TypeError, "cannot be called"),
     ({"items": 3}, TypeError, "items is an iterable"),
     ({"items": "abc"}, TypeError, "items is an iterable"),
     ({"params": None}, ValueError, "params is required"),
     ({"pool": 3}, TypeError, "pool is True"),
+    ({"pool": POOL}, ValueError, "one of the two"),
+    ({"pool": POOL, "params": None, "executor": dict}, ValueError, "does not travel"),
     ({"params": "image"}, TypeError, "CreateSessionParams"),
     ({"params": CreateSessionParams()}, ValueError, "image_id"),
     ({"concurrency": 0}, ValueError, "concurrency is a number >= 1"),
@@ -502,7 +506,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "error", "text"), BAD, ids=[str(bad[0]) for bad in BAD])
+@pytest.mark.parametrize(("bad", "error", "text"), BAD, ids=[str(sorted(bad[0])) + bad[2] for bad in BAD])
 def test_bad_arguments_are_refused_at_once(bad: dict[str, Any], error: type[Exception], text: str) -> None:
     good: dict[str, Any] = {"function": double, "items": [1], "params": IMAGE}
     with AGB("ako-key", Config("http://127.0.0.1:9", 1000)) as agb:
@@ -743,3 +747,14 @@ def test_service_that_stumbles(service: Service) -> None:
     with service.client() as agb, agb.map(double, range(20), params=IMAGE, concurrency=4, attempts=5) as batch:
         outcomes = batch.results()
     assert [outcome.value for outcome in outcomes] == list(range(0, 40, 2))
+
+
+def test_service_that_goes_away_for_a_while(service: Service) -> None:
+    """Connections are cut in the middle of calls, deletions too: each item is done, and no session is left."""
+    sessions = service.sessions
+    sessions.instead[LINK] = Unlucky(sessions, LINK, 8, cut())
+    sessions.instead[RELEASE] = Unlucky(sessions, RELEASE, 8, cut())
+    with service.client() as agb, agb.map(double, range(10), params=IMAGE, concurrency=4, attempts=6) as batch:
+        outcomes = batch.results()
+    assert [outcome.value for outcome in outcomes] == list(range(0, 20, 2))
+    assert not sessions.alive

@@ -207,7 +207,7 @@ def read(lines: Iterable[bytes]) -> Contents:
         ValueError: it is no journal, of a version that is not known, or damaged elsewhere; the text says where.
     """
     contents = Contents()
-    problem, number = "", 0
+    problem = ""
     for number, line in enumerate(lines, 1):
         if problem:
             raise ValueError(problem)
@@ -219,10 +219,10 @@ def read(lines: Iterable[bytes]) -> Contents:
             raise
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             problem = f"line {number} is damaged: {error}"
-            continue
-        contents.size += len(line)
-    if problem and number == 1 and not _may_be_torn_header(line):
-        raise ValueError("it is no journal")
+            if number == 1 and not _may_be_torn_header(line):
+                raise _NotOursError("it is no journal") from None
+        else:
+            contents.size += len(line)
     return contents
 
 

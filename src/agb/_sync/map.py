@@ -618,6 +618,8 @@ def batch(
     if not isinstance(pool, bool):
         if params is not None:
             raise ValueError("params are those of the pool: pass one of the two")
+        if executor is not None:
+            raise ValueError("a pool of sessions does not travel to the workers of an executor: pass pool=True")
     elif refused := _params_refused(params):
         raise ValueError(refused)
     for what, number, least in (
