@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agb import CreateSessionParams
@@ -47,6 +47,7 @@ def same(one: Any, other: Any) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_values_come_back_as_they_were(value: Any) -> None:
     line = journal.done("k", 3, Ending(value, None, 2, 1.5, "s-1"))
@@ -92,6 +93,7 @@ def expected(steps: list[tuple[str, int]]) -> tuple[set[str], set[str]]:
     return done, begun
 
 
+@settings(deadline=None)
 @given(STEPS, st.data())
 def test_journal_that_is_torn_anywhere(steps: list[tuple[str, int]], data: st.DataObject) -> None:
     """Every whole line counts, the rest of one does not."""
@@ -108,6 +110,7 @@ def test_journal_that_is_torn_anywhere(steps: list[tuple[str, int]], data: st.Da
         assert json.loads(torn[start : start + length])["done"] == key
 
 
+@settings(deadline=None)
 @given(STEPS, st.binary(min_size=1, max_size=30))
 def test_last_line_may_be_anything(steps: list[tuple[str, int]], rubbish: bytes) -> None:
     whole = written(steps)
@@ -119,6 +122,7 @@ def test_last_line_may_be_anything(steps: list[tuple[str, int]], rubbish: bytes)
         assert contents.size == len(whole)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     try:
@@ -143,6 +147,7 @@ PARTS: list[Any] = [
 ]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(PARTS)))
 def test_any_line_is_read_or_refused(told: dict[str, Any]) -> None:
     """In the middle of a journal, where no crash has torn it."""
