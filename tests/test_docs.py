@@ -172,6 +172,6 @@ def test_quickstart_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_version_and_help() -> None:
     assert command("--version").stdout.strip() == f"agb {agb.__version__}"
-    for words in ("quickstart", "serve"):
+    for words in ("gc", "quickstart", "serve"):
         assert words in command("--help").stdout
     assert command("nonsense").returncode == 2

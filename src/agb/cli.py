@@ -9,6 +9,7 @@ from importlib import import_module
 from ._version import __version__
 
 COMMANDS = {
+    "gc": ("agb.gc", "list and delete sessions that were left behind"),
     "quickstart": ("agb.quickstart", "take a session through its whole life, for real, and show each step"),
     "serve": ("agb.local.command", "run the local runtime"),
 }

@@ -1,0 +1,146 @@
+"""``agb gc``: what it lists, deletes and keeps, what it says, and its exit codes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from agb import AGB, Config, CreateSessionParams, Session
+from agb._ops import ownership
+from agb._sync import makers
+from agb.gc import main
+from agb.local import LocalServer
+from tests.servers import LIST, RELEASE, Sessions, refuse, scripted
+
+IMAGE = "agb-code-space-1"
+
+
+@pytest.fixture
+def agb(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AGB]:
+    monkeypatch.setenv("AGB_API_KEY", runtime.api_key)
+    monkeypatch.setenv("AGB_ENDPOINT", runtime.endpoint)
+    with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
+        yield agb
+
+
+def made_by(maker: str, agb: AGB, owner: ownership.Owner, monkeypatch: pytest.MonkeyPatch) -> Session:
+    with monkeypatch.context() as patch:
+        patch.setattr("agb._sync.creation.this_process", lambda: maker)
+        session = agb.create(CreateSessionParams(image_id=IMAGE), owner=owner).raise_for_error().session
+    assert session is not None
+    return session
+
+
+def is_there(session: Session) -> bool:
+    return session.get_status().status == "RUNNING"
+
+
+DEAD = makers.this_process() + "0"
+
+
+def test_sessions_of_the_dead_are_deleted(
+    agb: AGB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    owner = ownership.Owner("pool", uuid4().hex)
+    dead = made_by(DEAD, agb, owner, monkeypatch)
+    alive = made_by(makers.this_process(), agb, owner, monkeypatch)
+    elsewhere = made_by("elsewhere/1/2", agb, owner, monkeypatch)
+
+    assert main(["--owner", owner.label, "--dry-run"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split() == ["SESSION", "OWNER", "AGE", "MADE", "BY"]
+    fates = {line.split()[0]: line for line in told[1:]}
+    assert "would be deleted" in fates[dead.session_id]
+    assert "would be kept" in fates[alive.session_id]
+    assert "(not of this machine)" in fates[elsewhere.session_id]
+    assert all(map(is_there, (dead, alive, elsewhere)))
+
+    assert main(["--owner", owner.label, "--older-than", "1h"]) == 0
+    assert capsys.readouterr().out == "no sessions found\n"
+
+    assert main(["--all-owned"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "1 kept: the processes that made them still run; --force deletes them too" in told
+    assert [is_there(session) for session in (dead, alive, elsewhere)] == [False, True, False]
+
+    assert main(["--owner", owner.label, "--force"]) == 0
+    assert not is_there(alive)
+    assert main(["--owner", owner.label]) == 0
+
+
+def test_session_of_a_creation_is_deleted(agb: AGB) -> None:
+    session = agb.create(CreateSessionParams(image_id=IMAGE)).raise_for_error().session
+    assert session is not None
+    other = agb.create(CreateSessionParams(image_id=IMAGE)).raise_for_error().session
+    assert other is not None
+    assert main(["--create", (session._hidden_labels or {})[ownership.CREATE]]) == 0
+    assert (is_there(session), is_there(other)) == (False, True)
+    assert other.delete().success
+
+
+def test_killed_pool_is_found(agb: AGB, capsys: pytest.CaptureFixture[str]) -> None:
+    program = (
+        "import agb, os, signal\n"
+        "pool = agb.AGB().pool(agb.CreateSessionParams(image_id='agb-code-space-1'), min=2)\n"
+        "with pool:\n"
+        "    with pool.session(), pool.session():\n"
+        "        print(pool.owner, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode < 0, done.stderr
+    owner = done.stdout.strip()
+    assert agb.list({ownership.OWNER: owner}).total_count == 2
+    assert main(["--owner", owner]) == 0
+    assert capsys.readouterr().out.count("(is gone)  deleted") == 2
+    assert agb.list({ownership.OWNER: owner}).total_count == 0
+
+
+@pytest.mark.parametrize(("path", "code"), [(RELEASE, 1), (LIST, 2)])
+def test_what_cannot_be_done_is_told(
+    path: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sessions = Sessions()
+    with scripted(sessions) as server:
+        monkeypatch.setenv("AGB_API_KEY", "ako-key")
+        monkeypatch.setenv("AGB_ENDPOINT", server.endpoint)
+        with AGB() as agb:
+            agb.create(CreateSessionParams(image_id=IMAGE), owner=ownership.Owner("map", "x"))
+            sessions.instead[path] = refuse("Busy", "try tomorrow")
+            assert main(["--owner", "map:x", "--force"]) == code
+    told = capsys.readouterr()
+    assert "try tomorrow" in told.out + told.err
+
+
+@pytest.mark.parametrize("wrong", [[], ["--owner", "a", "--all-owned"], ["--all-owned", "--older-than", "soon"]])
+def test_wrong_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(wrong)
+    assert caught.value.code == 2
+    assert "agb gc" in capsys.readouterr().err
+
+
+def test_no_key_is_told(tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    assert main(["--all-owned"]) == 2
+    assert "AGB_API_KEY" in capsys.readouterr().err
+
+
+def test_makers_are_told_apart() -> None:
+    mine = makers.this_process()
+    assert makers.is_alive(mine) is True
+    assert makers.is_alive(DEAD) is False
+    assert makers.is_alive("elsewhere/1/2") is None
+    assert makers.is_alive("") is None
+    child = subprocess.run(
+        [sys.executable, "-c", "from agb._sync.makers import this_process; print(this_process())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert makers.is_alive(child.stdout.strip()) is False
