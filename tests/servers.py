@@ -177,6 +177,7 @@ class Sessions:
     """By path: how it is answered when the usual is done."""
     gates: dict[str, Gate] = field(factory=dict)
     """By path: where the answer is held back."""
+    _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def gate(self, path: str) -> Gate:
         """Hold back the answers to a path from now on."""
@@ -187,11 +188,12 @@ class Sessions:
         session_id = json.loads(talk.request.body or b"{}").get("sessionId", "")
         data: Any = {"url": "http://127.0.0.1/link"}
         if path == CREATE and path not in self.instead:
-            self.made += 1
-            session_id = f"s-{self.made}"
+            with self._lock:
+                self.made += 1
+                session_id = f"s-{self.made}"
+            self.labels[session_id] = json.loads(json.loads(talk.request.body).get("labels", "{}"))
             self.alive.add(session_id)
             data = {"sessionId": session_id, "success": True}
-            self.labels[session_id] = json.loads(json.loads(talk.request.body).get("labels", "{}"))
         if path in self.gates:
             self.gates[path].hold(talk)
         if path in self.instead:
@@ -205,7 +207,7 @@ class Sessions:
         query = dict(parse_qsl(talk.request.target.partition("?")[2]))
         if path == LIST:
             wanted = json.loads(query["labels"]).items()
-            data = [{"sessionId": found} for found in sorted(self.alive) if wanted <= self.labels[found].items()]
+            data = [{"sessionId": found} for found in sorted(self.alive.copy()) if wanted <= self.labels[found].items()]
         if path == LABELS:
             data = {"labels": json.dumps(self.labels.get(query["sessionId"], {}))}
         return self.answers.get(path, value(data))(talk)
@@ -287,7 +289,10 @@ def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: 
                 if action := server.early(request):
                     server.requests.append(request)
                 else:
-                    request.body = stream.read(int(request.headers.get("content-length", 0)))
+                    size = int(request.headers.get("content-length", 0))
+                    request.body = stream.read(size)
+                    if len(request.body) < size:  # the client is gone
+                        return
                     action = server.action(request)
                 action(talk)
             except OSError:
@@ -302,9 +307,11 @@ def read_head(stream: Any) -> Request | None:
         if len(first) < 3:
             return None
         headers = {}
-        while (line := stream.readline().decode("latin-1").strip()) != "":
+        while (line := stream.readline().decode("latin-1")).strip():
             name, _, text = line.partition(":")
             headers[name.lower()] = text.strip()
+        if not line.endswith("\n"):  # the client is gone
+            return None
         return Request(first[0], first[1], headers, b"")
     except OSError:
         return None

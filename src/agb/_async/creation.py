@@ -13,7 +13,8 @@ from attrs import evolve, frozen
 from .._ops import ownership
 from .._ops import sessions as ops
 from .._wire.deadline import Deadline
-from ..exceptions import AGBError
+from .._wire.reply import Reply, error_for
+from ..exceptions import AGBError, ErrorKind
 from ..results.sessions import GetSessionData
 from ._compat import finish, shielded
 from .governor import AsyncGovernor, Created
@@ -44,7 +45,11 @@ class AsyncCreation:
         self.labels = ownership.labels_of_creation(owner, this_process() if owner else "", time.time())
         self._image_id = params.image_id or ""
         self._transport, self._governor = transport, governor
-        self._call = ops.create_session(params, self.labels)
+        call = ops.create_session(params, self.labels)
+        self._read_created = call.read
+        self._call = evolve(call, read=self._read)
+        self._is_open = False
+        """Whether a request may have made a session that nobody has seen to."""
         self._discard = discard  # deletes a session whose creator is gone, and warns if that fails
         self._delete = delete  # deletes a session, and returns what went wrong
 
@@ -58,21 +63,38 @@ class AsyncCreation:
 
     async def _once(self, deadline: Deadline) -> Created:
         """Send the request, and see to what it has made."""
+        self._is_open = False
         try:
-            return await self._transport.call(self._call, deadline=deadline, undo=self._discard, is_paced=True)
+            return await self._transport.call(
+                self._call, deadline=deadline, undo=self._undo, on_its_way=self._on_its_way, is_paced=True
+            )
         except AGBError as error:
             if not ownership.may_have_made(error):
                 raise
             lost = error
         except BaseException as gone:  # cancelled or interrupted
-            cause = gone.__cause__
-            if isinstance(cause, AGBError) and ownership.may_have_made(cause):  # which the transport says of it
-                await self._reap(cause, gone)
+            if self._is_open:
+                await self._reap(gone)
             raise
         outcome = await finish(partial(self._settle, lost, deadline), self._forget)
         if isinstance(outcome, AGBError):
             raise outcome from lost.__cause__
         return outcome
+
+    def _on_its_way(self) -> None:
+        self._is_open = True
+
+    async def _undo(self, data: GetSessionData) -> None:
+        await self._discard(data)
+        self._is_open = False
+
+    def _read(self, reply: Reply) -> GetSessionData:
+        """Read the answer, and note if it says that nothing was made."""
+        try:
+            return self._read_created(reply)
+        except AGBError as error:
+            self._is_open = ownership.may_have_made(error)
+            raise
 
     async def _settle(self, lost: AGBError, deadline: Deadline) -> Created | AGBError:
         """Return the session that was made although the answer was lost, or the error to raise when there is none."""
@@ -105,11 +127,12 @@ class AsyncCreation:
         else:
             await self._discard(outcome[0])
 
-    async def _reap(self, lost: AGBError, gone: BaseException) -> None:
+    async def _reap(self, gone: BaseException) -> None:
         """Delete what a request has made whose caller is gone and whose answer was lost."""
 
         async def reap() -> None:
             found = await self._look()
+            lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
             if found.ids:
                 _warn(await self._without(found.ids, lost))
             else:

@@ -119,19 +119,22 @@ class Pool:
         body: bytes | None,
         deadline: Deadline,
         if_cancelled: IfCancelled | None = None,
+        on_its_way: Callable[[], object] | None = None,
         *,
         repeatable: bool = False,
     ) -> Answer:
         """Send a request and return the answer; errors are httpcore's.
 
         With ``if_cancelled`` a request that is on its way is not given up when the caller is cancelled: its answer is
-        awaited and goes there. A request that a kept connection, dead by then, took no notice of goes out once more on
-        a new one, if it is ``repeatable`` or was not written.
+        awaited and goes there. ``on_its_way`` is called before anything is sent. A request that a kept connection, dead
+        by then, took no notice of goes out once more on a new one, if it is ``repeatable`` or was not written.
         """
         turn = _Turn(self._route(endpoint))
         target, headers = _forwarded(turn.route, endpoint, target, headers)
 
         def talk() -> Answer:
+            if on_its_way is not None:
+                on_its_way()
             answer = self._talk(turn, method, target, headers, body, deadline, repeatable)
             self._give_back(turn)
             return answer

@@ -99,13 +99,14 @@ class Transport:
         timeout: float | None = None,
         deadline: Deadline | None = None,
         undo: Callable[[T], object] | None = None,
+        on_its_way: Callable[[], object] | None = None,
         is_paced: bool = False,
     ) -> tuple[T, str]:
         """Send a call until it is answered or no other try is worth it; return the value and the request id.
 
         With ``undo`` a request that is on its way is not given up when the caller is cancelled: the value that it
-        gives goes there, and then the cancellation goes on. If it gives none, why is the cancellation's cause. With
-        ``is_paced`` it is the caller who obeys when the service asks to slow down.
+        gives goes there, and then the cancellation goes on. ``on_its_way`` is called each time before something is
+        sent. With ``is_paced`` it is the caller who obeys when the service asks to slow down.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
@@ -115,7 +116,7 @@ class Transport:
         attempt = 1
         while True:
             try:
-                reply = self._exchange(call, deadline, undo)
+                reply = self._exchange(call, deadline, undo, on_its_way)
                 return call.read(reply), reply.request_id
             except AGBError as error:
                 if is_paced and asks_to_slow_down(error):
@@ -301,12 +302,6 @@ class Transport:
                 raise
             _log.debug("%s %s: %s", call.method, call.path, failure)
             raise failure from error
-        except BaseException as gone:  # cancelled, and by `finish` from what the request came to
-            if isinstance(gone.__cause__, Exception) and (
-                failure := _failure(call, endpoint, deadline, gone.__cause__)
-            ):
-                raise gone from failure
-            raise
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -328,7 +323,13 @@ class Transport:
 
     # --- one exchange --------------------------------------------------------------------------------------------
 
-    def _exchange(self, call: Call[T], deadline: Deadline, undo: Callable[[T], object] | None) -> Reply:
+    def _exchange(
+        self,
+        call: Call[T],
+        deadline: Deadline,
+        undo: Callable[[T], object] | None,
+        on_its_way: Callable[[], object] | None,
+    ) -> Reply:
         """Send a call once; return the reply, or raise what kept it from coming."""
 
         def discard(answer: Answer) -> None:
@@ -341,7 +342,7 @@ class Transport:
         endpoint = self._address(call)
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
         with self._failures(call, endpoint, deadline):
-            status, headers, body = self._send(endpoint, target, call, deadline, discard if undo else None)
+            status, headers, body = self._send(endpoint, target, call, deadline, discard if undo else None, on_its_way)
         reply = Reply(call, status, headers, body)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
@@ -364,19 +365,35 @@ class Transport:
             raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from error
 
     def _send(
-        self, endpoint: Endpoint, target: str, call: Call[Any], deadline: Deadline, if_cancelled: IfCancelled | None
+        self,
+        endpoint: Endpoint,
+        target: str,
+        call: Call[Any],
+        deadline: Deadline,
+        if_cancelled: IfCancelled | None,
+        on_its_way: Callable[[], object] | None,
     ) -> Answer:
         headers = self._headers(endpoint, call)
         if self._http_client is None:
             pool = self._pools.here()
             return pool.exchange(
-                endpoint, call.method, target, headers, call.body, deadline, if_cancelled, repeatable=call.repeatable
+                endpoint,
+                call.method,
+                target,
+                headers,
+                call.body,
+                deadline,
+                if_cancelled,
+                on_its_way,
+                repeatable=call.repeatable,
             )
 
         self._check_open(call)
         from .by_client import exchange_by_client
 
         def talk() -> Answer:
+            if on_its_way is not None:
+                on_its_way()
             return exchange_by_client(self._http_client, endpoint, call.method, target, headers, call.body, deadline)
 
         return finish(talk, if_cancelled) if if_cancelled is not None else talk()

@@ -1,0 +1,132 @@
+"""A relay on the loopback that cuts or stalls connections at a byte of either direction, as networks do."""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from attrs import define, field, frozen
+
+
+@frozen
+class Fate:
+    """What becomes of a connection: after so many bytes up (to the server) or down it is cut, or nothing moves."""
+
+    up: int | None = None
+    down: int | None = None
+    stalls: bool = False
+
+
+@define(eq=False)
+class Relay:
+    """Passes connections on; ``fate`` says, from the first bytes of each, what becomes of it."""
+
+    port: int
+    fate: Callable[[bytes], Fate]
+    listener: socket.socket
+    target: tuple[str, int] = ("127.0.0.1", 0)
+    socks: list[socket.socket] = field(factory=list)
+    threads: list[threading.Thread] = field(factory=list)
+    cuts: int = 0
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.start(self.pass_on, sock)
+
+    def start(self, function: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=function, args=args, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def pass_on(self, client: socket.socket) -> None:
+        self.socks.append(client)
+        try:
+            first = client.recv(65536)
+        except OSError:
+            first = b""
+        if not first:
+            client.close()
+            return
+        fate = self.fate(first)
+        server = socket.create_connection(self.target)
+        self.socks.append(server)
+        self.start(self.pump, server, client, b"", fate.down, fate)
+        self.pump(client, server, first, fate.up, fate)
+
+    def pump(self, source: socket.socket, sink: socket.socket, data: bytes, most: int | None, fate: Fate) -> None:
+        try:
+            while True:
+                if most is not None and len(data) >= most:
+                    sink.sendall(data[:most])
+                    self.cuts += 1
+                    while fate.stalls and source.recv(65536):  # until the one at that end has had enough
+                        pass
+                    return
+                sink.sendall(data)
+                most = None if most is None else most - len(data)
+                data = source.recv(65536)
+                if not data:
+                    return
+        except OSError:
+            return
+        finally:
+            for sock in (source, sink):
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def relay(port: int, fate: Callable[[bytes], Fate]) -> Iterator[Relay]:
+    """Run a relay to a port of this machine for the time of a block."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    running = Relay(listener.getsockname()[1], fate, listener, ("127.0.0.1", port))
+    running.start(running.accept)
+    try:
+        yield running
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for sock in running.socks:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in running.threads:
+            thread.join(5)
+            assert not thread.is_alive()
+        for sock in running.socks:
+            sock.close()
+
+
+def unlucky(seed: int, stalls: bool = True) -> Callable[[bytes], Fate]:
+    """Return fates for connections on which a session is created; all others are spared."""
+    dice = random.Random(seed)
+
+    def fate(first: bytes) -> Fate:
+        if b"/mcp/createSession" not in first.partition(b"\r\n")[0]:
+            return Fate()
+        stalled = stalls and dice.random() < 0.15
+        match dice.randrange(6):
+            case 0:
+                return Fate()
+            case 1:
+                return Fate(up=dice.randrange(len(first)), stalls=stalled)
+            case 2:
+                return Fate(up=len(first) + dice.randrange(800), stalls=stalled)
+            case 3:
+                return Fate(down=0, stalls=stalled)
+            case 4:
+                return Fate(down=dice.randrange(300), stalls=stalled)
+            case _:
+                return Fate(down=dice.randrange(2000), stalls=stalled)
+
+    return fate
