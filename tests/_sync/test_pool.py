@@ -122,6 +122,7 @@ def test_who_gives_up_is_told_why_and_holds_up_nobody() -> None:
 def test_creation_that_got_no_connection_may_be_repeated() -> None:
     sessions = Sessions()
     gate = sessions.gate("/internet/getLink")
+    result: Any = None
     with scripted(sessions) as server:
         with client(server, connections=1) as agb, Crew() as crew:
             crew.start(link, agb)
@@ -212,6 +213,7 @@ def test_transfer_that_finds_no_connection_says_which(tmp_path: Path) -> None:
     local = tmp_path / "file"
     local.write_bytes(b"content")
     gate = Gate()
+    late: Any = None
     with bucket() as store:
         store.instead += [gate.before(answer(b"", 200))]
         with client(store.server, connections=2) as agb, Crew() as crew:

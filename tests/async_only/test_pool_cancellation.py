@@ -442,6 +442,7 @@ def test_interrupted_at_every_line(is_waiting: bool) -> None:
         with agb:
             pool = agb.client._pools.here()
             work()
+            number = 0
             for number in range(1, MOST_STEPS):
                 interruption = _Interruption(number)
                 try:

@@ -73,7 +73,7 @@ class AsyncPoolTransport(httpx.AsyncBaseTransport):
         target = url.raw_path.decode("ascii")
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         stream: Any = request.stream
-        pieces = each(stream)
+        pieces: Any = each(stream)
 
         async def receive() -> bytes:
             async for piece in pieces:

@@ -118,7 +118,7 @@ async def _ask_socks(stream: httpcore.AsyncNetworkStream, proxy: Proxy, route: R
     host = await address_of(route.host, route.port, deadline) if proxy.scheme == "socks5" else route.host
     is_named = bool(proxy.user or proxy.password)
     method = socks5.SOCKS5AuthMethod.USERNAME_PASSWORD if is_named else socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED
-    socks = socks5.SOCKS5Connection()
+    socks: Any = socks5.SOCKS5Connection()  # which gets its methods from a class that names no types
     try:
         socks.send(socks5.SOCKS5AuthMethodsRequest([method]))
         if (await said(2)).method != method:

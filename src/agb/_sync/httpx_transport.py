@@ -74,7 +74,7 @@ class PoolTransport(httpx.BaseTransport):
         target = url.raw_path.decode("ascii")
         has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
         stream: Any = request.stream
-        pieces = each(stream)
+        pieces: Any = each(stream)
 
         def receive() -> bytes:
             for piece in pieces:

@@ -76,7 +76,9 @@ class Pool:
     def __init__(self, limits: Limits | None = None, proxy: str | None = None, verify: Verify = True) -> None:
         self._limits = limits or Limits()
         self._most_long = max(1, self._limits.connections * 3 // 4)
-        self._proxy = Proxy.parse(proxy) if proxy else proxy
+        self._looks_around = proxy is None
+        """Whether the environment says which proxy."""
+        self._proxy = Proxy.parse(proxy) if proxy else None
         self._verify = verify
         self._lock = Lock()  # never held across a wait
         self._places: set[Connection] = set()
@@ -472,7 +474,7 @@ class Pool:
         """Return how a host is reached; the environment is asked once for each."""
         route = self._routes.get((scheme, host, port))
         if route is None:
-            proxy = self._proxy_for(scheme, host, port) if self._proxy is None else (self._proxy or None)
+            proxy = self._proxy_for(scheme, host, port) if self._looks_around else self._proxy
             is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
             route = Route(scheme, host, port, proxy, is_forwarded)
             if len(self._routes) >= _ROUTES_KEPT:

@@ -119,7 +119,7 @@ def _ask_socks(stream: httpcore.NetworkStream, proxy: Proxy, route: Route, deadl
     host = address_of(route.host, route.port, deadline) if proxy.scheme == "socks5" else route.host
     is_named = bool(proxy.user or proxy.password)
     method = socks5.SOCKS5AuthMethod.USERNAME_PASSWORD if is_named else socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED
-    socks = socks5.SOCKS5Connection()
+    socks: Any = socks5.SOCKS5Connection()  # which gets its methods from a class that names no types
     try:
         socks.send(socks5.SOCKS5AuthMethodsRequest([method]))
         if said(2).method != method:

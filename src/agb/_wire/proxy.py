@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from ..config import Endpoint
 from .secrets import masked
@@ -91,10 +91,9 @@ class Route:
     proxy: Proxy | None = None
     is_forwarded: bool = False
     """Whether the proxy is asked for the whole URL, in place of a tunnel."""
-    key: Hashable = field(init=False, repr=False)
+    key: Hashable = field(init=False, repr=False, default=Factory(lambda self: self._key(), takes_self=True))
     """What connections are kept by: a forwarding proxy takes requests for any host on one."""
 
-    @key.default
     def _key(self) -> Hashable:
         return self.proxy if self.is_forwarded else (self.scheme, self.host, self.port, self.proxy)
 
