@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from agb import AsyncAGB, Config, CreateSessionParams, ErrorKind, Limits, SessionError
+from agb import AsyncAGB, Config, CreateSessionParams, ErrorKind, Limits, Sent, SessionError
 from agb._async._compat import Bell, Crew, sleep
 from agb._async.governor import LOOK_EVERY, AsyncGovernor, Created
 from agb._ops.sessions import create_session
 from agb._wire.deadline import Deadline
+from agb.config import Endpoint
 from agb.local import LocalServer
 from agb.results import GetSessionData
 from tests.servers import CREATE, RELEASE, Conversation, Sessions, refuse, scripted
@@ -287,6 +288,56 @@ async def test_service_that_refuses_every_third_creation() -> None:
     assert asked == 8 + told.refused
     assert told.refused == asked // 3
     assert told.sessions == 8
+
+
+async def test_service_that_is_overloaded_in_bursts() -> None:
+    """A 503 of the service's own: nothing was made, so the creation comes back."""
+    sessions = Sessions()
+    asked = 0
+
+    def in_bursts(talk: Conversation) -> None:
+        nonlocal asked
+        if talk.request.path == CREATE:
+            asked += 1
+            if asked % 10 in (3, 4, 5):
+                refuse("Overloaded", "too much to do", 503, {"Retry-After": "0"})(talk)
+                return
+        sessions(talk)
+
+    with scripted(in_bursts) as server:
+        async with AsyncAGB("ako-key", Config(server.endpoint, 10_000)) as agb:
+
+            async def create() -> None:
+                (await agb.create(IMAGE)).raise_for_error()
+
+            async with Crew() as crew:
+                for _ in range(6):
+                    crew.start(create)
+            told = agb.stats()
+    assert sessions.made == 6
+    assert told.creations.refused == asked - 6 >= 3
+    assert told.held_up_by == ""
+
+
+async def test_service_that_is_away_and_comes_back() -> None:
+    """A creation that nobody took is told after a few tries, and may be tried again; a pool goes on by itself."""
+    sessions = Sessions()
+    with scripted(sessions) as server:
+        async with AsyncAGB("ako-key", Config(server.endpoint, 10_000)) as agb, agb.pool(IMAGE) as pool:
+            there = agb.client.endpoint
+            agb.client.endpoint = Endpoint.parse("http://127.0.0.1:9")
+            result = await agb.create(IMAGE)
+            assert result.error is not None
+            assert (result.error.kind, result.error.sent) == (ErrorKind.UNREACHABLE, Sent.NO)
+            assert result.error.retryable
+            assert result.error.extra["attempts"] == 3
+            with pytest.raises(SessionError, match="no connection to"):
+                await pool.acquire()
+            agb.client.endpoint = there
+            async with pool.session() as session:
+                assert session.session_id == "s-1"
+    assert sessions.made == 1
+    assert not sessions.alive
 
 
 async def test_limit_of_sessions_is_kept_at_the_service(runtime: LocalServer) -> None:

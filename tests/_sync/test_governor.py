@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from agb import AGB, Config, CreateSessionParams, ErrorKind, Limits, SessionError
+from agb import AGB, Config, CreateSessionParams, ErrorKind, Limits, Sent, SessionError
 from agb._ops.sessions import create_session
 from agb._sync._compat import Bell, Crew, sleep
 from agb._sync.governor import LOOK_EVERY, Created, Governor
 from agb._wire.deadline import Deadline
+from agb.config import Endpoint
 from agb.local import LocalServer
 from agb.results import GetSessionData
 from tests.servers import CREATE, RELEASE, Conversation, Sessions, refuse, scripted
@@ -286,6 +287,56 @@ def test_service_that_refuses_every_third_creation() -> None:
     assert asked == 8 + told.refused
     assert told.refused == asked // 3
     assert told.sessions == 8
+
+
+def test_service_that_is_overloaded_in_bursts() -> None:
+    """A 503 of the service's own: nothing was made, so the creation comes back."""
+    sessions = Sessions()
+    asked = 0
+
+    def in_bursts(talk: Conversation) -> None:
+        nonlocal asked
+        if talk.request.path == CREATE:
+            asked += 1
+            if asked % 10 in (3, 4, 5):
+                refuse("Overloaded", "too much to do", 503, {"Retry-After": "0"})(talk)
+                return
+        sessions(talk)
+
+    with scripted(in_bursts) as server:
+        with AGB("ako-key", Config(server.endpoint, 10_000)) as agb:
+
+            def create() -> None:
+                agb.create(IMAGE).raise_for_error()
+
+            with Crew() as crew:
+                for _ in range(6):
+                    crew.start(create)
+            told = agb.stats()
+    assert sessions.made == 6
+    assert told.creations.refused == asked - 6 >= 3
+    assert told.held_up_by == ""
+
+
+def test_service_that_is_away_and_comes_back() -> None:
+    """A creation that nobody took is told after a few tries, and may be tried again; a pool goes on by itself."""
+    sessions = Sessions()
+    with scripted(sessions) as server:
+        with AGB("ako-key", Config(server.endpoint, 10_000)) as agb, agb.pool(IMAGE) as pool:
+            there = agb.client.endpoint
+            agb.client.endpoint = Endpoint.parse("http://127.0.0.1:9")
+            result = agb.create(IMAGE)
+            assert result.error is not None
+            assert (result.error.kind, result.error.sent) == (ErrorKind.UNREACHABLE, Sent.NO)
+            assert result.error.retryable
+            assert result.error.extra["attempts"] == 3
+            with pytest.raises(SessionError, match="no connection to"):
+                pool.acquire()
+            agb.client.endpoint = there
+            with pool.session() as session:
+                assert session.session_id == "s-1"
+    assert sessions.made == 1
+    assert not sessions.alive
 
 
 def test_limit_of_sessions_is_kept_at_the_service(runtime: LocalServer) -> None:
