@@ -20,7 +20,8 @@ from agb.local import LocalServer
 
 def classes() -> list[tuple[type, type]]:
     """Return every pair of public classes, those of the modules of a session included."""
-    names = "client code command context_manager contexts extensions file_transfer files map process session session_pool transport"
+    names = "client code command context_manager contexts extensions file_transfer files map process session"
+    names += " session_pool transport"
     pairs = []
     for module_name in names.split():
         module, twin = (import_module(f"agb.{flavour}.{module_name}") for flavour in ("_async", "_sync"))
