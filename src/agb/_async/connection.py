@@ -46,7 +46,7 @@ class AsyncConnection:
 
     def __init__(self) -> None:
         self._stream: httpcore.AsyncNetworkStream | None = None
-        self._h11 = _http()
+        self._h11 = _NOTHING  # until it is opened
         self._is_idle = False
         self._is_kept = False
         self._has_sent = False
@@ -263,6 +263,7 @@ def _keeps(response: h11.Response) -> bool:
 _AT_ONCE = 16 * 1024
 """Bytes of a request that a connection with nothing under way takes whole, or refuses."""
 _READ_BYTES = 64 * 1024
+_NOTHING = _http()
 READ_BYTES = 1 << 20
 """How many bytes of a large body are taken at once; as many as have come."""
 
