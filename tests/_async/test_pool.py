@@ -120,6 +120,23 @@ async def test_who_gives_up_is_told_why_and_holds_up_nobody() -> None:
     assert told in str(error)
 
 
+async def test_crew_that_is_cancelled_waits_no_longer() -> None:
+    gate = Gate()
+    outcomes: list[Any] = []
+    with scripted(gate.before(LINK)) as server:
+        async with client(server, connections=1) as agb, Crew() as first:
+            first.start(link, agb, 0, outcomes)
+            await until(gate.asked.is_set)
+            async with Crew() as crew:
+                crew.start(link, agb, 1, outcomes)
+                await until(lambda: stats_of(agb).waiting == 1)
+                crew.cancel()
+            assert stats_of(agb).waiting == 0
+            assert outcomes == []
+            gate.open()
+        assert asked(server) == ["s-0"]
+
+
 async def test_creation_that_got_no_connection_may_be_repeated() -> None:
     sessions = Sessions()
     gate = sessions.gate("/internet/getLink")

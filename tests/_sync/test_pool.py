@@ -119,6 +119,23 @@ def test_who_gives_up_is_told_why_and_holds_up_nobody() -> None:
     assert told in str(error)
 
 
+def test_crew_that_is_cancelled_waits_no_longer() -> None:
+    gate = Gate()
+    outcomes: list[Any] = []
+    with scripted(gate.before(LINK)) as server:
+        with client(server, connections=1) as agb, Crew() as first:
+            first.start(link, agb, 0, outcomes)
+            until(gate.asked.is_set)
+            with Crew() as crew:
+                crew.start(link, agb, 1, outcomes)
+                until(lambda: stats_of(agb).waiting == 1)
+                crew.cancel()
+            assert stats_of(agb).waiting == 0
+            assert outcomes == []
+            gate.open()
+        assert asked(server) == ["s-0"]
+
+
 def test_creation_that_got_no_connection_may_be_repeated() -> None:
     sessions = Sessions()
     gate = sessions.gate("/internet/getLink")

@@ -32,7 +32,7 @@ from .._wire.deadline import Deadline
 from .._wire.proxy import Proxy, Route, named_by
 from ..config import Endpoint
 from ..limits import Limits, PoolStats
-from ._compat import Signal, finish, shielded
+from ._compat import Bell, finish, shielded
 from .connection import Answer, Body, Connection, Headers, Incoming
 from .tunnel import ProxyRefusal, open_route, refusal
 
@@ -61,13 +61,13 @@ class TooManyWaiting(httpcore.ConnectError):
 class _Turn:
     """One caller's turn, from asking for a connection to giving it back."""
 
-    __slots__ = ("connection", "is_long", "route", "signal")
+    __slots__ = ("bell", "connection", "is_long", "route")
 
     def __init__(self, route: Route, *, is_long: bool = False) -> None:
         self.route = route
         self.is_long = is_long
         self.connection: Connection | None = None
-        self.signal: Signal | None = None
+        self.bell: Bell | None = None
 
 
 class Pool:
@@ -288,13 +288,13 @@ class Pool:
 
     def _stand(self, turn: _Turn, line: OrderedDict[_Turn, None]) -> None:
         waiting = len(self._line) + len(self._long_line)
-        if turn.signal is None and waiting >= self._limits.waiting:
+        if turn.bell is None and waiting >= self._limits.waiting:
             most = self._limits
             raise TooManyWaiting(
                 f"{waiting:,} callers wait already for one of {most.connections:,} connections, "
                 f"as many as Limits(waiting={most.waiting}) allows"
             )
-        turn.signal = turn.signal or Signal()
+        turn.bell = turn.bell or Bell()
         line[turn] = None
 
     def _wait(self, turn: _Turn, deadline: Deadline) -> None:
@@ -303,9 +303,9 @@ class Pool:
         try:
             while turn.connection is None:
                 seconds = deadline.left()
-                if seconds <= 0 or turn.signal is None:
+                if seconds <= 0 or turn.bell is None:
                     raise Crowded(self._crowded(turn))
-                turn.signal.wait(seconds)
+                turn.bell.wait(seconds)
                 self._ask(turn)  # a long one has two lines to stand in
             if deadline.left() <= 0:
                 raise Crowded(self._crowded(turn))
@@ -405,8 +405,8 @@ class Pool:
         """Give a place to the first in line and wake it."""
         turn = next(iter(self._line))
         self._own(turn, place)
-        if turn.signal is not None:
-            turn.signal.set()
+        if turn.bell is not None:
+            turn.bell.ring()
         del self._line[turn]
 
     def _admit(self) -> None:
@@ -414,8 +414,8 @@ class Pool:
         while self._line:
             turn = next(iter(self._line))
             if turn.connection is not None:  # whoever gave it was interrupted
-                if turn.signal is not None:
-                    turn.signal.set()
+                if turn.bell is not None:
+                    turn.bell.ring()
                 del self._line[turn]
             elif len(self._places) < self._limits.connections:
                 self._hand(Connection())
@@ -426,8 +426,8 @@ class Pool:
         while self._long_line and len(self._long) < self._most_long:
             turn = next(iter(self._long_line))
             self._long.add(turn)
-            if turn.signal is not None:
-                turn.signal.set()
+            if turn.bell is not None:
+                turn.bell.ring()
             del self._long_line[turn]
 
     def _drop_stale(self) -> None:
