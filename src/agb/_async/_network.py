@@ -188,12 +188,16 @@ class _Line(asyncio.Protocol):
         """Return when there are bytes, or an end."""
         if self.received or self.is_over:
             return
-        self._reader = self._loop.create_future()
+        reader = self._reader = self._loop.create_future()
+        # asyncio.timeout would do, but each object that lives while a call is under way is one more for Python's
+        # collector to look at, which is what thousands of calls at a time cost more than one
+        late = None if timeout is None else self._loop.call_later(timeout, _too_late, reader)
         try:
-            async with asyncio.timeout(timeout):
-                await self._reader
+            await reader
         finally:
             self._reader = None
+            if late is not None:
+                late.cancel()
 
     async def drained(self, timeout: float | None) -> None:
         """Return when the transport takes more."""
@@ -234,6 +238,11 @@ class _Farewell(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         for protocol in self._protocols:
             protocol.connection_lost(exc)
+
+
+def _too_late(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
