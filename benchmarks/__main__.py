@@ -62,9 +62,8 @@ def _calls(run: Run) -> Iterator[Row]:
 
 
 def _flight(run: Run) -> Iterator[Row]:
-    rounds, flights, limit = (1, (1, 10, 100), 5.0) if run.is_quick else (5, (1, 10, 100, 1000, 5000), 20.0)
-    with server("flight_server") as url:
-        yield from flight.compare(url, run.other_python, rounds, flights, limit)
+    rounds, flights, limit = (1, (1, 10, 100), 5.0) if run.is_quick else (3, (1, 10, 100, 1000, 5000), 20.0)
+    yield from flight.compare(run.other_python, rounds, flights, limit)
 
 
 def _startup(run: Run) -> Iterator[Row]:

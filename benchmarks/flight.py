@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from statistics import median
 
-from .processes import Caller, Late, caller
+from .processes import Caller, Late, caller, server
 from .table import Row, compared
 
 _AT_ONCE = 30100
@@ -32,8 +32,8 @@ _SHARES = {"agbcloud_async": 50}
 class _Fleet:
     """Clients that are measured in turns; one that is late is out, and is late with more calls too."""
 
-    def __init__(self, url: str, other_python: str, limit: float, stack: ExitStack) -> None:
-        self._url, self._other_python, self._limit, self._stack = url, other_python, limit, stack
+    def __init__(self, other_python: str, limit: float, stack: ExitStack) -> None:
+        self._other_python, self._limit, self._stack = other_python, limit, stack
         self._callers: dict[str, Caller] = {}
         self.late: set[str] = set()
 
@@ -47,7 +47,8 @@ class _Fleet:
             return None
         if name not in self._callers:
             python = self._other_python if name.startswith("agbcloud") else sys.executable
-            self._callers[name] = self._stack.enter_context(caller(name, python, self._url, module="flyer"))
+            url = self._stack.enter_context(server("flight_server"))  # its own: all together would have too many files
+            self._callers[name] = self._stack.enter_context(caller(name, python, url, module="flyer"))
         try:
             return self._callers[name].ask(line, self._limit)
         except Late:
@@ -61,10 +62,10 @@ class _Fleet:
         self.late.clear()
 
 
-def compare(url: str, other_python: str, rounds: int, flights: Sequence[int], limit: float) -> Iterator[Row]:
+def compare(other_python: str, rounds: int, flights: Sequence[int], limit: float) -> Iterator[Row]:
     """Yield what calls cost when many are under way; ``limit`` is for each client and point, in seconds."""
     with ExitStack() as stack:
-        fleet = _Fleet(url, other_python, limit, stack)
+        fleet = _Fleet(other_python, limit, stack)
         own: dict[int, float] = {}
         for flight in flights:
             figures: dict[str, list[float]] = {}
@@ -78,10 +79,16 @@ def compare(url: str, other_python: str, rounds: int, flights: Sequence[int], li
                         figures.setdefault(name, []).append(told["cpu"] / flight / calls * 1e6)
             own[flight] = median(figures["agb_async"])
             yield from _rows(flight, figures, limit, fleet.names())
+        alone = fleet.ask("agb_async", f"1 50 {_HOLD}")
+        if alone is not None and 1000 in own:
+            figure = alone["cpu"] / 50 * 1e6
+            yield Row(
+                "async get_link: 1,000 in flight", "us", own[1000], "1, held back as well", figure, own[1000] / figure
+            )
         for flight, goal in ((1000, 1.3), (5000, 1.6)):
             if flight in own:
                 yield Row(
-                    f"async get_link: {flight:,} in flight", "us", own[flight], "1 in flight", own[1],
+                    f"async get_link: {flight:,} in flight", "us", own[flight], "1, answered at once", own[1],
                     own[flight] / own[1], goal,
                 )  # fmt: skip
         fleet.renew()

@@ -109,7 +109,7 @@ def aiohttp_async(url: str) -> tuple[Call, Opened]:
 
     async def call(port: int) -> Any:
         if not clients:
-            connector = aiohttp.TCPConnector(limit=0)
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
             limit = aiohttp.ClientTimeout(total=TIMEOUT_MS / 1000)
             clients.append(aiohttp.ClientSession(headers=HEADERS, connector=connector, timeout=limit))
         params = {**PARAMS, "port": str(port)}
