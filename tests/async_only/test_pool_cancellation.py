@@ -471,6 +471,7 @@ def _heard() -> Iterator[None]:
 @pytest.mark.usefixtures("_heard")
 def test_interrupted_while_waiting() -> None:
     gate = Gate()
+    heard = threading.Event()
     with scripted(gate.before(LINK)) as server:
         with AGB("ako-key", Config(server.endpoint, 10_000), limits=Limits(connections=1)) as agb:
             pool = agb.client._pools.here()
@@ -483,12 +484,16 @@ def test_interrupted_while_waiting() -> None:
             def interrupt() -> None:
                 while pool.stats().waiting < 3:
                     time.sleep(0)
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                while True:  # a signal that comes just before a lock is waited for is heard when that is over
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                    if heard.wait(0.5):
+                        return
 
             interrupting = threading.Thread(target=interrupt)
             interrupting.start()
             with pytest.raises(KeyboardInterrupt):
                 agb.attach("s-4").get_link()
+            heard.set()
             interrupting.join()
             assert pool.stats().waiting == 2
             gate.open()
