@@ -57,7 +57,7 @@ class Pace:
         if self.rate is None:
             return pause
         self._fill(now)
-        return max(pause, (1 - self._tokens) / self.rate) if self._tokens < 1 else pause
+        return max(pause, self._since - now + (1 - self._tokens) / self.rate) if self._tokens < 1 else pause
 
     def begin(self, now: float) -> None:
         """Note that a creation begins; `wait` must have said 0."""
@@ -73,6 +73,8 @@ class Pace:
 
         Those that were begun before the rate was halved do not halve it once more.
         """
+        if self.rate is not None:
+            self._fill(now)
         if begun >= self._refused_at:
             while self._begun and self._begun[0] <= now - WINDOW:
                 self._begun.popleft()
@@ -87,7 +89,10 @@ class Pace:
         self.paused_until = max(self.paused_until, now + (pause if retry_after is None else retry_after))
         # the first may begin when the pause is over, and the others one by one, not all at once
         assert self.rate is not None  # noqa: S101 - it was set when the service refused for the first time
-        self._tokens, self._since = 1.0, max(self.paused_until, now)
+        end = max(self.paused_until, self._since, now)
+        # if the user's own limit, which goes on during the pause, lets it
+        gained = 1.0 if self._limit is None else self._tokens + (end - max(self._since, now)) * self.rate
+        self._tokens, self._since = min(1.0, gained), end
 
     def succeeded(self, begun: float) -> None:
         """Note that a session was made by a creation begun at that time."""
