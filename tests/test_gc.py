@@ -12,7 +12,7 @@ import pytest
 
 from agb import AGB, Config, CreateSessionParams, Session
 from agb._ops import ownership
-from agb._sync import makers
+from agb._sync.lifecycle import owner_process as makers
 from agb.gc import main
 from agb.local import LocalServer
 from tests.servers import LIST, RELEASE, Sessions, refuse, scripted
@@ -30,7 +30,7 @@ def agb(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AGB]:
 
 def made_by(maker: str, agb: AGB, owner: ownership.Owner, monkeypatch: pytest.MonkeyPatch) -> Session:
     with monkeypatch.context() as patch:
-        patch.setattr("agb._sync.creation.this_process", lambda: maker)
+        patch.setattr("agb._sync.lifecycle.creation.this_process", lambda: maker)
         session = agb.create(CreateSessionParams(image_id=IMAGE), owner=owner).raise_for_error().session
     assert session is not None
     return session
@@ -138,7 +138,7 @@ def test_makers_are_told_apart() -> None:
     assert makers.is_alive("elsewhere/1/2") is None
     assert makers.is_alive("") is None
     child = subprocess.run(
-        [sys.executable, "-c", "from agb._sync.makers import this_process; print(this_process())"],
+        [sys.executable, "-c", "from agb._sync.lifecycle.owner_process import this_process; print(this_process())"],
         capture_output=True,
         text=True,
         check=True,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tools import unasync
 from tools.unasync import GeneratorError, Names, Rules, Tree
 
-SOURCE = Tree("src/agb/_async", "src/agb/_sync", by_hand=frozenset({"_compat.py"}), strings_are_prose=True)
+SOURCE = Tree("src/agb/_async", "src/agb/_sync", by_hand=frozenset({"_compat"}), strings_are_prose=True)
 TESTS = Tree("tests/_async", "tests/_sync")
 RULES = Rules(
     names={
@@ -107,7 +107,7 @@ def put(root: Path, path: str, text: str) -> None:
         ("from .._async.client import AsyncAGB\n", "from .._sync.client import AGB\n"),
         ("import agb._async.client\n", "import agb._sync.client\n"),
         ("from tests._async import helpers\n", "from tests._sync import helpers\n"),
-        ("patch('agb._async.transport.sleep')\n", "patch('agb._sync.transport.sleep')\n"),
+        ("patch('agb._async.api.sleep')\n", "patch('agb._sync.api.sleep')\n"),
         # types that say "wait for it"
         ("x: Awaitable[int]\n", "x: int\n"),
         ("x: Coroutine[Any, Any, int]\n", "x: int\n"),
@@ -259,16 +259,16 @@ def test_any_program_becomes_its_twin(program: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("source", "finding"),
     [
-        ("import anyio\n\nanyio.sleep(1)\n", "1: left over: anyio (take it from _compat.py, or add a rule)"),
-        ("x = 1\n\nasyncio.run(x)\n", "3: left over: asyncio (take it from _compat.py, or add a rule)"),
-        ("f(\n    trio.sleep,\n)\n", "2: left over: trio (take it from _compat.py, or add a rule)"),
+        ("import anyio\n\nanyio.sleep(1)\n", "1: left over: anyio (take it from _compat, or add a rule)"),
+        ("x = 1\n\nasyncio.run(x)\n", "3: left over: asyncio (take it from _compat, or add a rule)"),
+        ("f(\n    trio.sleep,\n)\n", "2: left over: trio (take it from _compat, or add a rule)"),
         ("x: Awaitable\n", "1: left over: Awaitable (its arguments are missing, or its rule is)"),
         ("x: list[Coroutine]\n", "1: left over: Coroutine (its arguments are missing, or its rule is)"),
         ("class TestAsyncThing: pass\n", "1: left over: TestAsyncThing (rename it, or add a rule)"),
         ("async_client = 1\n", "1: left over: async_client (rename it, or add a rule)"),
         ("pytest_asyncio.fixture\n", "1: left over: pytest_asyncio (rename it, or add a rule)"),
-        ("httpcore.AnyIOBackend()\n", "1: left over: AnyIOBackend (take it from _compat.py, or add a rule)"),
-        ("x = anyio_backend\n", "1: left over: anyio_backend (take it from _compat.py, or add a rule)"),
+        ("httpcore.AnyIOBackend()\n", "1: left over: AnyIOBackend (take it from _compat, or add a rule)"),
+        ("x = anyio_backend\n", "1: left over: anyio_backend (take it from _compat, or add a rule)"),
         ("def __anext__(self): pass\n", "1: left over: __anext__ (rename it, or add a rule)"),
         ("x.aread()\n", "1: left over: aread (rename it, or add a rule)"),
         ("x = ASYNC\n", "1: left over: ASYNC (it may only be asked by 'if ASYNC:' and 'if not ASYNC:')"),
@@ -402,16 +402,16 @@ def test_result_is_formatted_and_has_no_import_it_does_not_need(root: Path) -> N
 
 
 def test_tree_is_written_once(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    put(root, "src/agb/_async/_compat.py", "import anyio\n")
+    put(root, "src/agb/_async/_compat/loop.py", "import anyio\n")
     put(root, "src/agb/_async/a.py", "async def f(): pass\n")
     put(root, "src/agb/_async/deep/b.py", "x = 1\n")
     put(root, "tests/_async/test_c.py", "async def test(): pass\n")
-    put(root, "src/agb/_sync/_compat.py", "import time\n")
+    put(root, "src/agb/_sync/_compat/loop.py", "import time\n")
     put(root, "src/agb/_sync/gone.py", "# Generated from src/agb/_async/gone.py by hand.\n")
     assert unasync.main([], root, NO_RULES) == 0
     written = ["src/agb/_sync/gone.py", "src/agb/_sync/a.py", "src/agb/_sync/deep/b.py", "tests/_sync/test_c.py"]
     assert capsys.readouterr().out.splitlines() == [f"wrote {path}" for path in written]
-    assert (root / "src/agb/_sync/_compat.py").read_text() == "import time\n"
+    assert (root / "src/agb/_sync/_compat/loop.py").read_text() == "import time\n"
     assert not (root / "src/agb/_sync/gone.py").exists()
     assert (root / "tests/_sync/test_c.py").read_text() == (
         "# Generated from tests/_async/test_c.py by tools/unasync.py. Do not edit.\ndef test():\n    pass\n"
@@ -455,9 +455,7 @@ def test_finding_is_printed_and_nothing_written(root: Path, capsys: pytest.Captu
     put(root, "src/agb/_async/a.py", "x = 1\n")
     put(root, "src/agb/_async/b.py", "trio\n")
     assert unasync.main([], root, NO_RULES) == 1
-    assert (
-        capsys.readouterr().err == "src/agb/_async/b.py:1: left over: trio (take it from _compat.py, or add a rule)\n"
-    )
+    assert capsys.readouterr().err == "src/agb/_async/b.py:1: left over: trio (take it from _compat, or add a rule)\n"
     assert not (root / "src/agb/_sync").exists()
 
 

@@ -36,10 +36,6 @@ DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.ex
 COMMAND_LINE = {"agb.cli", "agb.gc", "agb.quickstart"}
 FLAVOURS = {"agb._async", "agb._sync"}
 HTTP = {"httpx", "httpx2", "httpcore", "httpcore2"}
-MAY_NAME_HTTP = {
-    *("transport.py", "pool.py", "connection.py", "tunnel.py", "by_client.py", "httpx_transport.py"),
-    *("websocket.py", "_network.py"),
-}
 WAITING = {"anyio", "asyncio", "trio", "sniffio"}
 INPUT_OUTPUT = {
     *("asyncio", "concurrent", "http", "io", "mmap", "multiprocessing", "queue", "sched", "select", "selectors"),
@@ -213,7 +209,7 @@ def test_http_library_is_named_in_its_place_only() -> None:
         if top(found.target) in HTTP
         and not found.for_types_only
         and not within(module.name, COMMAND_LINE | {"agb.local"})
-        and not (within(module.name, FLAVOURS) and module.path.name in MAY_NAME_HTTP)
+        and not within(module.name, {f"{flavour}.net" for flavour in FLAVOURS})
     ]
     refuse(findings)
 
@@ -225,7 +221,7 @@ def test_event_loop_is_named_in_compat_only() -> None:
         for found in module.imports()
         if top(found.target) in WAITING
         and not within(module.name, COMMAND_LINE | {"agb.local"})
-        and module.name not in {"agb._async._compat", "agb._async._network"}
+        and not within(module.name, {"agb._async._compat", "agb._async.net.streams"})
     ]
     refuse(findings)
 

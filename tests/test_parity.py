@@ -19,11 +19,11 @@ from agb.local import LocalServer
 
 
 def classes() -> list[tuple[type, type]]:
-    """Return every pair of public classes, those of the modules of a session included."""
-    names = "client code command context_manager contexts extensions file_transfer files map process session"
-    names += " session_pool transport"
+    """Return every class of the asynchronous flavour, except those of the connections, with its twin."""
+    root = Path(agb.__file__).parent / "_async"
+    names = {".".join(path.relative_to(root).with_suffix("").parts) for path in sorted(root.rglob("*.py"))}
     pairs = []
-    for module_name in names.split():
+    for module_name in sorted(name for name in names if not name.startswith(("_compat", "net.", "__init__"))):
         module, twin = (import_module(f"agb.{flavour}.{module_name}") for flavour in ("_async", "_sync"))
         for name, value in vars(module).items():
             if inspect.isclass(value) and name.startswith("Async") and value.__module__ == module.__name__:
@@ -209,14 +209,14 @@ def use_extensions(client: AGB, note: Any) -> None:
 
 
 def expected() -> set[str]:
-    from agb._sync.code import Code, CodeEvents
-    from agb._sync.command import Command
-    from agb._sync.context_manager import ContextManager
-    from agb._sync.contexts import ContextService
-    from agb._sync.files import FileChanges, FileStream, FileSystem
-    from agb._sync.map import Batch
-    from agb._sync.process import Process
-    from agb._sync.session_pool import SessionPool
+    from agb._sync.batch.map import Batch
+    from agb._sync.lifecycle.session_pool import SessionPool
+    from agb._sync.modules.code import Code, CodeEvents
+    from agb._sync.modules.command import Command
+    from agb._sync.modules.context_manager import ContextManager
+    from agb._sync.modules.files import FileChanges, FileStream, FileSystem
+    from agb._sync.modules.process import Process
+    from agb._sync.storage.contexts import ContextService
 
     return {
         f"{cls.__name__}.{name}"

@@ -9,7 +9,7 @@ and renames: ``AsyncX`` becomes ``X``, everything else stands in `RULES`. Names 
 strings; docstrings and comments also lose ``async`` and ``await`` from the code they show. Ruff formats the result.
 
 It stops, naming file and line, at anything asynchronous that is left over, and at a rule that no module needed. There
-are no exceptions for single files: what has no synchronous twin is written differently, or stands in `_compat.py`, of
+are no exceptions for single files: what has no synchronous twin is written differently, or stands in `_compat`, of
 which each flavour has its own, written by hand.
 """
 
@@ -82,12 +82,13 @@ class Tree:
     source: str
     target: str
     by_hand: frozenset[str] = frozenset()
-    """Modules that both directories have, neither made from the other."""
+    """Modules and packages that both directories have, neither made from the other."""
     strings_are_prose: bool = False
     """Whether a string is for people to read, so that ``await`` in it is a mistake. In tests it may be a program."""
 
 
-BY_HAND = frozenset({"_answers.py", "_compat.py", "_network.py"})
+BY_HAND = frozenset({"_compat", "net/streams.py"})
+"""What has no twin that could be generated: a package and a module, written for each flavour with the same names."""
 TREES = (
     Tree("src/agb/_async", "src/agb/_sync", by_hand=BY_HAND, strings_are_prose=True),
     Tree("tests/_async", "tests/_sync"),
@@ -390,7 +391,7 @@ def _advice(word: str) -> str:
         return "it may only be asked by 'if ASYNC:' and 'if not ASYNC:'"
     if word in {"Awaitable", "Coroutine"}:
         return "its arguments are missing, or its rule is"
-    return "rename it, or add a rule" if _NEEDS_RULE.search(word) else "take it from _compat.py, or add a rule"
+    return "rename it, or add a rule" if _NEEDS_RULE.search(word) else "take it from _compat, or add a rule"
 
 
 def leftovers(path: str, source: str, result: str, tree: Tree, rules: Rules = RULES) -> list[str]:
@@ -459,7 +460,7 @@ def generate(root: Path = REPOSITORY, trees: Sequence[Tree] = TREES, rules: Rule
 
 def _modules(directory: Path, by_hand: Collection[str]) -> list[str]:
     names = (path.relative_to(directory).as_posix() for path in directory.rglob("*.py"))
-    return sorted(name for name in names if name not in by_hand)
+    return sorted(name for name in names if not any(name == hand or name.startswith(f"{hand}/") for hand in by_hand))
 
 
 def _tidy(drafts: Mapping[str, str], root: Path) -> dict[str, str]:

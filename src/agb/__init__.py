@@ -16,32 +16,32 @@ from ._version import __version__ as __version__
 
 TYPE_CHECKING = False  # type checkers take it for true; importing typing would take half of this module's time
 if TYPE_CHECKING:
+    from ._async.batch.map import AsyncBatch as AsyncBatch
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
-    from ._async.context_manager import AsyncContextManager as AsyncContextManager
-    from ._async.contexts import AsyncContextFileIterator as AsyncContextFileIterator
-    from ._async.contexts import AsyncContextIterator as AsyncContextIterator
-    from ._async.contexts import AsyncContextService as AsyncContextService
-    from ._async.extensions import AsyncExtensionsService as AsyncExtensionsService
-    from ._async.httpx_transport import AsyncPoolTransport as AsyncPoolTransport
-    from ._async.map import AsyncBatch as AsyncBatch
-    from ._async.process import AsyncProcess as AsyncProcess
-    from ._async.process import AsyncProcessOutput as AsyncProcessOutput
+    from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
+    from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
+    from ._async.modules.process import AsyncProcess as AsyncProcess
+    from ._async.modules.process import AsyncProcessOutput as AsyncProcessOutput
+    from ._async.net.transport import AsyncPoolTransport as AsyncPoolTransport
     from ._async.session import AsyncSession as AsyncSession
-    from ._async.session_pool import AsyncSessionPool as AsyncSessionPool
+    from ._async.storage.contexts import AsyncContextFileIterator as AsyncContextFileIterator
+    from ._async.storage.contexts import AsyncContextIterator as AsyncContextIterator
+    from ._async.storage.contexts import AsyncContextService as AsyncContextService
+    from ._async.storage.extensions import AsyncExtensionsService as AsyncExtensionsService
+    from ._sync.batch.map import Batch as Batch
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
-    from ._sync.context_manager import ContextManager as ContextManager
-    from ._sync.contexts import ContextFileIterator as ContextFileIterator
-    from ._sync.contexts import ContextIterator as ContextIterator
-    from ._sync.contexts import ContextService as ContextService
-    from ._sync.extensions import ExtensionsService as ExtensionsService
-    from ._sync.httpx_transport import PoolTransport as PoolTransport
-    from ._sync.map import Batch as Batch
-    from ._sync.process import Process as Process
-    from ._sync.process import ProcessOutput as ProcessOutput
+    from ._sync.lifecycle.session_pool import SessionPool as SessionPool
+    from ._sync.modules.context_manager import ContextManager as ContextManager
+    from ._sync.modules.process import Process as Process
+    from ._sync.modules.process import ProcessOutput as ProcessOutput
+    from ._sync.net.transport import PoolTransport as PoolTransport
     from ._sync.session import Session as Session
-    from ._sync.session_pool import SessionPool as SessionPool
+    from ._sync.storage.contexts import ContextFileIterator as ContextFileIterator
+    from ._sync.storage.contexts import ContextIterator as ContextIterator
+    from ._sync.storage.contexts import ContextService as ContextService
+    from ._sync.storage.extensions import ExtensionsService as ExtensionsService
     from .config import Config as Config
     from .config import Setting as Setting
     from .config import Settings as Settings
@@ -144,31 +144,31 @@ if TYPE_CHECKING:
     from .stats import SessionPoolStats as SessionPoolStats
 
 _HOMES = {
-    "._sync.extensions": ("ExtensionsService",),
-    "._async.extensions": ("AsyncExtensionsService",),
-    "._sync.context_manager": ("ContextManager",),
-    "._async.context_manager": ("AsyncContextManager",),
+    "._sync.storage.extensions": ("ExtensionsService",),
+    "._async.storage.extensions": ("AsyncExtensionsService",),
+    "._sync.modules.context_manager": ("ContextManager",),
+    "._async.modules.context_manager": ("AsyncContextManager",),
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
-    "._async.contexts": (
+    "._async.storage.contexts": (
         "AsyncContextFileIterator",
         "AsyncContextIterator",
         "AsyncContextService",
     ),
-    "._async.httpx_transport": ("AsyncPoolTransport",),
-    "._async.map": ("AsyncBatch",),
-    "._async.process": ("AsyncProcess", "AsyncProcessOutput"),
+    "._async.net.transport": ("AsyncPoolTransport",),
+    "._async.batch.map": ("AsyncBatch",),
+    "._async.modules.process": ("AsyncProcess", "AsyncProcessOutput"),
     "._async.session": ("AsyncSession",),
-    "._async.session_pool": ("AsyncSessionPool",),
-    "._sync.session_pool": ("SessionPool",),
+    "._async.lifecycle.session_pool": ("AsyncSessionPool",),
+    "._sync.lifecycle.session_pool": ("SessionPool",),
     "._sync.client": ("AGB", "SessionIterator"),
-    "._sync.contexts": (
+    "._sync.storage.contexts": (
         "ContextFileIterator",
         "ContextIterator",
         "ContextService",
     ),
-    "._sync.httpx_transport": ("PoolTransport",),
-    "._sync.map": ("Batch",),
-    "._sync.process": ("Process", "ProcessOutput"),
+    "._sync.net.transport": ("PoolTransport",),
+    "._sync.batch.map": ("Batch",),
+    "._sync.modules.process": ("Process", "ProcessOutput"),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (

@@ -1,11 +1,11 @@
 """Door to contexts: the import path of 0.12."""
 
-from ._async.contexts import AsyncContextFileIterator as AsyncContextFileIterator
-from ._async.contexts import AsyncContextIterator as AsyncContextIterator
-from ._async.contexts import AsyncContextService as AsyncContextService
-from ._sync.contexts import ContextFileIterator as ContextFileIterator
-from ._sync.contexts import ContextIterator as ContextIterator
-from ._sync.contexts import ContextService as ContextService
+from ._async.storage.contexts import AsyncContextFileIterator as AsyncContextFileIterator
+from ._async.storage.contexts import AsyncContextIterator as AsyncContextIterator
+from ._async.storage.contexts import AsyncContextService as AsyncContextService
+from ._sync.storage.contexts import ContextFileIterator as ContextFileIterator
+from ._sync.storage.contexts import ContextIterator as ContextIterator
+from ._sync.storage.contexts import ContextService as ContextService
 from .results import ClearContextResult as ClearContextResult
 from .results import Context as Context
 from .results import ContextFileEntry as ContextFileEntry

@@ -30,9 +30,9 @@ from attrs import frozen
 from ._ops.ownership import Owner, nameless
 from ._ops.tools import process as processes
 from ._ops.tools import remote_call as ops
-from ._sync._compat import CLEANUP_LIMIT
+from ._sync._compat.cancellation import CLEANUP_LIMIT
 from ._sync.client import AGB, _warn_if_left_behind
-from ._sync.process import LOOK, Process
+from ._sync.modules.process import LOOK, Process
 from ._sync.session import Session
 from ._wire.deadline import check_timeout
 from .exceptions import AGBError, ErrorKind, ExecutionError, RemoteTraceback

@@ -1,7 +1,7 @@
 """Door to extensions: the import path of 0.12."""
 
-from ._async.extensions import AsyncExtensionsService as AsyncExtensionsService
-from ._sync.extensions import ExtensionsService as ExtensionsService
+from ._async.storage.extensions import AsyncExtensionsService as AsyncExtensionsService
+from ._sync.storage.extensions import ExtensionsService as ExtensionsService
 from .results import Extension as Extension
 from .session_params import EXTENSIONS_BASE_PATH as EXTENSIONS_BASE_PATH
 from .session_params import ExtensionOption as ExtensionOption

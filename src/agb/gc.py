@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from . import AGB, AGBError, OwnedSession
 from ._ops import ownership
-from ._sync import reaper
+from ._sync.lifecycle import reaper
 
 DONE, LEFT, FAILED = 0, 1, 2
 """Exit codes: all is done; something is left that was to be deleted; the sessions could not be found out."""

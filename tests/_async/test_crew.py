@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from agb._async._compat import Channel, Closed, Crew, finish, shielded, sleep
+from agb._async._compat.cancellation import run_to_completion, shielded
+from agb._async._compat.concurrency import TaskGroup
+from agb._async._compat.loop import sleep
+from agb._async._compat.primitives import ClosedResource, Queue
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +19,7 @@ SECONDS = 5
 """For what should be there at once; a test that waits so long has failed."""
 
 
-async def waiting(channel: Channel[Any], count: int) -> None:
+async def waiting(channel: Queue[Any], count: int) -> None:
     """Return once so many wait at a channel."""
     while channel.takers < count:
         await sleep(0)
@@ -27,12 +30,12 @@ async def waiting(channel: Channel[Any], count: int) -> None:
 
 async def test_leaving_waits_for_all() -> None:
     done: list[int] = []
-    start: Channel[int] = Channel()
+    start: Queue[int] = Queue()
 
     async def work() -> None:
         done.append(await start.get(SECONDS))
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         for number in range(5):
             crew.start(work)
             await start.put(number)
@@ -43,18 +46,18 @@ async def test_leaving_waits_for_all() -> None:
 async def test_workers_start_workers() -> None:
     done: list[int] = []
 
-    async def work(crew: Crew, left: int) -> None:
+    async def work(crew: TaskGroup, left: int) -> None:
         if left:
             crew.start(work, crew, left - 1)
         done.append(left)
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(work, crew, 50)
     assert len(done) == 51
 
 
 async def test_first_error_is_raised_and_the_others_are_stopped() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
     ended: list[str] = []
 
     async def wait() -> None:
@@ -68,7 +71,7 @@ async def test_first_error_is_raised_and_the_others_are_stopped() -> None:
         raise LookupError("first")
 
     async def block() -> None:
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             for _ in range(2):
                 crew.start(wait)
             crew.start(fail)
@@ -81,8 +84,8 @@ async def test_first_error_is_raised_and_the_others_are_stopped() -> None:
 
 
 async def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> None:
-    never: Channel[int] = Channel()
-    crew = Crew()
+    never: Queue[int] = Queue()
+    crew = TaskGroup()
 
     async def block() -> None:
         async with crew:
@@ -96,13 +99,13 @@ async def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> 
 
 
 async def test_cancelled_crew_raises_nothing() -> None:
-    never: Channel[int] = Channel()
-    async with Crew() as crew:
+    never: Queue[int] = Queue()
+    async with TaskGroup() as crew:
         for _ in range(3):
             crew.start(never.get)
         await waiting(never, 3)
         crew.cancel()
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(never.get)
         crew.cancel()
         await never.get()
@@ -111,30 +114,30 @@ async def test_cancelled_crew_raises_nothing() -> None:
 
 
 async def test_cancelled_sleep() -> None:
-    begun: Channel[int] = Channel()
+    begun: Queue[int] = Queue()
 
     async def work() -> None:
         begun.offer(1)
         await sleep(1000)  # waits on purpose: for the cancellation
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(work)
         await begun.get(SECONDS)
         crew.cancel()
 
 
 async def test_inner_crew_ends_with_the_outer() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
     ended: list[str] = []
 
     async def work() -> None:
-        async with Crew() as inner:
+        async with TaskGroup() as inner:
             inner.start(never.get)
             await never.get()
             ended.append("waited")
         ended.append("went on")
 
-    async with Crew() as outer:
+    async with TaskGroup() as outer:
         outer.start(work)
         await waiting(never, 2)
         outer.cancel()
@@ -142,9 +145,9 @@ async def test_inner_crew_ends_with_the_outer() -> None:
 
 
 async def test_cancelled_inner_crew_leaves_the_outer_alone() -> None:
-    never: Channel[int] = Channel()
-    async with Crew() as outer:
-        async with Crew() as inner:
+    never: Queue[int] = Queue()
+    async with TaskGroup() as outer:
+        async with TaskGroup() as inner:
             inner.cancel()
             await never.get()
         await sleep(0)
@@ -152,8 +155,8 @@ async def test_cancelled_inner_crew_leaves_the_outer_alone() -> None:
 
 
 async def test_clean_up_is_not_cancelled() -> None:
-    begun: Channel[int] = Channel()
-    goes_on: Channel[str] = Channel()
+    begun: Queue[int] = Queue()
+    goes_on: Queue[str] = Queue()
     done: list[str] = []
 
     async def clean_up() -> None:
@@ -165,7 +168,7 @@ async def test_clean_up_is_not_cancelled() -> None:
         await sleep(0)
         done.append("heard nothing")
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(work)
         await begun.get(SECONDS)
         crew.cancel()
@@ -174,23 +177,23 @@ async def test_clean_up_is_not_cancelled() -> None:
 
 
 async def test_what_is_finished_in_a_cancelled_crew_is_undone() -> None:
-    begun: Channel[int] = Channel()
-    goes_on: Channel[str] = Channel()
+    begun: Queue[int] = Queue()
+    goes_on: Queue[str] = Queue()
     undone: list[str] = []
 
     async def make() -> str:
         begun.offer(1)
         return await goes_on.get(SECONDS)
 
-    async def undo(made: str) -> None:
+    async def compensate(made: str) -> None:
         await sleep(0)
         undone.append(made)
 
     async def work() -> None:
-        await finish(make, undo)
+        await run_to_completion(make, compensate)
         pytest.fail("the caller was not cancelled")
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(work)
         await begun.get(SECONDS)
         crew.cancel()
@@ -202,16 +205,16 @@ async def test_what_is_finished_in_a_cancelled_crew_is_undone() -> None:
 
 
 async def test_first_in_first_out() -> None:
-    channel: Channel[int] = Channel()
+    channel: Queue[int] = Queue()
     for number in range(5):
         await channel.put(number)
     assert len(channel) == 5
     assert [await channel.get() for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-async def in_turn(begin: Callable[[int], Callable[[], Awaitable[object]]], counted: Callable[[], int]) -> Crew:
+async def in_turn(begin: Callable[[int], Callable[[], Awaitable[object]]], counted: Callable[[], int]) -> TaskGroup:
     """Start five workers, each when the one before waits."""
-    crew = Crew()
+    crew = TaskGroup()
     await crew.__aenter__()
     for number in range(5):
         crew.start(begin(number))
@@ -221,7 +224,7 @@ async def in_turn(begin: Callable[[int], Callable[[], Awaitable[object]]], count
 
 
 async def test_who_waits_longest_gets_it_first() -> None:
-    channel: Channel[int] = Channel()
+    channel: Queue[int] = Queue()
     got: dict[int, int] = {}
 
     async def take(number: int) -> None:
@@ -237,7 +240,7 @@ async def test_who_waits_longest_gets_it_first() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 2])
 async def test_putting_waits_for_room_in_order(size: int) -> None:
-    channel: Channel[int] = Channel(size)
+    channel: Queue[int] = Queue(size)
 
     async def give(number: int) -> None:
         await channel.put(number, SECONDS)
@@ -251,7 +254,7 @@ async def test_putting_waits_for_room_in_order(size: int) -> None:
 
 
 async def test_limits_in_seconds() -> None:
-    channel: Channel[int] = Channel(1)
+    channel: Queue[int] = Queue(1)
     with pytest.raises(TimeoutError):
         await channel.get(0.001)
     await channel.put(1)
@@ -266,20 +269,20 @@ async def test_limits_in_seconds() -> None:
 async def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
     told: list[str] = []
 
-    async def take(channel: Channel[int]) -> None:
-        with pytest.raises(Closed):
+    async def take(channel: Queue[int]) -> None:
+        with pytest.raises(ClosedResource):
             await channel.get(SECONDS)
         told.append("taker")
 
-    async def give(channel: Channel[int]) -> None:
-        with pytest.raises(Closed):
+    async def give(channel: Queue[int]) -> None:
+        with pytest.raises(ClosedResource):
             await channel.put(2, SECONDS)
         told.append("giver")
 
-    empty: Channel[int] = Channel()
-    full: Channel[int] = Channel(1)
+    empty: Queue[int] = Queue()
+    full: Queue[int] = Queue(1)
     await full.put(1)
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(take, empty)
         crew.start(give, full)
         while not (empty.takers and full.givers):
@@ -287,25 +290,25 @@ async def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
         empty.close()
         full.close()
     assert sorted(told) == ["giver", "taker"]
-    with pytest.raises(Closed):
+    with pytest.raises(ClosedResource):
         full.offer(3)
-    with pytest.raises(Closed):
+    with pytest.raises(ClosedResource):
         await full.put(3)
     assert await full.get() == 1
-    with pytest.raises(Closed):
+    with pytest.raises(ClosedResource):
         await full.get()
 
 
 async def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
     """However the cancellation and the hand-over fall together: what was put is taken, or still there."""
     for steps in range(20):
-        channel: Channel[int] = Channel()
+        channel: Queue[int] = Queue()
         taken: list[int] = []
 
-        async def take(channel: Channel[int] = channel, taken: list[int] = taken) -> None:
+        async def take(channel: Queue[int] = channel, taken: list[int] = taken) -> None:
             taken.append(await channel.get(SECONDS))
 
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             crew.start(take)
             for _ in range(steps):
                 await sleep(0)
@@ -317,7 +320,7 @@ async def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
 
 async def test_many_hands() -> None:
     """A thousand things through a narrow channel, each once."""
-    channel: Channel[int] = Channel(3)
+    channel: Queue[int] = Queue(3)
     taken: list[int] = []
 
     async def give(start: int) -> None:
@@ -327,7 +330,7 @@ async def test_many_hands() -> None:
     async def take() -> None:
         taken.extend([await channel.get(SECONDS) for _ in range(100)])
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         for start in range(0, 1000, 100):
             crew.start(give, start)
             crew.start(take)

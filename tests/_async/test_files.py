@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, FileChangeEvent, FileError, McpTool
-from agb._async._compat import gather
-from agb._async.archive import packed, unpack
+from agb._async._compat.concurrency import gather
+from agb._async.host.archive import packed, unpack
 from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, refuse, scripted, value
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from agb import AsyncAGB, Config, CreateSessionParams, ErrorKind, Limits, Sent, SessionError
-from agb._async._compat import Bell, Crew, sleep
-from agb._async.governor import LOOK_EVERY, AsyncGovernor, Created
+from agb._async._compat.concurrency import TaskGroup
+from agb._async._compat.loop import sleep
+from agb._async._compat.primitives import ThreadSafeEvent
+from agb._async.lifecycle.create_limiter import LOOK_EVERY, AsyncCreateLimiter, Created
 from agb._ops.sessions import create_session
 from agb._wire.deadline import Deadline
 from agb.config import Endpoint
@@ -34,7 +36,7 @@ class Time:
     def __call__(self) -> float:
         return self.now
 
-    async def wait(self, bell: Bell, seconds: float) -> None:
+    async def wait(self, bell: ThreadSafeEvent, seconds: float) -> None:
         await bell.wait(0)
         self.now += seconds
 
@@ -43,8 +45,8 @@ class Time:
         await sleep(0)
         return session_id in self.gone
 
-    def governor(self, limits: Limits) -> AsyncGovernor:
-        return AsyncGovernor(limits, self.is_gone, self, self.wait)
+    def governor(self, limits: Limits) -> AsyncCreateLimiter:
+        return AsyncCreateLimiter(limits, self.is_gone, self, self.wait)
 
     def deadline(self, seconds: float) -> Deadline:
         return Deadline(seconds, self)
@@ -176,9 +178,9 @@ async def test_live_sessions_have_a_limit_and_those_that_ended_are_noticed() -> 
 
 
 async def test_those_who_wait_are_served_in_order() -> None:
-    governor = AsyncGovernor(Limits(sessions=1), Time().is_gone)
+    governor = AsyncCreateLimiter(Limits(sessions=1), Time().is_gone)
     served: list[int] = []
-    opened = Bell()
+    opened = ThreadSafeEvent()
 
     def work(number: int) -> Callable[[], Awaitable[Created]]:
         async def make() -> Created:
@@ -195,7 +197,7 @@ async def test_those_who_wait_are_served_in_order() -> None:
         await opened.wait(30)
         return data("s-0"), "R-1"
 
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         crew.start(governor.create, CALL, Deadline(30), hold)
         while not governor.stats().under_way:
             await sleep(0)
@@ -205,7 +207,7 @@ async def test_those_who_wait_are_served_in_order() -> None:
                 await sleep(0)
         told = governor.stats()
         assert told.held_up_by == "0 sessions of this client are alive, and 1 are being created; Limits(sessions=1)"
-        opened.ring()
+        opened.set()
         while not governor.stats().sessions:
             await sleep(0)
         governor.gone("s-0")
@@ -214,13 +216,13 @@ async def test_those_who_wait_are_served_in_order() -> None:
 
 
 async def test_those_who_give_up_leave_nothing_behind() -> None:
-    governor = AsyncGovernor(Limits(sessions=1), Time().is_gone)
+    governor = AsyncCreateLimiter(Limits(sessions=1), Time().is_gone)
 
     async def make() -> Created:
         return data("s-1"), "R-1"
 
     await governor.create(CALL, Deadline(30), make)
-    async with Crew() as crew:
+    async with TaskGroup() as crew:
         for number in range(1, 21):
             crew.start(governor.create, CALL, Deadline(30), make)
             while governor.stats().waiting < number:
@@ -280,7 +282,7 @@ async def test_service_that_refuses_every_third_creation() -> None:
             async def create() -> None:
                 (await agb.create(IMAGE)).raise_for_error()
 
-            async with Crew() as crew:
+            async with TaskGroup() as crew:
                 for _ in range(8):
                     crew.start(create)
             told = agb._governor.stats()
@@ -310,7 +312,7 @@ async def test_service_that_is_overloaded_in_bursts() -> None:
             async def create() -> None:
                 (await agb.create(IMAGE)).raise_for_error()
 
-            async with Crew() as crew:
+            async with TaskGroup() as crew:
                 for _ in range(6):
                     crew.start(create)
             told = agb.stats()
@@ -349,7 +351,7 @@ async def test_limit_of_sessions_is_kept_at_the_service(runtime: LocalServer) ->
             async with agb.session(params):
                 assert (await agb.list({"governor": "limit"})).total_count == 1
 
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             for _ in range(3):
                 crew.start(use)
         told = agb._governor.stats()

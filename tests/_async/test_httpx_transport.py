@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from agb import AsyncAGB, AsyncPoolTransport, Config, Limits, SessionError
-from agb._async._compat import Crew, sleep
+from agb._async._compat.concurrency import TaskGroup
+from agb._async._compat.loop import sleep
 from tests.proxies import proxying
 from tests.servers import Conversation, Gate, answer, cut, refuse, scripted, silent, then_close, value
 
@@ -176,7 +177,7 @@ async def test_time_out_of_the_pool(library: Any) -> None:
     with scripted(gate.before(LINK)) as server:
         limits = library.Timeout(None, pool=0.1)
         transport = AsyncPoolTransport(limits=Limits(connections=1))
-        async with library.AsyncClient(transport=transport, timeout=limits) as client, Crew() as crew:
+        async with library.AsyncClient(transport=transport, timeout=limits) as client, TaskGroup() as crew:
             crew.start(client.get, server.endpoint)
             while not gate.asked.is_set():
                 await sleep(0)

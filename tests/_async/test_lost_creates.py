@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from agb import AsyncAGB, Config, CreateSessionParams, ErrorKind, SessionError
-from agb._async._compat import checkpoint
-from agb._async.makers import this_process
+from agb._async._compat.cancellation import checkpoint
+from agb._async.lifecycle.owner_process import this_process
 from agb._ops import ownership
 from agb._ops.ownership import Owner
 from agb.local import LocalServer

@@ -25,7 +25,7 @@ from agb import (
     Outcome,
     SessionError,
 )
-from agb._async._compat import Channel
+from agb._async._compat.primitives import Queue
 from agb.local import LocalServer
 from tests.servers import CREATE, LINK, RELEASE, Conversation, Sessions, cut, refuse, scripted, value
 
@@ -120,7 +120,7 @@ async def test_warm_pool_that_is_closed(service: Service) -> None:
 async def test_session_that_rested_too_long_is_replaced(
     config: Config, runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb._async.map.TRUSTED", 0)
+    monkeypatch.setattr("agb._async.batch.map.TRUSTED", 0)
     used: list[str] = []
 
     async def use(session: AsyncSession, number: int) -> int:
@@ -333,7 +333,7 @@ async def test_function_that_does_not_return_in_time(service: Service, pool: boo
 
 async def test_item_that_took_too_long_is_tried_again_if_asked_to(service: Service) -> None:
     service.sessions.instead[LINK] = ends_with_its_session(service.sessions)
-    tries: Channel[int] = Channel()
+    tries: Queue[int] = Queue()
 
     async def hangs_once(session: AsyncSession, number: int) -> int:
         tries.offer(1)
@@ -587,11 +587,11 @@ async def test_item_that_found_no_session_is_done_by_the_next_run(service: Servi
 async def test_item_that_was_begun_is_repeated_and_that_is_told(runtime: LocalServer, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     config = Config(runtime.endpoint, 30_000)
-    begun: Channel[int] = Channel()
+    begun: Queue[int] = Queue()
 
     async def hangs(session: AsyncSession, item: int) -> int:
         begun.offer(item)
-        await Channel[int]().get(SECONDS if item else 0.001)
+        await Queue[int]().get(SECONDS if item else 0.001)
         return item
 
     async with AsyncAGB(runtime.api_key, config) as agb:

@@ -14,10 +14,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from agb import AGBError, AsyncAGB, Config, CreateSessionParams, ErrorKind, Limits, McpTool, PoolStats, Sent
-from agb._async import pool as pool_module
-from agb._async._compat import Crew, sleep
-from agb._async.connection import AsyncConnection
-from agb._async.pool import AsyncPool
+from agb._async._compat.concurrency import TaskGroup
+from agb._async._compat.loop import sleep
+from agb._async.net import pool as pool_module
+from agb._async.net.connection import AsyncConnection
+from agb._async.net.pool import AsyncPool
 from tests.bucket import CONTEXT, bucket
 from tests.servers import Conversation, Gate, Scripted, Sessions, answer, cut, envelope, scripted, value
 
@@ -76,7 +77,7 @@ def asked(server: Scripted) -> list[str]:
 async def test_no_more_connections_than_allowed() -> None:
     with scripted(LINK) as server:
         async with client(server, connections=3) as agb:
-            async with Crew() as crew:
+            async with TaskGroup() as crew:
                 for number in range(30):
                     crew.start(link, agb, number)
             assert stats_of(agb) == PoolStats(
@@ -89,7 +90,7 @@ async def test_no_more_connections_than_allowed() -> None:
 async def test_first_come_first_served() -> None:
     gate = Gate()
     with scripted(gate.before(LINK)) as server:
-        async with client(server, connections=1) as agb, Crew() as crew:
+        async with client(server, connections=1) as agb, TaskGroup() as crew:
             for number in range(20):
                 crew.start(link, agb, number)
                 await until_there_are(number + 1, agb)
@@ -104,7 +105,7 @@ async def test_who_gives_up_is_told_why_and_holds_up_nobody() -> None:
     gate = Gate()
     late: list[Any] = []
     with scripted(gate.before(LINK)) as server:
-        async with client(server, connections=1) as agb, Crew() as crew:
+        async with client(server, connections=1) as agb, TaskGroup() as crew:
             crew.start(link, agb, 0)
             await until(gate.asked.is_set)
             crew.start(link, agb, 1)
@@ -124,10 +125,10 @@ async def test_crew_that_is_cancelled_waits_no_longer() -> None:
     gate = Gate()
     outcomes: list[Any] = []
     with scripted(gate.before(LINK)) as server:
-        async with client(server, connections=1) as agb, Crew() as first:
+        async with client(server, connections=1) as agb, TaskGroup() as first:
             first.start(link, agb, 0, outcomes)
             await until(gate.asked.is_set)
-            async with Crew() as crew:
+            async with TaskGroup() as crew:
                 crew.start(link, agb, 1, outcomes)
                 await until(lambda: stats_of(agb).waiting == 1)
                 crew.cancel()
@@ -142,7 +143,7 @@ async def test_creation_that_got_no_connection_may_be_repeated() -> None:
     gate = sessions.gate("/internet/getLink")
     result: Any = None
     with scripted(sessions) as server:
-        async with client(server, connections=1) as agb, Crew() as crew:
+        async with client(server, connections=1) as agb, TaskGroup() as crew:
             crew.start(link, agb)
             await until(gate.asked.is_set)
             result = await agb.create(IMAGE, timeout=0.1)
@@ -156,7 +157,7 @@ async def test_nobody_waits_beyond_the_limit() -> None:
     gate = Gate()
     refused: list[Any] = []
     with scripted(gate.before(LINK)) as server:
-        async with client(server, connections=1, waiting=2) as agb, Crew() as crew:
+        async with client(server, connections=1, waiting=2) as agb, TaskGroup() as crew:
             for number in range(3):
                 crew.start(link, agb, number)
                 await until_there_are(number + 1, agb)
@@ -175,7 +176,7 @@ async def test_failure_lets_the_next_one_in() -> None:
     gate = Gate()
     outcomes: list[Any] = []
     with scripted(gate.before(cut()), LINK) as server:
-        async with client(server, connections=1) as agb, Crew() as crew:
+        async with client(server, connections=1) as agb, TaskGroup() as crew:
             crew.start(command, agb, outcomes)
             await until(gate.asked.is_set)
             crew.start(link, agb, 1, outcomes)
@@ -201,7 +202,7 @@ async def test_idle_connection_of_another_origin_makes_room() -> None:
             session.link_url, session.token = other.endpoint, "token"
             session.tool_list = [McpTool("shell", server="coding")]
             for _ in range(3):
-                async with Crew() as crew:
+                async with TaskGroup() as crew:
                     crew.start(link, agb)
                     crew.start(link, agb)
                 assert (await session.command.execute("true")).success
@@ -216,7 +217,7 @@ async def test_transfers_leave_connections_for_calls(tmp_path: Path) -> None:
     gate = Gate()
     with bucket() as store:
         store.instead += [gate.before(answer(b"", 200, {"ETag": "e"}))] * 4
-        async with client(store.server, connections=4) as agb, Crew() as crew:
+        async with client(store.server, connections=4) as agb, TaskGroup() as crew:
             for number in range(4):
                 crew.start(agb.context.upload, CONTEXT, local, f"/tmp/file-{number}")
             await until(lambda: (stats_of(agb).in_use, stats_of(agb).waiting) == (3, 1))
@@ -234,7 +235,7 @@ async def test_transfer_that_finds_no_connection_says_which(tmp_path: Path) -> N
     late: Any = None
     with bucket() as store:
         store.instead += [gate.before(answer(b"", 200))]
-        async with client(store.server, connections=2) as agb, Crew() as crew:
+        async with client(store.server, connections=2) as agb, TaskGroup() as crew:
             crew.start(agb.context.upload, CONTEXT, local, "/tmp/first")
             await until(gate.asked.is_set)
             late = await agb.context.upload(CONTEXT, local, "/tmp/second", timeout=0.5)
@@ -247,13 +248,13 @@ async def test_second_burst_opens_nothing() -> None:
         async with client(server) as agb:
             gate = Gate()
             server.script[:] = [gate.before(LINK)]
-            async with Crew() as crew:
+            async with TaskGroup() as crew:
                 for number in range(20):
                     crew.start(link, agb, number)
                 await until(lambda: len(server.requests) == 20)
                 gate.open()
             assert stats_of(agb).opened == 20
-            async with Crew() as crew:
+            async with TaskGroup() as crew:
                 for number in range(20):
                     crew.start(link, agb, number)
             assert stats_of(agb).opened == 20
@@ -266,7 +267,7 @@ async def test_waiting_callers_are_served_after_the_client_was_closed() -> None:
     with scripted(gate.before(LINK)) as server:
         agb = client(server, connections=1)
         pool = pool_of(agb)
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             for number in range(3):
                 crew.start(link, agb, number, outcomes)
             await until(lambda: pool.stats().waiting == 2)
@@ -410,7 +411,7 @@ async def test_no_files_left() -> None:
                 await link(agb, 1, failed)  # on the connection that is there
                 gate = Gate()
                 server.script[:] = [gate.before(LINK)]
-                async with Crew() as crew:
+                async with TaskGroup() as crew:
                     crew.start(link, agb, 2)
                     await until(gate.asked.is_set)
                     await link(agb, 3, failed)
@@ -436,7 +437,7 @@ async def test_stats_while_calls_are_under_way() -> None:
         answer(envelope({"url": "http://127.0.0.1/link"}))(talk)
 
     with scripted(act) as server:
-        async with client(server, connections=5) as agb, Crew() as crew:
+        async with client(server, connections=5) as agb, TaskGroup() as crew:
             assert stats_of(agb) == PoolStats(0, 0, 0, 0, 0, 0.0)
             crew.start(link, agb, 0)
             await until(gate.asked.is_set)

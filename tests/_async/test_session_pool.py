@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, SessionError
-from agb._async import makers
-from agb._async._compat import Bell, Crew, sleep
+from agb._async._compat.concurrency import TaskGroup
+from agb._async._compat.loop import sleep
+from agb._async._compat.primitives import ThreadSafeEvent
+from agb._async.lifecycle import owner_process as makers
 from agb.local import LocalServer
 from tests.servers import CREATE, RELEASE, STATUS, Scripted, Sessions, refuse, scripted
 
@@ -93,7 +95,7 @@ async def test_those_who_wait_are_served_in_order(service: Service) -> None:
                 served.append(number)
 
         first = await pool.acquire()
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             for number in range(10):
                 crew.start(use, number)
                 await until(lambda number=number: pool.stats().waiting == number + 1)
@@ -295,8 +297,8 @@ async def test_nothing_is_lent_after_the_end(service: Service) -> None:
 
 
 async def test_end_waits_for_what_is_borrowed(service: Service) -> None:
-    leave = Bell()
-    async with service.client() as agb, Crew() as crew:
+    leave = ThreadSafeEvent()
+    async with service.client() as agb, TaskGroup() as crew:
         async with agb.pool(IMAGE) as pool:
 
             async def use() -> None:
@@ -307,7 +309,7 @@ async def test_end_waits_for_what_is_borrowed(service: Service) -> None:
             crew.start(use)
             await until(lambda: pool.stats().in_use == 1)
             crew.start(sleep, 0)
-            leave.ring()
+            leave.set()
         assert pool.stats().uses == 1
 
 
@@ -337,11 +339,11 @@ async def test_cancelled_pool_leaves_nothing(service: Service) -> None:
 
     async def work() -> None:
         async with service.client() as agb, agb.pool(IMAGE, min=3, max=4) as pool, pool.session():
-            entered.ring()
-            await Bell().wait(30)
+            entered.set()
+            await ThreadSafeEvent().wait(30)
 
-    entered = Bell()
-    async with Crew() as crew:
+    entered = ThreadSafeEvent()
+    async with TaskGroup() as crew:
         crew.start(work)
         await entered.wait(10)
         crew.cancel()
@@ -361,11 +363,11 @@ async def test_next_run_deletes_what_a_killed_one_has_left(
     host, pid, start = mine.split("/")
     async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
         owner = agb.pool(params, name=name).owner
-        monkeypatch.setattr("agb._async.creation.this_process", lambda: f"{host}/{pid}/{start}0")
+        monkeypatch.setattr("agb._async.lifecycle.creation.this_process", lambda: f"{host}/{pid}/{start}0")
         dead = (await agb.create(params, owner=owner)).raise_for_error().session
-        monkeypatch.setattr("agb._async.creation.this_process", lambda: f"elsewhere/{pid}/{start}")
+        monkeypatch.setattr("agb._async.lifecycle.creation.this_process", lambda: f"elsewhere/{pid}/{start}")
         elsewhere = (await agb.create(params, owner=owner)).raise_for_error().session
-        monkeypatch.setattr("agb._async.creation.this_process", lambda: mine)
+        monkeypatch.setattr("agb._async.lifecycle.creation.this_process", lambda: mine)
         alive = (await agb.create(params, owner=owner)).raise_for_error().session
         assert dead is not None
         assert elsewhere is not None

@@ -23,8 +23,8 @@ from agb import (
     SessionError,
     WorkerLostError,
 )
-from agb._async import chunks
-from agb._async.chunks import AsyncMark, CalledOff
+from agb._async.batch import chunks
+from agb._async.batch.chunks import AsyncMark, CalledOff
 from agb._ops.chunks import Chunk
 from tests.servers import LIST, Conversation, Sessions, refuse, scripted
 
@@ -398,14 +398,14 @@ async def test_leaving_ends_the_workers(service: Sample, recorder: Recorder) -> 
 
 
 async def chunks_are_sent(batch: Any, number: int) -> None:
-    from agb._async._compat import sleep
+    from agb._async._compat.loop import sleep
 
     while len(batch._waiting) < number:
         await sleep(0.01)  # waits on purpose: until something happens in other threads
 
 
 async def test_a_mark(tmp_path: Path) -> None:
-    from agb._async.spread import _Mark
+    from agb._async.batch.distributed import _Mark
 
     driver = _Mark()
     driver.open()
@@ -493,7 +493,7 @@ async def test_closures_travel_by_cloudpickle(
             assert (await batch.results())[0].unwrap() == 6
 
         monkeypatch.setattr(chunks, "has_cloudpickle", lambda: False)
-        monkeypatch.setattr("agb._async.spread.has_cloudpickle", lambda: False)
+        monkeypatch.setattr("agb._async.batch.distributed.has_cloudpickle", lambda: False)
         chunks.pickler.cache_clear()
         try:
             with pytest.raises(TypeError, match=r"multiply cannot be pickled .* With cloudpickle it may: pip install"):

@@ -31,9 +31,9 @@ from agb import (
     Stderr,
     Stdout,
 )
-from agb._async import websocket
-from agb._async._compat import gather
-from agb._async.code import AsyncCodeEvents
+from agb._async._compat.concurrency import gather
+from agb._async.modules.code import AsyncCodeEvents
+from agb._async.net import websocket
 from agb.local import LocalServer
 from tests.servers import Conversation, answer, cut, scripted, silent
 from tests.websocket_server import Script, Talk, WebSocketService, until_cancelled, websocket_service

@@ -236,13 +236,13 @@ async def test_several_at_once(store: Bucket, tmp_path: Path) -> None:
     gates = [Gate() for _ in range(3)]
     store.instead.extend(gate.before(answer(b"held")) for gate in gates)
 
-    def let_go() -> None:
+    def close_iterator() -> None:
         for gate in gates:
             assert gate.asked.wait(5)
         for gate in gates:
             gate.open()
 
-    opener = threading.Thread(target=let_go)
+    opener = threading.Thread(target=close_iterator)
     opener.start()
     async with client(store) as agb:
         got = await agb.context.download(CONTEXT, "/tmp/x", tmp_path, concurrency=3)

@@ -17,7 +17,7 @@ import pytest
 import respx
 
 from agb import AGBError, AsyncAGB, Config, CreateSessionParams, ErrorKind, OperationResult, Sent, SessionError
-from agb._async import pool
+from agb._async.net import pool
 from tests.servers import (
     Action,
     answer,

@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
-from agb._sync._compat import Channel, Closed, Crew, finish, shielded, sleep
+from agb._sync._compat.cancellation import run_to_completion, shielded
+from agb._sync._compat.concurrency import TaskGroup
+from agb._sync._compat.loop import sleep
+from agb._sync._compat.primitives import ClosedResource, Queue
 
 SECONDS = 5
 """For what should be there at once; a test that waits so long has failed."""
 
 
-def waiting(channel: Channel[Any], count: int) -> None:
+def waiting(channel: Queue[Any], count: int) -> None:
     """Return once so many wait at a channel."""
     while channel.takers < count:
         sleep(0)
@@ -26,12 +29,12 @@ def waiting(channel: Channel[Any], count: int) -> None:
 
 def test_leaving_waits_for_all() -> None:
     done: list[int] = []
-    start: Channel[int] = Channel()
+    start: Queue[int] = Queue()
 
     def work() -> None:
         done.append(start.get(SECONDS))
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         for number in range(5):
             crew.start(work)
             start.put(number)
@@ -42,18 +45,18 @@ def test_leaving_waits_for_all() -> None:
 def test_workers_start_workers() -> None:
     done: list[int] = []
 
-    def work(crew: Crew, left: int) -> None:
+    def work(crew: TaskGroup, left: int) -> None:
         if left:
             crew.start(work, crew, left - 1)
         done.append(left)
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(work, crew, 50)
     assert len(done) == 51
 
 
 def test_first_error_is_raised_and_the_others_are_stopped() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
     ended: list[str] = []
 
     def wait() -> None:
@@ -67,7 +70,7 @@ def test_first_error_is_raised_and_the_others_are_stopped() -> None:
         raise LookupError("first")
 
     def block() -> None:
-        with Crew() as crew:
+        with TaskGroup() as crew:
             for _ in range(2):
                 crew.start(wait)
             crew.start(fail)
@@ -80,8 +83,8 @@ def test_first_error_is_raised_and_the_others_are_stopped() -> None:
 
 
 def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> None:
-    never: Channel[int] = Channel()
-    crew = Crew()
+    never: Queue[int] = Queue()
+    crew = TaskGroup()
 
     def block() -> None:
         with crew:
@@ -95,13 +98,13 @@ def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> None:
 
 
 def test_cancelled_crew_raises_nothing() -> None:
-    never: Channel[int] = Channel()
-    with Crew() as crew:
+    never: Queue[int] = Queue()
+    with TaskGroup() as crew:
         for _ in range(3):
             crew.start(never.get)
         waiting(never, 3)
         crew.cancel()
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(never.get)
         crew.cancel()
         never.get()
@@ -110,30 +113,30 @@ def test_cancelled_crew_raises_nothing() -> None:
 
 
 def test_cancelled_sleep() -> None:
-    begun: Channel[int] = Channel()
+    begun: Queue[int] = Queue()
 
     def work() -> None:
         begun.offer(1)
         sleep(1000)  # waits on purpose: for the cancellation
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(work)
         begun.get(SECONDS)
         crew.cancel()
 
 
 def test_inner_crew_ends_with_the_outer() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
     ended: list[str] = []
 
     def work() -> None:
-        with Crew() as inner:
+        with TaskGroup() as inner:
             inner.start(never.get)
             never.get()
             ended.append("waited")
         ended.append("went on")
 
-    with Crew() as outer:
+    with TaskGroup() as outer:
         outer.start(work)
         waiting(never, 2)
         outer.cancel()
@@ -141,9 +144,9 @@ def test_inner_crew_ends_with_the_outer() -> None:
 
 
 def test_cancelled_inner_crew_leaves_the_outer_alone() -> None:
-    never: Channel[int] = Channel()
-    with Crew() as outer:
-        with Crew() as inner:
+    never: Queue[int] = Queue()
+    with TaskGroup() as outer:
+        with TaskGroup() as inner:
             inner.cancel()
             never.get()
         sleep(0)
@@ -151,8 +154,8 @@ def test_cancelled_inner_crew_leaves_the_outer_alone() -> None:
 
 
 def test_clean_up_is_not_cancelled() -> None:
-    begun: Channel[int] = Channel()
-    goes_on: Channel[str] = Channel()
+    begun: Queue[int] = Queue()
+    goes_on: Queue[str] = Queue()
     done: list[str] = []
 
     def clean_up() -> None:
@@ -164,7 +167,7 @@ def test_clean_up_is_not_cancelled() -> None:
         sleep(0)
         done.append("heard nothing")
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(work)
         begun.get(SECONDS)
         crew.cancel()
@@ -173,23 +176,23 @@ def test_clean_up_is_not_cancelled() -> None:
 
 
 def test_what_is_finished_in_a_cancelled_crew_is_undone() -> None:
-    begun: Channel[int] = Channel()
-    goes_on: Channel[str] = Channel()
+    begun: Queue[int] = Queue()
+    goes_on: Queue[str] = Queue()
     undone: list[str] = []
 
     def make() -> str:
         begun.offer(1)
         return goes_on.get(SECONDS)
 
-    def undo(made: str) -> None:
+    def compensate(made: str) -> None:
         sleep(0)
         undone.append(made)
 
     def work() -> None:
-        finish(make, undo)
+        run_to_completion(make, compensate)
         pytest.fail("the caller was not cancelled")
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(work)
         begun.get(SECONDS)
         crew.cancel()
@@ -201,16 +204,16 @@ def test_what_is_finished_in_a_cancelled_crew_is_undone() -> None:
 
 
 def test_first_in_first_out() -> None:
-    channel: Channel[int] = Channel()
+    channel: Queue[int] = Queue()
     for number in range(5):
         channel.put(number)
     assert len(channel) == 5
     assert [channel.get() for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-def in_turn(begin: Callable[[int], Callable[[], object]], counted: Callable[[], int]) -> Crew:
+def in_turn(begin: Callable[[int], Callable[[], object]], counted: Callable[[], int]) -> TaskGroup:
     """Start five workers, each when the one before waits."""
-    crew = Crew()
+    crew = TaskGroup()
     crew.__enter__()
     for number in range(5):
         crew.start(begin(number))
@@ -220,7 +223,7 @@ def in_turn(begin: Callable[[int], Callable[[], object]], counted: Callable[[], 
 
 
 def test_who_waits_longest_gets_it_first() -> None:
-    channel: Channel[int] = Channel()
+    channel: Queue[int] = Queue()
     got: dict[int, int] = {}
 
     def take(number: int) -> None:
@@ -236,7 +239,7 @@ def test_who_waits_longest_gets_it_first() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 2])
 def test_putting_waits_for_room_in_order(size: int) -> None:
-    channel: Channel[int] = Channel(size)
+    channel: Queue[int] = Queue(size)
 
     def give(number: int) -> None:
         channel.put(number, SECONDS)
@@ -250,7 +253,7 @@ def test_putting_waits_for_room_in_order(size: int) -> None:
 
 
 def test_limits_in_seconds() -> None:
-    channel: Channel[int] = Channel(1)
+    channel: Queue[int] = Queue(1)
     with pytest.raises(TimeoutError):
         channel.get(0.001)
     channel.put(1)
@@ -265,20 +268,20 @@ def test_limits_in_seconds() -> None:
 def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
     told: list[str] = []
 
-    def take(channel: Channel[int]) -> None:
-        with pytest.raises(Closed):
+    def take(channel: Queue[int]) -> None:
+        with pytest.raises(ClosedResource):
             channel.get(SECONDS)
         told.append("taker")
 
-    def give(channel: Channel[int]) -> None:
-        with pytest.raises(Closed):
+    def give(channel: Queue[int]) -> None:
+        with pytest.raises(ClosedResource):
             channel.put(2, SECONDS)
         told.append("giver")
 
-    empty: Channel[int] = Channel()
-    full: Channel[int] = Channel(1)
+    empty: Queue[int] = Queue()
+    full: Queue[int] = Queue(1)
     full.put(1)
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(take, empty)
         crew.start(give, full)
         while not (empty.takers and full.givers):
@@ -286,25 +289,25 @@ def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
         empty.close()
         full.close()
     assert sorted(told) == ["giver", "taker"]
-    with pytest.raises(Closed):
+    with pytest.raises(ClosedResource):
         full.offer(3)
-    with pytest.raises(Closed):
+    with pytest.raises(ClosedResource):
         full.put(3)
     assert full.get() == 1
-    with pytest.raises(Closed):
+    with pytest.raises(ClosedResource):
         full.get()
 
 
 def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
     """However the cancellation and the hand-over fall together: what was put is taken, or still there."""
     for steps in range(20):
-        channel: Channel[int] = Channel()
+        channel: Queue[int] = Queue()
         taken: list[int] = []
 
-        def take(channel: Channel[int] = channel, taken: list[int] = taken) -> None:
+        def take(channel: Queue[int] = channel, taken: list[int] = taken) -> None:
             taken.append(channel.get(SECONDS))
 
-        with Crew() as crew:
+        with TaskGroup() as crew:
             crew.start(take)
             for _ in range(steps):
                 sleep(0)
@@ -316,7 +319,7 @@ def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
 
 def test_many_hands() -> None:
     """A thousand things through a narrow channel, each once."""
-    channel: Channel[int] = Channel(3)
+    channel: Queue[int] = Queue(3)
     taken: list[int] = []
 
     def give(start: int) -> None:
@@ -326,7 +329,7 @@ def test_many_hands() -> None:
     def take() -> None:
         taken.extend([channel.get(SECONDS) for _ in range(100)])
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         for start in range(0, 1000, 100):
             crew.start(give, start)
             crew.start(take)

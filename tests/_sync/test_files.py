@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from agb import AGB, Config, CreateSessionParams, ErrorKind, FileChangeEvent, FileError, McpTool, Session
-from agb._sync._compat import gather
-from agb._sync.archive import packed, unpack
+from agb._sync._compat.concurrency import gather
+from agb._sync.host.archive import packed, unpack
 from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, refuse, scripted, value
 

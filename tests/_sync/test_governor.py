@@ -10,8 +10,10 @@ import pytest
 
 from agb import AGB, Config, CreateSessionParams, ErrorKind, Limits, Sent, SessionError
 from agb._ops.sessions import create_session
-from agb._sync._compat import Bell, Crew, sleep
-from agb._sync.governor import LOOK_EVERY, Created, Governor
+from agb._sync._compat.concurrency import TaskGroup
+from agb._sync._compat.loop import sleep
+from agb._sync._compat.primitives import ThreadSafeEvent
+from agb._sync.lifecycle.create_limiter import LOOK_EVERY, Created, CreateLimiter
 from agb._wire.deadline import Deadline
 from agb.config import Endpoint
 from agb.local import LocalServer
@@ -33,7 +35,7 @@ class Time:
     def __call__(self) -> float:
         return self.now
 
-    def wait(self, bell: Bell, seconds: float) -> None:
+    def wait(self, bell: ThreadSafeEvent, seconds: float) -> None:
         bell.wait(0)
         self.now += seconds
 
@@ -42,8 +44,8 @@ class Time:
         sleep(0)
         return session_id in self.gone
 
-    def governor(self, limits: Limits) -> Governor:
-        return Governor(limits, self.is_gone, self, self.wait)
+    def governor(self, limits: Limits) -> CreateLimiter:
+        return CreateLimiter(limits, self.is_gone, self, self.wait)
 
     def deadline(self, seconds: float) -> Deadline:
         return Deadline(seconds, self)
@@ -175,9 +177,9 @@ def test_live_sessions_have_a_limit_and_those_that_ended_are_noticed() -> None:
 
 
 def test_those_who_wait_are_served_in_order() -> None:
-    governor = Governor(Limits(sessions=1), Time().is_gone)
+    governor = CreateLimiter(Limits(sessions=1), Time().is_gone)
     served: list[int] = []
-    opened = Bell()
+    opened = ThreadSafeEvent()
 
     def work(number: int) -> Callable[[], Created]:
         def make() -> Created:
@@ -194,7 +196,7 @@ def test_those_who_wait_are_served_in_order() -> None:
         opened.wait(30)
         return data("s-0"), "R-1"
 
-    with Crew() as crew:
+    with TaskGroup() as crew:
         crew.start(governor.create, CALL, Deadline(30), hold)
         while not governor.stats().under_way:
             sleep(0)
@@ -204,7 +206,7 @@ def test_those_who_wait_are_served_in_order() -> None:
                 sleep(0)
         told = governor.stats()
         assert told.held_up_by == "0 sessions of this client are alive, and 1 are being created; Limits(sessions=1)"
-        opened.ring()
+        opened.set()
         while not governor.stats().sessions:
             sleep(0)
         governor.gone("s-0")
@@ -213,13 +215,13 @@ def test_those_who_wait_are_served_in_order() -> None:
 
 
 def test_those_who_give_up_leave_nothing_behind() -> None:
-    governor = Governor(Limits(sessions=1), Time().is_gone)
+    governor = CreateLimiter(Limits(sessions=1), Time().is_gone)
 
     def make() -> Created:
         return data("s-1"), "R-1"
 
     governor.create(CALL, Deadline(30), make)
-    with Crew() as crew:
+    with TaskGroup() as crew:
         for number in range(1, 21):
             crew.start(governor.create, CALL, Deadline(30), make)
             while governor.stats().waiting < number:
@@ -279,7 +281,7 @@ def test_service_that_refuses_every_third_creation() -> None:
             def create() -> None:
                 agb.create(IMAGE).raise_for_error()
 
-            with Crew() as crew:
+            with TaskGroup() as crew:
                 for _ in range(8):
                     crew.start(create)
             told = agb._governor.stats()
@@ -309,7 +311,7 @@ def test_service_that_is_overloaded_in_bursts() -> None:
             def create() -> None:
                 agb.create(IMAGE).raise_for_error()
 
-            with Crew() as crew:
+            with TaskGroup() as crew:
                 for _ in range(6):
                     crew.start(create)
             told = agb.stats()
@@ -348,7 +350,7 @@ def test_limit_of_sessions_is_kept_at_the_service(runtime: LocalServer) -> None:
             with agb.session(params):
                 assert agb.list({"governor": "limit"}).total_count == 1
 
-        with Crew() as crew:
+        with TaskGroup() as crew:
             for _ in range(3):
                 crew.start(use)
         told = agb._governor.stats()

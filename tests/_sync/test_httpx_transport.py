@@ -15,7 +15,8 @@ import httpx2
 import pytest
 
 from agb import AGB, Config, Limits, PoolTransport, SessionError
-from agb._sync._compat import Crew, sleep
+from agb._sync._compat.concurrency import TaskGroup
+from agb._sync._compat.loop import sleep
 from tests.proxies import proxying
 from tests.servers import Conversation, Gate, answer, cut, refuse, scripted, silent, then_close, value
 
@@ -175,7 +176,7 @@ def test_time_out_of_the_pool(library: Any) -> None:
     with scripted(gate.before(LINK)) as server:
         limits = library.Timeout(None, pool=0.1)
         transport = PoolTransport(limits=Limits(connections=1))
-        with library.Client(transport=transport, timeout=limits) as client, Crew() as crew:
+        with library.Client(transport=transport, timeout=limits) as client, TaskGroup() as crew:
             crew.start(client.get, server.endpoint)
             while not gate.asked.is_set():
                 sleep(0)

@@ -11,8 +11,8 @@ import pytest
 from agb import AGB, Config, CreateSessionParams, ErrorKind, SessionError
 from agb._ops import ownership
 from agb._ops.ownership import Owner
-from agb._sync._compat import checkpoint
-from agb._sync.makers import this_process
+from agb._sync._compat.cancellation import checkpoint
+from agb._sync.lifecycle.owner_process import this_process
 from agb.local import LocalServer
 from tests.servers import (
     CREATE,

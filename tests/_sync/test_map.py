@@ -26,7 +26,7 @@ from agb import (
     Session,
     SessionError,
 )
-from agb._sync._compat import Channel
+from agb._sync._compat.primitives import Queue
 from agb.local import LocalServer
 from tests.servers import CREATE, LINK, RELEASE, Conversation, Sessions, cut, refuse, scripted, value
 
@@ -119,7 +119,7 @@ def test_warm_pool_that_is_closed(service: Service) -> None:
 def test_session_that_rested_too_long_is_replaced(
     config: Config, runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb._sync.map.TRUSTED", 0)
+    monkeypatch.setattr("agb._sync.batch.map.TRUSTED", 0)
     used: list[str] = []
 
     def use(session: Session, number: int) -> int:
@@ -332,7 +332,7 @@ def test_function_that_does_not_return_in_time(service: Service, pool: bool) -> 
 
 def test_item_that_took_too_long_is_tried_again_if_asked_to(service: Service) -> None:
     service.sessions.instead[LINK] = ends_with_its_session(service.sessions)
-    tries: Channel[int] = Channel()
+    tries: Queue[int] = Queue()
 
     def hangs_once(session: Session, number: int) -> int:
         tries.offer(1)
@@ -586,11 +586,11 @@ def test_item_that_found_no_session_is_done_by_the_next_run(service: Service, tm
 def test_item_that_was_begun_is_repeated_and_that_is_told(runtime: LocalServer, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     config = Config(runtime.endpoint, 30_000)
-    begun: Channel[int] = Channel()
+    begun: Queue[int] = Queue()
 
     def hangs(session: Session, item: int) -> int:
         begun.offer(item)
-        Channel[int]().get(SECONDS if item else 0.001)
+        Queue[int]().get(SECONDS if item else 0.001)
         return item
 
     with AGB(runtime.api_key, config) as agb:

@@ -15,10 +15,11 @@ from urllib.parse import parse_qs
 import pytest
 
 from agb import AGB, AGBError, Config, CreateSessionParams, ErrorKind, Limits, McpTool, PoolStats, Sent
-from agb._sync import pool as pool_module
-from agb._sync._compat import Crew, sleep
-from agb._sync.connection import Connection
-from agb._sync.pool import Pool
+from agb._sync._compat.concurrency import TaskGroup
+from agb._sync._compat.loop import sleep
+from agb._sync.net import pool as pool_module
+from agb._sync.net.connection import Connection
+from agb._sync.net.pool import Pool
 from tests.bucket import CONTEXT, bucket
 from tests.servers import Conversation, Gate, Scripted, Sessions, answer, cut, envelope, scripted, value
 
@@ -75,7 +76,7 @@ def asked(server: Scripted) -> list[str]:
 def test_no_more_connections_than_allowed() -> None:
     with scripted(LINK) as server:
         with client(server, connections=3) as agb:
-            with Crew() as crew:
+            with TaskGroup() as crew:
                 for number in range(30):
                     crew.start(link, agb, number)
             assert stats_of(agb) == PoolStats(
@@ -88,7 +89,7 @@ def test_no_more_connections_than_allowed() -> None:
 def test_first_come_first_served() -> None:
     gate = Gate()
     with scripted(gate.before(LINK)) as server:
-        with client(server, connections=1) as agb, Crew() as crew:
+        with client(server, connections=1) as agb, TaskGroup() as crew:
             for number in range(20):
                 crew.start(link, agb, number)
                 until_there_are(number + 1, agb)
@@ -103,7 +104,7 @@ def test_who_gives_up_is_told_why_and_holds_up_nobody() -> None:
     gate = Gate()
     late: list[Any] = []
     with scripted(gate.before(LINK)) as server:
-        with client(server, connections=1) as agb, Crew() as crew:
+        with client(server, connections=1) as agb, TaskGroup() as crew:
             crew.start(link, agb, 0)
             until(gate.asked.is_set)
             crew.start(link, agb, 1)
@@ -123,10 +124,10 @@ def test_crew_that_is_cancelled_waits_no_longer() -> None:
     gate = Gate()
     outcomes: list[Any] = []
     with scripted(gate.before(LINK)) as server:
-        with client(server, connections=1) as agb, Crew() as first:
+        with client(server, connections=1) as agb, TaskGroup() as first:
             first.start(link, agb, 0, outcomes)
             until(gate.asked.is_set)
-            with Crew() as crew:
+            with TaskGroup() as crew:
                 crew.start(link, agb, 1, outcomes)
                 until(lambda: stats_of(agb).waiting == 1)
                 crew.cancel()
@@ -141,7 +142,7 @@ def test_creation_that_got_no_connection_may_be_repeated() -> None:
     gate = sessions.gate("/internet/getLink")
     result: Any = None
     with scripted(sessions) as server:
-        with client(server, connections=1) as agb, Crew() as crew:
+        with client(server, connections=1) as agb, TaskGroup() as crew:
             crew.start(link, agb)
             until(gate.asked.is_set)
             result = agb.create(IMAGE, timeout=0.1)
@@ -155,7 +156,7 @@ def test_nobody_waits_beyond_the_limit() -> None:
     gate = Gate()
     refused: list[Any] = []
     with scripted(gate.before(LINK)) as server:
-        with client(server, connections=1, waiting=2) as agb, Crew() as crew:
+        with client(server, connections=1, waiting=2) as agb, TaskGroup() as crew:
             for number in range(3):
                 crew.start(link, agb, number)
                 until_there_are(number + 1, agb)
@@ -174,7 +175,7 @@ def test_failure_lets_the_next_one_in() -> None:
     gate = Gate()
     outcomes: list[Any] = []
     with scripted(gate.before(cut()), LINK) as server:
-        with client(server, connections=1) as agb, Crew() as crew:
+        with client(server, connections=1) as agb, TaskGroup() as crew:
             crew.start(command, agb, outcomes)
             until(gate.asked.is_set)
             crew.start(link, agb, 1, outcomes)
@@ -200,7 +201,7 @@ def test_idle_connection_of_another_origin_makes_room() -> None:
             session.link_url, session.token = other.endpoint, "token"
             session.tool_list = [McpTool("shell", server="coding")]
             for _ in range(3):
-                with Crew() as crew:
+                with TaskGroup() as crew:
                     crew.start(link, agb)
                     crew.start(link, agb)
                 assert session.command.execute("true").success
@@ -215,7 +216,7 @@ def test_transfers_leave_connections_for_calls(tmp_path: Path) -> None:
     gate = Gate()
     with bucket() as store:
         store.instead += [gate.before(answer(b"", 200, {"ETag": "e"}))] * 4
-        with client(store.server, connections=4) as agb, Crew() as crew:
+        with client(store.server, connections=4) as agb, TaskGroup() as crew:
             for number in range(4):
                 crew.start(agb.context.upload, CONTEXT, local, f"/tmp/file-{number}")
             until(lambda: (stats_of(agb).in_use, stats_of(agb).waiting) == (3, 1))
@@ -233,7 +234,7 @@ def test_transfer_that_finds_no_connection_says_which(tmp_path: Path) -> None:
     late: Any = None
     with bucket() as store:
         store.instead += [gate.before(answer(b"", 200))]
-        with client(store.server, connections=2) as agb, Crew() as crew:
+        with client(store.server, connections=2) as agb, TaskGroup() as crew:
             crew.start(agb.context.upload, CONTEXT, local, "/tmp/first")
             until(gate.asked.is_set)
             late = agb.context.upload(CONTEXT, local, "/tmp/second", timeout=0.5)
@@ -246,13 +247,13 @@ def test_second_burst_opens_nothing() -> None:
         with client(server) as agb:
             gate = Gate()
             server.script[:] = [gate.before(LINK)]
-            with Crew() as crew:
+            with TaskGroup() as crew:
                 for number in range(20):
                     crew.start(link, agb, number)
                 until(lambda: len(server.requests) == 20)
                 gate.open()
             assert stats_of(agb).opened == 20
-            with Crew() as crew:
+            with TaskGroup() as crew:
                 for number in range(20):
                     crew.start(link, agb, number)
             assert stats_of(agb).opened == 20
@@ -265,7 +266,7 @@ def test_waiting_callers_are_served_after_the_client_was_closed() -> None:
     with scripted(gate.before(LINK)) as server:
         agb = client(server, connections=1)
         pool = pool_of(agb)
-        with Crew() as crew:
+        with TaskGroup() as crew:
             for number in range(3):
                 crew.start(link, agb, number, outcomes)
             until(lambda: pool.stats().waiting == 2)
@@ -409,7 +410,7 @@ def test_no_files_left() -> None:
                 link(agb, 1, failed)  # on the connection that is there
                 gate = Gate()
                 server.script[:] = [gate.before(LINK)]
-                with Crew() as crew:
+                with TaskGroup() as crew:
                     crew.start(link, agb, 2)
                     until(gate.asked.is_set)
                     link(agb, 3, failed)
@@ -435,7 +436,7 @@ def test_stats_while_calls_are_under_way() -> None:
         answer(envelope({"url": "http://127.0.0.1/link"}))(talk)
 
     with scripted(act) as server:
-        with client(server, connections=5) as agb, Crew() as crew:
+        with client(server, connections=5) as agb, TaskGroup() as crew:
             assert stats_of(agb) == PoolStats(0, 0, 0, 0, 0, 0.0)
             crew.start(link, agb, 0)
             until(gate.asked.is_set)

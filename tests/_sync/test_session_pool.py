@@ -10,8 +10,10 @@ from uuid import uuid4
 import pytest
 
 from agb import AGB, Config, CreateSessionParams, ErrorKind, Session, SessionError
-from agb._sync import makers
-from agb._sync._compat import Bell, Crew, sleep
+from agb._sync._compat.concurrency import TaskGroup
+from agb._sync._compat.loop import sleep
+from agb._sync._compat.primitives import ThreadSafeEvent
+from agb._sync.lifecycle import owner_process as makers
 from agb.local import LocalServer
 from tests.servers import CREATE, RELEASE, STATUS, Scripted, Sessions, refuse, scripted
 
@@ -92,7 +94,7 @@ def test_those_who_wait_are_served_in_order(service: Service) -> None:
                 served.append(number)
 
         first = pool.acquire()
-        with Crew() as crew:
+        with TaskGroup() as crew:
             for number in range(10):
                 crew.start(use, number)
                 until(lambda number=number: pool.stats().waiting == number + 1)
@@ -294,8 +296,8 @@ def test_nothing_is_lent_after_the_end(service: Service) -> None:
 
 
 def test_end_waits_for_what_is_borrowed(service: Service) -> None:
-    leave = Bell()
-    with service.client() as agb, Crew() as crew:
+    leave = ThreadSafeEvent()
+    with service.client() as agb, TaskGroup() as crew:
         with agb.pool(IMAGE) as pool:
 
             def use() -> None:
@@ -306,7 +308,7 @@ def test_end_waits_for_what_is_borrowed(service: Service) -> None:
             crew.start(use)
             until(lambda: pool.stats().in_use == 1)
             crew.start(sleep, 0)
-            leave.ring()
+            leave.set()
         assert pool.stats().uses == 1
 
 
@@ -336,11 +338,11 @@ def test_cancelled_pool_leaves_nothing(service: Service) -> None:
 
     def work() -> None:
         with service.client() as agb, agb.pool(IMAGE, min=3, max=4) as pool, pool.session():
-            entered.ring()
-            Bell().wait(30)
+            entered.set()
+            ThreadSafeEvent().wait(30)
 
-    entered = Bell()
-    with Crew() as crew:
+    entered = ThreadSafeEvent()
+    with TaskGroup() as crew:
         crew.start(work)
         entered.wait(10)
         crew.cancel()
@@ -358,11 +360,11 @@ def test_next_run_deletes_what_a_killed_one_has_left(runtime: LocalServer, monke
     host, pid, start = mine.split("/")
     with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
         owner = agb.pool(params, name=name).owner
-        monkeypatch.setattr("agb._sync.creation.this_process", lambda: f"{host}/{pid}/{start}0")
+        monkeypatch.setattr("agb._sync.lifecycle.creation.this_process", lambda: f"{host}/{pid}/{start}0")
         dead = agb.create(params, owner=owner).raise_for_error().session
-        monkeypatch.setattr("agb._sync.creation.this_process", lambda: f"elsewhere/{pid}/{start}")
+        monkeypatch.setattr("agb._sync.lifecycle.creation.this_process", lambda: f"elsewhere/{pid}/{start}")
         elsewhere = agb.create(params, owner=owner).raise_for_error().session
-        monkeypatch.setattr("agb._sync.creation.this_process", lambda: mine)
+        monkeypatch.setattr("agb._sync.lifecycle.creation.this_process", lambda: mine)
         alive = agb.create(params, owner=owner).raise_for_error().session
         assert dead is not None
         assert elsewhere is not None

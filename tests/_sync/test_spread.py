@@ -25,8 +25,8 @@ from agb import (
     WorkerLostError,
 )
 from agb._ops.chunks import Chunk
-from agb._sync import chunks
-from agb._sync.chunks import CalledOff, Mark
+from agb._sync.batch import chunks
+from agb._sync.batch.chunks import CalledOff, Mark
 from tests.servers import LIST, Conversation, Sessions, refuse, scripted
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
@@ -395,14 +395,14 @@ def test_leaving_ends_the_workers(service: Sample, recorder: Recorder) -> None:
 
 
 def chunks_are_sent(batch: Any, number: int) -> None:
-    from agb._sync._compat import sleep
+    from agb._sync._compat.loop import sleep
 
     while len(batch._waiting) < number:
         sleep(0.01)  # waits on purpose: until something happens in other threads
 
 
 def test_a_mark(tmp_path: Path) -> None:
-    from agb._sync.spread import _Mark
+    from agb._sync.batch.distributed import _Mark
 
     driver = _Mark()
     driver.open()
@@ -488,7 +488,7 @@ def test_closures_travel_by_cloudpickle(service: Sample, recorder: Recorder, mon
             assert batch.results()[0].unwrap() == 6
 
         monkeypatch.setattr(chunks, "has_cloudpickle", lambda: False)
-        monkeypatch.setattr("agb._sync.spread.has_cloudpickle", lambda: False)
+        monkeypatch.setattr("agb._sync.batch.distributed.has_cloudpickle", lambda: False)
         chunks.pickler.cache_clear()
         try:
             with pytest.raises(TypeError, match=r"multiply cannot be pickled .* With cloudpickle it may: pip install"):

@@ -32,9 +32,9 @@ from agb import (
     Stderr,
     Stdout,
 )
-from agb._sync import websocket
-from agb._sync._compat import gather
-from agb._sync.code import CodeEvents
+from agb._sync._compat.concurrency import gather
+from agb._sync.modules.code import CodeEvents
+from agb._sync.net import websocket
 from agb.local import LocalServer
 from tests.servers import Conversation, answer, cut, scripted, silent
 from tests.websocket_server import Script, Talk, WebSocketService, until_cancelled, websocket_service

@@ -18,7 +18,7 @@ import pytest
 import respx
 
 from agb import AGB, AGBError, Config, CreateSessionParams, ErrorKind, OperationResult, Sent, SessionError
-from agb._sync import pool
+from agb._sync.net import pool
 from tests.servers import (
     Action,
     answer,

@@ -16,7 +16,7 @@ import anyio.to_thread
 import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, SessionError
-from agb._async._compat import Bell
+from agb._async._compat.primitives import ThreadSafeEvent
 from tests.servers import (
     CREATE,
     LINK,
@@ -341,7 +341,7 @@ async def test_create_that_pauses_between_two_tries_ends_at_once(service: Servic
     async with service.client() as agb:
         wait = agb._governor._wait
 
-        async def pause(bell: Bell, seconds: float) -> None:
+        async def pause(bell: ThreadSafeEvent, seconds: float) -> None:
             pausing.set()
             await wait(bell, seconds)
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from agb._async._compat import Channel, Crew
+from agb._async._compat.concurrency import TaskGroup
+from agb._async._compat.primitives import Queue
 
 pytestmark = pytest.mark.asyncio
 
 
 async def test_block_that_is_cancelled_stops_its_workers() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
 
     async def block() -> None:
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             for _ in range(3):
                 crew.start(never.get)
             await never.get()
@@ -32,10 +33,10 @@ async def test_block_that_is_cancelled_stops_its_workers() -> None:
 
 
 async def test_leaving_that_is_cancelled_stops_the_workers() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
 
     async def block() -> None:
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             crew.start(never.get)
 
     with pytest.raises(TimeoutError):
@@ -44,10 +45,10 @@ async def test_leaving_that_is_cancelled_stops_the_workers() -> None:
 
 
 async def test_task_goes_on_uncancelled_after_a_cancelled_crew() -> None:
-    never: Channel[int] = Channel()
+    never: Queue[int] = Queue()
 
     async def block() -> str:
-        async with Crew() as crew:
+        async with TaskGroup() as crew:
             crew.start(never.get)
             crew.cancel()
             await never.get()
@@ -59,7 +60,7 @@ async def test_task_goes_on_uncancelled_after_a_cancelled_crew() -> None:
 
 async def test_nothing_is_lost_to_a_task_that_is_cancelled() -> None:
     for steps in range(6):
-        channel: Channel[int] = Channel()
+        channel: Queue[int] = Queue()
         first = asyncio.ensure_future(channel.get())
         second = asyncio.ensure_future(channel.get())
         while channel.takers < 2:

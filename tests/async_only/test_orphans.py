@@ -19,7 +19,7 @@ import anyio.lowlevel
 import pytest
 
 from agb import AGB, AsyncAGB, Config, CreateSessionParams
-from agb._async._compat import shielded
+from agb._async._compat.cancellation import shielded
 from agb.local import LocalServer
 from tests.relay import Relay, relay, unlucky
 from tests.servers import Sessions, scripted

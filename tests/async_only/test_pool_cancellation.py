@@ -25,7 +25,7 @@ import httpx
 import pytest
 
 from agb import AGB, AsyncAGB, AsyncPoolTransport, Config, Limits
-from agb._async.pool import AsyncPool
+from agb._async.net.pool import AsyncPool
 from agb.config import Endpoint
 from tests.bucket import CONTEXT, Bucket, bucket
 from tests.proxies import proxying

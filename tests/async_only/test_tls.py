@@ -15,8 +15,8 @@ import anyio.lowlevel
 import pytest
 
 from agb import AGB, AsyncAGB, Config, ErrorKind, OperationResult, Sent, SessionError
-from agb._async import pool as async_pool
-from agb._sync import pool as sync_pool
+from agb._async.net import pool as async_pool
+from agb._sync.net import pool as sync_pool
 from tests.bucket import CONTEXT, bucket
 from tests.servers import Scripted, answer, envelope, scripted, then_close, value
 

@@ -21,11 +21,11 @@ from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
 from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
-from ._compat import CLEANUP_LIMIT, finish, shielded
-from .creation import AsyncCreation
-from .governor import AsyncGovernor
+from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
+from .api import AsyncAPI
+from .lifecycle.create_limiter import AsyncCreateLimiter
+from .lifecycle.creation import AsyncCreation
 from .session import AsyncSession
-from .transport import AsyncTransport
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from ..owned import Reaped
     from ..session_params import CreateSessionParams
     from ..stats import ClientStats
-    from ._compat import Things
-    from .contexts import AsyncContextService
-    from .map import AsyncBatch
-    from .pool import Verify
-    from .progress import Progress
-    from .session_pool import AsyncSessionPool, Hook
+    from ._compat.iteration import AnyIterable
+    from .batch.map import AsyncBatch
+    from .host.progress import Progress
+    from .lifecycle.session_pool import AsyncSessionPool, Hook
+    from .net.pool import Verify
+    from .storage.contexts import AsyncContextService
 
 ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
@@ -107,7 +107,7 @@ class AsyncAGB:
         self.endpoint = self.settings.endpoint.value
         self.timeout_ms = self.settings.timeout_ms.value
         self.config = cfg if cfg is not None else Config(self.endpoint, self.timeout_ms)
-        self.client = AsyncTransport(
+        self.client = AsyncAPI(
             self.settings,
             timeout=timeout,
             http_client=http_client,
@@ -116,7 +116,7 @@ class AsyncAGB:
             proxy=proxy,
             verify=verify,
         )
-        self._governor = AsyncGovernor(self.client.limits, self._is_gone)
+        self._governor = AsyncCreateLimiter(self.client.limits, self._is_gone)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -142,7 +142,7 @@ class AsyncAGB:
     @cached_property
     def context(self) -> AsyncContextService:
         """The service of persistent contexts; loaded when first used."""
-        from .contexts import AsyncContextService
+        from .storage.contexts import AsyncContextService
 
         return AsyncContextService(self)
 
@@ -282,14 +282,14 @@ class AsyncAGB:
         async def tell(result: DeleteResult) -> None:
             _warn_if_left_behind(result, session)
 
-        return _left_behind(await finish(delete, tell))
+        return _left_behind(await run_to_completion(delete, tell))
 
     # --- many ----------------------------------------------------------------------------------------------------
 
     def map(
         self,
         function: Callable[[AsyncSession, ItemT], Awaitable[ValueT]],
-        items: Things[ItemT],
+        items: AnyIterable[ItemT],
         *,
         params: CreateSessionParams | None = None,
         concurrency: int = 10,
@@ -391,7 +391,7 @@ class AsyncAGB:
             3 9
             4 16
         """
-        from .map import batch  # not needed by most programs
+        from .batch.map import batch  # not needed by most programs
 
         return batch(
             self,
@@ -599,7 +599,7 @@ class AsyncAGB:
             ...         print(result.stdout, end="")
             hello
         """
-        from .session_pool import AsyncSessionPool
+        from .lifecycle.session_pool import AsyncSessionPool
 
         return AsyncSessionPool(
             self,
@@ -641,7 +641,7 @@ class AsyncAGB:
             >>> reaped.deleted
             []
         """
-        from .reaper import delete, owned
+        from .lifecycle.reaper import delete, owned
 
         label = owner if isinstance(owner, str) else owner.label
         found = await owned(self, {ownership.OWNER: label}, timeout)

@@ -17,16 +17,16 @@ from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
 from ..results.base import DeleteResult, OperationResult
 from ..results.sessions import GetSessionData, McpTool, McpToolResult, McpToolsResult, SessionStatusResult
-from ._compat import sleep
+from ._compat.loop import sleep
 
 if TYPE_CHECKING:
     from ..results.metrics import SessionMetricsResult
+    from .api import AsyncAPI
     from .client import AsyncAGB
-    from .code import AsyncCode
-    from .command import AsyncCommand
-    from .context_manager import AsyncContextManager
-    from .files import AsyncFileSystem
-    from .transport import AsyncTransport
+    from .modules.code import AsyncCode
+    from .modules.command import AsyncCommand
+    from .modules.context_manager import AsyncContextManager
+    from .modules.files import AsyncFileSystem
 
 T = TypeVar("T")
 
@@ -106,7 +106,7 @@ class AsyncSession:
         return SessionRef(self.session_id, str(self._transport.endpoint))
 
     @property
-    def _transport(self) -> AsyncTransport:
+    def _transport(self) -> AsyncAPI:
         return self.agb.client
 
     # --- what is in it: each is loaded when first used, since a call that needs none need not wait for them ---------
@@ -114,28 +114,28 @@ class AsyncSession:
     @cached_property
     def code(self) -> AsyncCode:
         """Runs code."""
-        from .code import AsyncCode
+        from .modules.code import AsyncCode
 
         return AsyncCode(self)
 
     @cached_property
     def command(self) -> AsyncCommand:
         """Runs commands and processes."""
-        from .command import AsyncCommand
+        from .modules.command import AsyncCommand
 
         return AsyncCommand(self)
 
     @cached_property
     def file(self) -> AsyncFileSystem:
         """The files of the session."""
-        from .files import AsyncFileSystem
+        from .modules.files import AsyncFileSystem
 
         return AsyncFileSystem(self)
 
     @cached_property
     def context(self) -> AsyncContextManager:
         """The persistent contexts of the session."""
-        from .context_manager import AsyncContextManager
+        from .modules.context_manager import AsyncContextManager
 
         return AsyncContextManager(self)
 
@@ -149,7 +149,7 @@ class AsyncSession:
         """Return the API key of the client."""
         return self.agb.api_key
 
-    def get_client(self) -> AsyncTransport:
+    def get_client(self) -> AsyncAPI:
         """Return what the client sends its calls through."""
         return self._transport
 
@@ -461,7 +461,7 @@ class AsyncSession:
     async def _store_data(self, deadline: Deadline) -> AGBError | None:
         """Store the data of all contexts and wait for it; return what went wrong, if anything."""
         limit = Deadline(deadline.left() * SYNC_SHARE)
-        from .context_manager import AsyncSyncRun
+        from .modules.context_manager import AsyncSyncRun
 
         run = AsyncSyncRun(self._transport, self.session_id)
         try:

@@ -22,11 +22,11 @@ from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
 from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
-from ._compat import CLEANUP_LIMIT, finish, shielded
-from .creation import Creation
-from .governor import Governor
+from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
+from .api import API
+from .lifecycle.create_limiter import CreateLimiter
+from .lifecycle.creation import Creation
 from .session import Session
-from .transport import Transport
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
     from ..owned import Reaped
     from ..session_params import CreateSessionParams
     from ..stats import ClientStats
-    from ._compat import Things
-    from .contexts import ContextService
-    from .map import Batch
-    from .pool import Verify
-    from .progress import Progress
-    from .session_pool import Hook, SessionPool
+    from ._compat.iteration import AnyIterable
+    from .batch.map import Batch
+    from .host.progress import Progress
+    from .lifecycle.session_pool import Hook, SessionPool
+    from .net.pool import Verify
+    from .storage.contexts import ContextService
 
 ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
@@ -108,7 +108,7 @@ class AGB:
         self.endpoint = self.settings.endpoint.value
         self.timeout_ms = self.settings.timeout_ms.value
         self.config = cfg if cfg is not None else Config(self.endpoint, self.timeout_ms)
-        self.client = Transport(
+        self.client = API(
             self.settings,
             timeout=timeout,
             http_client=http_client,
@@ -117,7 +117,7 @@ class AGB:
             proxy=proxy,
             verify=verify,
         )
-        self._governor = Governor(self.client.limits, self._is_gone)
+        self._governor = CreateLimiter(self.client.limits, self._is_gone)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -143,7 +143,7 @@ class AGB:
     @cached_property
     def context(self) -> ContextService:
         """The service of persistent contexts; loaded when first used."""
-        from .contexts import ContextService
+        from .storage.contexts import ContextService
 
         return ContextService(self)
 
@@ -281,14 +281,14 @@ class AGB:
         def tell(result: DeleteResult) -> None:
             _warn_if_left_behind(result, session)
 
-        return _left_behind(finish(delete, tell))
+        return _left_behind(run_to_completion(delete, tell))
 
     # --- many ----------------------------------------------------------------------------------------------------
 
     def map(
         self,
         function: Callable[[Session, ItemT], ValueT],
-        items: Things[ItemT],
+        items: AnyIterable[ItemT],
         *,
         params: CreateSessionParams | None = None,
         concurrency: int = 10,
@@ -390,7 +390,7 @@ class AGB:
             3 9
             4 16
         """
-        from .map import batch  # not needed by most programs
+        from .batch.map import batch  # not needed by most programs
 
         return batch(
             self,
@@ -598,7 +598,7 @@ class AGB:
             ...         print(result.stdout, end="")
             hello
         """
-        from .session_pool import SessionPool
+        from .lifecycle.session_pool import SessionPool
 
         return SessionPool(
             self,
@@ -640,7 +640,7 @@ class AGB:
             >>> reaped.deleted
             []
         """
-        from .reaper import delete, owned
+        from .lifecycle.reaper import delete, owned
 
         label = owner if isinstance(owner, str) else owner.label
         found = owned(self, {ownership.OWNER: label}, timeout)

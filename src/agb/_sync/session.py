@@ -18,16 +18,16 @@ from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
 from ..results.base import DeleteResult, OperationResult
 from ..results.sessions import GetSessionData, McpTool, McpToolResult, McpToolsResult, SessionStatusResult
-from ._compat import sleep
+from ._compat.loop import sleep
 
 if TYPE_CHECKING:
     from ..results.metrics import SessionMetricsResult
+    from .api import API
     from .client import AGB
-    from .code import Code
-    from .command import Command
-    from .context_manager import ContextManager
-    from .files import FileSystem
-    from .transport import Transport
+    from .modules.code import Code
+    from .modules.command import Command
+    from .modules.context_manager import ContextManager
+    from .modules.files import FileSystem
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Session:
         return SessionRef(self.session_id, str(self._transport.endpoint))
 
     @property
-    def _transport(self) -> Transport:
+    def _transport(self) -> API:
         return self.agb.client
 
     # --- what is in it: each is loaded when first used, since a call that needs none need not wait for them ---------
@@ -115,28 +115,28 @@ class Session:
     @cached_property
     def code(self) -> Code:
         """Runs code."""
-        from .code import Code
+        from .modules.code import Code
 
         return Code(self)
 
     @cached_property
     def command(self) -> Command:
         """Runs commands and processes."""
-        from .command import Command
+        from .modules.command import Command
 
         return Command(self)
 
     @cached_property
     def file(self) -> FileSystem:
         """The files of the session."""
-        from .files import FileSystem
+        from .modules.files import FileSystem
 
         return FileSystem(self)
 
     @cached_property
     def context(self) -> ContextManager:
         """The persistent contexts of the session."""
-        from .context_manager import ContextManager
+        from .modules.context_manager import ContextManager
 
         return ContextManager(self)
 
@@ -150,7 +150,7 @@ class Session:
         """Return the API key of the client."""
         return self.agb.api_key
 
-    def get_client(self) -> Transport:
+    def get_client(self) -> API:
         """Return what the client sends its calls through."""
         return self._transport
 
@@ -462,7 +462,7 @@ class Session:
     def _store_data(self, deadline: Deadline) -> AGBError | None:
         """Store the data of all contexts and wait for it; return what went wrong, if anything."""
         limit = Deadline(deadline.left() * SYNC_SHARE)
-        from .context_manager import SyncRun
+        from .modules.context_manager import SyncRun
 
         run = SyncRun(self._transport, self.session_id)
         try:

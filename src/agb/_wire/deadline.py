@@ -37,7 +37,7 @@ class Deadline:
         return f"<Deadline of {self.seconds:g} s, {self.left():.3f} s left>"
 
 
-class Patience(Deadline):
+class IdleTimeout(Deadline):
     """The time for what may be of any size: so long for each step, and a limit to all of it only if one is given."""
 
     __slots__ = ("_step",)
@@ -66,7 +66,7 @@ def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "sec
         raise ValueError(f"{name} is a number of {unit} above zero, not {timeout!r}")
 
 
-class Phases(Deadline):
+class PhaseTimeouts(Deadline):
     """Times for each phase, as httpx has them: all of the waiting for a connection, each read, each write."""
 
     __slots__ = ("_limits",)

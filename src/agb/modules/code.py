@@ -1,6 +1,6 @@
 """Door to code: the import path of 0.12."""
 
-from .._async.code import AsyncCode as AsyncCode
+from .._async.modules.code import AsyncCode as AsyncCode
 from .._ops.tools.code import LANGUAGE_ALIASES as LANGUAGE_ALIASES
 from .._ops.tools.code import SUPPORTED_LANGUAGES as SUPPORTED_LANGUAGES
-from .._sync.code import Code as Code
+from .._sync.modules.code import Code as Code

@@ -1,11 +1,11 @@
 """Door to files: the import path of 0.12."""
 
-from .._async.files import AsyncFileChanges as AsyncFileChanges
-from .._async.files import AsyncFileStream as AsyncFileStream
-from .._async.files import AsyncFileSystem as AsyncFileSystem
-from .._sync.files import FileChanges as FileChanges
-from .._sync.files import FileStream as FileStream
-from .._sync.files import FileSystem as FileSystem
+from .._async.modules.files import AsyncFileChanges as AsyncFileChanges
+from .._async.modules.files import AsyncFileStream as AsyncFileStream
+from .._async.modules.files import AsyncFileSystem as AsyncFileSystem
+from .._sync.modules.files import FileChanges as FileChanges
+from .._sync.modules.files import FileStream as FileStream
+from .._sync.modules.files import FileSystem as FileSystem
 from ..exceptions import FileError as FileError
 from ..results import ApiResponse as ApiResponse
 from ..results import BinaryFileContentResult as BinaryFileContentResult

@@ -1,0 +1,130 @@
+"""Tasks that run at the same time: the asynchronous flavour."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+async def gather(functions: Sequence[Callable[[], Awaitable[T]]], stop: Callable[[], object] | None = None) -> list[T]:
+    """Run functions at the same time; return what they give, in their order, or raise what the first of them raised.
+
+    All of them have ended when this returns. ``stop`` is for the synchronous flavour: here a caller that is cancelled
+    takes them along.
+    """
+    del stop
+    from functools import partial
+
+    from anyio import create_task_group
+
+    if len(functions) == 1:
+        return [await functions[0]()]
+    given: dict[int, T] = {}
+    failed: dict[int, Exception] = {}
+
+    async def run(number: int, function: Callable[[], Awaitable[T]]) -> None:
+        try:
+            given[number] = await function()
+        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+            failed[number] = error
+
+    async with create_task_group() as tasks:
+        for number, function in enumerate(functions):
+            tasks.start_soon(partial(run, number, function))
+    if failed:
+        raise failed[min(failed)]
+    return [given[number] for number in range(len(functions))]
+
+
+class CallTimeout(Exception):  # noqa: N818 - it says how something stands
+    """A function did not return in time."""
+
+    def __init__(self, is_abandoned: bool = False) -> None:
+        super().__init__()
+        self.is_abandoned = is_abandoned
+        """Whether it goes on; only a thread can."""
+
+
+class TimedRunner:
+    """Runs a user's functions, one after the other, each for a limited time; who has a hand closes it."""
+
+    async def run(
+        self, function: Callable[[], Awaitable[T]], seconds: float | None, stop: Callable[[], Awaitable[object]]
+    ) -> T:
+        """Run a function, and return what it gives; it is cancelled when the time is over.
+
+        ``stop`` is for the synchronous flavour, where nothing can be cancelled.
+
+        Raises:
+            Overdue: it did not return within so many seconds.
+        """
+        del stop
+        if seconds is None:
+            return await function()
+        from anyio import move_on_after
+
+        with move_on_after(seconds):
+            return await function()
+        raise CallTimeout
+
+    def close(self) -> None:
+        """Do nothing; in the synchronous flavour there is a thread."""
+
+
+class TaskGroup:
+    """Workers that run while a ``with`` block lasts, as tasks here and as threads in the synchronous flavour.
+
+    Leaving the block waits for all of them. When one raises, the others and the block are cancelled, and the first
+    error is what leaving raises, never a group; what the block itself raised goes before it. A block that is left by
+    an error or a cancellation cancels them. It is entered and left by the same task.
+    """
+
+    def __init__(self) -> None:
+        self._group: Any = None
+        self._error: BaseException | None = None
+        self.is_cancelled = False
+        """Whether the workers were told to stop."""
+
+    async def __aenter__(self) -> Self:
+        from anyio import create_task_group
+
+        self._group = create_task_group()
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        if exc is not None:
+            self.cancel()
+        if isinstance(exc, Exception):  # the group would wrap it
+            exc_type = exc = traceback = None
+            await self._group.__aexit__(None, None, None)
+            return False
+        is_over = bool(await self._group.__aexit__(exc_type, exc, traceback))
+        if self._error is not None and (exc is None or is_over):
+            raise self._error
+        return is_over
+
+    def start(self, function: Callable[..., Awaitable[object]], *args: Any) -> None:
+        """Start a worker; may be called by the block and by the workers."""
+        self._group.start_soon(self._run, function, args)
+
+    def cancel(self) -> None:
+        """Tell all workers, and the block, to stop; leaving the block then raises nothing on that account."""
+        self.is_cancelled = True
+        self._group.cancel_scope.cancel()
+
+    async def _run(self, function: Callable[..., Awaitable[object]], args: tuple[Any, ...]) -> None:
+        from anyio import get_cancelled_exc_class
+
+        try:
+            await function(*args)
+        except get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised where the block is left
+            self._error = self._error or error
+            self.cancel()

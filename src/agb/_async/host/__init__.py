@@ -1,0 +1,1 @@
+"""Files of this machine: archives, local files, progress."""

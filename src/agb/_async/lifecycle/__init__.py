@@ -1,0 +1,1 @@
+"""Sessions are created, limited, found again, pooled and deleted."""

@@ -1,0 +1,1 @@
+"""What a session offers: code, commands, processes, files, its contexts."""

@@ -1,0 +1,285 @@
+"""Code in a session: run to its end, or told as it runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..._ops.tools.code import language_refused, run_code
+from ..._ops.tools.code_stream import CodeRun, stream_request
+from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.stream import CODE_SERVER, Phase
+from ...events import CodeEvent, Error, Stderr, Stdout
+from ...exceptions import AGBError, ErrorKind, Sent, SessionError
+from ...results.code import EnhancedCodeExecutionResult
+from .._compat.cancellation import shielded
+from .._compat.loop import call
+
+if TYPE_CHECKING:
+    from ..net.websocket import AsyncStream
+    from ..session import AsyncSession
+
+
+class AsyncCode:
+    """Runs code in a session; available as ``session.code``."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def run(
+        self,
+        code: str,
+        language: str,
+        timeout_s: float = 60,
+        stream_beta: bool = False,
+        on_stdout: Callable[[str], Any] | None = None,
+        on_stderr: Callable[[str], Any] | None = None,
+        on_error: Callable[[Any], Any] | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> EnhancedCodeExecutionResult:
+        """Run code and return what it printed, displayed and returned; variables are kept for the next run.
+
+        Args:
+            code: the source; in Python it is a notebook cell, the value of its last expression is the main result.
+            language: ``python``, ``javascript``, ``java`` or ``r``; also ``py``, ``python3``, ``js``, ``node``,
+                ``nodejs``.
+            timeout_s: seconds after which the code is stopped.
+            stream_beta: live output, over the session's WebSocket; the three callbacks are heard then only.
+            on_stdout: called with each piece of output as it comes.
+            on_stderr: called with each piece of error output as it comes.
+            on_error: called once, with what the service told of an error (a dict), or with the exception that kept
+                the end from coming.
+            timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_s``.
+
+        Returns:
+            A success if the code ran to its end without raising; else ``error`` has name, value and traceback.
+            An unsupported language is a result too.
+
+            When streaming, what came before a failure is in the result too.
+
+        Raises:
+            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            Whatever a callback raises; the execution is stopped then.
+
+        Example:
+            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     result = await session.code.run("6 * 7", "python")
+            ...     print(result.result)
+            42
+
+        Source: data-plane.md 2.1; streaming 3.
+        """
+        if refused := language_refused(language):
+            error = SessionError(refused, kind=ErrorKind.REFUSED, session_id=self.session.session_id)
+            return EnhancedCodeExecutionResult.failed(error)
+        if stream_beta:
+            events = self.stream(code, language, timeout_s, timeout=timeout)
+            return await _told(events, on_stdout, on_stderr, on_error)
+        tool = run_code(code, language, timeout_s, session_id=self.session.session_id)
+        try:
+            return await self.session._tool(tool, timeout=timeout)
+        except AGBError as error:
+            return EnhancedCodeExecutionResult.failed(error)
+
+    def stream(
+        self, code: str, language: str, timeout_s: float = 60, *, timeout: float | None = None
+    ) -> AsyncCodeEvents:
+        """Run code and tell what happens as it happens; a context manager that is iterated over.
+
+        The events are those of `agb.events`: ``Stdout``, ``Stderr``, ``Result``, ``Error`` and, last, ``Finished``.
+        Leaving the block before the end stops the execution, and so do a passed deadline and a cancelled caller.
+
+        Args:
+            code: the source.
+            language: as for `run`.
+            timeout_s: seconds after which the service stops the code; the last event is then a ``Finished`` whose
+                ``error.kind`` is ``TIMED_OUT``. There is no upper limit.
+            timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_s``.
+
+        Raises:
+            ValueError, TypeError: an argument cannot be used.
+            SessionError: entering the block, if the stream could not be opened.
+            ExecutionError: iterating, if the stream broke or the deadline passed before the end; ``collect`` and
+                ``result`` do not raise that, and have what came until then.
+
+        Example:
+            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     async with session.code.stream("print('hello'); 6 * 7", "python") as events:
+            ...         async for event in events:
+            ...             if isinstance(event, Stdout):
+            ...                 print(event.text, end="")
+            ...     print(events.result().result)
+            hello
+            42
+
+        Source: data-plane.md 3.
+        """
+        if refused := language_refused(language):
+            raise ValueError(refused)
+        check_timeout(timeout)
+        return AsyncCodeEvents(self.session, stream_request(code, language, timeout_s), timeout_s, timeout)
+
+
+class AsyncCodeEvents:
+    """What happens while code runs, from ``session.code.stream``; to be entered, and then iterated by one caller."""
+
+    def __init__(
+        self, session: AsyncSession, request: Mapping[str, Any], timeout_s: float, timeout: float | None
+    ) -> None:
+        self._session, self._request = session, request
+        self._seconds = session._transport.timeout + timeout_s if timeout is None else timeout
+        self._stream: AsyncStream | None = None
+        self._deadline = Deadline(self._seconds)
+        self._run = CodeRun("", session.session_id)
+        self._ready: deque[CodeEvent] = deque()
+        self._failure: AGBError | None = None
+        self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}{', over' if self._is_over else ''}>"
+
+    async def __aenter__(self) -> Self:
+        await self._open()
+        return self
+
+    async def _open(self) -> None:
+        if self._stream is not None:
+            raise RuntimeError("code runs once: call session.code.stream again")
+        session = self._session
+        await session._learn_stream_address(self._seconds)
+        for name in ("ws_url", "token"):
+            if not getattr(session, name):
+                told = f"{name} is not available for {'this session' if name == 'ws_url' else 'WS connection'}"
+                raise SessionError(f"Failed to run code: {told}", session_id=session.session_id)
+        self._deadline = Deadline(self._seconds)
+        channel = session._transport.channel(session.session_id, session.ws_url, session.token)
+        servers = {tool.name: tool.server for tool in reversed(session.tool_list or [])}
+        target = servers.get("run_code") or CODE_SERVER
+        self._stream = await channel.start(self._request, target, self._deadline)
+        self._run = CodeRun(self._stream.invocation_id, session.session_id)
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop the execution if it has not ended; may be called twice."""
+        if self._stream is not None and not self._stream.has_ended:
+            if not self._is_over:
+                self._run.fail(_stopped(self._session, self._stream.invocation_id))
+            self._is_over = True
+            await shielded(self._stream.aclose)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> CodeEvent:
+        event = self._event_that_is_there()
+        if event is not None:
+            return event
+        event = await self._next()
+        if event is not None:
+            return event
+        if self._failure is None:
+            raise StopAsyncIteration
+        failure, self._failure = self._failure, None
+        raise self._run.failure from failure
+
+    async def collect(self) -> EnhancedCodeExecutionResult:
+        """Take all further events and return the result; a failure is a result too, with what came before it."""
+        while await self._next() is not None:
+            pass
+        self._failure = None
+        return self._run.result()
+
+    def result(self) -> EnhancedCodeExecutionResult:
+        """Return the result as far as it has been told; no success before ``Finished``."""
+        return self._run.result()
+
+    async def _next(self) -> CodeEvent | None:
+        """Return the next event, None at the end; a failure is kept, for those who want to raise it."""
+        if self._stream is None:
+            raise RuntimeError("the code runs once the stream is entered: with session.code.stream(...) as events")
+        while not self._ready:
+            if self._is_over:
+                return None
+            try:
+                phase, data = await self._stream.receive(self._deadline)
+            except AGBError as error:
+                self._fail(error)
+                return None
+            event = self._heard(phase, data)
+            if event is not None:
+                return event
+        return self._ready.popleft()
+
+    def _event_that_is_there(self) -> CodeEvent | None:
+        """Return the next event if it has come already, as most have; None if it takes more to know."""
+        if self._stream is None or self._ready or self._is_over:
+            return None
+        try:
+            there = self._stream.receive_nowait()
+        except AGBError as error:
+            self._fail(error)
+            return None
+        return None if there is None else self._heard(*there)
+
+    def _heard(self, phase: Phase, data: Mapping[str, Any]) -> CodeEvent | None:
+        """Return the event in a frame, None if there is none; the last events are made ready."""
+        if phase == "event":
+            return self._run.event(data)
+        if phase == "end":
+            self._is_over = True
+            self._ready += [*self._run.rest(), self._run.end(data)]
+        else:
+            self._fail(self._run.refused(data))
+        return None
+
+    def _fail(self, error: AGBError) -> None:
+        self._is_over = True
+        self._failure = error
+        self._ready += self._run.rest()
+        self._run.fail(error)
+
+
+async def _told(
+    events: AsyncCodeEvents,
+    on_stdout: Callable[[str], Any] | None,
+    on_stderr: Callable[[str], Any] | None,
+    on_error: Callable[[Any], Any] | None,
+) -> EnhancedCodeExecutionResult:
+    """Take all events, tell them to callbacks, and return the result."""
+    try:
+        await events._open()
+    except AGBError as error:
+        return EnhancedCodeExecutionResult.failed(error)
+    heard = on_error is None
+    try:
+        while (event := await events._next()) is not None:
+            if isinstance(event, Stdout):
+                if on_stdout is not None:
+                    await call(on_stdout, event.text)
+            elif isinstance(event, Stderr):
+                if on_stderr is not None:
+                    await call(on_stderr, event.text)
+            elif isinstance(event, Error) and on_error is not None:
+                heard = True
+                await call(on_error, dict(event.payload))
+        if not heard and on_error is not None and events._failure is not None:
+            await call(on_error, events._failure)
+    finally:
+        await events.aclose()
+    return events.result()
+
+
+def _stopped(session: AsyncSession, invocation_id: str) -> SessionError:
+    return SessionError(
+        "the execution was stopped before its end",
+        session_id=session.session_id,
+        request_id=invocation_id,
+        sent=Sent.YES,
+    )

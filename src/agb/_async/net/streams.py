@@ -1,0 +1,326 @@
+"""How a connection is opened, in the asynchronous flavour; ``_sync/_network.py`` has the same names.
+
+On asyncio the stream is asyncio's own. anyio's costs twice as much there, and its connecting loses a native
+cancellation, or a socket, when the two meet in one turn of the loop. trio has anyio's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import ssl
+from typing import Any, cast
+
+import httpcore
+
+from ..._wire.deadline import Deadline
+
+_BUFFER_LIMIT = 256 * 1024
+"""How many bytes are taken from the network before somebody reads them."""
+_SLICE = 64 * 1024
+"""How many bytes are written between two looks at the other side."""
+_EYEBALLS_DELAY = 0.25
+"""Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
+
+
+async def open_stream(
+    host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline
+) -> httpcore.AsyncNetworkStream:
+    """Return a stream to a host; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return await _open_with_anyio(host, port, tls, deadline)
+    try:
+        async with asyncio.timeout(deadline.left()):
+            race: dict[str, Any] = {}
+            if await _has_two_families(loop, host, port):
+                race = {"happy_eyeballs_delay": _EYEBALLS_DELAY}
+            _, line = await loop.create_connection(lambda: _Line(loop), host, port, ssl=tls, **race)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return _AsyncioStream(line)
+
+
+async def _has_two_families(loop: asyncio.AbstractEventLoop, host: str, port: int) -> bool:
+    """Return whether a host has addresses of both families, so that it is worth trying them side by side.
+
+    Not otherwise: asyncio's race can lose a socket when it is cancelled, and trying one after the other cannot.
+    """
+    if ":" in host or host.replace(".", "").isdigit() or not isinstance(loop, asyncio.BaseEventLoop):
+        return False  # an address; or a loop of another make (uvloop), which has no such race
+    addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return len({family for family, *_ in addresses}) > 1
+
+
+async def _open_with_anyio(
+    host: str, port: int, tls: ssl.SSLContext | None, deadline: Deadline
+) -> httpcore.AsyncNetworkStream:
+    from anyio import CancelScope
+
+    backend = httpcore.AnyIOBackend()
+    stream = await backend.connect_tcp(  # pyright: ignore[reportAttributeAccessIssue] - httpcore declares it twice
+        host, port, timeout=deadline.left()
+    )
+    if tls is None:
+        return stream
+    try:
+        return await stream.start_tls(tls, server_hostname=host, timeout=deadline.left())
+    except BaseException:
+        with CancelScope(shield=True):
+            await stream.aclose()
+        raise
+
+
+async def start_tls(
+    stream: httpcore.AsyncNetworkStream, tls: ssl.SSLContext, host: str, deadline: Deadline
+) -> httpcore.AsyncNetworkStream:
+    """Return the stream with TLS over it, TLS in TLS too; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    if not isinstance(stream, _AsyncioStream):
+        return await stream.start_tls(tls, server_hostname=host, timeout=deadline.left())
+    try:
+        async with asyncio.timeout(deadline.left()):
+            await stream.start_tls_here(tls, host)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return stream
+
+
+async def address_of(host: str, port: int, deadline: Deadline) -> str:
+    """Return an address of a host; raise httpcore's `ConnectError` or `ConnectTimeout`."""
+    import anyio
+
+    try:
+        with anyio.fail_after(deadline.left()):
+            found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except TimeoutError as error:
+        raise httpcore.ConnectTimeout from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return str(found[0][4][0])
+
+
+def unread_tls_bytes(stream: httpcore.AsyncNetworkStream) -> bool:
+    """Return whether TLS holds bytes that were received and not read, which the socket does not show."""
+    tls = stream.get_extra_info("ssl_object")
+    if tls is None:  # none, or asyncio's, which hands over all that it has
+        return False
+    try:
+        tls.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    return True
+
+
+async def write_unless_answered(stream: httpcore.AsyncNetworkStream, data: bytes, timeout: float) -> bool:
+    """Write; return True as soon as something comes from the other side, and what is left is not written.
+
+    ``timeout`` is for each time that nothing moves. Over trio's TLS an answer is not seen before the other side closes.
+    """
+    if isinstance(stream, _AsyncioStream):
+        return await stream.write_unless_answered(data, timeout)
+    is_tls = stream.get_extra_info("ssl_object") is not None
+    view = memoryview(data)
+    for at in range(0, len(view), _SLICE):
+        if not is_tls and stream.get_extra_info("is_readable"):
+            return True
+        await stream.write(cast("bytes", view[at : at + _SLICE]), timeout)
+    return False
+
+
+def hang_up(stream: httpcore.AsyncNetworkStream) -> None:
+    """Do nothing: closing a stream wakes whoever reads it."""
+    del stream
+
+
+class _Line(asyncio.Protocol):
+    """What asyncio tells about a connection: bytes that came, its end, and whether it takes more."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.received = bytearray()
+        self.is_over = False
+        self.error: Exception | None = None
+        self.lost = loop.create_future()
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._is_paused = False
+        self._hears = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if len(self.received) > _BUFFER_LIMIT and not self._is_paused:
+            self._is_paused = True
+            self.transport.pause_reading()
+        _wake(self._reader)
+        if self._hears:
+            _wake(self._writer)
+
+    def eof_received(self) -> bool:
+        self.is_over = True
+        _wake(self._reader)
+        return False  # and so the transport closes
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_over = True
+        self.error = exc
+        for waiting in (self._reader, self._writer, self.lost):
+            _wake(waiting)
+
+    def pause_writing(self) -> None:
+        self._writer = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        _wake(self._writer)
+        self._writer = None
+
+    async def readable(self, timeout: float | None) -> None:
+        """Return when there are bytes, or an end."""
+        if self.received or self.is_over:
+            return
+        reader = self._reader = self._loop.create_future()
+        # asyncio.timeout would do, but each object that lives while a call is under way is one more for Python's
+        # collector to look at, which is what thousands of calls at a time cost more than one
+        late = None if timeout is None else self._loop.call_later(timeout, _too_late, reader)
+        try:
+            await reader
+        finally:
+            self._reader = None
+            if late is not None:
+                late.cancel()
+
+    async def drained(self, timeout: float | None) -> None:
+        """Return when the transport takes more."""
+        if self._writer is not None and not self.is_over:
+            async with asyncio.timeout(timeout):
+                await self._writer
+
+    async def drained_or_answered(self, timeout: float) -> None:
+        """Return when the transport takes more, or something has come, or there is an end."""
+        self._hears = True
+        try:
+            while self._writer is not None and not (self.received or self.is_over):
+                waiting = self.transport.get_write_buffer_size()
+                try:
+                    async with asyncio.timeout(timeout):
+                        await asyncio.shield(self._writer)  # it is waited for again
+                except TimeoutError:
+                    if self.transport.get_write_buffer_size() == waiting:
+                        raise
+        finally:
+            self._hears = False
+
+    def take(self, max_bytes: int) -> bytes:
+        data = bytes(self.received if len(self.received) <= max_bytes else self.received[:max_bytes])
+        del self.received[:max_bytes]
+        if self._is_paused and len(self.received) < _BUFFER_LIMIT:
+            self._is_paused = False
+            self.transport.resume_reading()
+        return data
+
+
+class _Farewell(asyncio.Protocol):
+    """Tells several protocols that their connection is lost."""
+
+    def __init__(self, *protocols: asyncio.BaseProtocol) -> None:
+        self._protocols = protocols
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for protocol in self._protocols:
+            protocol.connection_lost(exc)
+
+
+def _too_late(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
+
+
+class _AsyncioStream(httpcore.AsyncNetworkStream):
+    """httpcore's interface of a stream over a `_Line`."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        try:
+            await self._line.readable(timeout)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout from error
+        if not self._line.received and self._line.error is not None:
+            raise httpcore.ReadError(str(self._line.error)) from self._line.error
+        return self._line.take(max_bytes)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if self._line.is_over:
+            raise httpcore.WriteError("the connection was closed by the other side")
+        self._line.transport.write(buffer)
+        try:
+            await self._line.drained(timeout)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout from error
+        if self._line.error is not None:
+            raise httpcore.WriteError(str(self._line.error)) from self._line.error
+
+    async def write_unless_answered(self, data: bytes, timeout: float) -> bool:
+        line = self._line
+        if not line.is_over and _is_readable(line.transport.get_extra_info("socket")):
+            await asyncio.sleep(0)  # the loop takes what has come; after an error in writing it would be lost
+        if line.received or line.is_over:
+            return True
+        line.transport.write(data)
+        try:
+            await line.drained_or_answered(timeout)
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout from error
+        return bool(line.received) or line.is_over
+
+    async def start_tls_here(self, tls: ssl.SSLContext, host: str) -> None:
+        line = self._line
+        loop = asyncio.get_running_loop()
+        try:
+            transport = await loop.start_tls(line.transport, line, tls, server_hostname=host)
+        except BaseException:
+            # TLS that is cut off while it shakes hands does not tell that the connection is lost
+            line.transport.set_protocol(_Farewell(line.transport.get_protocol(), line))
+            line.transport.abort()
+            raise
+        line.transport = cast("asyncio.Transport", transport)
+
+    async def aclose(self) -> None:
+        """Close at once: nothing that is still to be sent or said is of use to anybody."""
+        self._line.transport.abort()
+        await asyncio.wait([self._line.lost])
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":
+            if self._line.received or self._line.is_over:
+                return True
+            return _is_readable(self._line.transport.get_extra_info("socket"))
+        return None
+
+
+def _is_readable(sock: Any) -> bool:
+    """Return whether something has come that the event loop has not taken yet."""
+    number = -1 if sock is None else sock.fileno()
+    if number < 0:
+        return True  # closed
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([number], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(number, select.POLLIN)
+    return bool(poller.poll(0))

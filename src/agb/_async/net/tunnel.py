@@ -1,0 +1,180 @@
+"""How an endpoint is reached: straight, or through a proxy (HTTP CONNECT, SOCKS5), with TLS at the end of it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h11
+import httpcore
+
+from ..._version import __version__
+from ..._wire.deadline import Deadline
+from ..._wire.proxy import Proxy, Route
+from .._compat.cancellation import shielded
+from .connection import time_left
+from .streams import address_of, open_stream, start_tls
+
+_READ_BYTES = 4096
+_REASON_LENGTH = 100
+
+
+class ProxyRefusal(httpcore.ProxyError):
+    """A proxy has said no.
+
+    Attributes:
+        permanent: whether it will say so again.
+    """
+
+    def __init__(self, told: str, *, permanent: bool) -> None:
+        super().__init__(told)
+        self.permanent = permanent
+
+
+async def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadline) -> httpcore.AsyncNetworkStream:
+    """Return a stream to the end of a route, or to its proxy if that forwards; ``tls`` is for all that need it.
+
+    Raises:
+        httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.ProxyError: it could not be had; the text names the
+            proxy if there is one.
+    """
+    wants_tls = tls if route.scheme == "https" else None
+    proxy = route.proxy
+    if proxy is None:
+        return await open_stream(route.host, route.port, wants_tls, deadline)
+    try:
+        stream = await open_stream(proxy.host, proxy.port, tls if proxy.scheme == "https" else None, deadline)
+    except httpcore.ConnectError as error:
+        raise httpcore.ConnectError(f"{error} (that is the proxy {proxy})") from error
+    except httpcore.ConnectTimeout as error:
+        raise httpcore.ConnectTimeout(f"the proxy {proxy} did not take the connection") from error
+    if route.is_forwarded:
+        return stream
+    try:
+        if proxy.is_socks:
+            await _ask_socks(stream, proxy, route, deadline)
+        else:
+            await _ask_http(stream, proxy, route, deadline)
+        if wants_tls is None:
+            return stream
+        return await start_tls(stream, wants_tls, route.host, deadline)
+    except BaseException:
+        await shielded(stream.aclose)
+        raise
+
+
+def refusal(proxy: Proxy, what: str, status: int, reason: bytes = b"") -> ProxyRefusal:
+    """Return the error of an HTTP proxy that answers with a status."""
+    words = "".join(map(chr, reason[:_REASON_LENGTH]))
+    said = f"{status} {words}" if words and words.isascii() and words.isprintable() else f"{status}"
+    if status == 407:
+        given = "its user name or password is wrong" if proxy.authorization else "it wants a user name and a password"
+        said = f"{said}: {given}"
+    return ProxyRefusal(f"the proxy {proxy} refused {what} ({said})", permanent=status < 500 and status != 429)
+
+
+# --- HTTP --------------------------------------------------------------------------------------------------------
+
+
+async def _ask_http(stream: httpcore.AsyncNetworkStream, proxy: Proxy, route: Route, deadline: Deadline) -> None:
+    """Ask for a tunnel by CONNECT."""
+    http = h11.Connection(h11.CLIENT)
+    address = route.address.encode("ascii")
+    headers = [(b"Host", address), (b"User-Agent", f"agb-python/{__version__}".encode()), *proxy.authorization]
+    request = http.send(h11.Request(method="CONNECT", target=address, headers=headers)) or b""
+    await _write(stream, request + (http.send(h11.EndOfMessage()) or b""), proxy, deadline)
+    while True:
+        try:
+            event = http.next_event()
+        except h11.RemoteProtocolError as error:
+            raise ProxyRefusal(f"the proxy {proxy} answers, but not in HTTP", permanent=True) from error
+        if event is h11.NEED_DATA:
+            http.receive_data(await _read(stream, proxy, deadline))
+        elif isinstance(event, h11.Response):
+            if not 200 <= event.status_code < 300:
+                raise refusal(proxy, f"a tunnel to {route.address}", event.status_code, event.reason)
+            if http.trailing_data[0]:
+                raise ProxyRefusal(f"the proxy {proxy} sends more than its answer", permanent=True)
+            return
+
+
+# --- SOCKS5 ------------------------------------------------------------------------------------------------------
+
+
+async def _ask_socks(stream: httpcore.AsyncNetworkStream, proxy: Proxy, route: Route, deadline: Deadline) -> None:
+    """Ask for a connection by SOCKS5; the proxy looks the host up for socks5h, this machine for socks5."""
+    from socksio import ProtocolError, socks5
+
+    async def said(length: int) -> Any:
+        """Return what the proxy says, of which so many bytes are known to come."""
+        await _write(stream, socks.data_to_send(), proxy, deadline)
+        data = await _exactly(stream, length, proxy, deadline)
+        if length == _SOCKS_REPLY:  # its length depends on the kind of address that it names, and is told by then
+            data += await _exactly(stream, _ADDRESS_LENGTHS.get(data[3], data[4] + 1) + 1, proxy, deadline)
+        return socks.receive_data(data)
+
+    host = await address_of(route.host, route.port, deadline) if proxy.scheme == "socks5" else route.host
+    is_named = bool(proxy.user or proxy.password)
+    method = socks5.SOCKS5AuthMethod.USERNAME_PASSWORD if is_named else socks5.SOCKS5AuthMethod.NO_AUTH_REQUIRED
+    socks: Any = socks5.SOCKS5Connection()  # which gets its methods from a class that names no types
+    try:
+        socks.send(socks5.SOCKS5AuthMethodsRequest([method]))
+        if (await said(2)).method != method:
+            wants = "takes no user name and password" if is_named else "wants a user name and a password"
+            raise ProxyRefusal(f"the proxy {proxy} {wants}", permanent=True)
+        if is_named:
+            socks.send(socks5.SOCKS5UsernamePasswordRequest(proxy.user.encode(), proxy.password.encode()))
+            if not (await said(2)).success:
+                raise ProxyRefusal(f"the proxy {proxy} does not accept its user name and password", permanent=True)
+        socks.send(socks5.SOCKS5CommandRequest.from_address(socks5.SOCKS5Command.CONNECT, (host, route.port)))
+        code = (await said(_SOCKS_REPLY)).reply_code
+    except ProtocolError as error:
+        raise ProxyRefusal(f"the proxy {proxy} answers, but not in SOCKS5", permanent=True) from error
+    if code is not socks5.SOCKS5ReplyCode.SUCCEEDED:
+        why = code.name.lower().replace("_", " ")
+        told = f"the proxy {proxy} refused a connection to {route.address} ({why})"
+        raise ProxyRefusal(told, permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET)
+
+
+_SOCKS_REPLY = 5
+"""Bytes of a reply to the first of its address."""
+_ADDRESS_LENGTHS = {1: 4, 4: 16}
+"""Bytes of an address by its kind; of a name, the only other kind, the first byte tells."""
+
+
+async def _exactly(stream: httpcore.AsyncNetworkStream, length: int, proxy: Proxy, deadline: Deadline) -> bytes:
+    data = b""
+    while len(data) < length:
+        data += await _read(stream, proxy, deadline, length - len(data))
+    return data
+
+
+# --- both --------------------------------------------------------------------------------------------------------
+
+
+async def _write(stream: httpcore.AsyncNetworkStream, data: bytes, proxy: Proxy, deadline: Deadline) -> None:
+    with _told(proxy):
+        await stream.write(data, time_left(deadline, "connect"))
+
+
+async def _read(
+    stream: httpcore.AsyncNetworkStream, proxy: Proxy, deadline: Deadline, most: int = _READ_BYTES
+) -> bytes:
+    with _told(proxy):
+        data = await stream.read(most, time_left(deadline, "connect"))
+    if not data:
+        raise ProxyRefusal(f"the proxy {proxy} closed the connection", permanent=False)
+    return data
+
+
+@contextmanager
+def _told(proxy: Proxy) -> Iterator[None]:
+    """Say in errors of the network that it is the proxy."""
+    try:
+        yield
+    except httpcore.TimeoutException as error:
+        raise httpcore.ConnectTimeout(f"the proxy {proxy} did not answer") from error
+    except httpcore.NetworkError as error:
+        raise ProxyRefusal(f"the proxy {proxy} broke the connection: {error}", permanent=False) from error

@@ -1,0 +1,1 @@
+"""Contexts of an account: the service, transfers to pre-signed URLs, browser extensions."""

@@ -1,0 +1,1 @@
+"""What differs between the flavours, by subject; ``_async/_compat`` has the same names."""

@@ -1,0 +1,34 @@
+"""What the two clients of httpx call the same thing: the synchronous flavour."""
+
+from __future__ import annotations
+
+import sys
+from inspect import iscoroutinefunction
+from typing import Any
+
+BYTE_STREAM = "SyncByteStream"
+"""What httpx calls the body of an answer that is received piece by piece."""
+
+
+def check_client(client: Any) -> None:
+    """Raise `TypeError` unless ``client`` has the interface of httpx's synchronous client."""
+    send = getattr(client, "send", None)
+    if not (hasattr(client, "build_request") and callable(send)) or iscoroutinefunction(send):
+        raise TypeError(f"http_client is an httpx.Client (or httpx2's), not {type(client).__qualname__}")
+
+
+def check_transport(transport: Any) -> None:
+    """Raise `TypeError` unless ``transport`` is one of httpx's synchronous transports, or of httpx2's."""
+    if not (hasattr(transport, "handle_request") and _library_of(transport)):
+        raise TypeError(f"transport is an httpx.BaseTransport (or httpx2's), not {type(transport).__qualname__}")
+
+
+def client_over(transport: Any) -> Any:
+    """Return a client of its own library around a transport; it adds nothing of the environment."""
+    return sys.modules[_library_of(transport)].Client(transport=transport, trust_env=False)
+
+
+def _library_of(transport: Any) -> str:
+    bases = [base for base in type(transport).__mro__ if base.__name__ == "BaseTransport"]
+    names = [base.__module__.partition(".")[0] for base in bases]
+    return next((name for name in names if name in ("httpx", "httpx2")), "")

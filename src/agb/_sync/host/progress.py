@@ -1,0 +1,71 @@
+# Generated from src/agb/_async/host/progress.py by tools/unasync.py. Do not edit.
+"""Progress of what takes long: a caller's function, or a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .._compat.loop import call
+
+Progress = Callable[[int, int | None], Any] | bool | None
+"""A function called with what is done and what there is in all (None if not known); True for a bar; None for neither.
+
+Transfers count bytes, batches items.
+"""
+
+
+class ProgressReport:
+    """Tells a caller how far something is, as a context manager; the bar is drawn when there is news."""
+
+    def __init__(self, progress: Progress, what: str, unit: str = "bytes") -> None:
+        self._function: Callable[[int, int | None], Any] | None = None
+        self._bar: Any = None
+        self._task: Any = None
+        self.done = 0
+        if progress is True:
+            self._bar = _bar(unit)
+            self._task = self._bar.add_task(what, total=None)
+        elif callable(progress):
+            self._function = progress
+        elif progress is not None and progress is not False:
+            raise TypeError(
+                f"progress is a function of ({unit}_done, {unit}_in_all), or True for a bar, "
+                f"not {type(progress).__name__}"
+            )
+
+    def __enter__(self) -> ProgressReport:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def add(self, count: int, total: int | None = None) -> None:
+        """Tell that ``count`` more are done, of ``total`` if that is known."""
+        self.done += count
+        if total is not None:
+            total = max(total, self.done)  # a file may grow while it is read
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, total=total, refresh=True)
+        elif self._function is not None:
+            call(self._function, self.done, total)
+
+
+def _bar(unit: str) -> Any:
+    try:
+        from rich import progress as shown  # pyright: ignore[reportMissingImports] - an extra
+        from rich.console import Console  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ImportError(
+            "progress=True draws its bar with rich, which is not installed: pip install 'agb[progress]', "
+            f"or pass a function of ({unit}_done, {unit}_in_all)"
+        ) from error
+    amount: tuple[Any, ...] = (shown.DownloadColumn(), shown.TransferSpeedColumn())
+    if unit != "bytes":
+        amount = (shown.MofNCompleteColumn(), shown.TimeElapsedColumn())
+    columns = (shown.TextColumn("{task.description}"), shown.BarColumn(), *amount)
+    # Without auto_refresh rich starts no thread; to stderr, since stdout is the program's own.
+    return shown.Progress(*columns, console=Console(stderr=True), auto_refresh=False)

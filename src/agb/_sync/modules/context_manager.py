@@ -1,0 +1,243 @@
+# Generated from src/agb/_async/modules/context_manager.py by tools/unasync.py. Do not edit.
+"""The contexts of a session: syncs them with the session's files, and tells how far that is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..._ops import contexts as ops
+from ..._ops.sync_tasks import MountWatch, SyncWatch, Verdict, sync_failure, sync_timeout
+from ..._wire.call import Call
+from ..._wire.deadline import Deadline, check_timeout
+from ...context_sync import ContextSync
+from ...exceptions import AGBError, ErrorKind, SessionError
+from ...results.syncs import ContextInfoResult, ContextStatusData
+from .._compat.loop import call, run_in_background, sleep
+from .._compat.results import ContextSyncAnswer
+
+if TYPE_CHECKING:
+    from ..api import API
+    from ..session import Session
+
+T = TypeVar("T")
+
+POLL_INTERVAL = 1.5
+"""Seconds between two looks at a sync, at most; the first ones follow each other faster."""
+
+
+class ContextManager:
+    """The contexts of one session; available as ``session.context``."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def _transport(self) -> API:
+        return self._session.agb.client
+
+    def info(
+        self,
+        context_id: str | None = None,
+        path: str | None = None,
+        task_type: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> ContextInfoResult:
+        """Return the tasks that bring data from contexts into the session and back, older ones included.
+
+        Args:
+            context_id: only the tasks of this context.
+            path: only the tasks of this mount path.
+            task_type: only ``"upload"`` or only ``"download"``.
+            timeout: seconds for the whole call.
+
+        Returns:
+            The tasks as ``context_status_data``. Never raises for a failed call.
+
+        Source: control-plane.md 2.22 and 4.5.
+        """
+        call = ops.get_context_info(self._session.session_id, context_id or "", path or "", task_type or "")
+        return self._transport.result(call, ContextInfoResult, timeout=timeout)
+
+    def sync(
+        self,
+        context_id: str | None = None,
+        path: str | None = None,
+        mode: str | None = None,
+        callback: Callable[[bool], Any] | None = None,
+        max_retries: int = 150,
+        retry_interval: int = 1500,
+        *,
+        timeout: float | None = None,
+    ) -> ContextSyncAnswer:
+        """Sync the session's files with its contexts, and wait until just that is done.
+
+        Tasks of earlier syncs, finished, failed or still running, do not count.
+
+        Args:
+            context_id: the context to sync, together with ``path``; without both, all contexts of the session.
+            path: where it is mounted.
+            mode: ``"upload"`` stores the session's files, ``"download"`` brings what is stored; None leaves it to the
+                service, and means ``upload`` in the local runtime.
+            callback: called once with whether the sync succeeded, unless it could not even be started. In the
+                asynchronous flavour that happens before this returns, and a coroutine function is awaited; in the
+                synchronous one this returns at once, as a success, and the callback is called in a thread of its own.
+            max_retries: together with ``retry_interval`` how long to wait: their product, 225 seconds.
+            retry_interval: milliseconds between two looks, at most; the first ones follow each other faster.
+            timeout: seconds to wait, in place of that product.
+
+        Returns:
+            Whether all of it succeeded; a failure says which task failed and why, or what has not ended in time.
+            ``context_status_data`` holds the tasks. Never raises for a failed call. In the synchronous flavour the
+            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function.
+
+        Raises:
+            TypeError, ValueError: the callback is no function, or a number cannot be used.
+
+        Source: control-plane.md 2.21, 4.4 and 4.5.
+        """
+        seconds = _limit(max_retries, retry_interval, timeout) or self._transport.timeout
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback is a function, not {type(callback).__name__}")
+        context_id, path = (context_id or "").strip(), (path or "").strip()
+        if bool(context_id) != bool(path):
+            why = "context_id and path are given together, or neither of them"
+            return ContextSyncAnswer.failed(SessionError(f"Could not sync: {why}", session_id=self._session.session_id))
+        deadline = Deadline(seconds)
+        run = SyncRun(self._transport, self._session.session_id, context_id, path, mode or "")
+        try:
+            run.start(deadline)
+        except AGBError as error:
+            return ContextSyncAnswer.failed(error)
+
+        def end() -> ContextSyncAnswer:
+            try:
+                tasks = run.wait(deadline, retry_interval / 1000)
+            except AGBError as error:
+                return ContextSyncAnswer(
+                    error.request_id or run.request_id,
+                    error_message=str(error),
+                    context_status_data=run.tasks,
+                    error=error,
+                )
+            return ContextSyncAnswer(run.request_id, success=True, context_status_data=tasks)
+
+        if callback is None:
+            return end()
+        tell = callback
+
+        def end_and_tell() -> ContextSyncAnswer:
+            result = end()
+            call(tell, result.success)
+            return result
+
+        return run_in_background(end_and_tell, ContextSyncAnswer(run.request_id, success=True))
+
+    def _arrival(
+        self, syncs: Sequence[ContextSync], deadline: Deadline
+    ) -> tuple[list[ContextStatusData], SessionError | None]:
+        """Wait for the data of the contexts of a session just created; return how that went, and what is missing."""
+        watch, began = MountWatch(syncs), deadline.left()
+        look = ops.get_context_info(self._session.session_id)
+        pause, error = 0.02, None
+        while True:
+            try:
+                rows, _ = _send(self._transport, look, deadline)
+            except AGBError as failure:
+                error = failure if deadline.left() > 0 else None
+                break
+            if watch.look(rows) is Verdict.DONE or deadline.left() <= 0:
+                break
+            sleep(min(pause, 1.0, deadline.left()))
+            pause *= 1.5
+        return watch.tasks, watch.failure(self._session.session_id, began - deadline.left(), error)
+
+
+def _limit(max_retries: int, retry_interval: int, timeout: float | None) -> float:
+    """Return how many seconds a sync may take."""
+    check_timeout(timeout)
+    for name, value, least in (("max_retries", max_retries, 1), ("retry_interval", retry_interval, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f"{name} is a number, not {value!r}")
+        if not least <= value < float("inf"):
+            raise ValueError(f"{name} is a number >= {least}, not {value}")
+    return max_retries * retry_interval / 1000 if timeout is None else timeout
+
+
+class SyncRun:
+    """One sync of a session: started by `start`, then waited for by `wait`, without taking an older one for it.
+
+    Attributes:
+        request_id: of the request that started it.
+        tasks: its tasks, as they were seen last.
+    """
+
+    def __init__(self, transport: API, session_id: str, context_id: str = "", path: str = "", mode: str = "") -> None:
+        self._transport = transport
+        self._session_id = session_id
+        self._call = ops.sync_context(session_id, context_id, path, mode)
+        self._look = ops.get_context_info(session_id, context_id, path)
+        self._mode, self._context_id = mode, context_id
+        self._watch = SyncWatch([])
+        self.request_id = ""
+
+    @property
+    def tasks(self) -> list[ContextStatusData]:
+        """The tasks of this sync, as they were seen last."""
+        return self._watch.tasks
+
+    def start(self, deadline: Deadline) -> None:
+        """Look at what is there, and start the sync.
+
+        Raises:
+            AGBError: it was not started, as far as is known.
+        """
+        before, _ = _send(self._transport, self._look, deadline)
+        self._watch = SyncWatch(before, self._mode, self._context_id)
+        self._start(deadline)
+
+    def _start(self, deadline: Deadline) -> None:
+        task_ids, self.request_id = _send(self._transport, self._call, deadline)
+        self._watch.started(task_ids)
+
+    def wait(self, deadline: Deadline, interval: float = POLL_INTERVAL) -> list[ContextStatusData]:
+        """Return the tasks of the sync when all of them have succeeded.
+
+        Raises:
+            SessionError: a task failed, or did not end within the deadline.
+            AGBError: the service could not be asked for its tasks.
+        """
+        pause = 0.02
+        while True:
+            verdict = self._verdict(deadline)
+            if verdict is Verdict.DONE:
+                break
+            if verdict is Verdict.LOST or deadline.left() <= 0:
+                raise self._late(deadline)
+            if verdict is Verdict.START_AGAIN:
+                self._start(deadline)
+            sleep(min(pause, interval, deadline.left()))
+            pause *= 1.5
+        failure = sync_failure(self.tasks, self._call.what, self._session_id)
+        if failure is not None:
+            raise failure
+        return self.tasks
+
+    def _verdict(self, deadline: Deadline) -> Verdict:
+        try:
+            rows, _ = _send(self._transport, self._look, deadline)
+        except AGBError as error:
+            if error.kind is ErrorKind.TIMED_OUT and deadline.left() <= 0:
+                raise self._late(deadline) from error
+            raise
+        return self._watch.look(rows)
+
+    def _late(self, deadline: Deadline) -> SessionError:
+        seconds = deadline.seconds - deadline.left()
+        return sync_timeout(self.tasks, self._call.what, self._session_id, seconds, self.request_id)
+
+
+def _send(transport: API, call: Call[T], deadline: Deadline) -> tuple[T, str]:
+    """Send a call that may take what is left, and no longer than any other."""
+    return transport.call(call, timeout=max(0.001, min(deadline.left(), transport.timeout)))

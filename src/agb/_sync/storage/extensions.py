@@ -1,0 +1,281 @@
+# Generated from src/agb/_async/storage/extensions.py by tools/unasync.py. Do not edit.
+"""Browser extensions: kept as archives in a context, from which sessions with a browser take them."""
+
+from __future__ import annotations
+
+import builtins
+import secrets
+import time
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from ...exceptions import AGBError, ErrorKind
+from ...results.contexts import Context, Extension
+from ...session_params import EXTENSIONS_BASE_PATH, ExtensionOption
+from .._compat.loop import eager_start, in_thread
+
+if TYPE_CHECKING:
+    from ..client import AGB
+
+
+class ExtensionsService:
+    """The browser extensions in one context.
+
+    The context is found, or made, by the first method that is used, or by `open`; making this object sends nothing. An
+    existing context is used as it is, and never deleted by this object. A context made here is deleted by `cleanup`.
+
+    Args:
+        agb: the client.
+        context_id: the **name** of the context, as in 0.12 in spite of the parameter's own name; the id of an existing
+            context is understood as well. Blank makes a new context, with a name of its own.
+
+    Attributes:
+        agb: the client.
+        context_service: its service of contexts.
+        context_name: the name or id that was given, or the name that was made up.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from agb.extension import ExtensionsService
+        >>> extensions = ExtensionsService(agb)
+        >>> with TemporaryDirectory() as here:
+        ...     archive = Path(here, "reader.zip")
+        ...     size = archive.write_bytes(b"a zip archive")
+        ...     made = extensions.create(archive)
+        >>> made.name
+        'reader.zip'
+        >>> option = extensions.create_extension_option([made.id])
+        >>> browser = BrowserContext("SdkCtx-profile", extension_option=option)
+        >>> extensions.cleanup()
+        True
+
+    Source: control-plane.md 3.3 and 4.7.
+    """
+
+    def __init__(self, agb: AGB, context_id: str = "") -> None:
+        if not isinstance(context_id, str):
+            raise TypeError(f"context_id is the name of a context, not {type(context_id).__name__}")
+        self.agb = agb
+        self.context_service = agb.context
+        self.context_name = context_id.strip()
+        self._is_new = not self.context_name
+        if self._is_new:  # two programs that start in the same second must not share a context
+            self.context_name = f"extensions-{int(time.time())}-{secrets.token_hex(4)}"
+        self._context: Context | None = None
+        self._auto_created = False
+        self._names: dict[str, str] = {}
+        """The extensions that were uploaded here, and what their files are called."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} in {self.context_name!r}>"
+
+    # --- the context ---------------------------------------------------------------------------------------------
+
+    def open(self) -> Context:
+        """Return the context; it is looked up, or made, when it is first asked for.
+
+        Raises:
+            AGBError: it can be neither found nor made.
+        """
+        if self._context is None:
+            found, is_absent = (None, True) if self._is_new else self._find()
+            if found is None:
+                made = self.context_service.create(self.context_name)
+                found = made.raise_for_error().context
+                self._auto_created = self._auto_created or is_absent
+            self._context = found
+        assert self._context is not None  # noqa: S101 - a success has one
+        return self._context
+
+    def _find(self) -> tuple[Context | None, bool]:
+        """Return the context of that name or id, if any, and whether the service said that the name is not in use.
+
+        A refusal for another reason says nothing of the kind, so what is made then may have been there before.
+        """
+        by_name = self.context_service.get(self.context_name)
+        if by_name.success:
+            return by_name.context, False
+        by_id = self.context_service.get(context_id=self.context_name)
+        if by_id.success:
+            return by_id.context, False
+        for error in (by_name.error, by_id.error):
+            if error is not None and (error.kind in _SAYS_NOTHING or not error.kind.is_refusal):
+                raise error
+        return None, by_name.error is not None and by_name.error.kind is ErrorKind.NOT_FOUND
+
+    @property
+    def extension_context(self) -> Context:
+        """The context; asynchronous programs call `open` before.
+
+        Raises:
+            AGBError: it was not opened, or can be neither found nor made.
+        """
+        eager_start(self.open)
+        if self._context is None:
+            raise AGBError(f"the context {self.context_name!r} is not known yet: call open() first")
+        return self._context
+
+    @property
+    def context_id(self) -> str:
+        """The id of the context, like `extension_context`."""
+        return self.extension_context.id
+
+    @property
+    def auto_created(self) -> bool:
+        """Whether the context was made by this object, so that `cleanup` deletes it; like `extension_context`."""
+        return bool(self.extension_context) and self._auto_created
+
+    # --- extensions ----------------------------------------------------------------------------------------------
+
+    def list(self) -> builtins.list[Extension]:
+        """Return all extensions of the context.
+
+        The service keeps no other name than the id; those uploaded by this object have the names of their files.
+
+        Raises:
+            AGBError: they cannot be listed.
+
+        Source: control-plane.md 2.26 and 4.7.
+        """
+        context = self.open()
+        return [
+            Extension(entry.file_name, self._names.get(entry.file_name, entry.file_name), entry.gmt_create)
+            for entry in self.context_service.iterate_files(context.id, EXTENSIONS_BASE_PATH)
+        ]
+
+    def create(self, local_path: str | PathLike[str]) -> Extension:
+        """Upload an extension, and return it with its new id.
+
+        Args:
+            local_path: a .zip archive of this machine.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not called .zip.
+            AGBError: it cannot be uploaded, also after other tries.
+
+        Source: control-plane.md 2.24 and 4.7.
+        """
+        archive = _archive(local_path)
+        return self._upload(f"ext_{uuid4().hex}.zip", archive)
+
+    def update(self, extension_id: str, new_local_path: str | PathLike[str]) -> Extension:
+        """Put another archive in the place of an extension, which keeps its id.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is not called .zip, or there is no extension of that id.
+            AGBError: it cannot be uploaded, or the extensions cannot be listed.
+        """
+        _check_id(extension_id)
+        archive = _archive(new_local_path)
+        if extension_id not in [extension.id for extension in self.list()]:
+            raise ValueError(
+                f"there is no extension {extension_id!r} in the context {self.context_name!r}: list() tells"
+            )
+        return self._upload(extension_id, archive)
+
+    def _upload(self, extension_id: str, archive: Path) -> Extension:
+        context = self.open()
+        self._names[extension_id] = archive.name  # before, since the answer may be lost
+        sent = self.context_service.upload(context.id, archive, _stored_at(extension_id))
+        sent.raise_for_error()
+        return Extension(extension_id, archive.name)
+
+    def delete(self, extension_id: str) -> bool:
+        """Delete an extension; return whether it was there and is gone. Never raises for a failed call."""
+        _check_id(extension_id)
+        try:
+            context = self.open()
+        except AGBError:
+            return False
+        deleted = self.context_service.delete_file(context.id, _stored_at(extension_id))
+        if deleted.success:
+            self._names.pop(extension_id, None)
+        return deleted.success
+
+    def create_extension_option(self, extension_ids: builtins.list[str]) -> ExtensionOption:
+        """Return the option of a `BrowserContext` that brings these extensions into a session.
+
+        Raises:
+            ValueError: there are no ids.
+            AGBError: the context can be neither found nor made.
+        """
+        context = self.open()
+        return ExtensionOption(context.id, extension_ids)
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def cleanup(self) -> bool:
+        """Delete what this object has made, and nothing else: its extensions, and the context if it made that too.
+
+        A context that was there before stays, with all that was in it before. One that was made here stays as well if
+        something lies in it that this object has not put there.
+
+        Returns:
+            Whether all of that is gone. Never raises for a failed call.
+        """
+        if self._context is None:
+            return True
+        try:
+            if self._auto_created and not self._holds_more(self._context.id):
+                result = self.context_service.delete(self._context)
+                if result.success:
+                    self._context, self._auto_created, self._names = None, False, {}
+                return result.success
+        except AGBError:
+            return False
+        gone = [self._is_gone(extension_id) for extension_id in list(self._names)]
+        return all(gone) and not self._auto_created
+
+    def _holds_more(self, context_id: str) -> bool:
+        """Return whether a context holds what this object has not put there; raise if that cannot be known."""
+        ours = {_stored_at(extension_id) for extension_id in self._names}
+        above = {
+            EXTENSIONS_BASE_PATH,
+            *map(str, PurePosixPath(EXTENSIONS_BASE_PATH).parents),
+        }  # a service may list them
+        for folder in (EXTENSIONS_BASE_PATH, None):
+            for entry in self.context_service.iterate_files(context_id, folder):
+                if entry.file_path not in ours | above:
+                    return True
+        return False
+
+    def _is_gone(self, extension_id: str) -> bool:
+        """Delete an extension; one that is not there is gone as well."""
+        assert self._context is not None  # noqa: S101 - it was opened
+        result = self.context_service.delete_file(self._context.id, _stored_at(extension_id))
+        is_gone = result.success or (result.error is not None and result.error.kind is ErrorKind.NOT_FOUND)
+        if is_gone:
+            self._names.pop(extension_id, None)
+        return is_gone
+
+
+_SAYS_NOTHING = frozenset({ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
+"""Refusals that have nothing to do with the context asked for."""
+
+
+def _stored_at(extension_id: str) -> str:
+    return f"{EXTENSIONS_BASE_PATH}/{extension_id}"
+
+
+def _check_id(extension_id: str) -> None:
+    if not isinstance(extension_id, str):
+        raise TypeError(f"extension_id is a string, not {type(extension_id).__name__}")
+    if not extension_id.strip() or "/" in extension_id or extension_id in (".", ".."):
+        raise ValueError(
+            f"extension_id is the id of an extension, such as create and list give it, not {extension_id!r}"
+        )
+
+
+def _archive(local_path: str | PathLike[str]) -> Path:
+    """Return the path of an archive that can be uploaded."""
+    path = Path(local_path)
+    if not in_thread(path.is_file):
+        raise FileNotFoundError(f"there is no extension to upload at {str(path)!r}")
+    if path.suffix.lower() != ".zip":
+        raise ValueError(f"an extension is a .zip archive, not {path.name!r}")
+    return path
