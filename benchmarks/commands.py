@@ -11,8 +11,8 @@ from time import perf_counter
 from unittest.mock import patch
 
 from agb import AGB, Config, CreateSessionParams
-from agb.local.bubblewrap import Bubblewrap
-from agb.local.directories import Directories
+from agb.local.sandbox.bubblewrap import Bubblewrap
+from agb.local.sandbox.directories import Directories
 
 from .caller import TIMEOUT_MS
 from .mover import IMAGE

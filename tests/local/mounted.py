@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest_asyncio
 
-from agb.local.mounts import mounts
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.contexts.mounts import mounts
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, output
 

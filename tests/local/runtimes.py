@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
-from agb.local.tools import ToolReply
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
+from agb.local.sessions.tools import ToolReply
 
 IMAGE = "agb-code-space-1"
 

@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agb.local import LocalServer
-from agb.local.app import OPERATIONS, build_app
-from agb.local.request import BODY_LIMIT
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.api.app import OPERATIONS, build_app
+from agb.local.api.request import BODY_LIMIT
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .conftest import IMAGE, Api
 

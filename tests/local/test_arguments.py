@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agb.local.arguments import BadArgument, argument, read, schema
-from agb.local.tools import to_json
+from agb.local.sessions.arguments import BadArgument, argument, read, schema
+from agb.local.sessions.tools import to_json
 
 
 @attrs.frozen

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from agb.local.agent import HEADER
-from agb.local.channel import Channel
+from agb.local.inside.agent import HEADER
+from agb.local.sandbox.control_socket import Channel
 
 pytestmark = pytest.mark.asyncio
 

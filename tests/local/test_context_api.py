@@ -25,13 +25,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agb.local import serve
-from agb.local.app import build_app
-from agb.local.context_files import PIECE
-from agb.local.contexts import RECYCLE_EVERY
+from agb.local.api.app import build_app
+from agb.local.api.context_files import PIECE
+from agb.local.api.file_urls import VALID, FileUrls, Grant
+from agb.local.contexts.service import RECYCLE_EVERY
+from agb.local.contexts.signing import signing_key
 from agb.local.errors import Refused
-from agb.local.file_urls import VALID, FileUrls, Grant, signing_key
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
+from agb.local.sessions.runtime import Runtime
 
 from .conftest import Api
 from .runtimes import Clock

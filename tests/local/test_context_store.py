@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agb.local.context_keys import above, below, file_key, folder_key, parent_of
-from agb.local.context_store import ContextStore, StoredFile
+from agb.local.contexts.keys import above, below, file_key, folder_key, parent_of
+from agb.local.contexts.store import ContextStore, StoredFile
 from agb.local.errors import CannotStart, Refused
 
 from .runtimes import Clock
@@ -456,7 +456,7 @@ def test_disk_that_others_have_filled(small_disk: Path, monkeypatch: pytest.Monk
     with opened(directory) as store:
         context = store.find("mine", create=True).id
         old = put(store, context, "/x", b"old")
-        monkeypatch.setattr("agb.local.blobs.RESERVE", -(1 << 40))
+        monkeypatch.setattr("agb.local.contexts.blobs.RESERVE", -(1 << 40))
         with store.writing(context, "/x") as writing:
             writing.write(b"new")
             fill(small_disk)

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agb.local import file_helper
-from agb.local.file_helper import Failed, Job
+from agb.local.inside import file_helper
+from agb.local.inside.file_helper import Failed, Job
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, call, needs_bubblewrap, output, sandboxed
 

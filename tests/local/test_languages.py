@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, call, output, run
 
@@ -198,7 +198,7 @@ async def test_much_output(language: str, code: str) -> None:
 async def test_language_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     which = shutil.which
     monkeypatch.setattr(
-        "agb.local.interpreters.shutil.which",
+        "agb.local.kernels.interpreters.shutil.which",
         lambda name, **_: None if name in ("jshell", "Rscript") else which(name),
     )
     async with Runtime(allow_none=True, network="isolated") as runtime:

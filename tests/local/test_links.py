@@ -15,7 +15,7 @@ from websockets.frames import Close, CloseCode
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
-from agb.local.proxy import below_link, cookie_below_link, end_to_end
+from agb.local.api.proxy import below_link, cookie_below_link, end_to_end
 
 from .conftest import Api
 from .runtimes import needs_bubblewrap

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agb.local.metrics import disk_used
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.metrics import disk_used
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, call, output
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-import agb.local.runtime
-from agb.local import session_mounts, sync
+import agb.local.sessions.runtime
+from agb.local.contexts import session_mounts, sync
+from agb.local.contexts.mounts import mounts
 from agb.local.errors import Refused
 from agb.local.limits import Limits
-from agb.local.mounts import mounts
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .mounted import PLACE, Context, members
 from .runtimes import Clock, needs_bubblewrap, output, sandboxed, wait_for_end
@@ -458,7 +458,7 @@ async def test_last_upload_has_its_time(caplog: pytest.LogCaptureFixture) -> Non
 
 @pytest.mark.asyncio
 async def test_stopping_has_its_time(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agb.local.runtime, "STOP_SYNCS", 0.3)
+    monkeypatch.setattr(agb.local.sessions.runtime, "STOP_SYNCS", 0.3)
     async with Runtime(allow_none=True, network="isolated") as runtime:
         context = Context(runtime, runtime.contexts.store.find("test", True).id)
         session = await context.session()

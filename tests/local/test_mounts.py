@@ -9,7 +9,7 @@ import pytest
 
 from agb.local.errors import Refused
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
+from agb.local.sessions.runtime import Runtime
 
 from .mounted import PLACE, Context, members, special, tarred, zipped
 from .runtimes import IMAGE, needs_bubblewrap, output

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from agb.local import interpreters
+from agb.local.kernels import interpreters
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, call, needs_node, output, run
 
@@ -270,7 +270,7 @@ async def test_bad_arguments(local_runtime: Runtime, box: LocalSession, args: di
 
 
 async def test_language_that_is_missing(local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agb.local.interpreters.shutil.which", lambda *_, **__: None)
+    monkeypatch.setattr("agb.local.kernels.interpreters.shutil.which", lambda *_, **__: None)
     languages = interpreters.find_languages()
     assert "javascript" not in languages.found
     assert "Node.js" in languages.missing["javascript"]

@@ -10,8 +10,8 @@ import pytest
 
 from agb.local.errors import CannotStart, DataDirInUse, Refused
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, Clock, call, output, run, shell
 
@@ -134,7 +134,7 @@ async def test_stubborn_files_are_removed(local_runtime: Runtime, box: LocalSess
 async def test_finished_sessions_are_forgotten_in_the_end(
     local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb.local.runtime._FINISHED_KEPT", 1)
+    monkeypatch.setattr("agb.local.sessions.runtime._FINISHED_KEPT", 1)
     ids = []
     for _ in range(2):
         session = await local_runtime.create(IMAGE)

@@ -19,9 +19,9 @@ import pytest
 import pytest_asyncio
 
 from agb.local.errors import IsolationUnavailable
-from agb.local.pasta import Pasta
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sandbox.pasta import Pasta
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, call, needs_bubblewrap, output, run, sandboxed, shell, wait_for_end
 
@@ -282,7 +282,7 @@ class TestNetwork:
         assert not programs[0].is_running()
 
     async def test_pasta_that_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("agb.local.pasta.Pasta.find", lambda: Pasta("/bin/false", "/bin/false"))
+        monkeypatch.setattr("agb.local.sandbox.pasta.Pasta.find", lambda: Pasta("/bin/false", "/bin/false"))
         async with Runtime(isolation="bubblewrap") as runtime:
             assert runtime.report.network == "isolated"
             assert "pasta did not start" in runtime.report.isolation_note
@@ -327,7 +327,7 @@ async def test_a_kernels_sockets_cannot_be_exchanged_for_the_machines(
 
 RUNTIME = """
 import asyncio, json, sys
-from agb.local.runtime import Runtime
+from agb.local.sessions.runtime import Runtime
 
 async def main():
     async with Runtime(isolation=sys.argv[1]) as runtime:
@@ -393,7 +393,7 @@ class TestWithoutSandbox:
 class TestWhenThereIsNone:
     @pytest.fixture(autouse=True)
     def _without_bubblewrap(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("agb.local.bubblewrap.find", lambda: None)
+        monkeypatch.setattr("agb.local.sandbox.bubblewrap.find", lambda: None)
 
     @pytest.mark.parametrize("isolation", ["auto", "bubblewrap"])
     async def test_it_does_not_start(self, isolation: str) -> None:
@@ -407,7 +407,7 @@ class TestWhenThereIsNone:
             assert "not installed" in runtime.report.isolation_note
 
     async def test_bubblewrap_that_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("agb.local.bubblewrap.find", lambda: "/bin/false")
+        monkeypatch.setattr("agb.local.sandbox.bubblewrap.find", lambda: "/bin/false")
         with pytest.raises(IsolationUnavailable, match="cannot start a sandbox here"):
             async with Runtime():
                 pass

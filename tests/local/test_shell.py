@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from agb.local.limits import Limits
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import IMAGE, call, output, shell
 

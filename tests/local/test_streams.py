@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 import agb.local
-from agb.local import streams
+from agb.local.api import streams
 
 from .conftest import Api
 from .runtimes import needs_node

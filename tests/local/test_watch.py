@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from agb.local import file_watch
-from agb.local.file_watch import Watcher
-from agb.local.runtime import Runtime
-from agb.local.session import LocalSession
+from agb.local.inside import file_watch
+from agb.local.inside.file_watch import Watcher
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .runtimes import call, output
 

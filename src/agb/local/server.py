@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from attrs import define, frozen
 
-from .app import build_app
+from .api.app import build_app
+from .api.links import Links
+from .api.proxy_websocket import MESSAGE_LIMIT
 from .errors import CannotStart
 from .limits import Limits
-from .links import Links
 from .options import Options
-from .proxy_websocket import MESSAGE_LIMIT
 from .report import Report
-from .runtime import Runtime
+from .sessions.runtime import Runtime
 
 GRACE = 2
 """Seconds that requests under way have to end when the server stops (links are cut at once)."""

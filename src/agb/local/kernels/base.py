@@ -10,8 +10,8 @@ from typing import Any
 
 from attrs import frozen
 
-from ..capture import cut_note
-from ..sandbox import Sandbox
+from ..sandbox.capture import cut_note
+from ..sandbox.sandbox import Sandbox
 
 _ITEM = 200
 """Characters a result counts for beyond its own."""

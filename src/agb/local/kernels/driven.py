@@ -17,8 +17,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..capture import Capture
-from ..sandbox import Process, Sandbox, SandboxGone
+from ..sandbox.capture import Capture
+from ..sandbox.sandbox import Process, Sandbox, SandboxGone
 from .base import CodeError, Decoder, Execution, Kernel, KernelDied, how_it_ended
 
 _START_SECONDS = 60.0

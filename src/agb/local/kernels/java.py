@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..capture import Capture
-from ..sandbox import Process, Sandbox
+from ..sandbox.capture import Capture
+from ..sandbox.sandbox import Process, Sandbox
 from .driven import DrivenKernel
 
 _OPTIONS = (
@@ -28,7 +28,7 @@ class JavaKernel(DrivenKernel):
         """Start Java."""
         # Beside the heap there are stacks, code and classes; an exception for too much is better than a dead process.
         heap = max(32, self.sandbox.limits.memory // 2 // _MIB)
-        program = self.sandbox.program("kernels/java_driver.java")
+        program = self.sandbox.program("java_driver.java")
         return await self.connect_pipes([self._java, f"-Xmx{heap}m", *_OPTIONS, program], stdout, stderr)
 
     def request(self, number: int, code: str) -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from ..capture import Capture
-from ..sandbox import Process, Sandbox
+from ..sandbox.capture import Capture
+from ..sandbox.sandbox import Process, Sandbox
 from .driven import DrivenKernel
 
 
@@ -18,7 +18,7 @@ class JavaScriptKernel(DrivenKernel):
 
     async def launch(self, stdout: Capture, stderr: Capture) -> Process:
         """Start node."""
-        return await self.connect_socket([self._node, self.sandbox.program("kernels/node_driver.js")], stdout, stderr)
+        return await self.connect_socket([self._node, self.sandbox.program("node_driver.js")], stdout, stderr)
 
     def request(self, number: int, code: str) -> bytes:
         """Return a JSON line."""

@@ -18,8 +18,8 @@ import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from ..capture import Capture
-from ..sandbox import Process, Sandbox
+from ..sandbox.capture import Capture
+from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
 
 _START_SECONDS = 60.0
@@ -100,7 +100,7 @@ class PythonKernel(Kernel):
                 self._process = await self.sandbox.spawn(
                     [
                         sys.executable,
-                        self.sandbox.program("kernels/python_driver.py"),
+                        self.sandbox.program("python_driver.py"),
                         self.sandbox.sockets,
                         self._name,
                     ],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..capture import Capture
-from ..sandbox import Process, Sandbox
+from ..sandbox.capture import Capture
+from ..sandbox.sandbox import Process, Sandbox
 from .driven import DrivenKernel
 from .java import numbered
 
@@ -17,7 +17,7 @@ class RKernel(DrivenKernel):
 
     async def launch(self, stdout: Capture, stderr: Capture) -> Process:
         """Start R."""
-        program = self.sandbox.program("kernels/r_driver.R")
+        program = self.sandbox.program("r_driver.R")
         return await self.connect_pipes([self._rscript, "--vanilla", program], stdout, stderr)
 
     def request(self, number: int, code: str) -> bytes:

@@ -1,0 +1,142 @@
+"""The application: the whole API as one list of routes, who may call it, and how every answer is wrapped."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+
+from attrs import frozen
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+
+from ..._wire.reply import INTERNAL_ERROR, INVALID_REQUEST, NO_SUCH_OPERATION, NOT_OFFERED
+from ..errors import Refused
+from ..sessions.runtime import Runtime
+from ..validation import shown
+from . import context_handlers, handlers, mount_handlers
+from .answers import enveloped, refusal, request_id
+from .context_files import ContextFiles
+from .file_urls import PREFIX
+from .handlers import Answer, Api
+from .links import Links
+from .request import ApiRequest, check_key
+from .session_page import SessionPage
+from .streams import Streams
+
+logger = logging.getLogger("agb.local")
+
+Handler = Callable[[Api, ApiRequest], Awaitable[Answer]]
+
+
+@frozen
+class Operation:
+    """One operation of the API: where it is, and what answers it (None: this runtime does not offer it)."""
+
+    method: str
+    path: str
+    handler: Handler | None = None
+    needs_key: bool = True
+
+
+OPERATIONS = [
+    Operation("POST", "/mcp/createSession", handlers.create_session),
+    Operation("POST", "/mcp/getSession", handlers.get_session),
+    Operation("POST", "/mcp/getSessionInfo", handlers.get_session_info),
+    Operation("GET", "/sdk/ListSession", handlers.list_sessions),
+    Operation("POST", "/mcp/releaseSessionAsync", handlers.release_session_async),
+    Operation("POST", "/mcp/releaseSession", handlers.release_session),
+    Operation("POST", "/mcp/refreshSessionIdleTime", handlers.refresh_session_idle_time),
+    Operation("POST", "/sdk/SetLabel", handlers.set_label),
+    Operation("GET", "/sdk/GetLabel", handlers.get_label),
+    Operation("GET", "/internet/getLink", handlers.get_link),
+    Operation("GET", "/mcp/getLink", handlers.get_link),
+    Operation("POST", "/internet/getCdpLink"),
+    Operation("POST", "/mcp/getMcpResource", handlers.get_mcp_resource),
+    Operation("POST", "/mcp/listTools", handlers.list_tools),
+    Operation("POST", "/mcp", handlers.call_tool),
+    Operation("POST", "/sessions/{session_id}/callTool", handlers.call_tool_by_link, needs_key=False),
+    Operation("POST", "/browser/init"),
+    Operation("GET", "/sdk/ListContexts", context_handlers.list_contexts),
+    Operation("GET", "/sdk/GetContext", context_handlers.get_context),
+    Operation("POST", "/sdk/ModifyContext", context_handlers.modify_context),
+    Operation("POST", "/sdk/DeleteContext", context_handlers.delete_context),
+    Operation("POST", "/sdk/ClearContext", context_handlers.clear_context),
+    Operation("POST", "/sdk/SyncContext", mount_handlers.sync_context),
+    Operation("GET", "/sdk/GetContextInfo", mount_handlers.get_context_info),
+    Operation("POST", "/sdk/GetContextFileDownloadUrl", context_handlers.get_context_file_download_url),
+    Operation("POST", "/sdk/GetContextFileUploadUrl", context_handlers.get_context_file_upload_url),
+    Operation("POST", "/sdk/DeleteContextFile", context_handlers.delete_context_file),
+    Operation("POST", "/sdk/DescribeContextFiles", context_handlers.describe_context_files),
+    Operation("POST", "/sdk/GetAndLoadInternalContext", mount_handlers.get_and_load_internal_context),
+]
+
+
+def build_app(runtime: Runtime, api_key: str) -> Starlette:
+    """Return the ASGI application that offers a (running) runtime to whoever knows the API key.
+
+    Its ``state.links`` are the links into sessions; close them when the server stops.
+    """
+    links = Links(runtime)
+    page = SessionPage(runtime, links)
+    api = Api(runtime, links)
+    routes: list[BaseRoute] = [
+        *(_route(operation, api, api_key) for operation in OPERATIONS),
+        WebSocketRoute("/sessions/{session_id}/ws", Streams(runtime).serve),
+        Route("/sessions/{session_id}/page", page.show, methods=["GET"]),
+        Route(f"{PREFIX}{{token}}", ContextFiles(runtime).serve, methods=["GET", "PUT"]),
+        Mount("/link", app=links),
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers=dict.fromkeys((Refused, HTTPException, ClientDisconnect, Exception), _answer_error),
+    )
+    app.router.redirect_slashes = False
+    app.state.links = links
+    return app
+
+
+def _route(operation: Operation, api: Api, api_key: str) -> Route:
+    async def endpoint(request: Request) -> Response:
+        if operation.needs_key:
+            check_key(request.headers, api_key)
+        if operation.handler is None:
+            raise Refused(NOT_OFFERED, f"{operation.path}: this runtime does not offer this operation", http_status=501)
+        answer = await operation.handler(api, await ApiRequest.read(request))
+        return enveloped(request, data=answer.data, **answer.beside)
+
+    return Route(operation.path, endpoint, methods=[operation.method])
+
+
+# --- answers -----------------------------------------------------------------------------------------------------
+
+
+def _refusal(request: Request, code: str, message: str, http_status: int) -> Response:
+    return refusal(request, Refused(code, message, http_status=http_status))
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """Answer a request that did not go through; only a mistake of this server is logged."""
+    if isinstance(error, Refused):
+        return refusal(request, error)
+    if isinstance(error, HTTPException):
+        return _no_route(request, error.status_code)
+    if isinstance(error, ClientDisconnect):  # nobody will read this
+        return _refusal(request, INVALID_REQUEST, "The request body ended early", 400)
+    path = re.sub(r"^(/link/[^/]*/[^/]*|/contexts/files)/.*", r"\1/...", request.url.path)  # what follows is a secret
+    known_as = request_id(request)
+    logger.error("Unexpected error in %s %s (request id %s)", request.method, path, known_as, exc_info=error)
+    message = f"The runtime failed unexpectedly; its log has more under {known_as}"
+    return _refusal(request, INTERNAL_ERROR, message, 500)
+
+
+def _no_route(request: Request, status: int) -> Response:
+    """Answer a path that is none of ours; one asked for by a page behind a link is looked for behind that link."""
+    links: Links = request.app.state.links
+    if status == 404 and (below := links.below_referer(request)):
+        return RedirectResponse(below, 307)
+    path = shown(request.url.path, 100)
+    return _refusal(request, NO_SUCH_OPERATION, f"There is no operation {request.method} {path} in this API", status)

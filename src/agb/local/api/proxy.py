@@ -1,0 +1,215 @@
+"""The reverse proxy behind links: one HTTP exchange between a caller and a program inside a session.
+
+Bodies are streamed both ways at the same time, each only as fast as its reader takes it. What a proxy has to change is
+changed: headers that concern one connection only, and addresses that would lead out of the link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+import h11
+from attrs import frozen
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+
+from ..sessions.session import LocalSession
+from .request import base_url, host
+
+logger = logging.getLogger("agb.local")
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+CHUNK = 256 * 1024
+"""Bytes read at once from a program's answer."""
+
+_HOP_BY_HOP = frozenset(
+    b"connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer transfer-encoding "
+    b"upgrade".split()
+)
+_ADDRESSES = (b"location", b"content-location")
+
+
+@frozen
+class Target:
+    """Where a request through a link goes."""
+
+    session: LocalSession
+    port: int
+    prefix: str
+    """The path of the link, without a trailing slash; what follows it is the path the program sees."""
+    path: bytes
+    """The path and query the program is asked for, percent-encoded as they came; empty if nothing follows."""
+
+
+# --- headers -----------------------------------------------------------------------------------------------------
+
+
+def request_headers(scope: Scope, target: Target) -> RawHeaders:
+    """Return the headers a program inside gets to see: the caller's own, and where they came from.
+
+    Host stays what the caller wrote, so that a program that compares it with Origin finds them alike.
+    """
+    connection = HTTPConnection(scope)
+    client = scope["client"][0] if scope.get("client") else "unknown"
+    before = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    own = {
+        b"host": host(connection),
+        b"x-forwarded-for": ", ".join([*before, client]),
+        b"x-forwarded-proto": base_url(connection).partition(":")[0],
+        b"x-forwarded-host": host(connection),
+        b"x-forwarded-prefix": target.prefix,
+    }
+    # Whoever waits for "100 Continue" has got it from this server already.
+    dropped = {*own, b"expect"}
+    kept = [(name, value) for name, value in end_to_end(scope["headers"]) if name not in dropped]
+    return [*((name, value.encode("latin-1")) for name, value in own.items()), *kept]
+
+
+def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """Return the headers (names in lower case) without those that concern one connection only (RFC 9110, 7.6.1)."""
+    headers = list(headers)
+    named = {word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")}
+    return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
+
+
+def response_headers(headers: Iterable[tuple[bytes, bytes]], own_host: str, target: Target) -> RawHeaders:
+    """Return the headers of a program's answer with its addresses and cookies moved below the link."""
+    moved: RawHeaders = []
+    for name, value in end_to_end(headers):
+        if name in _ADDRESSES:
+            value = below_link(value.decode("latin-1"), own_host, target.prefix, target.port).encode("latin-1")
+        elif name == b"set-cookie":
+            value = cookie_below_link(value.decode("latin-1"), target.prefix).encode("latin-1")
+        # A service worker of one session must not be allowed to watch over the pages of all others.
+        if name != b"service-worker-allowed":
+            moved.append((name, value))
+    return moved
+
+
+def below_link(address: str, own_host: str, prefix: str, port: int) -> str:
+    """Return an address a program answered with, led through the link if it means the program itself."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return address
+    own = {own_host, *(f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]"))}
+    if parts.netloc and (parts.netloc not in own or parts.scheme not in ("http", "https", "")):
+        return address
+    if not parts.netloc and not address.startswith("/"):
+        return address
+    path = parts._replace(scheme="", netloc="").geturl()
+    return path if _is_below(path, prefix) else prefix + ("" if path.startswith("/") else "/") + path
+
+
+def cookie_below_link(cookie: str, prefix: str) -> str:
+    """Return a Set-Cookie header that holds for the link only: no Domain, and its Path below the link's."""
+    pair, *attributes = cookie.split(";")
+    kept = [pair]
+    for attribute in attributes:
+        name, _, value = attribute.strip().partition("=")
+        if name.lower() == "path" and value.startswith("/") and not _is_below(value, prefix):
+            kept.append(f" Path={prefix}{value}")
+        elif name.lower() != "domain":
+            kept.append(attribute)
+    return ";".join(kept)
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    return path == prefix or path.startswith((prefix + "/", prefix + "?"))
+
+
+# --- one exchange ------------------------------------------------------------------------------------------------
+
+
+class _Upstream:
+    """The connection to a program inside a session, speaking HTTP/1.1."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._protocol = h11.Connection(h11.CLIENT, max_incomplete_event_size=CHUNK)
+
+    async def send(self, event: h11.Event) -> bool:
+        """Write an event and wait until the program keeps up; return whether it still listens.
+
+        One that does not want the rest of a request may still have answered it.
+        """
+        self._writer.write(self._protocol.send(event) or b"")
+        try:
+            await self._writer.drain()
+        except OSError:
+            return False
+        return True
+
+    async def next_event(self) -> h11.Event:
+        """Return what the program says next; raise `h11.RemoteProtocolError` if that is not HTTP or breaks off."""
+        while not isinstance(event := self._protocol.next_event(), h11.Event):
+            if event is h11.PAUSED:
+                raise h11.RemoteProtocolError("it goes on to speak another protocol")
+            self._protocol.receive_data(await self._reader.read(CHUNK))
+        return event
+
+
+async def forward_http(connected: socket.socket, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
+    """Carry one request to a program inside a session and its answer back; takes over the connected socket."""
+    reader, writer = await asyncio.open_connection(sock=connected, limit=CHUNK)
+    upstream = _Upstream(reader, writer)
+    try:
+        async with anyio.create_task_group() as both_ways:
+            both_ways.start_soon(_send_request, upstream, target, scope, receive, both_ways.cancel_scope)
+            await _send_response(upstream, target, scope, receive, send)
+            both_ways.cancel_scope.cancel()
+    finally:
+        writer.transport.abort()
+
+
+async def _send_request(
+    upstream: _Upstream, target: Target, scope: Scope, receive: Receive, exchange: anyio.CancelScope
+) -> None:
+    """Pass the request on; when the caller leaves, the exchange is over, whatever the program still does."""
+    headers = request_headers(scope, target)
+    if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
+        headers = [(name, value) for name, value in headers if name != b"content-length"]
+        headers.append((b"transfer-encoding", b"chunked"))
+    is_heard = await upstream.send(h11.Request(method=scope["method"], target=target.path, headers=headers))
+    while (message := await receive())["type"] == "http.request":
+        target.session.touch()
+        if is_heard and message.get("body"):
+            is_heard = await upstream.send(h11.Data(data=message["body"]))
+        if is_heard and not message.get("more_body", False):
+            is_heard = await upstream.send(h11.EndOfMessage())
+    exchange.cancel()
+
+
+async def _send_response(upstream: _Upstream, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
+    """Pass the program's answer back; one that cannot be understood is answered for it."""
+    started = False
+    try:
+        while not isinstance(event := await upstream.next_event(), h11.EndOfMessage):
+            target.session.touch()
+            if isinstance(event, h11.Response):
+                if event.status_code > 599:
+                    raise h11.RemoteProtocolError(f"there is no status {event.status_code}")
+                headers = response_headers(event.headers, host(HTTPConnection(scope)), target)
+                await send({"type": "http.response.start", "status": event.status_code, "headers": headers})
+                started = True
+            elif isinstance(event, h11.Data):
+                await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
+                # With a program that is always ready nothing here waits, and what does not wait is never cancelled.
+                await anyio.lowlevel.checkpoint()
+            elif isinstance(event, h11.ConnectionClosed):
+                raise h11.RemoteProtocolError("it closed the connection without an answer")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    except (OSError, h11.RemoteProtocolError) as error:
+        # An answer already begun is left unfinished: the server closes the connection, and the caller sees the cut.
+        if not started:
+            text = f"The program on port {target.port} of session {target.session.id} gave no valid answer: {error}.\n"
+            await PlainTextResponse(text, 502)(scope, receive, send)

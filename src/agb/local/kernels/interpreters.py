@@ -1,0 +1,246 @@
+"""Running code: one kernel per session and language, started when first needed, one piece of code at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from ..sandbox.sandbox import Sandbox
+from .base import Broken, Execution, Kernel, KernelDied
+
+if TYPE_CHECKING:
+    import zmq.asyncio
+
+_GRACE_SECONDS = 3.0
+"""How long interrupted code may take to stop before its kernel is ended."""
+TIMEOUT_ERROR = "TimeoutError"
+KERNEL_DIED = "KernelDied"
+
+
+class Interpreter:
+    """One language of one session. The kernel is made again when it has ended, and whoever asked next is told."""
+
+    def __init__(self, language: str, make: Callable[[], Kernel]) -> None:
+        self._language = language
+        self._make = make
+        self._lock = asyncio.Lock()
+        self._kernel: Kernel | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def run(self, code: str, execution: Execution, *, timeout: float) -> None:
+        """Run code after what was asked before it; what comes out is put into ``execution``.
+
+        ``timeout`` seconds count from the start of the code. Then it is interrupted, and if that does not help within
+        a few seconds its kernel is ended. Both are told in the execution's ``error``. Whoever is cancelled while it
+        runs interrupts it the same way.
+        """
+        async with self._lock:
+            try:
+                kernel = await self._started(execution)
+            except KernelDied as error:
+                execution.error = Broken(KERNEL_DIED, f"the {self._language} kernel {error}")
+                return
+            began = time.perf_counter()
+            try:
+                await self._run(kernel, code, timeout, execution)
+            finally:
+                execution.seconds = time.perf_counter() - began
+
+    async def stop(self) -> None:
+        """End the kernel, and with it the code that runs."""
+        if self._kernel is not None:
+            await self._kernel.stop()
+
+    async def _started(self, execution: Execution) -> Kernel:
+        if self._running is not None and self._kernel is not None and not self._running.done():
+            await self._break_off(self._kernel, self._running)  # its caller was cancelled twice
+        if self._kernel is not None and not self._kernel.is_alive:
+            execution.write(
+                "stderr", f"[the {self._language} kernel had ended; this is a new one without its variables]\n"
+            )
+            await self._kernel.stop()
+            self._kernel = None
+        if self._kernel is None:
+            kernel = self._make()
+            await kernel.start()
+            self._kernel = kernel
+        return self._kernel
+
+    async def _run(self, kernel: Kernel, code: str, timeout: float, execution: Execution) -> None:
+        running = self._running = asyncio.create_task(kernel.execute(code, execution))
+        try:
+            done, _ = await asyncio.wait({running}, timeout=timeout)
+            stopped = True if done else await self._break_off(kernel, running)
+        except asyncio.CancelledError:
+            await asyncio.shield(self._break_off(kernel, running))
+            raise
+        if not done:
+            ending = (
+                ""
+                if stopped
+                else f" It could not be interrupted, so the {self._language} kernel was ended; variables are lost."
+            )
+            execution.error = Broken(
+                TIMEOUT_ERROR, f"Execution timeout: the code ran longer than {timeout:g} s.{ending}"
+            )
+        elif isinstance(error := running.exception(), KernelDied):
+            await kernel.stop()
+            execution.error = Broken(
+                KERNEL_DIED, f"the {self._language} kernel {error}. The next call gets a new one; variables are lost."
+            )
+        elif error is not None:
+            raise error
+        execution.finish()
+
+    async def _break_off(self, kernel: Kernel, running: asyncio.Task[None]) -> bool:
+        """Stop running code; return whether its kernel has survived."""
+        await kernel.interrupt()
+        done, _ = await asyncio.wait({running}, timeout=_GRACE_SECONDS)
+        if not done:
+            running.cancel()
+            await kernel.stop()
+            await asyncio.wait({running})
+        # Without this asyncio would report an exception that nobody has asked for.
+        return not running.cancelled() and running.exception() is None
+
+
+@frozen
+class Languages:
+    """The languages this machine offers, and their kernels."""
+
+    found: dict[str, str]
+    """Language -> version."""
+    missing: dict[str, str]
+    """Language -> what to install."""
+    programs: dict[str, str] = field(factory=dict)
+    """Language -> the program that runs it; Python is the runtime's own."""
+    trees: tuple[Path, ...] = ()
+    """What a sandbox must see of the machine for them."""
+    _contexts: list[zmq.asyncio.Context] = field(factory=list, init=False, eq=False, repr=False)
+
+    def interpreter(self, language: str, sandbox: Sandbox) -> Interpreter:
+        """Return an interpreter of a language in ``found``; nothing is started yet."""
+        return Interpreter(language, functools.partial(self._kernel, language, sandbox))
+
+    def _kernel(self, language: str, sandbox: Sandbox) -> Kernel:
+        match language:
+            case "javascript":
+                from .javascript import JavaScriptKernel
+
+                return JavaScriptKernel(sandbox, self.programs[language])
+            case "java":
+                from .java import JavaKernel
+
+                return JavaKernel(sandbox, self.programs[language])
+            case "r":
+                from .r import RKernel
+
+                return RKernel(sandbox, self.programs[language])
+        from .python import PythonKernel, make_context
+
+        if not self._contexts:
+            self._contexts.append(make_context())
+        return PythonKernel(sandbox, self._contexts[0])
+
+    def close(self) -> None:
+        """Free what kernels shared; all of them must have ended."""
+        while self._contexts:
+            self._contexts.pop().destroy(linger=0)
+
+
+@frozen
+class _Found:
+    """A language that was looked for."""
+
+    version: str = ""
+    """Empty if it is not here."""
+    program: str = ""
+    tree: Path | None = None
+
+
+def find_languages() -> Languages:
+    """Return what this machine has. Starts programs to ask for their versions."""
+    found: dict[str, str] = {}
+    missing: dict[str, str] = {}
+    if find_spec("ipykernel") is None or find_spec("jupyter_client") is None:
+        missing["python"] = "install the Python packages ipykernel and jupyter-client (pip install 'agb[local]')"
+    else:
+        found["python"] = ".".join(map(str, sys.version_info[:3]))
+    looks: dict[str, tuple[Callable[[], _Found], str]] = {
+        "javascript": (_find_node, "install Node.js 18 or later (the program node)"),
+        "java": (
+            _find_java,
+            "install a JDK 11 or later, with jshell (Debian and Ubuntu: apt install openjdk-17-jdk-headless)",
+        ),
+        "r": (_find_r, "install R, with the program Rscript (Debian and Ubuntu: apt install r-base-core)"),
+    }
+    with ThreadPoolExecutor(len(looks)) as pool:
+        answers = {language: pool.submit(look) for language, (look, _) in looks.items()}
+    programs: dict[str, str] = {}
+    trees: list[Path] = []
+    for language, answer in answers.items():
+        here = answer.result()
+        if not here.version:
+            missing[language] = looks[language][1]
+            continue
+        found[language], programs[language] = here.version, here.program
+        if here.tree is not None:
+            trees.append(here.tree)
+    return Languages(found, missing, programs, tuple(trees))
+
+
+def _find_node() -> _Found:
+    node = shutil.which("node") or shutil.which("nodejs")
+    version = _said_by(node, "--version") if node else ""
+    major = version.removeprefix("v").partition(".")[0]
+    if node is None or not major.isdigit() or int(major) < 18:
+        return _Found()
+    real = Path(os.path.realpath(node))
+    prefix = real.parent.parent
+    # The directory it is installed in, if it has one of its own; else the program alone.
+    has_own = (prefix / "include/node").is_dir() or (prefix / "lib/node_modules").is_dir()
+    return _Found(f"node {version}", str(real), prefix if has_own else real)
+
+
+def _find_java() -> _Found:
+    # A Java without jshell has no compiler either; the java of the same installation is the one that fits.
+    jshell = shutil.which("jshell")
+    if jshell is None:
+        return _Found()
+    java = Path(os.path.realpath(jshell)).parent / "java"
+    version = re.search(r'version "(\d+)([^"]*)"', _said_by(str(java), "-version"))
+    if version is None or int(version[1]) < 11:
+        return _Found()
+    return _Found(f"java {version[1]}{version[2]}", str(java), java.parent.parent)
+
+
+def _find_r() -> _Found:
+    rscript = shutil.which("Rscript")
+    version = re.search(r"version (\d+\.\d+\.\d+)", _said_by(rscript, "--version")) if rscript else None
+    if rscript is None or version is None:
+        return _Found()
+    real = Path(os.path.realpath(rscript))
+    prefix = real.parent.parent
+    return _Found(f"R {version[1]}", str(real), prefix if (prefix / "lib/R").is_dir() else prefix.parent)
+
+
+def _said_by(program: str, option: str) -> str:
+    """Return what a program says about itself, on whatever stream; nothing if it fails."""
+    try:
+        done = subprocess.run([program, option], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout + done.stderr).strip() if done.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""Sandboxes: bubblewrap, the network, processes, and the control socket of the agent inside."""

@@ -1,0 +1,156 @@
+"""Choosing how sessions are isolated: what was asked for, what the machine has, and what works when tried."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Container
+from pathlib import Path
+from typing import Literal, Protocol
+
+from attrs import evolve, frozen
+
+from ..errors import IsolationUnavailable
+from ..limits import Limits
+from ..report import Report
+from . import bubblewrap
+from .bubblewrap import Bubblewrap
+from .directories import Directories, remove
+from .pasta import NetworkFailed, Pasta
+from .sandbox import Isolation, Sandbox, StartFailed, own_programs
+
+_FIRST_USER, _USERS = 200_000, 300_000
+"""User ids sessions get when the runtime is root's; below what systemd gives to containers."""
+_SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_INSTALL = "install it (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
+_WITHOUT = "or go without isolation: --isolation none, for code you trust as your own"
+_NO_NETWORK = "no outgoing network"
+
+
+class Languages(Protocol):
+    """What isolation needs of the languages of the machine: names for the report, and files that sessions must see."""
+
+    @property
+    def found(self) -> dict[str, str]:
+        """Language -> version."""
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Language -> what to install."""
+
+    @property
+    def programs(self) -> dict[str, str]:
+        """Language -> the program that runs it."""
+
+    @property
+    def trees(self) -> tuple[Path, ...]:
+        """Directories and files of the machine that their programs need."""
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """What was asked for; ``allow_none`` lets "auto" go on without a sandbox."""
+
+    isolation: Literal["auto", "bubblewrap", "none"] = "auto"
+    network: Literal["auto", "isolated", "host"] = "auto"
+    allow_none: bool = False
+
+
+def new_user(isolation: Isolation, taken: Container[int]) -> int | None:
+    """Return a user id for one session, if the runtime may give it one."""
+    if os.getuid() != 0 or isolation.bubblewrap is None:
+        return None
+    while (user := _FIRST_USER + secrets.randbelow(_USERS)) in taken:
+        pass
+    return user
+
+
+async def choose(wanted: Wanted, languages: Languages, area: Path, limits: Limits) -> tuple[Isolation, Report]:
+    """Return how sessions are isolated and the report about it; starts sandboxes in ``area`` to try.
+
+    Raises ``IsolationUnavailable``.
+    """
+    note = "no isolation, as asked for"
+    if wanted.isolation != "none":
+        try:
+            return await _sandboxed(wanted, languages, area, limits)
+        except IsolationUnavailable as error:
+            if wanted.isolation == "bubblewrap" or not wanted.allow_none:
+                raise IsolationUnavailable(f"{error}; {_WITHOUT}") from error
+            note = f"no isolation: {error}"
+    path = (f"{sys.prefix}/bin", *os.environ.get("PATH", "").split(os.pathsep))
+    isolation = Isolation(bubblewrap=None, path=tuple(part for part in path if part.startswith("/")))
+    note = f"{note}; sessions can read and change what you can"
+    return isolation, Report("none", note, "host", languages.found, languages.missing)
+
+
+async def _sandboxed(wanted: Wanted, languages: Languages, area: Path, limits: Limits) -> tuple[Isolation, Report]:
+    isolation = _with_bubblewrap(languages, area, limits)
+    note = "each session in a sandbox of its own"
+    if wanted.network == "host":
+        isolation = _with_network(isolation, "host")
+        await _try(isolation, area, limits)
+        return isolation, Report("bubblewrap", note, "host", languages.found, languages.missing)
+    pasta = Pasta.find() if wanted.network == "auto" else None
+    if pasta is not None:
+        try:
+            connected = evolve(_with_network(isolation, "pasta"), pasta=pasta)
+            await _try(connected, area, limits)
+            return connected, Report("bubblewrap", note, "pasta", languages.found, languages.missing)
+        except NetworkFailed as error:
+            note = f"{note}; {_NO_NETWORK}: {error}"
+    elif wanted.network == "auto":
+        note = f"{note}; {_NO_NETWORK}: install pasta (Debian and Ubuntu: apt install passt) or use --network host"
+    await _try(isolation, area, limits)
+    return isolation, Report("bubblewrap", note, "isolated", languages.found, languages.missing)
+
+
+def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolation:
+    program = bubblewrap.find()
+    if program is None:
+        raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
+    trees = (*bubblewrap.interpreter_trees(), *languages.trees)
+    home = Path.home()
+    if tree := next((tree for tree in trees if home.is_relative_to(tree)), None):
+        raise IsolationUnavailable(
+            f"{tree} must be seen by sessions, for its programs, and contains {home}: install Python elsewhere"
+        )
+    # A virtual environment may well hold the directory for temporary files, and so the files of sessions.
+    places = {area.parent.resolve(), Path(tempfile.gettempdir()).resolve()}
+    inside = [place for place in places if any(place.is_relative_to(tree) for tree in trees)]
+    hidden = tuple(
+        place for place in inside if not any(place.is_relative_to(other) for other in inside if other != place)
+    )
+    programs = dict.fromkeys(str(Path(program).parent) for program in languages.programs.values())
+    sandbox = Bubblewrap(
+        path=program,
+        unshare_user=os.getuid() != 0,
+        programs=own_programs(),
+        trees=trees,
+        hidden=hidden,
+        shared_memory=limits.shared_memory if bubblewrap.can_limit_size(program) else None,
+    )
+    return Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *programs))))
+
+
+def _with_network(isolation: Isolation, network: Literal["pasta", "host"]) -> Isolation:
+    if isolation.bubblewrap is None:
+        return isolation
+    return evolve(isolation, bubblewrap=evolve(isolation.bubblewrap, network=network))
+
+
+async def _try(isolation: Isolation, area: Path, limits: Limits) -> None:
+    """Start a sandbox and end it. Raises ``IsolationUnavailable`` and ``NetworkFailed``."""
+    directories = Directories(area / f"probe-{secrets.token_hex(4)}")
+    user = new_user(isolation, ())
+    probe = Sandbox(isolation, directories, limits, user, lambda: None)
+    try:
+        directories.make(user)
+        await probe.open()
+        await probe.close()
+    except StartFailed as error:
+        raise IsolationUnavailable(f"bubblewrap is installed but cannot start a sandbox here ({error})") from error
+    finally:
+        await remove(directories.root)

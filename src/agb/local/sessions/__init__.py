@@ -1,0 +1,1 @@
+"""Sessions and their tools: creating, finding, calling and releasing them. Knows no HTTP."""

@@ -1,0 +1,524 @@
+"""The runtime: makes sessions, finds them, calls their tools, releases them when it is time. It knows no HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from attrs import define, frozen
+
+from ..contexts.mounts import Mount
+from ..contexts.service import RECYCLE_EVERY, Contexts
+from ..contexts.session_mounts import SessionMounts, select
+from ..errors import CannotStart, DataDirInUse, Refused, invalid, session_not_found
+from ..kernels.base import Execution
+from ..kernels.interpreters import Languages, find_languages
+from ..limits import Limits
+from ..page_tokens import number_before, token_after
+from ..report import Report
+from ..sandbox.directories import Directories, remove
+from ..sandbox.isolation import Wanted, choose, new_user
+from ..sandbox.pasta import NetworkFailed
+from ..sandbox.sandbox import Isolation, Sandbox, SandboxGone, StartFailed
+from .arguments import BadArgument
+from .images import IMAGES
+from .session import CallRecord, LocalSession, State
+from .tools import RUN_CODE, Tool, ToolReply, stream_code
+
+_FINISHED_KEPT = 1000
+_ROWS_KEPT = 100
+"""Sessions that ended of which the sync tasks are still told."""
+_SYNCS = 16
+"""Syncs at a time; further ones wait."""
+STOP_SYNCS = 30.0
+"""Seconds in which all sessions may store their data when the runtime stops."""
+_TEMPORARY = "agb-runtime-"
+
+
+@frozen
+class Page:
+    """Some of the sessions asked for; ``next_token`` is empty on the last page, ``count`` is of all pages."""
+
+    sessions: list[LocalSession]
+    next_token: str
+    count: int
+
+
+@define
+class _Call:
+    """A call under way, and whether it has gone well."""
+
+    ok: bool = False
+
+
+class Runtime:
+    """Runs sessions on this machine; an asynchronous context manager.
+
+    For example::
+
+        async with Runtime() as runtime:
+            session = await runtime.create("agb-code-space-1")
+            reply = await runtime.call_tool(session.id, "shell", {"command": "uname"}, route="api")
+
+    ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
+    ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
+    Entering raises ``CannotStart`` with what to do about it; leaving releases every session and removes everything that
+    was made, but for the contexts in a ``data_dir``.
+    """
+
+    report: Report
+    contexts: Contexts
+    """What outlives sessions."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path | None = None,
+        isolation: Literal["auto", "bubblewrap", "none"] = "auto",
+        network: Literal["auto", "isolated", "host"] = "auto",
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        allow_none: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits
+        self._wanted = Wanted(isolation=isolation, network=network, allow_none=allow_none)
+        self._data_dir = data_dir
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._sessions: dict[str, LocalSession] = {}
+        self._finished: OrderedDict[str, State] = OrderedDict()
+        self._finished_rows: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._being_made: Counter[str] = Counter()
+        """Contexts that sessions are being made with."""
+        self._sync_threads = ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
+        self._created = 0
+        self._users: set[int] = set()
+        self._ends: dict[str, asyncio.Task[None]] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._is_closing = False
+        self._next_recycling = 0.0
+        self._shell = "sh"
+        self._languages: Languages
+        self._isolation: Isolation
+        self._area: Path
+        self._cleanup = contextlib.AsyncExitStack()
+
+    # --- start and stop ---
+
+    async def __aenter__(self) -> Self:
+        if not sys.platform.startswith("linux"):
+            raise CannotStart(
+                "sessions run on Linux only; on another system run `agb serve` in a Linux container or machine"
+            )
+        try:
+            await self._open()
+        except BaseException:
+            await self._cleanup.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_closing = True
+        await _to_the_end(self._close())
+
+    async def _open(self) -> None:
+        data_dir = self._claim_data_dir()
+        self._area = data_dir / "sessions"
+        for left in (self._area, *_abandoned(Path(tempfile.gettempdir()))):
+            await remove(left)
+        self._area.mkdir(mode=0o700)
+        self._cleanup.push_async_callback(remove, self._area)
+        self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
+        self._cleanup.push_async_callback(self.contexts.close)
+        self._next_recycling = self._clock() + RECYCLE_EVERY  # opening them has recycled
+        self._cleanup.callback(self._sync_threads.shutdown)
+        self.contexts.sessions_of = self._sessions_of
+        self._languages = await asyncio.to_thread(find_languages)
+        self._cleanup.callback(self._languages.close)
+        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
+        self._shell = "bash" if shutil.which("bash", path=os.pathsep.join(self._isolation.path)) else "sh"
+        self._timer = asyncio.create_task(self._keep_time())
+
+    async def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            await asyncio.wait({self._timer})
+        self.begin_to_stop()
+        if self._ends:
+            await asyncio.wait(self._ends.values(), timeout=STOP_SYNCS)
+        for session in list(self._sessions.values()):
+            await session.mounts.break_off(f"it was not done within {STOP_SYNCS:.0f} seconds, and the runtime stops")
+        while self._ends:
+            await asyncio.wait(self._ends.values())
+        await self._cleanup.aclose()
+
+    def begin_to_stop(self) -> None:
+        """Begin to release all sessions, make no more, and return at once."""
+        self._is_closing = True
+        for session_id in list(self._sessions):
+            self.release(session_id)
+
+    def _claim_data_dir(self) -> Path:
+        if self._data_dir is None:
+            directory = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+            self._cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
+        else:
+            directory = self._data_dir
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = _lock(directory)
+        except OSError as error:
+            raise CannotStart(f"the data directory {directory} cannot be used: {error.strerror}") from error
+        if lock is None:
+            raise DataDirInUse(
+                f"another runtime works in the data directory {directory}; stop it or choose another directory"
+            )
+        self._cleanup.callback(os.close, lock)
+        return directory.resolve()
+
+    # --- sessions ---
+
+    async def create(
+        self,
+        image_id: str,
+        *,
+        labels: Mapping[str, str] | None = None,
+        idle_timeout: float | None = None,
+        policy_id: str = "",
+        mounts: Sequence[Mount] = (),
+    ) -> LocalSession:
+        """Return a new session, running. ``idle_timeout`` is in seconds; ``policy_id`` is kept and changes nothing.
+
+        The data of ``mounts`` begins to come into the session; its tasks tell when it is there. Raises ``Refused`` for
+        an unknown image or context, for a place where nothing can be mounted, for a time that is not above zero, and
+        when there are too many sessions.
+        """
+        self.tools(image_id)
+        if idle_timeout is not None and not 0 < idle_timeout < float("inf"):
+            raise invalid("the idle timeout must be a number of seconds above 0")
+        if len(self._sessions) >= self.limits.sessions or self._is_closing:
+            why = "the runtime is stopping" if self._is_closing else f"there are {len(self._sessions)} sessions already"
+            raise Refused("QuotaExceeded", f"No session can be created: {why}", http_status=429)
+        with self._using(mounts):
+            await self._check_mounts(mounts)
+            return await self._create(
+                image_id,
+                labels=labels or {},
+                policy_id=policy_id,
+                idle_timeout=self.limits.idle if idle_timeout is None else idle_timeout,
+                mounts=mounts,
+            )
+
+    async def _create(
+        self, image_id: str, *, labels: Mapping[str, str], policy_id: str, idle_timeout: float, mounts: Sequence[Mount]
+    ) -> LocalSession:
+        session_id = f"s-{secrets.token_hex(10)}"
+        directories = Directories(self._area / session_id, tuple(Path(mount.place) for mount in mounts))
+        user = new_user(self._isolation, self._users)
+        if user is not None:
+            self._users.add(user)
+        try:
+            directories.make(user)
+            sandbox = await self._start_sandbox(directories, user, lambda: self._ended_by_itself(session_id))
+        except BaseException as error:
+            self._users.discard(user or 0)
+            await _to_the_end(remove(self._area / session_id))
+            if isinstance(error, StartFailed | NetworkFailed):
+                raise Refused("InternalError", f"The session could not be started: {error}", http_status=500) from error
+            raise
+        self._created += 1
+        session = LocalSession(
+            session_id,
+            number=self._created,
+            image_id=image_id,
+            labels=labels,
+            policy_id=policy_id,
+            idle_timeout=idle_timeout,
+            sandbox=sandbox,
+            mounts=SessionMounts(
+                session_id,
+                mounts,
+                sandbox=sandbox,
+                contexts=self.contexts,
+                limits=self.limits,
+                threads=self._sync_threads,
+            ),
+            languages=self._languages,
+            shell=self._shell,
+            clock=self._clock,
+        )
+        self._sessions[session_id] = session
+        session.mounts.begin()
+        if sandbox.is_closed or self._is_closing:
+            self.release(session_id)
+        self._wake.set()
+        return session
+
+    @contextlib.contextmanager
+    def _using(self, mounts: Sequence[Mount]) -> Iterator[None]:
+        """Keep contexts from being deleted while a session is made that mounts them."""
+        used = Counter(mount.context_id for mount in mounts)
+        self._being_made += used
+        try:
+            yield
+        finally:
+            self._being_made -= used
+
+    async def _check_mounts(self, mounts: Sequence[Mount]) -> None:
+        """Raise ``Refused`` unless there are these contexts and places; note how long their files are kept."""
+        for mount in mounts:
+            if why := self._isolation.why_no_mount(Path(mount.place)):
+                raise invalid(f"Nothing can be mounted at {mount.path!a}: {why}")
+        store = self.contexts.store
+        for mount in mounts:
+            await self.contexts.run(store.touch, mount.context_id)
+        for mount in mounts:
+            await self.contexts.run(
+                store.set_recycle, mount.context_id, mount.keys, mount.policy.days, mount.policy.recycle.paths
+            )
+
+    def _sessions_of(self, context_id: str) -> list[str]:
+        """Return the ids of the sessions that mount a context."""
+        found = [
+            session.id
+            for session in self._sessions.values()
+            if any(mount.context_id == context_id for mount in session.mounts.mounts)
+        ]
+        return found or (["that is being created"] if self._being_made[context_id] else [])
+
+    def rows(self, session_id: str, context_id: str, path: str, task_type: str) -> list[dict[str, Any]]:
+        """Return the sync tasks of a session as GetContextInfo tells them, also for some time after its end.
+
+        What is not empty narrows them down. Raises ``Refused``.
+        """
+        if (session := self._sessions.get(session_id)) is not None:
+            return session.mounts.rows(context_id, path, task_type)
+        self.status(session_id)
+        return select(self._finished_rows.get(session_id, []), context_id, path, task_type)
+
+    def find(self, session_id: str, *, tool: bool = False) -> LocalSession:
+        """Return a running session; does not count as activity.
+
+        Raises ``Refused``, for tool calls (``tool``) with the code they have for it.
+        """
+        session = self._sessions.get(session_id)
+        if session is None or session.state != "RUNNING":
+            raise session_not_found(session_id, tool=tool)
+        return session
+
+    def status(self, session_id: str) -> State:
+        """Return the state of a session, also for some time after its end. Raises ``Refused``."""
+        if (session := self._sessions.get(session_id)) is not None:
+            return session.state
+        if (state := self._finished.get(session_id)) is not None:
+            return state
+        raise session_not_found(session_id)
+
+    def list(self, labels: Mapping[str, str], *, max_results: int, next_token: str | None = None) -> Page:
+        """Return the running sessions that have all these labels, oldest first.
+
+        Pages are stable: ``next_token`` goes on after the last session shown, whatever came and went since. Raises
+        ``Refused`` for a token that is none and a size below 1.
+        """
+        if max_results < 1:
+            raise invalid("maxResults must be 1 or more")
+        after = number_before(next_token) if next_token else 0
+        matching = [s for s in self._sessions.values() if s.state == "RUNNING" and s.matches(labels)]
+        waiting = [session for session in matching if session.number > after]
+        page = waiting[:max_results]
+        token = token_after(page[-1].number) if len(waiting) > len(page) else ""
+        return Page(page, token, len(matching))
+
+    def release(self, session_id: str) -> None:
+        """Begin the end of a session and return at once; asking again changes nothing. Raises ``Refused``."""
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise session_not_found(session_id)
+        if session.state == "RUNNING":
+            session.state = "DELETING"
+            self._ends[session_id] = asyncio.create_task(self._end(session))
+
+    async def released(self, session_id: str) -> None:
+        """Return once a session that is being released is gone, its processes and its directory too."""
+        if (end := self._ends.get(session_id)) is not None:
+            await asyncio.wait({end})
+
+    async def _end(self, session: LocalSession) -> None:
+        try:
+            await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
+            await session.close()
+            await remove(session.sandbox.directories.root)
+        finally:
+            session.state = "FINISH"
+            del self._sessions[session.id], self._ends[session.id]
+            self._users.discard(session.sandbox.user or 0)
+            self._finished[session.id] = "FINISH"
+            if rows := session.mounts.rows():
+                self._finished_rows[session.id] = rows
+                while len(self._finished_rows) > _ROWS_KEPT:
+                    self._finished_rows.popitem(last=False)
+            while len(self._finished) > _FINISHED_KEPT:
+                self._finished.popitem(last=False)
+
+    def _ended_by_itself(self, session_id: str) -> None:
+        if session_id in self._sessions:
+            self.release(session_id)
+
+    async def _reopened(self, session: LocalSession) -> Sandbox:
+        """Return a sandbox on the directories of a session whose own has ended by itself. Raises ``OSError``."""
+        try:
+            return await self._start_sandbox(session.sandbox.directories, session.sandbox.user, lambda: None)
+        except (StartFailed, NetworkFailed) as error:
+            raise OSError(str(error)) from error
+
+    async def _start_sandbox(self, directories: Directories, user: int | None, on_end: Callable[[], None]) -> Sandbox:
+        sandbox = Sandbox(self._isolation, directories, self.limits, user, on_end)
+        await sandbox.open()
+        return sandbox
+
+    # --- tools ---
+
+    def tools(self, image_id: str) -> tuple[Tool, ...]:
+        """Return the tools of an image. Raises ``Refused`` for an unknown one."""
+        if image_id not in IMAGES:
+            raise invalid(f"There is no image {image_id[:100]!r}; there are {', '.join(IMAGES)}")
+        return IMAGES[image_id]
+
+    async def call_tool(self, session_id: str, name: str, args: Mapping[str, Any], *, route: str) -> ToolReply:
+        """Call a tool of a session; what goes wrong inside is a reply with ``is_error``.
+
+        Counts as activity before and after, and is kept in the session's recent calls with the ``route`` it came by.
+        Raises ``Refused`` when there is no such session.
+        """
+        session = self.find(session_id, tool=True)
+        tool = next((tool for tool in self.tools(session.image_id) if tool.name == name), None)
+        if tool is None:
+            offered = ", ".join(tool.name for tool in self.tools(session.image_id))
+            text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; offered are {offered}"
+            return ToolReply(text, is_error=True)
+        with self._call(session, tool, args, route) as call:
+            reply = await tool.call(session, args)
+            call.ok = not reply.is_error
+            return reply
+
+    async def stream_code(self, session_id: str, args: Mapping[str, Any], execution: Execution) -> None:
+        """Run code like the tool ``run_code``, with what comes out put into ``execution`` as it comes.
+
+        Counts as activity until it ends. Raises ``Refused`` for a session that is not there or was released while the
+        code ran, and for arguments that make no sense.
+        """
+        session = self.find(session_id, tool=True)
+        with self._call(session, RUN_CODE, args, "stream") as call:
+            try:
+                await stream_code(session, args, execution)
+            except BadArgument as error:
+                raise invalid(f"run_code: {error}") from error
+            except SandboxGone as error:
+                raise session_not_found(session_id, tool=True) from error
+            if session.state != "RUNNING":
+                raise session_not_found(session_id, tool=True)
+            call.ok = execution.error is None
+
+    @contextlib.contextmanager
+    def _call(self, session: LocalSession, tool: Tool, args: Mapping[str, Any], route: str) -> Iterator[_Call]:
+        """Count a call as activity while it runs, and keep it in the session's recent calls."""
+        at, began = datetime.now(UTC), time.perf_counter()
+        call = _Call()
+        session.touch()
+        session.calls_running += 1
+        try:
+            yield call
+        finally:
+            session.calls_running -= 1
+            session.touch()
+            seconds = time.perf_counter() - began
+            session.recent_calls.append(CallRecord(at, tool.name, route, seconds, call.ok, tool.summary(args)))
+
+    # --- time ---
+
+    def sweep(self) -> float:
+        """Do what it is time for: release sessions, recycle files of contexts.
+
+        Returns when the next such time comes, on the runtime's clock.
+        """
+        now = self._clock()
+        if now >= self._next_recycling:
+            self._next_recycling = now + RECYCLE_EVERY
+            self.contexts.recycle()
+        due = {
+            session.id: session.due(self.limits.life)
+            for session in self._sessions.values()
+            if session.state == "RUNNING"
+        }
+        for session_id in [session_id for session_id, at in due.items() if at <= now]:
+            del due[session_id]
+            self.release(session_id)
+        return min((self._next_recycling, *due.values()))
+
+    async def _keep_time(self) -> None:
+        while True:
+            self._wake.clear()
+            seconds = max(0.01, self.sweep() - self._clock())
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for, here and elsewhere: before Python 3.12 it can lose a cancellation.
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+
+
+def _lock(directory: Path) -> int | None:
+    """Return a descriptor that holds a data directory until it is closed, or None if somebody else does."""
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _abandoned(temporary: Path) -> list[Path]:
+    """Return the temporary data directories of our own runtimes that were killed."""
+    found = []
+    for directory in temporary.glob(f"{_TEMPORARY}*"):
+        # Gone meanwhile, or another user's: neither is our business. A new one has no lock yet.
+        with contextlib.suppress(OSError):
+            if directory.lstat().st_uid != os.getuid() or not (directory / "lock").exists():
+                continue
+            if (lock := _lock(directory)) is not None:
+                os.close(lock)
+                found.append(directory)
+    return found
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Await clean-up to its end, whatever is cancelled meanwhile; the cancellation is raised afterwards."""
+    task = asyncio.create_task(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled

@@ -1,0 +1,180 @@
+"""A session: what the runtime knows about one, and what can be done with it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+import socket
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Literal
+
+from attrs import frozen
+
+from ..contexts.session_mounts import SessionMounts
+from ..kernels.interpreters import Interpreter, Languages
+from ..sandbox.sandbox import Sandbox, SandboxGone
+from . import metrics
+from .files import Files
+from .metrics import Meter, ProcessInfo
+
+State = Literal["RUNNING", "DELETING", "FINISH"]
+
+TICKET_SECONDS = 1800.0
+_MOST_TICKETS = 100
+_RECENT_CALLS = 50
+
+
+@frozen
+class CallRecord:
+    """A tool call as the session's page shows it; ``route`` is the way it came."""
+
+    at: datetime
+    tool: str
+    route: str
+    seconds: float
+    ok: bool
+    summary: str
+
+
+class LocalSession:
+    """One session. The runtime makes it, and ends it; everybody else reads and uses it."""
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        number: int,
+        image_id: str,
+        labels: Mapping[str, str],
+        idle_timeout: float,
+        policy_id: str,
+        sandbox: Sandbox,
+        mounts: SessionMounts,
+        languages: Languages,
+        shell: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self.id = session_id
+        self.number = number
+        """Place in the order of creation."""
+        self.image_id = image_id
+        self.labels = dict(labels)
+        self.state: State = "RUNNING"
+        self.created_at = datetime.now(UTC)
+        self.idle_timeout = idle_timeout
+        """Seconds without activity after which the session is released."""
+        self.policy_id = policy_id
+        self.token = secrets.token_urlsafe(32)
+        """What a caller of the session's own addresses shows."""
+        self.app_instance_id = f"ai-{secrets.token_hex(8)}"
+        self.resource_id = f"r-{secrets.token_hex(8)}"
+        self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
+        self.sandbox = sandbox
+        self.mounts = mounts
+        self.mounts.on_end = self.touch
+        self.languages = languages
+        self.shell = shell
+        self.files = Files(sandbox)
+        self.began = clock()
+        self.calls_running = 0
+        directories = sandbox.directories
+        self.meter = Meter(sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
+        self._clock = clock
+        self._last_activity = self.began
+        self._secret = secrets.token_bytes(32)
+        self._tickets: dict[str, float] = {}
+        self._interpreters: dict[str, Interpreter] = {}
+
+    def __repr__(self) -> str:
+        return f"<LocalSession {self.id} {self.state} {self.image_id}>"
+
+    # --- time ---
+
+    def touch(self) -> None:
+        """Count this moment as activity."""
+        self._last_activity = self._clock()
+
+    @property
+    def idle_for(self) -> float:
+        """Seconds since the last activity."""
+        return 0.0 if self.calls_running or self.mounts.is_busy else self._clock() - self._last_activity
+
+    def due(self, life: float) -> float:
+        """Return when the session is to be released, on the runtime's clock; a call that runs is activity."""
+        end = self.began + life
+        return min(end, self._clock() - self.idle_for + self.idle_timeout)
+
+    # --- labels, tickets, tokens ---
+
+    def set_labels(self, labels: Mapping[str, str]) -> None:
+        """Replace all labels."""
+        self.labels = dict(labels)
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Return whether the session has all these labels."""
+        return all(self.labels.get(key) == value for key, value in labels.items())
+
+    def new_ticket(self) -> str:
+        """Return a new auth code for the session's page, valid for 30 minutes."""
+        now = self._clock()
+        live = [(ticket, end) for ticket, end in self._tickets.items() if end > now]
+        ticket = secrets.token_urlsafe(24)
+        self._tickets = dict([*live[1 - _MOST_TICKETS :], (ticket, now + TICKET_SECONDS)])
+        return ticket
+
+    def check_ticket(self, ticket: str) -> bool:
+        """Return whether an auth code is one of the session's and still valid."""
+        now = self._clock()
+        # All are compared, so that the time says nothing about which.
+        matching = [end for known, end in self._tickets.items() if _same(ticket, known)]
+        return any(end > now for end in matching)
+
+    def link_token(self, port: int) -> str:
+        """Return the token of links to a port; the same for the same port."""
+        digest = hmac.new(self._secret, f"port {port}".encode(), hashlib.sha256)
+        return digest.hexdigest()[:40]
+
+    def check_link_token(self, port: int, token: str) -> bool:
+        """Return whether a token is the one for this port."""
+        return _same(token, self.link_token(port))
+
+    # --- what is inside ---
+
+    async def connect(self, port: int) -> socket.socket:
+        """Return a connected, non-blocking TCP socket to a port of the session's loopback.
+
+        Raises ``ConnectionRefusedError`` when nothing listens there, or another ``OSError``.
+        """
+        try:
+            return await self.sandbox.connect(port)
+        except SandboxGone as error:
+            raise ConnectionResetError(str(error)) from error
+
+    async def processes(self) -> list[ProcessInfo]:
+        """Return the session's processes, by their numbers inside."""
+        if self.sandbox.is_closed:
+            return []  # its process id may be another's by now
+        return await asyncio.to_thread(metrics.processes, self.sandbox.pid)
+
+    def interpreter(self, language: str) -> Interpreter:
+        """Return the interpreter of one of the languages found; its kernel starts with the first code."""
+        if language not in self._interpreters:
+            self._interpreters[language] = self.languages.interpreter(language, self.sandbox)
+        return self._interpreters[language]
+
+    async def close(self) -> None:
+        """End everything in the session and return when it is gone."""
+        await self.mounts.close()
+        await self.sandbox.close()
+        await self.files.close()
+        for interpreter in self._interpreters.values():
+            await interpreter.stop()
+
+
+def _same(given: str, known: str) -> bool:
+    # As bytes: compare_digest raises on text that is not ASCII.
+    return hmac.compare_digest(given.encode("utf-8", "replace"), known.encode())

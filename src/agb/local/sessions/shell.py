@@ -1,0 +1,66 @@
+"""Shell commands: a new shell for each, its output captured, its process group killed when the time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+
+from attrs import frozen
+
+from ..sandbox.capture import Capture
+from ..sandbox.sandbox import Sandbox
+
+TIMED_OUT = 124
+"""Exit code of a command whose time was over, as of the program timeout."""
+LONGEST = (1 << 17) - 1
+"""Bytes the kernel allows in one argument of a program."""
+
+
+@frozen
+class ShellResult:
+    """What a command left; ``trace_id`` is empty after a success."""
+
+    stdout: str
+    stderr: str
+    exit_code: int
+    trace_id: str
+
+
+async def run_shell(
+    sandbox: Sandbox, shell: str, command: str, *, timeout: float, cwd: str | None, envs: dict[str, str] | None
+) -> ShellResult:
+    """Run a command and return what came out by the time its shell ended; programs in the background live on.
+
+    ``timeout`` is in seconds. What background programs write to the inherited output later is read and thrown away.
+    Raises ``OSError`` when the shell cannot be started and ``SandboxGone`` when the session ends.
+    """
+    stdout, stderr = (Capture(sandbox.limits.output, owner=sandbox.user) for _ in range(2))
+    try:
+        process = await sandbox.spawn([shell, "-c", command], cwd=cwd, env=envs, stdout=stdout, stderr=stderr)
+        try:
+            done, _ = await asyncio.wait({process.exited}, timeout=timeout)
+        except asyncio.CancelledError:
+            await process.signal(signal.SIGKILL)
+            raise
+        if not done:
+            await process.signal(signal.SIGKILL)
+            await process.wait()
+        stdout.drain()
+        stderr.drain()
+        return _result(process.exited.result(), stdout, stderr, timed_out=not done)
+    finally:
+        for capture in (stdout, stderr):
+            capture.close_writer()
+            sandbox.adopt(capture)
+
+
+def _result(code: int, stdout: Capture, stderr: Capture, *, timed_out: bool) -> ShellResult:
+    errors = stderr.text()
+    if timed_out:
+        errors += "\n" if errors and not errors.endswith("\n") else ""
+        errors += "Command execution timeout"
+        code = TIMED_OUT
+    elif code < 0:
+        code = 128 - code  # as shells tell it
+    return ShellResult(stdout.text(), errors, code, secrets.token_hex(16) if code else "")

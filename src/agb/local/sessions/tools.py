@@ -1,0 +1,246 @@
+"""The tools sessions offer: one definition each, from which the list, the schema and the validation come."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from attrs import AttrsInstance, frozen
+
+from ..kernels.base import Collected, Execution
+from ..kernels.interpreters import Interpreter
+from ..sandbox.sandbox import SandboxGone
+from . import arguments
+from .arguments import argument
+from .session import LocalSession
+from .shell import LONGEST, run_shell
+
+_ALIASES: Final = {
+    "py": "python",
+    "python3": "python",
+    "js": "javascript",
+    "node": "javascript",
+    "nodejs": "javascript",
+}
+_LANGUAGES: Final = ("java", "javascript", "python", "r")
+_DAY: Final = 86_400
+_SUMMARY: Final = 100
+
+
+@frozen
+class ToolReply:
+    """What a tool call gives: text (JSON where the tool says so), and whether it failed."""
+
+    text: str
+    is_error: bool = False
+    items: tuple[Mapping[str, Any], ...] = ()
+    """Content other than text."""
+
+
+@frozen
+class Tool:
+    """One tool. ``arguments`` is an attrs class made of :func:`agb.local.sessions.arguments.argument` fields."""
+
+    name: str
+    server: str
+    description: str
+    arguments: type[AttrsInstance]
+    function: Callable[[LocalSession, Any], Awaitable[ToolReply]]
+    summarized: str = ""
+    """The argument that tells a reader what a call was about."""
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """The JSON Schema of its arguments."""
+        return arguments.schema(self.arguments)
+
+    def definition(self) -> dict[str, Any]:
+        """Return what a list of tools says about it."""
+        return {
+            "name": self.name,
+            "description": self.description,
+            "inputSchema": self.input_schema,
+            "server": self.server,
+            "tool": self.name,
+        }
+
+    async def call(self, session: LocalSession, given: Mapping[str, Any]) -> ToolReply:
+        """Validate the arguments and call it; what goes wrong in the session is in the reply."""
+        try:
+            values = arguments.read(self.arguments, given)
+        except arguments.BadArgument as error:
+            return ToolReply(f"{self.name}: {error}", is_error=True)
+        try:
+            reply: ToolReply = await self.function(session, values)
+        except SandboxGone:
+            return self._released(session)
+        return reply if session.state == "RUNNING" else self._released(session)
+
+    def summary(self, given: Mapping[str, Any]) -> str:
+        """Return one short line about a call."""
+        text = str(given.get(self.summarized, "")) if self.summarized else ""
+        line = " ".join(text[: 4 * _SUMMARY].split())
+        return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
+
+    def _released(self, session: LocalSession) -> ToolReply:
+        return ToolReply(
+            f"{self.name}: the session {session.id} was released while the call was running", is_error=True
+        )
+
+
+# --- shell ---
+
+
+@frozen
+class ShellArguments:
+    """Arguments of ``shell``."""
+
+    command: str = argument("Command line, run by a new bash.")
+    timeout_ms: int = argument("Milliseconds until it is killed.", default=1000, minimum=1, maximum=_DAY * 1000)
+    cwd: str | None = argument("Directory to run it in; without one, the session's home.", default=None)
+    envs: dict[str, str] | None = argument("Variables added to its environment.", default=None)
+
+
+async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
+    """Run a command; the text is JSON with ``stdout``, ``stderr``, ``exit_code`` and ``traceId``."""
+    if len(given.command.encode()) > LONGEST:
+        size = len(given.command.encode())
+        return _not_run(
+            f"the command has {size:,} bytes, and one may have {LONGEST:,}; write it to a file and run that"
+        )
+    for key in given.envs or {}:
+        if not key or "=" in key:
+            return _not_run(f"argument 'envs': {key!r} cannot be the name of a variable")
+    try:
+        result = await run_shell(
+            session.sandbox,
+            session.shell,
+            given.command,
+            timeout=given.timeout_ms / 1000,
+            cwd=given.cwd or None,
+            envs=given.envs,
+        )
+    except OSError as error:
+        if given.cwd and error.filename == given.cwd:
+            return _not_run(f"argument 'cwd': cannot run in {given.cwd!r}: {error.strerror}")
+        return _not_run(f"the shell could not be started: {error.strerror or error}")
+    text = {
+        "stdout": result.stdout,
+        "stderr": result.stderr,
+        "exit_code": result.exit_code,
+        "traceId": result.trace_id,
+    }
+    return ToolReply(to_json(text), is_error=result.exit_code != 0)
+
+
+def _not_run(why: str) -> ToolReply:
+    # Plain text: to clients a missing exit code says that nothing was run.
+    return ToolReply(f"shell: {why}", is_error=True)
+
+
+# --- run_code ---
+
+
+@frozen
+class RunCodeArguments:
+    """Arguments of ``run_code``."""
+
+    code: str = argument("Code to run; what earlier calls have defined is there.")
+    language: str = argument(f"One of {', '.join(_LANGUAGES)}.")
+    timeout_s: int = argument("Seconds until it is interrupted.", default=60, minimum=1, maximum=_DAY)
+
+
+async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
+    """Run code in the session's interpreter; the text is JSON with results, output and the error, if any."""
+    execution = Collected(session.sandbox.limits.output)
+    try:
+        interpreter = _interpreter(session, given.language)
+    except arguments.BadArgument as error:
+        return ToolReply(f"run_code: {error}", is_error=True)
+    await interpreter.run(given.code, execution, timeout=given.timeout_s)
+    try:
+        return ToolReply(to_json(_code_result(execution)))
+    except RecursionError:
+        return ToolReply("run_code: a result is nested too deep to be sent", is_error=True)
+
+
+async def stream_code(session: LocalSession, given: Mapping[str, Any], execution: Execution) -> None:
+    """Run code like `run_code`, in the same interpreter, with what comes out put into ``execution`` as it comes.
+
+    Raises ``BadArgument`` and ``SandboxGone``.
+    """
+    values = arguments.read(RunCodeArguments, given)
+    await _interpreter(session, values.language).run(values.code, execution, timeout=values.timeout_s)
+
+
+def _interpreter(session: LocalSession, given: str) -> Interpreter:
+    """Return the interpreter of a language by one of its names. Raises ``BadArgument``."""
+    language = given.strip().lower()
+    language = _ALIASES.get(language, language)
+    if language not in _LANGUAGES:
+        known = ", ".join(_LANGUAGES)
+        raise arguments.BadArgument(f"unsupported language {given[:100]!r}; supported are {known}")
+    if language not in session.languages.found:
+        why = session.languages.missing.get(language, "it was not found")
+        raise arguments.BadArgument(f"{language} is not available here: {why}")
+    return session.interpreter(language)
+
+
+def _code_result(execution: Collected) -> dict[str, Any]:
+    error = execution.error
+    result: dict[str, Any] = {
+        "result": execution.items,
+        "stdout": execution.stdout,
+        "stderr": execution.stderr,
+        "execution_count": execution.count,
+        "execution_time": round(execution.seconds, 6),
+        "executionError": None if error is None else str(error),
+    }
+    if error is not None:
+        result["error"] = {"name": error.name, "value": error.value, "traceback": error.traceback}
+    return result
+
+
+# --- get_metrics ---
+
+
+@frozen
+class NoArguments:
+    """No arguments."""
+
+
+async def get_metrics(session: LocalSession, _: NoArguments) -> ToolReply:
+    """Measure what the session uses; the text is JSON."""
+    return ToolReply(to_json(await asyncio.to_thread(session.meter.measure)))
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON that can be sent; half characters, which programs can print, are replaced."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+RUN_CODE: Final = Tool(
+    "run_code",
+    "wuying_codespace",
+    "Run code in an interpreter that keeps its state between calls.",
+    RunCodeArguments,
+    run_code,
+    summarized="code",
+)
+SHELL: Final = Tool(
+    "shell", "wuying_shell", "Run a shell command and return its output.", ShellArguments, shell, summarized="command"
+)
+GET_METRICS: Final = Tool(
+    "get_metrics",
+    "wuying_system",
+    "Return processor, memory, disk and network use of the session.",
+    NoArguments,
+    get_metrics,
+)
