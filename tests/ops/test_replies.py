@@ -126,7 +126,7 @@ def read(call: Call[Any], body: bytes, status: int = 200, headers: Headers | Non
     except AGBError as error:
         said = error
     assert isinstance(said, call.error)
-    assert call.what in str(said)
+    assert call.description in str(said)
     assert isinstance(said.retryable, bool)
     return said
 

@@ -259,7 +259,7 @@ class AsyncAPI:
             where = to
             with self._failures(call, where.endpoint, patience):
                 async with self._begin(to.endpoint, call.method, to.target, headers, body, call, patience) as incoming:
-                    _log.debug("%s at %s -> %d", call.what, to.endpoint, incoming.status)
+                    _log.debug("%s at %s -> %d", call.description, to.endpoint, incoming.status)
                     moved_to = moved(call, to, incoming.status, incoming.headers, followed, redirects)
                     if moved_to is None:
                         yield incoming
@@ -567,7 +567,7 @@ def _failure(call: Call[Any], endpoint: Endpoint, deadline: Deadline, error: Exc
     where = without_query(str(endpoint))
     if kind is ErrorKind.TIMED_OUT:
         before = "no connection to" if sent is Sent.NO else "no complete answer from"
-        message = f"{before} {where} {deadline.told}"
+        message = f"{before} {where} {deadline.description}"
         if sent is Sent.NO and str(error):
             message = f"{message}: {error}"
     elif "LocalProtocolError" in names:  # its text may quote a header, and so the key

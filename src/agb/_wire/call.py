@@ -21,7 +21,7 @@ T = TypeVar("T")
 class Call(Generic[T]):
     """One request and how to read its reply; built by the functions of ``agb._ops``, sent by the transport."""
 
-    what: str
+    description: str
     """What is attempted, as a verb phrase for error texts: "get the labels of session s-1"."""
     method: str
     path: str
@@ -45,20 +45,20 @@ class Call(Generic[T]):
     """The class of error this operation gives."""
 
 
-def get(what: str, path: str, params: Mapping[str, str | int | bool | None], **more: Any) -> Call[Any]:
+def get(description: str, path: str, params: Mapping[str, str | int | bool | None], **more: Any) -> Call[Any]:
     """Return a GET call with ``params`` in the query; those that are None or empty are left out."""
-    return Call(what, "GET", path, query=query(params), **more)
+    return Call(description, "GET", path, query=query(params), **more)
 
 
 def post(
-    what: str,
+    description: str,
     path: str,
     params: Mapping[str, str | int | bool | None] | None = None,
     body: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Call[Any]:
     """Return a POST call with ``params`` in the query and ``body`` as JSON (an empty object if there is none)."""
-    return Call(what, "POST", path, query=query(params or {}), body=json_bytes(body or {}), **more)
+    return Call(description, "POST", path, query=query(params or {}), body=json_bytes(body or {}), **more)
 
 
 def query(params: Mapping[str, str | int | bool | None]) -> str:

@@ -29,7 +29,7 @@ class Deadline:
         return self
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What is said when it is over: "within 60 s"."""
         return f"within {self.seconds:g} s"
 
@@ -51,9 +51,9 @@ class IdleTimeout(Deadline):
         return min(self._step, super().left())
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What is said when it is over: "within 600 s", or "for 60 s" when nothing moved for so long."""
-        return super().told if super().left() <= 0 else f"for {self._step:g} s"
+        return super().description if super().left() <= 0 else f"for {self._step:g} s"
 
 
 def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "seconds") -> None:

@@ -190,7 +190,7 @@ def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> A
     details = [str(known[name]) for name in ("code",) if known.get(name)]
     if known.get("request_id"):
         details.append(f"request id {known['request_id']}")
-    text = f"Could not {call.what}: {message}" + (f" [{', '.join(details)}]" if details else "")
+    text = f"Could not {call.description}: {message}" + (f" [{', '.join(details)}]" if details else "")
     error = call.error(text, kind=kind, session_id=call.session_id, **known)
     error.retryable = may_try_again(call.repeatable, error)
     return error

@@ -220,7 +220,7 @@ class AsyncSyncRun:
                 await self._start(deadline)
             await sleep(min(pause, interval, deadline.left()))
             pause *= 1.5
-        failure = sync_failure(self.tasks, self._call.what, self._session_id)
+        failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:
             raise failure
         return self.tasks
@@ -236,7 +236,7 @@ class AsyncSyncRun:
 
     def _late(self, deadline: Deadline) -> SessionError:
         seconds = deadline.seconds - deadline.left()
-        return sync_timeout(self.tasks, self._call.what, self._session_id, seconds, self.request_id)
+        return sync_timeout(self.tasks, self._call.description, self._session_id, seconds, self.request_id)
 
 
 async def _send(transport: AsyncAPI, call: Call[T], deadline: Deadline) -> tuple[T, str]:

@@ -510,7 +510,7 @@ class AsyncContextIterator:
             page, request_id = await self._transport.call(call, timeout=self._timeout)
             fresh = [item for item in page.items if item.id not in self._seen]
             if page.next_token and not fresh and (page.items or page.next_token in self._tokens):
-                raise _same_page_again(call.what, request_id)
+                raise _same_page_again(call.description, request_id)
             self._seen.update(item.id for item in fresh)
             self._tokens.add(page.next_token)
             self._ready, self._token = iter(fresh), page.next_token or None
@@ -540,7 +540,7 @@ class AsyncContextFileIterator:
             page, request_id = await self._transport.call(call, timeout=self._timeout)
             fresh = [item for item in page.items if item.file_path not in self._seen]
             if page.items and not fresh:
-                raise _same_page_again(call.what, request_id)
+                raise _same_page_again(call.description, request_id)
             self._seen.update(item.file_path for item in fresh)
             self._ready = iter(fresh)
             self._number = None if self._is_last(page) else self._number + 1

@@ -232,7 +232,7 @@ class CreateLimiter:
         others = f"; {len(self._line) - 1:,} others wait" if len(self._line) > 1 else ""
         return error_for(
             call,
-            f"its turn did not come {deadline.told}: {self._held_up_by(now)}{others}",
+            f"its turn did not come {deadline.description}: {self._held_up_by(now)}{others}",
             ErrorKind.RATE_LIMITED if pause > 0 else ErrorKind.TIMED_OUT,
             retry_after=pause if pause > 0 else None,
             busy=True,

@@ -275,7 +275,7 @@ class SessionPool:
         creations = self._agb.stats().creations.held_up_by
         last = f"; the last failure was: {self._last_error}" if self._last_error is not None else ""
         return SessionError(
-            f"no session of the pool {self.owner} was free {deadline.told}: {why}"
+            f"no session of the pool {self.owner} was free {deadline.description}: {why}"
             + (f"; creations are held up: {creations}" if creations else "")
             + last,
             kind=ErrorKind.TIMED_OUT,

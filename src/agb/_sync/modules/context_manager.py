@@ -219,7 +219,7 @@ class SyncRun:
                 self._start(deadline)
             sleep(min(pause, interval, deadline.left()))
             pause *= 1.5
-        failure = sync_failure(self.tasks, self._call.what, self._session_id)
+        failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:
             raise failure
         return self.tasks
@@ -235,7 +235,7 @@ class SyncRun:
 
     def _late(self, deadline: Deadline) -> SessionError:
         seconds = deadline.seconds - deadline.left()
-        return sync_timeout(self.tasks, self._call.what, self._session_id, seconds, self.request_id)
+        return sync_timeout(self.tasks, self._call.description, self._session_id, seconds, self.request_id)
 
 
 def _send(transport: API, call: Call[T], deadline: Deadline) -> tuple[T, str]:

@@ -151,7 +151,7 @@ def _tries(
     attempt, is_refused = 1, False
     while True:
         try:
-            found, request_id = transport.call(ask, timeout=_left(patience, ask.what))
+            found, request_id = transport.call(ask, timeout=_left(patience, ask.description))
         except AGBError as error:
             error.extra[STEP] = "url"
             raise
@@ -171,7 +171,7 @@ def _tries(
 def _left(patience: IdleTimeout, what: str) -> float:
     if left := patience.left():
         return left
-    raise FileError(f"Could not {what}: not done {patience.told}", kind=ErrorKind.TIMED_OUT, retryable=True)
+    raise FileError(f"Could not {what}: not done {patience.description}", kind=ErrorKind.TIMED_OUT, retryable=True)
 
 
 class _Local:
@@ -200,7 +200,9 @@ class _Local:
             result = in_thread(work)
         except OSError as error:
             self._is_at_work = False
-            raise self._call.error(f"Could not {self._call.what}: {error}", session_id=self._call.session_id) from error
+            raise self._call.error(
+                f"Could not {self._call.description}: {error}", session_id=self._call.session_id
+            ) from error
         self._is_at_work = False
         return result
 
