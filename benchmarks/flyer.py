@@ -44,7 +44,7 @@ def agb_async(url: str) -> tuple[Call, Opened]:
     async def call(port: int) -> Any:
         return (await session.get_link(port=port)).data
 
-    return call, lambda: agb.client._pools.all()[0].stats().opened
+    return call, lambda: agb.stats().connections.opened
 
 
 def agb_sync(url: str) -> tuple[Call, Opened]:
@@ -52,7 +52,7 @@ def agb_sync(url: str) -> tuple[Call, Opened]:
 
     agb = AGB(API_KEY, Config(url, TIMEOUT_MS), limits=Limits(connections=MOST))
     session = agb.attach(SESSION_ID)
-    return lambda port: session.get_link(port=port).data, lambda: agb.client._pools.all()[0].stats().opened
+    return lambda port: session.get_link(port=port).data, lambda: agb.stats().connections.opened
 
 
 def _httpx(library: Any, url: str) -> tuple[Call, Opened]:
@@ -87,7 +87,7 @@ def pooled_async(url: str) -> tuple[Call, Opened]:
         params = {**PARAMS, "port": str(port)}
         return (await client.get(f"{url}/internet/getLink", params=params)).json()["data"]["url"]
 
-    return call, lambda: transport._pools.all()[0].stats().opened
+    return call, lambda: transport.pool.stats().opened
 
 
 def httpx_sync(url: str) -> tuple[Call, Opened]:
@@ -181,7 +181,7 @@ async def _crowd(url: str, count: int) -> dict[str, float]:
     async with AsyncAGB(API_KEY, Config(url, TIMEOUT_MS), limits=Limits(connections=1)) as agb:
         session = agb.attach(SESSION_ID)
         await session.get_link(port=30100)
-        pool = agb.client._pools.here()
+        pool = pool_of(agb)
         first = asyncio.ensure_future(session.get_link(port=30150))  # one second; then the line moves
         order: list[int] = []
 

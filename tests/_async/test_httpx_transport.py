@@ -34,15 +34,14 @@ def echo(talk: Conversation) -> None:
 # --- the pool in their clients -----------------------------------------------------------------------------------
 
 
-@LIBRARIES
-async def test_requests(library: Any) -> None:
+async def test_requests() -> None:
     with scripted(echo) as server:
         transport = AsyncPoolTransport()
-        async with library.AsyncClient(transport=transport, headers={"X-Mine": "1"}) as client:
+        async with httpx.AsyncClient(transport=transport, headers={"X-Mine": "1"}) as client:
             for _ in range(5):
                 reply = await client.post(server.endpoint + "/a?b=c%20d", json={"x": 1})
                 assert (reply.status_code, reply.json(), reply.http_version) == (200, {"x": 1}, "HTTP/1.1")
-                assert type(reply) is library.Response
+                assert type(reply) is httpx.Response
             assert (await client.get(server.endpoint)).content == b""
             assert transport.pool.stats().opened == 1
             assert "1 connections opened" in repr(transport)
@@ -51,11 +50,10 @@ async def test_requests(library: Any) -> None:
     assert server.requests[0].headers["x-mine"] == "1"
 
 
-@LIBRARIES
-async def test_bodies_of_any_size_both_ways(library: Any) -> None:
+async def test_bodies_of_any_size_both_ways() -> None:
     body = bytes(range(256)) * 10_000
     with scripted(echo) as server:
-        async with library.AsyncClient(transport=AsyncPoolTransport()) as client:
+        async with httpx.AsyncClient(transport=AsyncPoolTransport()) as client:
             async with client.stream("PUT", server.endpoint, content=body) as reply:
                 received = [piece async for piece in reply.aiter_bytes()]
             assert b"".join(received) == body
@@ -101,12 +99,11 @@ async def test_body_in_chunks() -> None:
     assert bytes(raw).endswith(b"\r\n\r\n" + b"5\r\npiece\r\n" * 3 + b"0\r\n\r\n")
 
 
-@LIBRARIES
-async def test_what_is_not_read_is_not_kept(library: Any) -> None:
+async def test_what_is_not_read_is_not_kept() -> None:
     large = answer(b"x" * 5_000_000)
     with scripted(large, LINK) as server:
         transport = AsyncPoolTransport()
-        async with library.AsyncClient(transport=transport) as client:
+        async with httpx.AsyncClient(transport=transport) as client:
             async with client.stream("GET", server.endpoint) as reply:
                 assert reply.status_code == 200
             assert transport.pool.stats().open == 0
@@ -133,27 +130,27 @@ async def test_answers_without_a_body_and_decoded() -> None:
         assert server.connections == 1
 
 
-@LIBRARIES
-async def test_errors_are_those_of_the_library(library: Any) -> None:
+async def test_errors_are_those_of_the_library() -> None:
     with scripted(LINK) as gone:
         pass
     half = cut(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-    limits = library.Timeout(5, read=0.2)
-    async with library.AsyncClient(transport=AsyncPoolTransport(), timeout=limits) as client:
-        with pytest.raises(library.ConnectError):
+    limits = httpx.Timeout(5, read=0.2)
+    transport = AsyncPoolTransport()
+    async with httpx.AsyncClient(transport=transport, timeout=limits) as client:
+        with pytest.raises(httpx.ConnectError):
             await client.get(gone.endpoint)
-        with pytest.raises(library.UnsupportedProtocol):
+        with pytest.raises(httpx.UnsupportedProtocol):
             await client.get("ftp://127.0.0.1/")
         with scripted(cut(), half, answer(b"no http", after=b""), silent) as server:
-            with pytest.raises(library.RemoteProtocolError):
+            with pytest.raises(httpx.RemoteProtocolError):
                 await client.post(server.endpoint)
-            with pytest.raises(library.RemoteProtocolError) as caught:
+            with pytest.raises(httpx.RemoteProtocolError) as caught:
                 await client.get(server.endpoint)
             assert caught.value.request.url.port == server.port
             assert (await client.get(server.endpoint)).content == b"no http"
-            with pytest.raises(library.ReadTimeout):
+            with pytest.raises(httpx.ReadTimeout):
                 await client.get(server.endpoint)
-        assert client._transport.pool.stats().in_use == 0
+        assert transport.pool.stats().in_use == 0
 
 
 def slowly(talk: Conversation) -> None:
@@ -171,17 +168,16 @@ async def test_a_slow_answer_is_as_slow_as_it_likes() -> None:
             assert (await client.get(server.endpoint)).content == b"x" * 30
 
 
-@LIBRARIES
-async def test_time_out_of_the_pool(library: Any) -> None:
+async def test_time_out_of_the_pool() -> None:
     gate = Gate()
     with scripted(gate.before(LINK)) as server:
-        limits = library.Timeout(None, pool=0.1)
+        limits = httpx.Timeout(None, pool=0.1)
         transport = AsyncPoolTransport(limits=Limits(connections=1))
-        async with library.AsyncClient(transport=transport, timeout=limits) as client, TaskGroup() as crew:
+        async with httpx.AsyncClient(transport=transport, timeout=limits) as client, TaskGroup() as crew:
             crew.start(client.get, server.endpoint)
             while not gate.asked.is_set():
                 await sleep(0)
-            with pytest.raises(library.PoolTimeout, match="waited for one of 1 connections"):
+            with pytest.raises(httpx.PoolTimeout, match="waited for one of 1 connections"):
                 await client.get(server.endpoint)
             gate.open()
 
@@ -216,6 +212,13 @@ async def test_proxy_and_certificates_of_the_transport() -> None:
 def test_what_is_no_proxy() -> None:
     with pytest.raises(ValueError, match="begins with ftp://"):
         AsyncPoolTransport(proxy="ftp://proxy")
+
+
+async def test_client_of_httpx2_is_refused() -> None:
+    """httpx2 has other classes of requests and errors, and an improved pool of its own."""
+    async with httpx2.AsyncClient(transport=AsyncPoolTransport()) as client:  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="is a transport for clients of httpx, not of httpx2"):
+            await client.get("http://127.0.0.1:1/")
 
 
 # --- their transports in our client ------------------------------------------------------------------------------
@@ -259,11 +262,13 @@ def test_transport_of_the_wrong_kind(wrong: Any) -> None:
 async def test_what_does_not_go_together() -> None:
     transport = AsyncPoolTransport()
     async with httpx.AsyncClient() as client:
-        with pytest.raises(TypeError, match="http_client and transport are given both"):
+        with pytest.raises(TypeError, match="http_client and transport are both given"):
             AsyncAGB("ako-key", http_client=client, transport=transport)
-        with pytest.raises(TypeError, match="proxy is said of connections of this client, and with http_client"):
+        with pytest.raises(
+            TypeError, match="proxy is an option of this client's own connections, and with http_client"
+        ):
             AsyncAGB("ako-key", http_client=client, proxy="")
-    with pytest.raises(TypeError, match="verify is said of connections of this client, and with transport"):
+    with pytest.raises(TypeError, match="verify is an option of this client's own connections, and with transport"):
         AsyncAGB("ako-key", transport=transport, verify=False)
 
 

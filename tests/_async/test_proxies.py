@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from agb import AGBError, AsyncAGB, AsyncSession, Config, ErrorKind, Limits, Sent
+from tests.pools import pool_of
 from tests.proxies import Proxy, proxying
 from tests.servers import Scripted, scripted, silent, value
 from tests.websocket_server import Talk, websocket_service
@@ -62,7 +63,7 @@ async def failure_of(agb: AsyncAGB) -> AGBError:
     async with agb:
         with pytest.raises(AGBError) as caught:
             await agb.attach("s-1").get_link()
-        assert agb.client._pools.here().stats().open == 0
+        assert pool_of(agb).stats().open == 0
     error = caught.value
     while error is not None:
         assert PASSWORD not in str(error) + repr(error)
@@ -85,7 +86,7 @@ async def test_http_by_way_of_http(server: Scripted) -> None:
 async def test_forwarding_proxy_is_asked_for_many_hosts_on_one_connection(server: Scripted) -> None:
     with proxying(hosts={"one.invalid": "127.0.0.1", "two.invalid": "127.0.0.1"}) as proxy:
         async with client(server, proxy=proxy.url(), limits=Limits(connections=1)) as agb:
-            pool = agb.client._pools.here()
+            pool = pool_of(agb)
             for host in ("one.invalid", "two.invalid"):
                 agb.client.endpoint = type(agb.client.endpoint)("http", host, server.port, "")
                 assert (await agb.attach("s-1").get_link()).success
@@ -348,7 +349,7 @@ async def test_streams_go_through_proxies(scheme: str) -> None:
             for _ in range(2):
                 result = await session.code.run("x", "python", stream_beta=True)
                 assert result.logs.stdout == ["hello\n"]
-            assert agb.client._pools.here().stats().open == 0  # a stream is not counted
+            assert pool_of(agb).stats().open == 0  # a stream is not counted
         port = service.url.partition("127.0.0.1:")[2].partition("/")[0]
         assert proxy.asked == [f"{'CONNECT' if scheme == 'http' else 'SOCKS'} 127.0.0.1:{port}"]
 

@@ -33,7 +33,7 @@ from agb import (
 )
 from agb._async._compat.concurrency import gather
 from agb._async.modules.code import AsyncCodeEvents
-from agb._async.net import websocket
+from agb._async.net import websocket_connection as websocket
 from agb.local import LocalServer
 from tests.servers import Conversation, answer, cut, scripted, silent
 from tests.websocket_server import Script, Talk, WebSocketService, until_cancelled, websocket_service
@@ -279,7 +279,7 @@ async def test_a_stream_that_nobody_reads_does_not_fill_the_memory(monkeypatch: 
                 assert (await code.run("busy", "python", stream_beta=True)).success
                 result = await idle.collect()
             assert result.error is not None
-            assert "that nobody took" in result.error_message
+            assert "arrived that were not read" in result.error_message
             assert 0 < len(result.logs.stdout) <= 100
             assert service.methods == ["run_code", "run_code", "cancel"]
 
@@ -491,7 +491,9 @@ async def test_addresses_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
         for url in ("http://127.0.0.1/?token=secret", "nonsense"):
             session.ws_url = url
             result = await session.code.run("x", "python", stream_beta=True)
-            assert result.error_message.endswith("the ws_url that the service gave is not the address of a WebSocket")
+            assert result.error_message.endswith(
+                "the ws_url that the service returned is not the address of a WebSocket"
+            )
 
 
 async def test_an_attached_session_asks_for_its_address(runtime: LocalServer) -> None:

@@ -17,7 +17,7 @@ import pytest
 import respx
 
 from agb import AGBError, AsyncAGB, Config, CreateSessionParams, ErrorKind, OperationResult, Sent, SessionError
-from agb._async.net import pool
+from agb._async.net import routes
 from tests.servers import (
     Action,
     answer,
@@ -140,9 +140,9 @@ async def test_client_can_be_used_after_close() -> None:
 
 
 async def test_one_tls_context_per_process() -> None:
-    context = pool.tls_context()
+    context = routes.tls_context()
     assert isinstance(context, ssl.SSLContext)
-    assert pool.tls_context() is context
+    assert routes.tls_context() is context
 
 
 # --- a caller's own client ---------------------------------------------------------------------------------------

@@ -33,15 +33,14 @@ def echo(talk: Conversation) -> None:
 # --- the pool in their clients -----------------------------------------------------------------------------------
 
 
-@LIBRARIES
-def test_requests(library: Any) -> None:
+def test_requests() -> None:
     with scripted(echo) as server:
         transport = PoolTransport()
-        with library.Client(transport=transport, headers={"X-Mine": "1"}) as client:
+        with httpx.Client(transport=transport, headers={"X-Mine": "1"}) as client:
             for _ in range(5):
                 reply = client.post(server.endpoint + "/a?b=c%20d", json={"x": 1})
                 assert (reply.status_code, reply.json(), reply.http_version) == (200, {"x": 1}, "HTTP/1.1")
-                assert type(reply) is library.Response
+                assert type(reply) is httpx.Response
             assert client.get(server.endpoint).content == b""
             assert transport.pool.stats().opened == 1
             assert "1 connections opened" in repr(transport)
@@ -50,11 +49,10 @@ def test_requests(library: Any) -> None:
     assert server.requests[0].headers["x-mine"] == "1"
 
 
-@LIBRARIES
-def test_bodies_of_any_size_both_ways(library: Any) -> None:
+def test_bodies_of_any_size_both_ways() -> None:
     body = bytes(range(256)) * 10_000
     with scripted(echo) as server:
-        with library.Client(transport=PoolTransport()) as client:
+        with httpx.Client(transport=PoolTransport()) as client:
             with client.stream("PUT", server.endpoint, content=body) as reply:
                 received = [piece for piece in reply.iter_bytes()]
             assert b"".join(received) == body
@@ -100,12 +98,11 @@ def test_body_in_chunks() -> None:
     assert bytes(raw).endswith(b"\r\n\r\n" + b"5\r\npiece\r\n" * 3 + b"0\r\n\r\n")
 
 
-@LIBRARIES
-def test_what_is_not_read_is_not_kept(library: Any) -> None:
+def test_what_is_not_read_is_not_kept() -> None:
     large = answer(b"x" * 5_000_000)
     with scripted(large, LINK) as server:
         transport = PoolTransport()
-        with library.Client(transport=transport) as client:
+        with httpx.Client(transport=transport) as client:
             with client.stream("GET", server.endpoint) as reply:
                 assert reply.status_code == 200
             assert transport.pool.stats().open == 0
@@ -132,27 +129,27 @@ def test_answers_without_a_body_and_decoded() -> None:
         assert server.connections == 1
 
 
-@LIBRARIES
-def test_errors_are_those_of_the_library(library: Any) -> None:
+def test_errors_are_those_of_the_library() -> None:
     with scripted(LINK) as gone:
         pass
     half = cut(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-    limits = library.Timeout(5, read=0.2)
-    with library.Client(transport=PoolTransport(), timeout=limits) as client:
-        with pytest.raises(library.ConnectError):
+    limits = httpx.Timeout(5, read=0.2)
+    transport = PoolTransport()
+    with httpx.Client(transport=transport, timeout=limits) as client:
+        with pytest.raises(httpx.ConnectError):
             client.get(gone.endpoint)
-        with pytest.raises(library.UnsupportedProtocol):
+        with pytest.raises(httpx.UnsupportedProtocol):
             client.get("ftp://127.0.0.1/")
         with scripted(cut(), half, answer(b"no http", after=b""), silent) as server:
-            with pytest.raises(library.RemoteProtocolError):
+            with pytest.raises(httpx.RemoteProtocolError):
                 client.post(server.endpoint)
-            with pytest.raises(library.RemoteProtocolError) as caught:
+            with pytest.raises(httpx.RemoteProtocolError) as caught:
                 client.get(server.endpoint)
             assert caught.value.request.url.port == server.port
             assert client.get(server.endpoint).content == b"no http"
-            with pytest.raises(library.ReadTimeout):
+            with pytest.raises(httpx.ReadTimeout):
                 client.get(server.endpoint)
-        assert client._transport.pool.stats().in_use == 0
+        assert transport.pool.stats().in_use == 0
 
 
 def slowly(talk: Conversation) -> None:
@@ -170,17 +167,16 @@ def test_a_slow_answer_is_as_slow_as_it_likes() -> None:
             assert client.get(server.endpoint).content == b"x" * 30
 
 
-@LIBRARIES
-def test_time_out_of_the_pool(library: Any) -> None:
+def test_time_out_of_the_pool() -> None:
     gate = Gate()
     with scripted(gate.before(LINK)) as server:
-        limits = library.Timeout(None, pool=0.1)
+        limits = httpx.Timeout(None, pool=0.1)
         transport = PoolTransport(limits=Limits(connections=1))
-        with library.Client(transport=transport, timeout=limits) as client, TaskGroup() as crew:
+        with httpx.Client(transport=transport, timeout=limits) as client, TaskGroup() as crew:
             crew.start(client.get, server.endpoint)
             while not gate.asked.is_set():
                 sleep(0)
-            with pytest.raises(library.PoolTimeout, match="waited for one of 1 connections"):
+            with pytest.raises(httpx.PoolTimeout, match="waited for one of 1 connections"):
                 client.get(server.endpoint)
             gate.open()
 
@@ -215,6 +211,13 @@ def test_proxy_and_certificates_of_the_transport() -> None:
 def test_what_is_no_proxy() -> None:
     with pytest.raises(ValueError, match="begins with ftp://"):
         PoolTransport(proxy="ftp://proxy")
+
+
+def test_client_of_httpx2_is_refused() -> None:
+    """httpx2 has other classes of requests and errors, and an improved pool of its own."""
+    with httpx2.Client(transport=PoolTransport()) as client:  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="is a transport for clients of httpx, not of httpx2"):
+            client.get("http://127.0.0.1:1/")
 
 
 # --- their transports in our client ------------------------------------------------------------------------------
@@ -258,11 +261,13 @@ def test_transport_of_the_wrong_kind(wrong: Any) -> None:
 def test_what_does_not_go_together() -> None:
     transport = PoolTransport()
     with httpx.Client() as client:
-        with pytest.raises(TypeError, match="http_client and transport are given both"):
+        with pytest.raises(TypeError, match="http_client and transport are both given"):
             AGB("ako-key", http_client=client, transport=transport)
-        with pytest.raises(TypeError, match="proxy is said of connections of this client, and with http_client"):
+        with pytest.raises(
+            TypeError, match="proxy is an option of this client's own connections, and with http_client"
+        ):
             AGB("ako-key", http_client=client, proxy="")
-    with pytest.raises(TypeError, match="verify is said of connections of this client, and with transport"):
+    with pytest.raises(TypeError, match="verify is an option of this client's own connections, and with transport"):
         AGB("ako-key", transport=transport, verify=False)
 
 

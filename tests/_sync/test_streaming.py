@@ -34,7 +34,7 @@ from agb import (
 )
 from agb._sync._compat.concurrency import gather
 from agb._sync.modules.code import CodeEvents
-from agb._sync.net import websocket
+from agb._sync.net import websocket_connection as websocket
 from agb.local import LocalServer
 from tests.servers import Conversation, answer, cut, scripted, silent
 from tests.websocket_server import Script, Talk, WebSocketService, until_cancelled, websocket_service
@@ -278,7 +278,7 @@ def test_a_stream_that_nobody_reads_does_not_fill_the_memory(monkeypatch: pytest
                 assert code.run("busy", "python", stream_beta=True).success
                 result = idle.collect()
             assert result.error is not None
-            assert "that nobody took" in result.error_message
+            assert "arrived that were not read" in result.error_message
             assert 0 < len(result.logs.stdout) <= 100
             assert service.methods == ["run_code", "run_code", "cancel"]
 
@@ -490,7 +490,9 @@ def test_addresses_that_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         for url in ("http://127.0.0.1/?token=secret", "nonsense"):
             session.ws_url = url
             result = session.code.run("x", "python", stream_beta=True)
-            assert result.error_message.endswith("the ws_url that the service gave is not the address of a WebSocket")
+            assert result.error_message.endswith(
+                "the ws_url that the service returned is not the address of a WebSocket"
+            )
 
 
 def test_an_attached_session_asks_for_its_address(runtime: LocalServer) -> None:

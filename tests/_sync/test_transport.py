@@ -18,7 +18,7 @@ import pytest
 import respx
 
 from agb import AGB, AGBError, Config, CreateSessionParams, ErrorKind, OperationResult, Sent, SessionError
-from agb._sync.net import pool
+from agb._sync.net import routes
 from tests.servers import (
     Action,
     answer,
@@ -139,9 +139,9 @@ def test_client_can_be_used_after_close() -> None:
 
 
 def test_one_tls_context_per_process() -> None:
-    context = pool.tls_context()
+    context = routes.tls_context()
     assert isinstance(context, ssl.SSLContext)
-    assert pool.tls_context() is context
+    assert routes.tls_context() is context
 
 
 # --- a caller's own client ---------------------------------------------------------------------------------------

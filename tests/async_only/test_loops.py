@@ -21,6 +21,7 @@ import pytest
 import trio
 
 from agb import AGB, AsyncAGB, AsyncSession, Config, CreateSessionParams, McpTool
+from tests.pools import pool_of
 from tests.servers import CREATE, LINK, Scripted, Sessions, scripted, silent, then_close, value
 
 SECONDS = 5
@@ -177,7 +178,7 @@ def test_loops_in_threads_share_no_connection(server: Scripted) -> None:
         start.wait(SECONDS)
         async with agb:
             await use(agb, 20)
-            pools.append(agb.client._pools.here())
+            pools.append(pool_of(agb))
 
     runs: list[Callable[[], None]] = [lambda: asyncio.run(main()), lambda: trio.run(main)]
     with ThreadPoolExecutor(6) as threads:
@@ -283,7 +284,7 @@ async def test_connections_to_hosts_that_are_gone_do_not_pile_up(server: Scripte
             with scripted(TOOL) as host:
                 assert (await linked(agb, number, host.endpoint).command.execute("true")).success
             await use(agb)
-        idle = agb.client._pools.here().stats().idle
+        idle = pool_of(agb).stats().idle
         assert idle < count
 
 
@@ -296,7 +297,7 @@ async def test_connection_in_use_when_the_client_is_closed_is_closed_after_its_a
     gate = sessions.gate(LINK)
     with scripted(sessions) as server:
         agb = client(server)
-        pool = agb.client._pools.here()
+        pool = pool_of(agb)
         async with anyio.create_task_group() as group:
             group.start_soon(use, agb)
             assert await anyio.to_thread.run_sync(gate.asked.wait, SECONDS)
@@ -315,7 +316,7 @@ def test_synchronous_client_closed_by_another_thread_during_a_call() -> None:
         agb = AGB("ako-key", Config(server.endpoint, 10_000))
         call = threads.submit(agb.attach("s-1").get_link)
         assert gate.asked.wait(SECONDS)
-        pool = agb.client._pools.here()
+        pool = pool_of(agb)
         agb.close()
         gate.open()
         assert call.result().success

@@ -25,9 +25,10 @@ import httpx
 import pytest
 
 from agb import AGB, AsyncAGB, AsyncPoolTransport, Config, Limits
-from agb._async.net.pool import AsyncPool
+from agb._async.net.slots import ConnectionSlots
 from agb.config import Endpoint
 from tests.bucket import CONTEXT, Bucket, bucket
+from tests.pools import pool_of
 from tests.proxies import proxying
 from tests.servers import Gate, Scripted, scripted, value
 
@@ -49,10 +50,6 @@ def client(server: Scripted, *, secure: bool = False, **more: Any) -> AsyncAGB:
     endpoint = f"https://localhost:{server.port}" if secure else server.endpoint
     more.setdefault("limits", Limits(connections=2))
     return AsyncAGB("ako-key", Config(endpoint, 10_000), verify=CERTIFICATE if secure else True, **more)
-
-
-def pool_of(agb: AsyncAGB) -> AsyncPool:
-    return agb.client._pools.here()
 
 
 # --- a cancellation at a step ------------------------------------------------------------------------------------
@@ -313,7 +310,7 @@ def test_waiting(backend: str, cancelled: Cancelled) -> None:
 @pytest.mark.asyncio
 @pytest.mark.parametrize("is_first", [True, False])
 async def test_cancelled_in_the_moment_of_admission(is_first: bool) -> None:
-    """The place that was handed over goes on to the next in line."""
+    """The slot that was handed over goes to the next request in the queue."""
     gate = Gate()
     with scripted(gate.before(LINK)) as server:
         async with client(server, limits=Limits(connections=1)) as agb:
@@ -321,15 +318,15 @@ async def test_cancelled_in_the_moment_of_admission(is_first: bool) -> None:
             tasks = [asyncio.ensure_future(agb.attach(f"s-{number}").get_link()) for number in range(5)]
             while pool.stats().waiting < 4:
                 await asyncio.sleep(0)
-            hand = AsyncPool._hand
+            hand_over = ConnectionSlots._hand_over
 
-            def hand_and_cancel(self: AsyncPool, place: Any) -> None:
+            def hand_over_and_cancel(self: ConnectionSlots, slot: Any) -> None:
                 if is_first:
                     tasks[1].cancel()
-                hand(self, place)
+                hand_over(self, slot)
                 tasks[1].cancel()
 
-            pool._hand = hand_and_cancel.__get__(pool)  # type: ignore[method-assign]
+            pool._slots._hand_over = hand_over_and_cancel.__get__(pool._slots)
             gate.open()
             await asyncio.wait(tasks, timeout=SECONDS)
             assert [task.cancelled() for task in tasks] == [False, True, False, False, False]
@@ -388,7 +385,7 @@ def test_threads_with_deadlines_that_pass_while_they_wait() -> None:
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
-        told = agb.client._pools.here().stats()
+        told = pool_of(agb).stats()
         assert (told.in_use, told.waiting) == (0, 0)
         assert told.open <= 2
         assert any("waited for one of 2 connections" in message for message in failed)
@@ -398,17 +395,21 @@ def test_threads_with_deadlines_that_pass_while_they_wait() -> None:
 
 # --- Ctrl-C ------------------------------------------------------------------------------------------------------
 
-_OURS = ("_sync/pool.py", "_sync/connection.py", "_sync/tunnel.py")
+_PATHS = (
+    *(f"_sync/net/{name}.py" for name in ("connection", "http", "per_loop", "pool", "slots", "transport", "tunnel")),
+    *("httpx/_client.py", "httpx/_transports/default.py"),
+)
+"""Modules on the path of a call, ours and httpx's."""
 
 
 class _Interruption:
-    """Raises `KeyboardInterrupt` at the n-th line of the pool's modules that is reached, as Ctrl-C may."""
+    """Raises `KeyboardInterrupt` at the n-th line of these modules that is reached, as Ctrl-C may."""
 
     def __init__(self, number: int) -> None:
         self.left = number
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> Any:
-        if not frame.f_code.co_filename.endswith(_OURS):
+        if not frame.f_code.co_filename.endswith(_PATHS):
             return None
         # Leaving a lock is a line to the tracer, but nothing that a signal could come before.
         if event == "line" and self.left and "with self._lock" not in getline(frame.f_code.co_filename, frame.f_lineno):
@@ -427,20 +428,23 @@ class _Interruption:
 
 @pytest.mark.skipif(sys.gettrace() is not None, reason="a debugger or the like has the trace function")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("is_large", [False, True], ids=["small", "large"])
 @pytest.mark.parametrize("is_waiting", [False, True])
-def test_interrupted_at_every_line(is_waiting: bool) -> None:
-    """A socket may be left to the collector; a place, or one who waits, may not."""
+def test_interrupted_at_every_line(is_waiting: bool, is_large: bool) -> None:
+    """A socket may be left to the garbage collector; a connection slot, or a waiting request, may not be lost."""
+    text = "x" * (200_000 if is_large else 10)  # a large answer is still received when the pool has returned it
+    reply = value({"url": "http://127.0.0.1/link", "more": text})
 
     def work() -> None:
         if is_waiting:  # another origin's connection is idle, and has to make room; and ours, dead by now, is replaced
             agb.client.endpoint = other_endpoint if agb.client.endpoint is endpoint else endpoint
         agb.attach("s-1").get_link(timeout=5)
 
-    with scripted(LINK) as server, scripted(LINK) as other:
+    with scripted(reply) as server, scripted(reply) as other:
         agb = AGB("ako-key", Config(server.endpoint, 10_000), limits=Limits(connections=1))
         endpoint, other_endpoint = agb.client.endpoint, Endpoint.parse(other.endpoint)
         with agb:
-            pool = agb.client._pools.here()
+            pool = pool_of(agb)
             work()
             number = 0
             for number in range(1, MOST_STEPS):
@@ -450,6 +454,8 @@ def test_interrupted_at_every_line(is_waiting: bool) -> None:
                         work()
                 except KeyboardInterrupt:
                     pass
+                if pool.stats().in_use:  # an answer that httpx had not returned yet is in a cycle of frames
+                    gc.collect()
                 told = pool.stats()
                 assert (told.in_use, told.waiting) == (0, 0), f"interrupted at line {number}: {told}"
                 assert told.open <= 1
@@ -474,7 +480,7 @@ def test_interrupted_while_waiting() -> None:
     heard = threading.Event()
     with scripted(gate.before(LINK)) as server:
         with AGB("ako-key", Config(server.endpoint, 10_000), limits=Limits(connections=1)) as agb:
-            pool = agb.client._pools.here()
+            pool = pool_of(agb)
             others = [threading.Thread(target=agb.attach(f"s-{number}").get_link) for number in range(3)]
             for count, thread in enumerate(others):
                 thread.start()

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, Stdout
-from agb._async.net import websocket
+from agb._async.net import websocket_connection as websocket
 from tests.websocket_server import Talk, WebSocketService, until_cancelled, websocket_service
 
 SECONDS = 5

@@ -15,8 +15,8 @@ import anyio.lowlevel
 import pytest
 
 from agb import AGB, AsyncAGB, Config, ErrorKind, OperationResult, Sent, SessionError
-from agb._async.net import pool as async_pool
-from agb._sync.net import pool as sync_pool
+from agb._async.net import routes as async_routes
+from agb._sync.net import routes as sync_routes
 from tests.bucket import CONTEXT, bucket
 from tests.servers import Scripted, answer, envelope, scripted, then_close, value
 
@@ -30,7 +30,7 @@ def trust(monkeypatch: pytest.MonkeyPatch, file: Path | None) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     if file is not None:
         monkeypatch.setenv("SSL_CERT_FILE", str(file))
-    for module in (async_pool, sync_pool):
+    for module in (async_routes, sync_routes):
         module._tls_context.cache_clear()
 
 

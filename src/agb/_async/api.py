@@ -1,4 +1,4 @@
-"""Transport: sends calls and brings back their replies, within one deadline, with retries that know what was sent."""
+"""The API: sends calls and returns their replies, within one deadline, with retries that know what was sent."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import os
 import random
 import ssl
 import time
-from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
-from hashlib import md5
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._version import __version__
 from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, IdleTimeout, check_timeout
 from .._wire.proxy import Proxy
-from .._wire.reply import Reply, error_for, without_query
+from .._wire.reply import PLAIN_HEADERS, Reply, error_for, without_query
 from .._wire.retry import RetryPolicy, asks_to_slow_down
-from .._wire.signed import REDIRECTS, SignedUrl, moved, refused
+from .._wire.signed import REDIRECTS
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
-from ..exceptions import AGBError, ErrorKind, Sent
+from ..exceptions import AGBError, ErrorKind
 from ..limits import Limits, PoolStats
-from ._compat.cancellation import checkpoint, run_to_completion
-from ._compat.http import check_client, check_transport, client_over
+from ._compat.cancellation import checkpoint
+from ._compat.http import check_client, check_transport
 from ._compat.loop import close_when_dropped, sleep
-from .net.pools import AsyncPools
+from .net.per_loop import PerLoop
 
 if TYPE_CHECKING:
-    from .net.connection import Answer, AsyncIncoming, Body, Headers
-    from .net.pool import IfCancelled, Verify
-    from .net.websocket import AsyncWebSocket
+    from .net.connection import Headers
+    from .net.extensions import Answer
+    from .net.http import AsyncHTTP
+    from .net.routes import Verify
+    from .net.signed import AsyncDownload, AsyncSource
+    from .net.websocket import AsyncWebSocket, AsyncWebSockets
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ _log.addHandler(logging.NullHandler())
 class AsyncAPI:
     """What a client and its sessions send their calls through.
 
-    It holds one pool of connections per event loop and process, made when first needed.
+    The HTTP client and what it needs are imported and made with the first call, since httpx takes a while to load.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class AsyncAPI:
         _check_connections(http_client, transport, proxy, verify)
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
-        self._http_client = http_client if transport is None else client_over(transport)
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
         self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
-        self._pools = AsyncPools(self.limits, proxy, verify)
-        close_when_dropped(self, self._pools)
+        self._options = (http_client, transport, self.limits, proxy, verify)
+        self._made: dict[str, Any] = {}
+        """The HTTP client and the WebSockets, once they are needed."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} to {self.endpoint}>"
@@ -169,7 +169,7 @@ class AsyncAPI:
     # --- files of any size ---------------------------------------------------------------------------------------
 
     def patience(self, timeout: float | None = None, step: float | None = None) -> IdleTimeout:
-        """Return the time for a transfer: ``timeout`` for all, and ``step`` each time that nothing moves.
+        """Return the time for a transfer: ``timeout`` for all, and ``step`` each time that nothing moves, in seconds.
 
         Without the one there is no limit to all; without the other a step may take the client's time-out.
         """
@@ -182,22 +182,22 @@ class AsyncAPI:
         source: AsyncSource,
         size: int,
         call: Call[Any],
-        patience: IdleTimeout,
+        timeout: IdleTimeout,
         *,
         content_type: str = "",
         redirects: int = REDIRECTS,
     ) -> Reply:
         """Put a file at a pre-signed URL, once, and return the answer; no Content-Type is sent unless one is given.
 
-        An answer that comes while the file is still sent is heard, and the rest is not sent. A redirect that keeps
-        the method is followed, and the file sent again.
+        An answer that arrives while the file is still sent ends the sending. A redirect that keeps the method is
+        followed, and the file sent again.
 
         Args:
             url: the URL; neither it nor what it leads to gets the API key or a token.
-            source: gives exactly ``size`` bytes, and can begin again.
+            source: returns exactly ``size`` bytes, and can begin again.
             size: how many bytes are sent.
-            call: what the transfer is called in errors.
-            patience: the time for each step, and for all.
+            call: describes the transfer in errors.
+            timeout: the time for each step, and for all.
             content_type: of the file.
             redirects: how many are followed at most.
 
@@ -205,118 +205,46 @@ class AsyncAPI:
             AGBError: the store refused, or there was no valid answer.
             ValueError: ``content_type`` cannot be one.
         """
-        more = [(b"Content-Length", b"%d" % size)]
-        if content_type:
-            if not is_header_value(content_type):
-                raise ValueError(f"content_type {content_type!r} is not one that a header can carry")
-            more.append((b"Content-Type", content_type.encode("ascii")))
-        async with self._signed(url, call, more, patience, redirects, source) as incoming:
-            body = await _beginning(incoming)
-            if incoming.status not in _STORED:
-                raise refused(call, incoming.status, incoming.headers, body)
-        return Reply(call, incoming.status, incoming.headers, body)
+        from .net.signed import put_file
 
-    @asynccontextmanager
-    async def download(
-        self, url: str, call: Call[Any], patience: IdleTimeout, *, redirects: int = REDIRECTS
-    ) -> AsyncIterator[AsyncDownload]:
-        """Get a file from a pre-signed URL, once, to be received piece by piece inside the block.
+        return await put_file(self._http(call), url, source, size, call, timeout, content_type, redirects)
+
+    def download(
+        self, url: str, call: Call[Any], timeout: IdleTimeout, *, redirects: int = REDIRECTS
+    ) -> AbstractAsyncContextManager[AsyncDownload]:
+        """Get a file from a pre-signed URL, once, to be received piece by piece inside a ``with`` block.
 
         Args:
             url: the URL; neither it nor what it leads to gets the API key or a token.
-            call: what the transfer is called in errors.
-            patience: the time for each step, and for all.
+            call: describes the transfer in errors.
+            timeout: the time for each step, and for all.
             redirects: how many are followed at most.
 
         Raises:
-            AGBError: the store refused, there was no valid answer, or the file that came is not whole.
+            AGBError: the store refused, there was no valid answer, or the file received is not whole.
         """
-        more = [(b"Accept-Encoding", b"identity")]
-        async with self._signed(url, call, more, patience, redirects) as incoming:
-            if incoming.status != 200:
-                raise refused(call, incoming.status, incoming.headers, await _beginning(incoming))
-            yield AsyncDownload(incoming, call)
+        from .net.signed import get_file
 
-    @asynccontextmanager
-    async def _signed(
-        self,
-        url: str,
-        call: Call[Any],
-        more: Headers,
-        patience: IdleTimeout,
-        redirects: int,
-        source: AsyncSource | None = None,
-    ) -> AsyncIterator[AsyncIncoming]:
-        """Make a request to a pre-signed URL, and to where it redirects; its answer is received inside the block."""
-        try:
-            to = SignedUrl.parse(url)
-        except ValueError as error:  # the service gave it
-            raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from None
-        followed = 0
-        while True:
-            headers = [(b"Host", to.endpoint.netloc.encode("ascii")), *_PLAIN_HEADERS, *more]
-            body = None if source is None else source.receive
-            where = to
-            with self._failures(call, where.endpoint, patience):
-                async with self._begin(to.endpoint, call.method, to.target, headers, body, call, patience) as incoming:
-                    _log.debug("%s at %s -> %d", call.description, to.endpoint, incoming.status)
-                    moved_to = moved(call, to, incoming.status, incoming.headers, followed, redirects)
-                    if moved_to is None:
-                        yield incoming
-                        return
-                    await _beginning(incoming)
-            to, followed = moved_to, followed + 1
-            if source is not None:
-                await source.rewind()
-
-    def _begin(
-        self,
-        endpoint: Endpoint,
-        method: str,
-        target: str,
-        headers: Headers,
-        body: Body | None,
-        call: Call[Any],
-        patience: IdleTimeout,
-    ) -> AbstractAsyncContextManager[AsyncIncoming]:
-        if self._http_client is None:
-            return self._pools.here().begin(endpoint, method, target, headers, body, patience)
-        from .net.by_client import begin_by_client
-
-        self._check_open(call)
-        return begin_by_client(self._http_client, endpoint, method, target, headers, body, patience)
-
-    @contextmanager
-    def _failures(self, call: Call[Any], endpoint: Endpoint, deadline: Deadline) -> Iterator[None]:
-        """Raise the HTTP library's errors as ours."""
-        try:
-            yield
-        except Exception as error:
-            failure = _failure(call, endpoint, deadline, error)
-            if failure is None:
-                raise
-            _log.debug("%s %s: %s", call.method, call.path, failure)
-            raise failure from error
+        return get_file(self._http(call), url, call, timeout, redirects)
 
     # --- streams -------------------------------------------------------------------------------------------------
 
     def channel(self, session_id: str, ws_url: str, token: str) -> AsyncWebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
-        from .net.websocket import AsyncWebSocket  # loads websockets, which most programs do without
+        websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
+        if websockets is None:
+            from .net.websocket import AsyncWebSockets  # loads websockets, which most programs do without
 
-        pool = self._pools.here()
-        key = (session_id, ws_url, token)
-        return pool.channels.get(key) or pool.channels.setdefault(
-            key, AsyncWebSocket(ws_url, token, session_id, pool.stream)
-        )
+            http = self._http()
+            websockets = self._made.setdefault("websockets", PerLoop(lambda: AsyncWebSockets(http)))
+            close_when_dropped(self, websockets)
+        return websockets.here().get(session_id, ws_url, token)
 
     async def hang_up(self, session_id: str) -> None:
         """Close the WebSocket of a session that is gone."""
-        channels = self._pools.here().channels
-        for key in [key for key in list(channels) if key[0] == session_id]:
-            channel = channels.pop(key, None)
-            if channel is not None:
-                await channel.aclose()
+        websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
+        if websockets is not None:
+            await websockets.here().hang_up(session_id)
 
     # --- one exchange --------------------------------------------------------------------------------------------
 
@@ -338,9 +266,21 @@ class AsyncAPI:
         started = self._clock()
         endpoint = self._address(call)
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
-        with self._failures(call, endpoint, deadline):
-            status, headers, body = await self._send(
-                endpoint, target, call, deadline, discard if compensate else None, on_sent
+        headers = self._headers(endpoint, call)
+        http = self._http(call)
+        from .net.errors import failures
+
+        with failures(call, without_query(str(endpoint)), deadline):
+            status, headers, body = await http.fetch(
+                call.method,
+                endpoint,
+                target,
+                headers,
+                call.body,
+                deadline,
+                repeatable=call.repeatable,
+                if_cancelled=None if compensate is None else discard,
+                on_sent=on_sent,
             )
         reply = Reply(call, status, headers, body)
         if _log.isEnabledFor(logging.DEBUG):
@@ -363,45 +303,20 @@ class AsyncAPI:
         except ValueError as error:  # the service gave it
             raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from error
 
-    async def _send(
-        self,
-        endpoint: Endpoint,
-        target: str,
-        call: Call[Any],
-        deadline: Deadline,
-        if_cancelled: IfCancelled | None,
-        on_sent: Callable[[], object] | None,
-    ) -> Answer:
-        headers = self._headers(endpoint, call)
-        if self._http_client is None:
-            pool = self._pools.here()
-            return await pool.exchange(
-                endpoint,
-                call.method,
-                target,
-                headers,
-                call.body,
-                deadline,
-                if_cancelled,
-                on_sent,
-                repeatable=call.repeatable,
-            )
+    def _http(self, call: Call[Any] | None = None) -> AsyncHTTP:
+        """Return the HTTP client, made if there is none; two threads at once make two, of which one is used.
 
-        self._check_open(call)
-        from .net.by_client import exchange_by_client
+        Raises:
+            AGBError: the caller has closed the client that was passed.
+        """
+        http: AsyncHTTP | None = self._made.get("http")
+        if http is None:
+            from .net.http import AsyncHTTP
 
-        async def talk() -> Answer:
-            if on_sent is not None:
-                on_sent()
-            return await exchange_by_client(
-                self._http_client, endpoint, call.method, target, headers, call.body, deadline
-            )
-
-        return await (run_to_completion(talk, if_cancelled) if if_cancelled is not None else talk())
-
-    def _check_open(self, call: Call[Any]) -> None:
-        if getattr(self._http_client, "is_closed", False):
+            http = self._made.setdefault("http", AsyncHTTP(*self._options))
+        if call is not None and http.is_closed:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
+        return http
 
     def _headers(self, endpoint: Endpoint, call: Call[Any]) -> Headers:
         """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
@@ -417,109 +332,33 @@ class AsyncAPI:
         return headers
 
     def connections(self) -> PoolStats:
-        """Return how the connections stand, those of all event loops together."""
-        pools = [pool.stats() for pool in self._pools.all()]
-        return PoolStats(
-            open=sum(pool.open for pool in pools),
-            idle=sum(pool.idle for pool in pools),
-            in_use=sum(pool.in_use for pool in pools),
-            waiting=sum(pool.waiting for pool in pools),
-            opened=sum(pool.opened for pool in pools),
-            longest_wait=max((pool.longest_wait for pool in pools), default=0.0),
-        )
+        """Return how many connections there are, those of all event loops together."""
+        http: AsyncHTTP | None = self._made.get("http")
+        return PoolStats(0, 0, 0, 0, 0, 0.0) if http is None else http.connections()
 
     async def aclose(self) -> None:
         """Close the connections of this event loop; a caller's own ``http_client`` stays open."""
-        pool = self._pools.pop()
-        if pool is not None:
-            await pool.aclose()
+        websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
+        sockets = None if websockets is None else websockets.pop()
+        if sockets is not None:
+            await sockets.aclose()
+        http: AsyncHTTP | None = self._made.get("http")
+        if http is not None:
+            await http.aclose()
 
 
-_PLAIN_HEADERS = ((b"Accept", b"*/*"), (b"User-Agent", f"agb-python/{__version__}".encode("ascii")))
 _SAME_HEADERS = (
     (b"Content-Type", b"application/json"),
     (b"Accept-Encoding", b"gzip"),
-    *_PLAIN_HEADERS,
+    *PLAIN_HEADERS,
 )
-_STORED = frozenset({200, 201, 204})
-"""What a store answers when it has a file (control-plane.md 4.8)."""
-_BEGINNING = 64 * 1024
-"""Bytes that are read of an answer that says what went wrong."""
-
-
-class AsyncSource(Protocol):
-    """What is uploaded, piece by piece."""
-
-    async def receive(self) -> bytes:
-        """Return the next bytes, ``b""`` at the end."""
-        ...
-
-    async def rewind(self) -> None:
-        """Begin again."""
-        ...
-
-
-class AsyncDownload:
-    """A file that comes from a pre-signed URL.
-
-    Attributes:
-        size: its bytes, None if the store does not tell.
-        reply: the head of the answer.
-    """
-
-    def __init__(self, incoming: AsyncIncoming, call: Call[Any]) -> None:
-        self.reply = Reply(call, incoming.status, incoming.headers, b"")
-        self._incoming = incoming
-        self._call = call
-        length = "" if self.reply.header(b"transfer-encoding") else self.reply.header(b"content-length")
-        self.size = int(length) if length.isdecimal() else None
-        self._received = 0
-        encoding = self.reply.header(b"content-encoding")
-        if encoding not in ("", "identity"):
-            message = f"the store sends the file encoded ({encoding}), which was not asked for"
-            raise error_for(call, message, ErrorKind.INVALID_ANSWER, http_status=incoming.status)
-        told = self.reply.header(b"content-md5")
-        self._md5 = (md5(usedforsecurity=False), told) if told else None
-
-    async def receive(self) -> bytes:
-        """Return the next bytes, ``b""`` at the end.
-
-        Raises:
-            AGBError: the connection broke, or what came is not the file.
-        """
-        piece = await self._incoming.receive()
-        self._received += len(piece)
-        if self._md5 is not None:
-            self._md5[0].update(piece)
-        if not piece:
-            self._check()
-        return piece
-
-    def _check(self) -> None:
-        message = ""
-        if self.size is not None and self._received != self.size:
-            message = f"{self._received:,} bytes came of {self.size:,}"
-        elif self._md5 is not None and b64encode(self._md5[0].digest()).decode() != self._md5[1]:
-            message = "what came does not have the digest that the store gave (Content-MD5)"
-        if message:
-            raise error_for(self._call, message, ErrorKind.UNREACHABLE, sent=Sent.YES)
-
-
-async def _beginning(incoming: AsyncIncoming) -> bytes:
-    """Return the first bytes of a body that is no file."""
-    parts: list[bytes] = []
-    size = 0
-    while size < _BEGINNING and (piece := await incoming.receive()):
-        parts.append(piece)
-        size += len(piece)
-    return b"".join(parts)
 
 
 def _check_connections(http_client: Any, transport: Any, proxy: str | None, verify: Verify) -> None:
-    """Raise unless what was said about connections fits together."""
+    """Raise unless the options for connections fit together."""
     given = [name for name, value in (("http_client", http_client), ("transport", transport)) if value is not None]
     if len(given) > 1:
-        raise TypeError("http_client and transport are given both: a client has a transport of its own")
+        raise TypeError("http_client and transport are both given: a client has a transport of its own")
     if proxy is not None and not isinstance(proxy, str):
         raise TypeError(f"proxy is a URL such as 'http://proxy.example:3128', not {type(proxy).__name__}")
     if not isinstance(verify, bool | str | os.PathLike | ssl.SSLContext):
@@ -528,7 +367,7 @@ def _check_connections(http_client: Any, transport: Any, proxy: str | None, veri
         raise ValueError(f"verify is the path of certificates, and {os.fspath(verify)!r} is not there")
     for name, is_given in (("proxy", proxy is not None), ("verify", verify is not True)):
         if given and is_given:
-            raise TypeError(f"{name} is said of connections of this client, and with {given[0]} it has none")
+            raise TypeError(f"{name} is an option of this client's own connections, and with {given[0]} it has none")
     if proxy:
         Proxy.parse(proxy).check()
 
@@ -536,57 +375,3 @@ def _check_connections(http_client: Any, transport: Any, proxy: str | None, veri
 @lru_cache(maxsize=1024)
 def _parsed(base: str) -> Endpoint:
     return Endpoint.parse(base, "link URL of the session")
-
-
-# --- errors of the layers below ----------------------------------------------------------------------------------
-
-_FAILURES = {
-    "ConnectTimeout": (ErrorKind.TIMED_OUT, Sent.NO),
-    "PoolTimeout": (ErrorKind.TIMED_OUT, Sent.NO),
-    "TimeoutException": (ErrorKind.TIMED_OUT, Sent.MAYBE),
-    "ConnectError": (ErrorKind.UNREACHABLE, Sent.NO),
-    "ProxyError": (ErrorKind.UNREACHABLE, Sent.NO),
-    "NetworkError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
-    "LocalProtocolError": (ErrorKind.UNREACHABLE, Sent.NO),
-    "ProtocolError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
-    "DecodingError": (ErrorKind.INVALID_ANSWER, Sent.YES),
-    "UnsupportedProtocol": (ErrorKind.UNREACHABLE, Sent.NO),
-}
-"""By the name of the error's class or of a base of it: httpx, httpx2, httpcore and httpcore2 use the same names."""
-
-_HTTP_LIBRARIES = ("httpx", "httpx2", "httpcore", "httpcore2")
-
-
-def _failure(call: Call[Any], endpoint: Endpoint, deadline: Deadline, error: Exception) -> AGBError | None:
-    """Return our error for one of the HTTP library, None if it is none of its."""
-    names = [c.__name__ for c in type(error).__mro__ if c.__module__.partition(".")[0] in _HTTP_LIBRARIES]
-    kind, sent = next((_FAILURES[name] for name in names if name in _FAILURES), (None, None))
-    if kind is None:
-        return None
-    permanent = "LocalProtocolError" in names or bool(getattr(error, "permanent", False))
-    where = without_query(str(endpoint))
-    if kind is ErrorKind.TIMED_OUT:
-        before = "no connection to" if sent is Sent.NO else "no complete answer from"
-        message = f"{before} {where} {deadline.description}"
-        if sent is Sent.NO and str(error):
-            message = f"{message}: {error}"
-    elif "LocalProtocolError" in names:  # its text may quote a header, and so the key
-        message = f"the request to {where} could not be written as HTTP"
-    elif sent is Sent.NO:
-        certificate = _certificate_error(error)
-        permanent = permanent or certificate is not None
-        message = f"no connection to {where}: {certificate or _described(error)}"
-    else:
-        message = f"the connection to {where} broke: {_described(error)}"
-    more = {"busy": True} if getattr(error, "is_busy", False) else {}
-    return error_for(call, message, kind, sent=sent, permanent=permanent, **more)
-
-
-def _described(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
-    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
-        error = error.__cause__ or error.__context__
-    return error

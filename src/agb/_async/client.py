@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .batch.map import AsyncBatch
     from .host.progress import Progress
     from .lifecycle.session_pool import AsyncSessionPool, Hook
-    from .net.pool import Verify
+    from .net.routes import Verify
     from .storage.contexts import AsyncContextService
 
 ItemT = TypeVar("ItemT")

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from .batch.map import Batch
     from .host.progress import Progress
     from .lifecycle.session_pool import Hook, SessionPool
-    from .net.pool import Verify
+    from .net.routes import Verify
     from .storage.contexts import ContextService
 
 ItemT = TypeVar("ItemT")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from .._version import __version__
 from ..exceptions import AGBError, ErrorKind, Sent
 from .retry import may_try_again
 
@@ -88,6 +89,10 @@ def envelope(
 # --- the client's half -------------------------------------------------------------------------------------------
 
 Headers = Iterable[tuple[bytes, bytes]]
+
+
+PLAIN_HEADERS = ((b"Accept", b"*/*"), (b"User-Agent", f"agb-python/{__version__}".encode("ascii")))
+"""Headers of every request."""
 
 
 class Reply:

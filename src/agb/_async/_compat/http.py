@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-BYTE_STREAM = "AsyncByteStream"
-"""What httpx calls the body of an answer that is received piece by piece."""
-
 
 def check_client(client: Any) -> None:
     """Raise `TypeError` unless ``client`` has the interface of httpx's asynchronous client."""
@@ -19,16 +16,20 @@ def check_client(client: Any) -> None:
 
 def check_transport(transport: Any) -> None:
     """Raise `TypeError` unless ``transport`` is one of httpx's asynchronous transports, or of httpx2's."""
-    if not (hasattr(transport, "handle_async_request") and _library_of(transport)):
+    if not (hasattr(transport, "handle_async_request") and _is_transport(transport)):
         raise TypeError(f"transport is an httpx.AsyncBaseTransport (or httpx2's), not {type(transport).__qualname__}")
 
 
 def client_over(transport: Any) -> Any:
     """Return a client of its own library around a transport; it adds nothing of the environment."""
-    return sys.modules[_library_of(transport)].AsyncClient(transport=transport, trust_env=False)
+    return sys.modules[library_of(transport)].AsyncClient(transport=transport, trust_env=False)
 
 
-def _library_of(transport: Any) -> str:
-    bases = [base for base in type(transport).__mro__ if base.__name__ == "AsyncBaseTransport"]
-    names = [base.__module__.partition(".")[0] for base in bases]
-    return next((name for name in names if name in ("httpx", "httpx2")), "")
+def library_of(client: Any) -> str:
+    """Return the library of a client or a transport: httpx, or httpx2, which has the same interface."""
+    names = (base.__module__.partition(".")[0] for base in type(client).__mro__)
+    return next((name for name in names if name in ("httpx", "httpx2")), "httpx")
+
+
+def _is_transport(transport: Any) -> bool:
+    return any(base.__name__ == "AsyncBaseTransport" for base in type(transport).__mro__)

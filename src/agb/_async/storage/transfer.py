@@ -201,7 +201,9 @@ class _Local:
             result = await in_thread(work)
         except OSError as error:
             self._is_at_work = False
-            raise self._call.error(f"Could not {self._call.description}: {error}", session_id=self._call.session_id) from error
+            raise self._call.error(
+                f"Could not {self._call.description}: {error}", session_id=self._call.session_id
+            ) from error
         self._is_at_work = False
         return result
 

@@ -13,7 +13,7 @@ AnyBytesIterable = Iterable[bytes]
 
 
 def each(things: Iterable[T]) -> Iterator[T]:
-    """Return an iterator over the things."""
+    """Return an iterator over an iterable."""
     return iter(things)
 
 

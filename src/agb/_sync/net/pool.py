@@ -1,329 +1,179 @@
 # Generated from src/agb/_async/net/pool.py by tools/unasync.py. Do not edit.
-"""Connections: kept per origin and used again, no more than allowed, first come, first served.
+"""The connection pool: httpcore's interface of one, with a cost per request that does not grow with the connections.
 
-The list of idle connections is a stack, so the one used last is taken first, and taking one costs the same however
-many there are. A connection is checked when it is taken, and kept only if its answer was read to the last byte and
-nothing came after it.
+Connections are kept per destination and used again, no more than allowed, first come, first served (`slots.py`). A
+connection is checked when it is taken, and kept only if its answer was read to the last byte and nothing came after it.
 
-What is limited is the connection slots (`Connection`). A slot is either idle, or has an owner (`PoolRequest`), so
-none is lost. When all slots are taken, requests wait in a queue, and a slot that becomes free is handed to the first of
-them, whatever connection is open there.
+The path of a request, and who cleans up after it. `handle_request` makes a `PoolRequest`, gets a slot for it,
+opens a connection in the slot if there is no good one, sends, and receives the head of the answer. Whatever goes wrong
+on the way, cancellation and Ctrl-C included, ends in `_abandon`, which asks the request what it holds: a connection in
+the middle of an exchange is closed, and the slot goes to the next request. When the head is there, the body becomes the
+owner of the request (`ResponseBody`): read to its end it gives the connection back, closed earlier it abandons it.
 """
 
 from __future__ import annotations
 
 import errno
-import os
-import ssl
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from threading import Lock
-from typing import TYPE_CHECKING
-from urllib.request import getproxies, proxy_bypass
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import httpcore
 
-from ..._wire.deadline import Deadline
-from ..._wire.proxy import Proxy, Route, named_by
-from ...config import Endpoint
+from ..._wire.deadline import Deadline, PhaseTimeouts
+from ..._wire.proxy import Proxy, Route
 from ...limits import Limits, PoolStats
 from .._compat.cancellation import run_to_completion, shielded
-from .._compat.primitives import ThreadSafeEvent
-from .connection import Answer, Body, Connection, Headers, Incoming
-from .tunnel import ProxyRefusal, open_route, refusal
+from .._compat.iteration import each
+from .connection import Body, Connection, Headers, Incoming
+from .extensions import DEADLINE, FINISH, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .routes import Routes, Verify
+from .slots import ConnectionSlots, PoolRequest
+from .tunnel import open_route, refusal
 
-if TYPE_CHECKING:
-    from .websocket import WebSocket
-
-IfCancelled = Callable[[Answer], object]
-Verify = bool | str | os.PathLike[str] | ssl.SSLContext
-"""Which certificates are trusted: those that httpx trusts, any, those of a file or directory, or as a context says."""
+T = TypeVar("T")
 
 _STALE_AT_A_TIME = 4
-_ROUTES_KEPT = 1024
 _BROKEN = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+_SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
+"""Methods of requests that may be sent twice."""
+_SMALL_BODY = 64 * 1024
+"""Bytes of a body that is sent in one write with the head of its request."""
+_LARGEST_PROTECTED = 64 * 1024 * 1024
+"""Bytes of an answer that is received under protection from cancellation."""
+_NOWHERE = Route("", "", 0)
 
 
-class PoolTimeout(httpcore.PoolTimeout):
-    """There was no connection to be had, by this client's own limits."""
+class ConnectionPool:
+    """Connections to any number of destinations, for one event loop; HTTP/1.1.
 
-
-class PoolQueueFull(httpcore.ConnectError):
-    """There are as many callers in line as may be."""
-
-    is_busy = True
-
-
-class PoolRequest:
-    """One caller's turn, from asking for a connection to giving it back."""
-
-    __slots__ = ("bell", "connection", "is_long", "route")
-
-    def __init__(self, route: Route, *, is_long: bool = False) -> None:
-        self.route = route
-        self.is_long = is_long
-        self.connection: Connection | None = None
-        self.bell: ThreadSafeEvent | None = None
-
-
-class Pool:
-    """Connections to any number of origins, for one event loop."""
+    It is what `PoolTransport` gives httpx in place of httpcore's pool, and has the same interface.
+    """
 
     def __init__(self, limits: Limits | None = None, proxy: str | None = None, verify: Verify = True) -> None:
         self._limits = limits or Limits()
-        self._most_long = max(1, self._limits.connections * 3 // 4)
-        self._looks_around = proxy is None
-        """Whether the environment says which proxy."""
-        self._proxy = Proxy.parse(proxy) if proxy else None
-        self._verify = verify
-        self._lock = Lock()  # never held across a wait
-        self._places: set[Connection] = set()
-        self._idle: OrderedDict[Hashable, deque[Connection]] = OrderedDict()
-        """By where they lead; those used last are last."""
-        self._line: OrderedDict[PoolRequest, None] = OrderedDict()
-        self._long: set[PoolRequest] = set()
-        self._long_line: OrderedDict[PoolRequest, None] = OrderedDict()
-        self._routes: dict[tuple[str, str, int], Route] = {}
-        self._longest_wait = 0.0
+        self._slots = ConnectionSlots(self._limits)
+        self._routes = Routes(proxy, verify)
         self._is_closed = False
-        self.channels: dict[tuple[str, str, str], WebSocket] = {}
-        """The WebSockets of sessions, by session id, address and token."""
         self.opened = 0
         """How many connections were opened so far."""
 
     def __repr__(self) -> str:
-        told = self.stats()
-        open_now = f"{told.open} of {self._limits.connections} open" + (
-            " and the pool closed" if self._is_closed else ""
-        )
-        name, opened = type(self).__name__, f"{told.opened} connections opened"
-        return f"<{name}: {opened}, {open_now}, {told.in_use} in use, {told.waiting} waiting, {told.idle} idle>"
+        now = self.stats()
+        state = f"{now.open} of {self._limits.connections} open" + (" and the pool closed" if self._is_closed else "")
+        counts = f"{state}, {now.in_use} in use, {now.waiting} waiting, {now.idle} idle"
+        return f"<{type(self).__name__}: {now.opened} connections opened, {counts}>"
 
     def stats(self) -> PoolStats:
-        """Return how many connections there are, and how many callers wait."""
-        with self._lock:
-            idle = sum(map(len, self._idle.values()))
-            places, waiting = len(self._places), len(self._line) + len(self._long_line)
-        return PoolStats(places, idle, places - idle, waiting, self.opened, self._longest_wait)
+        """Return how many connections there are, and how many requests wait."""
+        return self._slots.stats(self.opened)
 
     # --- requests ------------------------------------------------------------------------------------------------
 
-    def exchange(
-        self,
-        endpoint: Endpoint,
-        method: str,
-        target: str,
-        headers: Headers,
-        body: bytes | None,
-        deadline: Deadline,
-        if_cancelled: IfCancelled | None = None,
-        on_sent: Callable[[], object] | None = None,
-        *,
-        repeatable: bool = False,
-    ) -> Answer:
-        """Send a request and return the answer; errors are httpcore's.
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request, and return its answer when the head is there, or the whole body if it is small.
 
-        With ``if_cancelled`` a request that is on its way is not given up when the caller is cancelled: its answer is
-        awaited and goes there. ``on_sent`` is called before anything is sent. A request that a kept connection, dead
-        by then, took no notice of goes out once more on a new one, if it is ``repeatable`` or was not written.
+        Raises:
+            httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, httpcore.ProxyError: there was no
+                valid answer in time. Connect, pool, proxy and local protocol errors mean that nothing was sent.
         """
-        turn = PoolRequest(self._route(endpoint))
-        target, headers = _forwarded(turn.route, endpoint, target, headers)
-
-        def talk() -> Answer:
-            if on_sent is not None:
-                on_sent()
-            answer = self._talk(turn, method, target, headers, body, deadline, repeatable)
-            self._give_back(turn)
-            return answer
-
+        extensions = request.extensions
+        deadline = extensions.get(DEADLINE) or PhaseTimeouts(extensions.get("timeout") or {})
+        url, headers = request.url, request.headers
+        is_upgrade = _has(headers, b"upgrade")
+        route = self._routes.find(url.scheme, url.host, url.port, is_upgrade=is_upgrade)
+        pool_request = PoolRequest(route, is_transfer=TRANSFER in extensions)
+        outgoing = _Outgoing(request, route)
         try:
-            self._take(turn, deadline)
-            return run_to_completion(talk, if_cancelled) if if_cancelled is not None else talk()
+            self._acquire(pool_request, deadline, outgoing.trace)
+            finish = extensions.get(FINISH)
+            if finish is None:
+                return self._exchange(pool_request, outgoing, deadline, extensions.get(READ_WHOLE, 0))
+            answer = run_to_completion(partial(self._protected, pool_request, outgoing, deadline), finish)
+            return httpcore.Response(answer[0], headers=answer[1], content=answer[2], extensions=_HTTP_1_1)
         except _BROKEN as error:
-            self._abandon(turn)
-            _tell_proxy(turn.route.proxy, error)
+            self._abandon(pool_request)
+            _name_proxy(route.proxy, error)
             raise
         except BaseException:
-            self._abandon(turn)
+            self._abandon(pool_request)
             raise
+        finally:
+            outgoing.close()
 
-    def _talk(
-        self,
-        turn: PoolRequest,
-        method: str,
-        target: str,
-        headers: Headers,
-        body: bytes | None,
-        deadline: Deadline,
-        repeatable: bool,
-    ) -> Answer:
-        """Exchange on a connection, and once more on a new one if it proves to be dead."""
-        connection = _held(turn)
+    def _exchange(
+        self, pool_request: PoolRequest, outgoing: _Outgoing, deadline: Deadline, read_whole: int
+    ) -> httpcore.Response:
+        incoming = self._begin(pool_request, outgoing, deadline)
+        extensions: dict[str, Any] = {"http_version": b"HTTP/1.1", "reason_phrase": incoming.reason}
+        if incoming.status == 101:
+            extensions["network_stream"] = pool_request.held.detach()
+            self._slots.release(pool_request)
+            return httpcore.Response(101, headers=incoming.headers, content=b"", extensions=extensions)
+        received: list[bytes] = []
+        if read_whole and _received_whole(incoming, received, read_whole):
+            self._give_back(pool_request)
+            return httpcore.Response(
+                incoming.status, headers=incoming.headers, content=b"".join(received), extensions=extensions
+            )
+        extensions["network_stream"] = pool_request.held.stream
+        body = ResponseBody(self, pool_request, received, incoming.receive)
+        return httpcore.Response(incoming.status, headers=incoming.headers, content=body, extensions=extensions)
+
+    def _protected(self, pool_request: PoolRequest, outgoing: _Outgoing, deadline: Deadline) -> Answer:
+        """Exchange to the end of the answer, and give the connection back."""
+        incoming = self._begin(pool_request, outgoing, deadline)
+        received: list[bytes] = []
+        if not _received_whole(incoming, received, _LARGEST_PROTECTED):
+            raise httpcore.RemoteProtocolError(f"the answer is larger than {_LARGEST_PROTECTED >> 20} MiB")
+        self._give_back(pool_request)
+        return incoming.status, incoming.headers, b"".join(received)
+
+    def _begin(self, pool_request: PoolRequest, outgoing: _Outgoing, deadline: Deadline) -> Incoming:
+        """Send the request, once more on a new connection if the first proves to be dead; receive the answer's head."""
+        connection = pool_request.held
         try:
-            answer = connection.exchange(method, target, headers, body, deadline)
+            incoming = self._send(connection, outgoing, deadline)
         except _BROKEN:
-            if not connection.is_dead(repeatable):
+            if not (outgoing.is_whole and connection.is_dead(outgoing.repeatable)):
                 raise
-            self._reopen(connection, turn.route, deadline)
-            answer = connection.exchange(method, target, headers, body, deadline)
-        _check_forwarded(turn.route, answer[0])
-        return answer
+            self._reopen(connection, pool_request.route, deadline, outgoing.trace)
+            incoming = self._send(connection, outgoing, deadline)
+        route = pool_request.route
+        if incoming.status == 407 and route.is_forwarded and route.proxy is not None:
+            raise refusal(route.proxy, f"a request to {route.address}", 407)
+        return incoming
 
-    @contextmanager
-    def begin(
-        self,
-        endpoint: Endpoint,
-        method: str,
-        target: str,
-        headers: Headers,
-        body: Body | None,
-        deadline: Deadline,
-        *,
-        is_long: bool = True,
-    ) -> Iterator[Incoming]:
-        """Send a request of any size, and give its answer to be received piece by piece; errors as of `exchange`.
-
-        The connection is kept if the answer was received to its end when the block is left. What ``is_long`` does not
-        take the last quarter of the connections.
-        """
-        turn = PoolRequest(self._route(endpoint), is_long=is_long)
-        target, headers = _forwarded(turn.route, endpoint, target, headers)
-        try:
-            self._take(turn, deadline)
-            connection = _held(turn)
-            try:
-                incoming = connection.begin(method, target, headers, body, deadline)
-            except _BROKEN:
-                if body is not None or not connection.is_dead(method in _SAFE):
-                    raise
-                self._reopen(connection, turn.route, deadline)
-                incoming = connection.begin(method, target, headers, body, deadline)
-            _check_forwarded(turn.route, incoming.status)
-            yield incoming
-            self._give_back(turn)
-        except _BROKEN as error:
-            self._abandon(turn)
-            _tell_proxy(turn.route.proxy, error)
-            raise
-        except BaseException:
-            self._abandon(turn, may_keep=True)
-            raise
-
-    def stream(self, is_secure: bool, host: str, port: int, deadline: Deadline) -> httpcore.NetworkStream:
-        """Return a stream for a WebSocket; it is its caller's, and not counted."""
-        scheme = "https" if is_secure else "http"
-        found = self._route_to(scheme, host, port)
-        route = Route(scheme, host, port, found.proxy) if found.is_forwarded else found
-        return open_route(route, self._tls(route), deadline.phase("connect"))
+    def _send(self, connection: Connection, outgoing: _Outgoing, deadline: Deadline) -> Incoming:
+        if not outgoing.is_read:
+            outgoing.read_small_body()
+        if outgoing.trace is None:
+            connection.send(outgoing.method, outgoing.target, outgoing.headers, outgoing.body, deadline)
+            return connection.receive(outgoing.method, deadline)
+        send = partial(connection.send, outgoing.method, outgoing.target, outgoing.headers, outgoing.body, deadline)
+        _traced(outgoing.trace, "http11.send_request_headers", send)
+        receive = partial(connection.receive, outgoing.method, deadline)
+        return _traced(outgoing.trace, "http11.receive_response_headers", receive)
 
     # --- taking a connection -------------------------------------------------------------------------------------
 
-    def _take(self, turn: PoolRequest, deadline: Deadline) -> None:
-        """Let a turn have a connection that is good."""
-        self._ask(turn)
-        if turn.connection is None:
-            self._wait(turn, deadline.phase("pool"))
-        connection = _held(turn)
-        if not (connection.key == turn.route.key and connection.is_open and connection.is_good()):
-            self._reopen(connection, turn.route, deadline)
+    def _acquire(self, pool_request: PoolRequest, deadline: Deadline, trace: Trace | None) -> None:
+        """Get a slot, with a connection in it that is good."""
+        self._slots.acquire(pool_request, deadline)
+        connection = pool_request.held
+        route = pool_request.route
+        if not (connection.key == route.key and connection.is_open and connection.is_good()):
+            self._reopen(connection, route, deadline, trace)
 
-    # Whatever is interrupted by Ctrl-C in the middle is made good by `_abandon`, which its turn always comes to. So a
-    # place is given to its next owner before it is taken from where it was.
-
-    def _ask(self, turn: PoolRequest) -> None:
-        """Give a turn a place if there is one for it now, or let it stand in line; asking again changes nothing."""
-        with self._lock:
-            if turn.connection is not None or turn in self._line or turn in self._long_line:
-                return
-            if turn.is_long and turn not in self._long:
-                if len(self._long) >= self._most_long:
-                    self._stand(turn, self._long_line)
-                    return
-                self._long.add(turn)
-            if self._line:
-                self._stand(turn, self._line)
-                return
-            idle = self._idle.get(turn.route.key)
-            if idle:
-                self._own(turn, idle[-1])
-            elif len(self._places) < self._limits.connections:
-                self._own(turn, Connection())
-            elif (another := self._longest_idle()) is not None:
-                self._own(turn, another)
-            else:
-                self._stand(turn, self._line)
-
-    def _longest_idle(self) -> Connection | None:
-        """Return the connection that nobody used for longest, of the origin that nobody asked for longest."""
-        while self._idle:
-            key, idle = next(iter(self._idle.items()))
-            if idle:
-                return idle[0]
-            del self._idle[key]
-        return None
-
-    def _own(self, turn: PoolRequest, place: Connection) -> None:
-        """Give a place to a turn."""
-        turn.connection = place
-        place.owner = turn
-        self._places.add(place)
-        self._no_longer_idle(place)
-
-    def _no_longer_idle(self, place: Connection) -> None:
-        """Take a place out of the first or the last position of its list."""
-        idle = self._idle.get(place.key)
-        if not idle:
-            return
-        if idle[-1] is place:
-            idle.pop()
-        elif idle[0] is place:
-            idle.popleft()
-        if not idle:
-            del self._idle[place.key]
-
-    def _stand(self, turn: PoolRequest, line: OrderedDict[PoolRequest, None]) -> None:
-        waiting = len(self._line) + len(self._long_line)
-        if turn.bell is None and waiting >= self._limits.waiting:
-            most = self._limits
-            raise PoolQueueFull(
-                f"{waiting:,} callers wait already for one of {most.connections:,} connections, "
-                f"as many as Limits(waiting={most.waiting}) allows"
-            )
-        turn.bell = turn.bell or ThreadSafeEvent()
-        line[turn] = None
-
-    def _wait(self, turn: PoolRequest, deadline: Deadline) -> None:
-        """Wait in line until there is a place; a turn that is long waits in two lines, one after the other."""
-        began = time.monotonic()
-        try:
-            while turn.connection is None:
-                seconds = deadline.left()
-                if seconds <= 0 or turn.bell is None:
-                    raise PoolTimeout(self._crowded(turn))
-                turn.bell.wait(seconds)
-                self._ask(turn)  # a long one has two lines to stand in
-            if deadline.left() <= 0:
-                raise PoolTimeout(self._crowded(turn))
-        finally:
-            self._longest_wait = max(self._longest_wait, time.monotonic() - began)
-
-    def _crowded(self, turn: PoolRequest) -> str:
-        most, which = self._limits.connections, "connections"
-        if turn.is_long and turn not in self._long:
-            most, which = self._most_long, "connections that transfers may take"
-        return f"waited for one of {most:,} {which}, all of them in use (Limits.connections)"
-
-    def _reopen(self, connection: Connection, route: Route, deadline: Deadline) -> None:
-        """Open a new connection in a place."""
+    def _reopen(self, connection: Connection, route: Route, deadline: Deadline, trace: Trace | None) -> None:
+        """Open a new connection in a slot."""
         if connection.is_open:
             shielded(connection.close)
-        self._drop_stale()
+        self._close_stale()
+        connect = partial(open_route, route, self._routes.tls(route), deadline.phase("connect"))
         try:
-            stream = open_route(route, self._tls(route), deadline.phase("connect"))
+            stream = connect() if trace is None else _traced(trace, "connection.connect_tcp", connect)
         except httpcore.ConnectError as error:
             if not _is_out_of_files(error):
                 raise
@@ -333,192 +183,204 @@ class Pool:
 
     def _out_of_files(self) -> str:
         return (
-            f"this process may open no more files; {len(self._places):,} are connections of this client. "
+            f"this process may open no more files; {self._slots.count:,} are connections of this client. "
             "Let it have fewer, by Limits(connections=...), or raise the limit (ulimit -n)"
         )
 
-    def _tls(self, route: Route) -> ssl.SSLContext | None:
-        is_needed = route.scheme == "https" or (route.proxy is not None and route.proxy.scheme == "https")
-        return tls_context(self._verify) if is_needed else None
-
-    # --- giving it back ------------------------------------------------------------------------------------------
-
-    def _give_back(self, turn: PoolRequest) -> None:
-        """Let the first in line have the place, or keep its connection for the next caller if it is good for that."""
-        connection = _held(turn)
-        if connection.is_open and not connection.is_good():
-            shielded(connection.close)
-        self._let_go(turn)
-        if self._is_closed:
-            self._close_idle()
-
-    def _abandon(self, turn: PoolRequest, *, may_keep: bool = False) -> None:
-        """Let go of all that a turn holds, whatever became of it; it may hold nothing any more."""
-        connection = turn.connection
-        try:
-            is_open = connection is not None and self._is_owner(turn, connection) and connection.is_open
-            if connection is not None and is_open and not (may_keep and connection.is_good()):
-                shielded(connection.close)
-        finally:
-            self._let_go(turn)
-            if self._is_closed:
-                self._close_idle()
-
-    def _is_owner(self, turn: PoolRequest, place: Connection) -> bool:
-        with self._lock:
-            if place.owner is turn and place.is_open and place.is_good() and place in self._idle.get(place.key, ()):
-                place.owner = None  # it was about to be so
-            return place.owner is turn
-
-    def _let_go(self, turn: PoolRequest) -> None:
-        with self._lock:
-            self._line.pop(turn, None)
-            self._long_line.pop(turn, None)
-            if turn.is_long:
-                self._long.discard(turn)
-                self._admit_long()
-            place = turn.connection
-            if place is not None and place.owner is turn:
-                self._pass_on(place)
-            if self._line:
-                self._admit()
-
-    def _pass_on(self, place: Connection) -> None:
-        """Hand a place to the first in line; without one keep its connection, or let the place go if it has none."""
-        self._admit()
-        if self._line:
-            self._hand(place)
-        elif place.is_open:
-            idle = self._idle.get(place.key)
-            if idle is None:
-                idle = self._idle[place.key] = deque()
-            else:
-                self._idle.move_to_end(place.key)
-            idle.append(place)
-            place.owner = None
-        else:
-            place.owner = None
-            self._places.discard(place)
-
-    def _hand(self, place: Connection) -> None:
-        """Give a place to the first in line and wake it."""
-        turn = next(iter(self._line))
-        self._own(turn, place)
-        if turn.bell is not None:
-            turn.bell.set()
-        del self._line[turn]
-
-    def _admit(self) -> None:
-        """Let in as many as there are places for."""
-        while self._line:
-            turn = next(iter(self._line))
-            if turn.connection is not None:  # whoever gave it was interrupted
-                if turn.bell is not None:
-                    turn.bell.set()
-                del self._line[turn]
-            elif len(self._places) < self._limits.connections:
-                self._hand(Connection())
-            else:
-                return
-
-    def _admit_long(self) -> None:
-        while self._long_line and len(self._long) < self._most_long:
-            turn = next(iter(self._long_line))
-            self._long.add(turn)
-            if turn.bell is not None:
-                turn.bell.set()
-            del self._long_line[turn]
-
-    def _drop_stale(self) -> None:
-        """Close what nobody may ever ask for again: a few of the connections longest not used, if they are dead.
+    def _close_stale(self) -> None:
+        """Close a few of the connections unused for longest, if they are dead: perhaps no request leads there again.
 
         Called when a connection is opened, which costs so much more that this does not show.
         """
         stale = [PoolRequest(_NOWHERE) for _ in range(_STALE_AT_A_TIME)]
         try:
-            with self._lock:
-                for turn in stale:
-                    idle = self._longest_idle()
-                    if idle is None or idle.is_good():
-                        break
-                    self._own(turn, idle)
+            for pool_request in stale:
+                if not self._slots.take_stale(pool_request):
+                    break
         finally:
-            for turn in stale:
-                if turn.connection is not None:
-                    self._abandon(turn)
+            for pool_request in stale:
+                if pool_request.connection is not None:
+                    self._abandon(pool_request)
+
+    # --- giving it back ------------------------------------------------------------------------------------------
+
+    def _give_back(self, pool_request: PoolRequest) -> None:
+        """Let the next request have the slot, with its connection if that is good for another request."""
+        connection = pool_request.held
+        if connection.is_open and not connection.is_good():
+            shielded(connection.close)
+        self._slots.release(pool_request)
+        if self._is_closed:
+            self._close_idle()
+
+    def _abandon(self, pool_request: PoolRequest, *, may_keep: bool = False) -> None:
+        """Release all that a request holds, whatever became of it; it may hold nothing any more."""
+        connection = pool_request.connection
+        try:
+            is_ours = connection is not None and self._slots.owns(pool_request) and connection.is_open
+            if connection is not None and is_ours and not (may_keep and connection.is_good()):
+                shielded(connection.close)
+        finally:
+            self._slots.release(pool_request)
+            if self._is_closed:
+                self._close_idle()
 
     def close(self) -> None:
-        """Close all idle connections; those in use are closed when their answer is there."""
-        with self._lock:
-            self._is_closed = True
-            channels, self.channels = self.channels, {}
-        for channel in channels.values():
-            channel.close()
+        """Close all idle connections; those in use are closed when their answer was read."""
+        self._is_closed = True
         self._close_idle()
 
     def _close_idle(self) -> None:
-        with self._lock:
-            idle = [connection for connections in self._idle.values() for connection in connections]
-            self._idle = OrderedDict()
-            self._places.difference_update(idle)
-        for connection in idle:
+        for connection in self._slots.take_idle():
             shielded(connection.close)
 
-    # --- routes --------------------------------------------------------------------------------------------------
+    def __enter__(self) -> Self:
+        return self
 
-    def _route(self, endpoint: Endpoint) -> Route:
-        return self._routes.get(endpoint.origin) or self._route_to(*endpoint.origin)
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.close()
 
-    def _route_to(self, scheme: str, host: str, port: int) -> Route:
-        """Return how a host is reached; the environment is asked once for each."""
-        route = self._routes.get((scheme, host, port))
-        if route is None:
-            proxy = self._proxy_for(scheme, host, port) if self._looks_around else self._proxy
-            is_forwarded = proxy is not None and scheme == "http" and not proxy.is_socks
-            route = Route(scheme, host, port, proxy, is_forwarded)
-            if len(self._routes) >= _ROUTES_KEPT:
-                self._routes.clear()
-            self._routes[scheme, host, port] = route
-        return route
 
-    def _proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
-        """Return the proxy that the environment names for a host."""
-        url = named_by(getproxies(), scheme)
-        if not url or proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
-            return None
+class ResponseBody:
+    """The body of an answer, which owns its connection until it was read to the end or is closed."""
+
+    _is_over = True  # until it is made
+
+    def __init__(self, pool: ConnectionPool, pool_request: PoolRequest, received: list[bytes], receive: Body) -> None:
+        self._pool = pool
+        self._pool_request = pool_request
+        self._received = received
+        self._receive = receive
+        self._is_over = False
+
+    def __iter__(self) -> Iterator[bytes]:
         try:
-            proxy = Proxy.parse(url, "proxy that the environment names")
-            proxy.check()
-        except (ValueError, ImportError) as error:
-            raise ProxyRefusal(str(error), permanent=True) from error
-        return proxy
+            for piece in self._received:
+                yield piece
+            while not self._is_over and (piece := self._receive()):
+                yield piece
+            if not self._is_over:
+                self._pool._give_back(self._pool_request)
+                self._is_over = True
+        except _BROKEN as error:
+            self.close()
+            _name_proxy(self._pool_request.route.proxy, error)
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connection; it is kept only if the body was read to its end. May be called twice."""
+        if not self._is_over:  # and still so while it is abandoned: an interruption there leaves the rest to `__del__`
+            self._pool._abandon(self._pool_request, may_keep=True)
+            self._is_over = True
+
+    def __del__(self) -> None:
+        if not self._is_over:
+            self._pool._slots.drop(self._pool_request)
 
 
-_NOWHERE = Route("", "", 0)
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods of requests that may go out twice."""
+class _Outgoing:
+    """A request as its connection takes it."""
+
+    __slots__ = ("_pieces", "body", "headers", "is_read", "is_whole", "method", "repeatable", "target", "trace")
+
+    def __init__(self, request: httpcore.Request, route: Route) -> None:
+        extensions = request.extensions
+        self.method = request.method
+        self.headers: Headers = request.headers
+        self.target = request.url.target
+        self.trace: Trace | None = extensions.get("trace")
+        self.repeatable: bool = extensions.get(REPEATABLE, self.method in _SAFE)
+        if route.is_forwarded and route.proxy is not None:
+            url = request.url
+            port = b"" if url.port is None else b":%d" % url.port
+            self.target = b"http://" + url.host + port + self.target
+            self.headers = [*self.headers, *route.proxy.authorization]
+        length = _length(self.headers)
+        self.is_read = length == 0
+        self.is_whole = length is not None and length <= _SMALL_BODY
+        """Whether the body can be sent again; one that is small is held in memory."""
+        self.body: bytes | Body | None = None
+        stream: Any = request.stream
+        self._pieces: Any = None if self.is_read else each(stream)
+
+    def read_small_body(self) -> None:
+        """Read a small body from its caller; a large one is read while it is sent."""
+        self.is_read = True
+        if not self.is_whole:
+            self.body = self._next_piece
+            return
+        parts = []
+        while piece := self._next_piece():
+            parts.append(piece)
+        self.body = b"".join(parts)
+
+    def _next_piece(self) -> bytes:
+        for piece in self._pieces:
+            if piece:
+                return bytes(piece)
+        return b""
+
+    def close(self) -> None:
+        """Close the caller's iterator, if it is one that can be."""
+        if hasattr(self._pieces, "close"):
+            self._pieces.close()
 
 
-def _held(turn: PoolRequest) -> Connection:
-    assert turn.connection is not None  # noqa: S101 - asked for a turn that has one
-    return turn.connection
+Trace = Callable[[str, dict[str, Any]], object]
+"""httpcore's documented extension ``trace``, called with the name of an event and what is known of it."""
+
+_HTTP_1_1 = {"http_version": b"HTTP/1.1"}
 
 
-def _forwarded(route: Route, endpoint: Endpoint, target: str, headers: Headers) -> tuple[str, Headers]:
-    """Return target and headers as a proxy wants them that forwards; others see nothing of the requests."""
-    if not route.is_forwarded or route.proxy is None:
-        return target, headers
-    return f"http://{endpoint.netloc}{target}", [*headers, *route.proxy.authorization]
+def _traced(trace: Trace, name: str, function: Callable[[], T]) -> T:
+    """Call a function, and report its begin and its end, as httpcore does."""
+    trace(f"{name}.started", {})
+    try:
+        value = function()
+    except BaseException as error:
+        trace(f"{name}.failed", {"exception": error})
+        raise
+    trace(f"{name}.complete", {"return_value": None})
+    return value
 
 
-def _check_forwarded(route: Route, status: int) -> None:
-    """Raise if it is the proxy that has answered, to say that it does not know us."""
-    if status == 407 and route.is_forwarded and route.proxy is not None:
-        raise refusal(route.proxy, f"a request to {route.address}", status)
+def _received_whole(incoming: Incoming, received: list[bytes], most: int) -> bool:
+    """Receive a body into a list; return whether that was all of it. ``most`` bytes or a little more are received."""
+    size = 0
+    while piece := incoming.receive():
+        received.append(piece)
+        size += len(piece)
+        if size > most:
+            return False
+    return True
 
 
-def _tell_proxy(proxy: Proxy | None, error: Exception) -> None:
-    """Raise an error of the network as one that names the proxy by way of which it came, if there is one."""
+def _length(headers: Headers) -> int | None:
+    """Return the length of a request's body, 0 if it has none, None if it is not known."""
+    length: int | None = 0
+    for name, value in headers:
+        lower = name.lower()
+        if lower == b"transfer-encoding":
+            return None
+        if lower == b"content-length":
+            length = int(value) if value.isdigit() else None
+    return length
+
+
+def _has(headers: Headers, wanted: bytes) -> bool:
+    return any(len(name) == len(wanted) and name.lower() == wanted for name, _ in headers)
+
+
+def _name_proxy(proxy: Proxy | None, error: Exception) -> None:
+    """Raise an error of the network as one that names the proxy on its way, if there is one."""
     if proxy is not None:
         raise type(error)(f"{error} (by way of the proxy {proxy})") from error
 
@@ -532,24 +394,3 @@ def _is_out_of_files(error: BaseException | None) -> bool:
 
 
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
-
-
-def tls_context(verify: Verify = True) -> ssl.SSLContext:
-    """Return the process's one TLS context for these certificates; making one takes some 20 ms."""
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    return _tls_context(verify if isinstance(verify, bool) else os.fspath(verify))
-
-
-@cache
-def _tls_context(verify: bool | str) -> ssl.SSLContext:
-    import httpx
-
-    if isinstance(verify, bool):
-        context = httpx.create_ssl_context(verify=verify)
-    elif os.path.isdir(verify):  # noqa: PTH112
-        context = ssl.create_default_context(capath=verify)
-    else:
-        context = ssl.create_default_context(cafile=verify)
-    context.set_alpn_protocols(["http/1.1"])
-    return context

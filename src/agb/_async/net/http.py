@@ -1,0 +1,304 @@
+"""HTTP: every request of the SDK, sent through one httpx client, the SDK's own or the caller's.
+
+All of it takes the same way: an `httpx.Request` is made and given to ``client.send``. So event hooks, mocks and tracing
+see each request, and a caller's client, proxy and certificates apply to all of them, WebSockets included. What httpx
+has no argument for travels in the request's extensions (`extensions.py`); transports that do not know them ignore them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+from ..._wire.deadline import Deadline
+from ..._wire.signed import SignedUrl
+from ...config import Endpoint
+from ...exceptions import Sent
+from ...limits import Limits, PoolStats
+from .._compat.cancellation import run_to_completion, shielded
+from .._compat.http import client_over, library_of
+from .connection import Body, Headers, time_left
+from .errors import failure_of
+from .extensions import DEADLINE, FINISH, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .transport import AsyncPoolTransport, own_client
+
+if TYPE_CHECKING:
+    from .routes import Verify
+
+IfCancelled = Callable[[Answer], Awaitable[object]]
+"""Called with the answer to a request whose caller was cancelled."""
+
+_PHASES = ("connect", "read", "write", "pool")
+_SMALL_ANSWER = 64 * 1024
+"""Bytes of an answer that are received before ``client.send`` returns, so that the connection is free by then."""
+_SENDING = "send_request_headers.started"
+"""The end of the name of the event by which httpcore reports that it begins to send: ``http11.`` comes before it."""
+
+
+class AsyncHTTP:
+    """Sends requests; holds the SDK's own client, or one that the caller passed and closes."""
+
+    def __init__(self, http_client: Any, transport: Any, limits: Limits, proxy: str | None, verify: Verify) -> None:
+        self._transport: AsyncPoolTransport | None = None
+        if http_client is not None or transport is not None:
+            self._client = http_client if transport is None else client_over(transport)
+        else:
+            self._transport = AsyncPoolTransport(limits=limits, proxy=proxy, verify=verify)
+            self._client = own_client(self._transport)
+        self._library = sys.modules[library_of(self._client)]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the caller has closed the client that was passed."""
+        return self._transport is None and bool(getattr(self._client, "is_closed", False))
+
+    async def fetch(
+        self,
+        method: str,
+        endpoint: Endpoint,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+        deadline: Deadline,
+        *,
+        repeatable: bool = False,
+        if_cancelled: IfCancelled | None = None,
+        on_sent: Callable[[], object] | None = None,
+    ) -> Answer:
+        """Send a request of the API, and return the whole answer, decoded; errors are the library's.
+
+        With ``if_cancelled`` a request that has a connection is not given up when the caller is cancelled: its answer
+        is awaited and goes there. ``on_sent`` is called before anything is sent, at the latest with the answer. A
+        request that a kept connection, dead by then, did not take is sent once more on a new one, if it is
+        ``repeatable`` or was not written.
+        """
+        extensions = {
+            "timeout": dict.fromkeys(_PHASES, time_left(deadline, "connect")),
+            DEADLINE: deadline,
+            REPEATABLE: repeatable,
+            READ_WHOLE: _SMALL_ANSWER,
+        }
+        if on_sent is not None:
+            extensions["trace"] = _when_sending(on_sent)
+        if if_cancelled is not None and self._transport is not None:
+            extensions[FINISH] = if_cancelled
+        library = self._library
+        request = library.Request(
+            method,
+            _url(library, f"{endpoint.scheme}://{endpoint.netloc}{target}"),
+            headers=headers,
+            stream=library.ByteStream(body or b""),
+            extensions=extensions,
+        )
+        try:
+            if if_cancelled is None or self._transport is not None:
+                answer = await self._whole(request, deadline)
+            else:  # a transport that does not know the extension: the whole request is protected
+                answer = await run_to_completion(lambda: self._whole(request, deadline), if_cancelled)
+        except Exception as error:
+            failure = failure_of(error)
+            if on_sent is not None and failure is not None and failure[1] is not Sent.NO:
+                on_sent()
+            raise
+        if on_sent is not None:  # a transport need not know the extension trace
+            on_sent()
+        return answer
+
+    async def _whole(self, request: Any, deadline: Deadline) -> Answer:
+        response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        parts = []
+        try:
+            if response.is_stream_consumed:  # an event hook has read it, and so it is decoded
+                headers = [(key, value) for key, value in response.headers.raw if key.lower() != b"content-encoding"]
+                return response.status_code, headers, response.content
+            async for part in response.aiter_raw():
+                parts.append(part)
+                if deadline.left() <= 0:
+                    await response.aclose()  # the read that follows ends, and so every generator comes to its end
+            time_left(deadline, "read")
+        except Exception as error:
+            if deadline.left() <= 0:
+                raise httpcore.ReadTimeout from error
+            raise
+        finally:
+            await response.aclose()
+        return response.status_code, response.headers.raw, b"".join(parts)
+
+    @asynccontextmanager
+    async def transfer(
+        self, method: str, url: SignedUrl, headers: Headers, body: Body | None, deadline: Deadline
+    ) -> AsyncIterator[AsyncIncomingTransfer]:
+        """Send a request of any size to a pre-signed URL; its answer is received piece by piece inside the block."""
+        extensions = self._signed_extensions(url, deadline)
+        extensions[TRANSFER] = True
+        request = self._library.Request(
+            method,
+            self._signed_url(url),
+            headers=headers,
+            content=None if body is None else _Pieces(body),
+            extensions=extensions,
+        )
+        response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        pieces = response.aiter_raw()
+
+        async def receive() -> bytes:
+            time_left(deadline, "read")
+            try:
+                piece: bytes = await pieces.__anext__()
+            except StopAsyncIteration:
+                return b""
+            return piece
+
+        try:
+            yield AsyncIncomingTransfer(response.status_code, response.headers.raw, receive)
+        finally:
+            await shielded(partial(_close, response, pieces))
+
+    async def upgrade(self, url: SignedUrl, headers: Headers, deadline: Deadline) -> AsyncUpgrade:
+        """Send the handshake of a WebSocket, and return the answer, with the stream of the connection if it is 101."""
+        request = self._library.Request(
+            "GET", self._signed_url(url), headers=headers, extensions=self._signed_extensions(url, deadline)
+        )
+        response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
+        if response.status_code == 101:
+            return AsyncUpgrade(response)
+        await shielded(response.aclose)
+        return AsyncUpgrade(response)
+
+    def _signed_extensions(self, url: SignedUrl, deadline: Deadline) -> dict[str, Any]:
+        seconds = time_left(deadline, "connect")
+        # ``target`` is sent exactly as it was signed: httpx would normalise it.
+        return {"timeout": dict.fromkeys(_PHASES, seconds), DEADLINE: deadline, "target": url.target.encode("ascii")}
+
+    def _signed_url(self, url: SignedUrl) -> Any:
+        """Return the URL of a request whose query is a secret, so that neither logs nor traces show it.
+
+        The SDK's own transport sends the extension ``target``, and so the URL itself goes without the query. A caller's
+        transport may not know that extension; it gets the whole URL, in a class that does not show its query.
+        """
+        address = f"{url.endpoint.scheme}://{url.endpoint.netloc}"
+        if self._transport is not None:
+            return self._library.URL(address + url.target.partition("?")[0])
+        return _masked_url(self._library)(address + url.target)
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def connections(self) -> PoolStats:
+        """Return how many connections there are, those of all event loops together."""
+        pools = [] if self._transport is None else [pool.stats() for pool in self._transport.pools]
+        return PoolStats(
+            open=sum(pool.open for pool in pools),
+            idle=sum(pool.idle for pool in pools),
+            in_use=sum(pool.in_use for pool in pools),
+            waiting=sum(pool.waiting for pool in pools),
+            opened=sum(pool.opened for pool in pools),
+            longest_wait=max((pool.longest_wait for pool in pools), default=0.0),
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop; a client that the caller passed stays open."""
+        if self._transport is not None:
+            await self._transport.aclose()
+
+
+class AsyncIncomingTransfer:
+    """An answer whose body is received piece by piece.
+
+    Attributes:
+        receive: returns the next bytes of the body, ``b""`` at its end.
+    """
+
+    __slots__ = ("headers", "receive", "status")
+
+    def __init__(self, status: int, headers: Headers, receive: Body) -> None:
+        self.status = status
+        self.headers = headers
+        self.receive = receive
+
+
+class AsyncUpgrade:
+    """The answer to the handshake of a WebSocket.
+
+    Attributes:
+        stream: of the connection, which is its caller's now; None if the answer was not 101, or if the transport of the
+            caller's client does not hand over its connections (the extension ``network_stream``).
+    """
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self.status: int = response.status_code
+        self.reason: str = response.reason_phrase
+        self.headers: Headers = response.headers.raw
+        is_accepted = self.status == 101
+        self.stream: httpcore.AsyncNetworkStream | None = (
+            response.extensions.get("network_stream") if is_accepted else None
+        )
+
+    async def aclose(self) -> None:
+        """Close the connection, and what the transport holds of it."""
+        if self.stream is not None:
+            await self.stream.aclose()
+        await self._response.aclose()
+
+
+async def _close(response: Any, pieces: AsyncIterator[bytes]) -> None:
+    """Close an answer, and let the generators that read it come to their end, which trio asks for."""
+    await response.aclose()
+    with suppress(Exception):  # there is nothing more to be read
+        async for _ in pieces:
+            pass
+
+
+class _Pieces(AsyncIterable[bytes]):
+    """A body as httpx takes it."""
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def __aiter__(self) -> _Pieces:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._body()
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+
+def _when_sending(on_sent: Callable[[], object]) -> Callable[[str, Any], Awaitable[None]]:
+    """Return a callback for the extension ``trace`` that reports the beginning of sending."""
+
+    async def trace(name: str, info: Any) -> None:
+        del info
+        if name.endswith(_SENDING):
+            on_sent()
+
+    return trace
+
+
+@lru_cache(maxsize=1024)
+def _url(library: Any, text: str) -> Any:
+    """Return a parsed URL of the API; sessions ask for the same ones again and again."""
+    return library.URL(text)
+
+
+@cache
+def _masked_url(library: Any) -> Any:
+    """Return the library's class of URLs, with a text that does not show the query."""
+
+    class MaskedURL(library.URL):  # type: ignore[misc]
+        """A URL whose query is a secret."""
+
+        def __str__(self) -> str:
+            shown, mark, _ = super().__str__().partition("?")
+            return f"{shown}{mark}****" if mark else shown
+
+        def __repr__(self) -> str:
+            return f"URL({str(self)!r})"
+
+    return MaskedURL

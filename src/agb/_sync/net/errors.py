@@ -1,0 +1,105 @@
+# Generated from src/agb/_async/net/errors.py by tools/unasync.py. Do not edit.
+"""Errors of the HTTP libraries as errors of the SDK: why a request failed, and whether it was sent."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..._wire.call import Call
+from ..._wire.deadline import Deadline
+from ..._wire.reply import error_for
+from ...exceptions import AGBError, ErrorKind, Sent
+
+_FAILURES = {
+    "ConnectTimeout": (ErrorKind.TIMED_OUT, Sent.NO),
+    "PoolTimeout": (ErrorKind.TIMED_OUT, Sent.NO),
+    "TimeoutException": (ErrorKind.TIMED_OUT, Sent.MAYBE),
+    "ConnectError": (ErrorKind.UNREACHABLE, Sent.NO),
+    "ProxyError": (ErrorKind.UNREACHABLE, Sent.NO),
+    "NetworkError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
+    "LocalProtocolError": (ErrorKind.UNREACHABLE, Sent.NO),
+    "ProtocolError": (ErrorKind.UNREACHABLE, Sent.MAYBE),
+    "DecodingError": (ErrorKind.INVALID_ANSWER, Sent.YES),
+    "UnsupportedProtocol": (ErrorKind.UNREACHABLE, Sent.NO),
+    "InvalidURL": (ErrorKind.UNREACHABLE, Sent.NO),
+}
+"""By the name of the error's class or of a base of it: httpx, httpx2, httpcore and httpcore2 use the same names."""
+
+_HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
+_NOT_WRITABLE = {"LocalProtocolError", "InvalidURL"}
+
+
+def failure_of(error: BaseException) -> tuple[ErrorKind, Sent] | None:
+    """Return why a request failed and whether it was sent; None if the error is not one of an HTTP library."""
+    return next((_FAILURES[name] for name in _names(error) if name in _FAILURES), None)
+
+
+def _names(error: BaseException) -> list[str]:
+    """Return the names of an error's classes that an HTTP library defines, the most specific one first."""
+    return [c.__name__ for c in type(error).__mro__ if c.__module__.partition(".")[0] in _HTTP_LIBRARIES]
+
+
+@contextmanager
+def failures(call: Call[Any], where: str, deadline: Deadline) -> Iterator[None]:
+    """Raise the HTTP library's errors as the error of a call to ``where``, an address without path and query."""
+    try:
+        yield
+    except Exception as error:
+        if failure_of(error) is None:
+            raise
+        raise _failure(call, where, deadline, error) from error
+
+
+def _failure(call: Call[Any], where: str, deadline: Deadline, error: Exception) -> AGBError:
+    kind, sent = failure_of(error) or (ErrorKind.UNREACHABLE, Sent.MAYBE)
+    permanent = is_permanent(error)
+    if kind is ErrorKind.TIMED_OUT:
+        before = "no connection to" if sent is Sent.NO else "no complete answer from"
+        message = f"{before} {where} {deadline.description}"
+        if sent is Sent.NO and str(error):
+            message = f"{message}: {error}"
+    elif _NOT_WRITABLE.intersection(_names(error)):  # its text may quote a header, and so the key
+        message = f"the request to {where} could not be written as HTTP"
+        if "InvalidURL" in _names(error):
+            message = f"{message}: {error}"
+    elif sent is Sent.NO:
+        message = f"no connection to {where}: {_certificate_error(error) or described(error)}"
+    else:
+        message = f"the connection to {where} broke: {described(error)}"
+    more = {"busy": True} if _attribute(error, "is_busy") else {}
+    return error_for(call, message, kind, sent=sent, permanent=permanent, **more)
+
+
+def is_protocol_error(error: BaseException) -> bool:
+    """Return whether the other side answered with something that is not HTTP, or not at all."""
+    return "RemoteProtocolError" in _names(error)
+
+
+def is_permanent(error: BaseException) -> bool:
+    """Return whether the same request would fail again: it cannot be written, or the other side is not trusted."""
+    if _NOT_WRITABLE.intersection(_names(error)) or _certificate_error(error) is not None:
+        return True
+    return _attribute(error, "permanent")
+
+
+def _attribute(error: BaseException | None, name: str) -> bool:
+    """Return a flag of an error, or of one that it was raised from: httpx raises the pool's errors as its own."""
+    while error is not None:
+        if getattr(error, name, False):
+            return True
+        error = error.__cause__
+    return False
+
+
+def described(error: BaseException) -> str:
+    """Return the text of an error, its class if it has none."""
+    return str(error) or type(error).__name__
+
+
+def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
