@@ -10,8 +10,8 @@ from .processes import caller
 from .table import Row, compared
 
 _PAIRS = [
-    ("async get_link, CPU per call", "agb_async", "httpx_async", "httpx.AsyncClient", 0.60),
-    ("sync get_link, CPU per call", "agb_sync", "httpx_sync", "httpx.Client", 0.75),
+    ("async get_link, CPU per call", "agb_async", "httpx_async", "httpx.AsyncClient", 0.50),
+    ("sync get_link, CPU per call", "agb_sync", "httpx_sync", "httpx.Client", 0.65),
     ("async get_link, CPU per call", "agb_async", "agbcloud_async", "agbcloud-sdk", 1 / 80),
     ("sync get_link, CPU per call", "agb_sync", "agbcloud_sync", "agbcloud-sdk", 1 / 5),
 ]

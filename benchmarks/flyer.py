@@ -21,6 +21,8 @@ from importlib import import_module
 from time import perf_counter, process_time
 from typing import Any
 
+from tests.pools import pool_of
+
 from .caller import API_KEY, HEADERS, PARAMS, SESSION_ID, TIMEOUT_MS, agbcloud_session
 
 MOST = 10_000

@@ -29,7 +29,6 @@ from ._compat.loop import close_when_dropped, sleep
 from .net.per_loop import PerLoop
 
 if TYPE_CHECKING:
-    from .net.connection import Headers
     from .net.extensions import Answer
     from .net.http import HTTP
     from .net.routes import Verify
@@ -267,10 +266,8 @@ class API:
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
         headers = self._headers(endpoint, call)
         http = self._http(call)
-        from .net.errors import failures
-
-        with failures(call, without_query(str(endpoint)), deadline):
-            status, headers, body = http.fetch(
+        try:
+            status, received, body = http.fetch(
                 call.method,
                 endpoint,
                 target,
@@ -281,7 +278,15 @@ class API:
                 if_cancelled=None if compensate is None else discard,
                 on_sent=on_sent,
             )
-        reply = Reply(call, status, headers, body)
+        except Exception as error:
+            from .net.errors import call_failure, failure_of
+
+            if failure_of(error) is None:
+                raise
+            failure = call_failure(call, without_query(str(endpoint)), deadline, error)
+            _log.debug("%s %s: %s", call.method, call.path, failure)
+            raise failure from error
+        reply = Reply(call, status, received, body)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "%s %s -> %d, %d bytes in %.1f ms (session %s)",
@@ -317,18 +322,17 @@ class API:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
         return http
 
-    def _headers(self, endpoint: Endpoint, call: Call[Any]) -> Headers:
+    def _headers(self, endpoint: Endpoint, call: Call[Any]) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
         if call.base and not is_header_value(call.token):
             raise error_for(call, "the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
-        headers = [
-            (b"Host", endpoint.netloc.encode("ascii")),
-            (b"X-Access-Token", call.token.encode("ascii")) if call.base else (b"Authorization", self._authorization),
-            *_SAME_HEADERS,
-        ]
-        if call.body is not None:
-            headers.append((b"Content-Length", b"%d" % len(call.body)))
-        return headers
+        host = (b"Host", endpoint.netloc.encode("ascii"))
+        secret = (
+            (b"X-Access-Token", call.token.encode("ascii")) if call.base else (b"Authorization", self._authorization)
+        )
+        if call.body is None:
+            return (host, secret, *_SAME_HEADERS)
+        return (host, secret, *_SAME_HEADERS, (b"Content-Length", b"%d" % len(call.body)))
 
     def connections(self) -> PoolStats:
         """Return how many connections there are, those of all event loops together."""

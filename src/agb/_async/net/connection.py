@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -87,12 +87,14 @@ class AsyncConnection:
         An answer that arrives before a body was sent to its end stops the sending; the rest is not sent.
         """
         self._is_idle = self._has_sent = self._has_received = False
-        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+        try:
             head = self._h11.send(h11.Request(method=method, target=target, headers=headers)) or b""
             if isinstance(body, bytes):
                 head += self._h11.send(h11.Data(data=body)) or b""
             if body is None or isinstance(body, bytes):
                 head += self._h11.send(h11.EndOfMessage()) or b""
+        except h11.LocalProtocolError as error:
+            raise httpcore.LocalProtocolError(str(error)) from error
         await self._write(head, deadline)
         if not (body is None or isinstance(body, bytes)):
             with suppress(httpcore.WriteError):  # its answer is read
@@ -113,8 +115,10 @@ class AsyncConnection:
     async def _send_body(self, body: Body, deadline: Deadline) -> None:
         """Send a body to its end, or until it is answered."""
         while piece := await body():
-            with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+            try:
                 parts = self._h11.send_with_data_passthrough(h11.Data(data=piece)) or []  # no copy is made
+            except h11.LocalProtocolError as error:
+                raise httpcore.LocalProtocolError(str(error)) from error
             for part in parts:
                 try:
                     if await write_unless_answered(self.stream, part, time_left(deadline, "write")):
@@ -123,8 +127,10 @@ class AsyncConnection:
                     if self.stream.get_extra_info("is_readable"):
                         return
                     raise
-        with _mapped(h11.LocalProtocolError, httpcore.LocalProtocolError):
+        try:
             end = self._h11.send(h11.EndOfMessage())
+        except h11.LocalProtocolError as error:
+            raise httpcore.LocalProtocolError(str(error)) from error
         if end:  # of a body in chunks
             await self.stream.write(end, time_left(deadline, "write"))
 
@@ -155,8 +161,10 @@ class AsyncConnection:
     async def _event(self, deadline: Deadline) -> Any:
         """Return what h11 finds next in what is received."""
         while True:
-            with _mapped(h11.RemoteProtocolError, httpcore.RemoteProtocolError):
+            try:
                 event = self._h11.next_event()
+            except h11.RemoteProtocolError as error:
+                raise httpcore.RemoteProtocolError(str(error)) from error
             if event is not h11.NEED_DATA:
                 return event
             data = await self.stream.read(_READ_BYTES, time_left(deadline, "read"))
@@ -307,12 +315,3 @@ def time_left(deadline: Deadline, phase: str) -> float:
     if seconds <= 0:
         raise _TIMEOUTS[phase]
     return seconds
-
-
-@contextmanager
-def _mapped(theirs: type[Exception], ours: type[Exception]) -> Iterator[None]:
-    """Raise h11's error as httpcore's of the same name."""
-    try:
-        yield
-    except theirs as error:
-        raise ours(str(error)) from error

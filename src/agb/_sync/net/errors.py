@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from ..._wire.call import Call
@@ -42,18 +40,8 @@ def _names(error: BaseException) -> list[str]:
     return [c.__name__ for c in type(error).__mro__ if c.__module__.partition(".")[0] in _HTTP_LIBRARIES]
 
 
-@contextmanager
-def failures(call: Call[Any], where: str, deadline: Deadline) -> Iterator[None]:
-    """Raise the HTTP library's errors as the error of a call to ``where``, an address without path and query."""
-    try:
-        yield
-    except Exception as error:
-        if failure_of(error) is None:
-            raise
-        raise _failure(call, where, deadline, error) from error
-
-
-def _failure(call: Call[Any], where: str, deadline: Deadline, error: Exception) -> AGBError:
+def call_failure(call: Call[Any], where: str, deadline: Deadline, error: Exception) -> AGBError:
+    """Return an HTTP library's error as the error of a call to ``where``, an address without path and query."""
     kind, sent = failure_of(error) or (ErrorKind.UNREACHABLE, Sent.MAYBE)
     permanent = is_permanent(error)
     if kind is ErrorKind.TIMED_OUT:

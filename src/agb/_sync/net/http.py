@@ -63,7 +63,7 @@ class HTTP:
         method: str,
         endpoint: Endpoint,
         target: str,
-        headers: Headers,
+        headers: tuple[tuple[bytes, bytes], ...],
         body: bytes | None,
         deadline: Deadline,
         *,
@@ -92,7 +92,7 @@ class HTTP:
         request = library.Request(
             method,
             _url(library, f"{endpoint.scheme}://{endpoint.netloc}{target}"),
-            headers=headers,
+            headers=_headers(library, headers),
             stream=library.ByteStream(body or b""),
             extensions=extensions,
         )
@@ -284,6 +284,12 @@ def _when_sending(on_sent: Callable[[], object]) -> Callable[[str, Any], None]:
 def _url(library: Any, text: str) -> Any:
     """Return a parsed URL of the API; sessions ask for the same ones again and again."""
     return library.URL(text)
+
+
+@lru_cache(maxsize=256)
+def _headers(library: Any, headers: tuple[tuple[bytes, bytes], ...]) -> Any:
+    """Return headers as the library has them; those of a client are the same again and again."""
+    return library.Headers(headers)
 
 
 @cache

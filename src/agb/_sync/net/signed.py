@@ -17,7 +17,7 @@ from ..._wire.signed import SignedUrl, moved, refused
 from ...config import is_header_value
 from ...exceptions import ErrorKind, Sent
 from .connection import Headers
-from .errors import failures
+from .errors import call_failure, failure_of
 from .http import HTTP, IncomingTransfer
 
 _log = logging.getLogger("agb")
@@ -141,7 +141,7 @@ def _exchange(
     while True:
         headers = [(b"Host", to.endpoint.netloc.encode("ascii")), *PLAIN_HEADERS, *more]
         body = None if source is None else source.receive
-        with failures(call, without_query(str(to.endpoint)), timeout):
+        try:
             with http.transfer(call.method, to, headers, body, timeout) as incoming:
                 _log.debug("%s at %s -> %d", call.description, to.endpoint, incoming.status)
                 moved_to = moved(call, to, incoming.status, incoming.headers, followed, redirects)
@@ -149,6 +149,10 @@ def _exchange(
                     yield incoming
                     return
                 _beginning(incoming)
+        except Exception as error:
+            if failure_of(error) is None:
+                raise
+            raise call_failure(call, without_query(str(to.endpoint)), timeout, error) from error
         to, followed = moved_to, followed + 1
         if source is not None:
             source.rewind()

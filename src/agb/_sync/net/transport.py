@@ -70,7 +70,7 @@ class PoolTransport(httpx.HTTPTransport):
         """Send a request, and return its answer when its head is there; called by the client.
 
         Raises:
-            TypeError: the client is not httpx's. httpx2 has other classes of requests and errors, and a pool of its own.
+            TypeError: the client is not httpx's: httpx2 has other classes of requests and errors.
         """
         if not isinstance(request, httpx.Request):
             raise TypeError(
