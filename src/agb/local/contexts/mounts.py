@@ -21,7 +21,7 @@ from ...context_sync import (
     WhiteList,
 )
 from ..errors import Refused, invalid
-from ..inside.mount_helper import Selection
+from ..inside.mount_helper.selection import Selection
 from ..sandbox.directories import TMP
 from ..validation import json_object, kind_of, shown
 from .keys import folder_key

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -316,10 +314,10 @@ class SessionMounts:
                 for end in (ours, theirs):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
                 process = await self._sandbox.spawn(
-                    [os.path.realpath(sys.executable), "-I", "-S", self._sandbox.program("mount_helper.py")],
+                    self._sandbox.helper("mount_helper"),
                     stdout=outputs[0],
                     stderr=outputs[1],
-                    channel=theirs.fileno(),
+                    extra_fd=theirs.fileno(),
                 )
             await asyncio.get_running_loop().run_in_executor(self._threads, lambda: self._in_thread(sync, task, below))
         finally:

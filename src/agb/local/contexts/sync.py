@@ -19,7 +19,9 @@ from attrs import define, field, frozen
 from ..._wire.reply import FILE_CHANGED, FILE_CONFLICT, FILE_TOO_LARGE
 from ...context_sync import UploadMode
 from ..errors import Refused
-from ..inside.mount_helper import ARCHIVE, CHUNK, EMPTY_DIRECTORY, MOST_FILES, Line
+from ..inside.messages import MessageSocket
+from ..inside.mount_helper.tree import ARCHIVE, CHUNK, EMPTY_DIRECTORY
+from ..inside.mount_helper.walk import MOST_FILES
 from ..validation import shown
 from .keys import folder_key
 from .mounts import Mount
@@ -96,7 +98,7 @@ class Sync:
         self._mount = binding.mount
         self._selection = binding.mount.selection
         self._channel = channel
-        self._line = Line(channel)
+        self._line = MessageSocket(channel, largest=4 * CHUNK)
         self._bounds = bounds
         self._end = time.monotonic() + bounds.seconds
         self._problems: dict[str, str] = {}

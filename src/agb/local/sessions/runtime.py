@@ -30,10 +30,11 @@ from ..kernels.interpreters import Languages, find_languages
 from ..limits import Limits
 from ..page_tokens import number_before, token_after
 from ..report import Report
-from ..sandbox.directories import Directories, remove
+from ..sandbox.directories import CannotMount, Directories, remove
 from ..sandbox.isolation import Wanted, choose, new_user
+from ..sandbox.launch import Isolation
 from ..sandbox.pasta import NetworkFailed
-from ..sandbox.sandbox import Isolation, Sandbox, SandboxGone, StartFailed
+from ..sandbox.sandbox import Sandbox, SandboxGone, StartFailed
 from .arguments import BadArgument
 from .images import IMAGES
 from .session import CallRecord, LocalSession, State
@@ -285,8 +286,10 @@ class Runtime:
     async def _check_mounts(self, mounts: Sequence[Mount]) -> None:
         """Raise ``Refused`` unless there are these contexts and places; note how long their files are kept."""
         for mount in mounts:
-            if why := self._isolation.why_no_mount(Path(mount.place)):
-                raise invalid(f"Nothing can be mounted at {mount.path!a}: {why}")
+            try:
+                self._isolation.check_mount(Path(mount.place))
+            except CannotMount as error:
+                raise invalid(f"Nothing can be mounted at {mount.path!a}: {error}") from error
         store = self.contexts.store
         for mount in mounts:
             await self.contexts.run(store.touch, mount.context_id)
