@@ -166,7 +166,7 @@ class Runtime:
         if self._ends:
             await asyncio.wait(self._ends.values(), timeout=STOP_SYNCS)
         for session in list(self._sessions.values()):
-            await session.mounts.break_off(f"it was not done within {STOP_SYNCS:.0f} seconds, and the runtime stops")
+            await session.mounts.abort(f"it was not done within {STOP_SYNCS:.0f} seconds, and the runtime stops")
         while self._ends:
             await asyncio.wait(self._ends.values())
         await self._cleanup.aclose()
@@ -295,7 +295,7 @@ class Runtime:
             await self.contexts.run(store.touch, mount.context_id)
         for mount in mounts:
             await self.contexts.run(
-                store.set_recycle, mount.context_id, mount.keys, mount.policy.days, mount.policy.recycle.paths
+                store.recycling.set_rule, mount.context_id, mount.keys, mount.policy.days, mount.policy.recycle.paths
             )
 
     def _sessions_of(self, context_id: str) -> list[str]:
