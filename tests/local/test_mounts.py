@@ -355,3 +355,13 @@ async def test_file_that_was_stored_by_itself_moves_into_the_archive_when_it_cha
     assert context.paths() == [f"{PLACE}/.agb-archive.tar.gz", f"{PLACE}/kept"]
     later = await context.session(uploadPolicy=ARCHIVE)
     assert await context.shell(later, "cat changed kept") == "new\nkept"
+
+
+@pytest.mark.asyncio
+async def test_link_through_another_link_stays_in_the_archive(context: Context) -> None:
+    """Its text names a place in the archive, but the kernel would resolve it to the directory above the mount."""
+    links = {"a/b/up": "../..", "out": "a/b/up/.."}
+    members = {name: special(name, tarfile.SYMTYPE, target) for name, target in links.items()}
+    context.put(f"{PLACE}/links.tar.gz", tarred({**members}))
+    session = await context.session()
+    assert await context.shell(session, "readlink links/out links/a/b/up") == "a/b\n../.."

@@ -24,13 +24,41 @@ def main() -> None:
     del sys.path[0]  # this file's directory; the kernel adds the working directory
     home = os.getcwd()
 
+    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        os.makedirs(os.environ[variable], exist_ok=True)
+    os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
+    app = kernel_app(name, key)
+    app.initialize([])
+    os.chdir(home)
+    os.write(READY_FD, b"\n")
+    os.close(READY_FD)
+    app.start()
+
+
+def kernel_app(name: str, key: str) -> Any:
+    """Return a kernel whose sockets begin with a name in the working directory, and whose messages a key signs."""
+    from traitlets.config import Config
+
+    config = Config()
+    config.IPKernelApp.transport = "ipc"
+    config.IPKernelApp.ip = name
+    config.IPKernelApp.shell_port, config.IPKernelApp.iopub_port = 1, 2
+    config.IPKernelApp.stdin_port, config.IPKernelApp.control_port = 3, 4
+    config.Session.key = key.encode()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.banner1 = ""
+    return kernel_app_class().instance(config=config)
+
+
+def kernel_app_class() -> Any:
+    """Return the class of the kernel; it is made here because its base classes are slow to import."""
     import zmq
 
     # Untyped, like all of traitlets' applications.
     from ipykernel.iostream import OutStream
     from ipykernel.kernelapp import IPKernelApp
     from jupyter_client.session import Session
-    from traitlets.config import Config
 
     setattr(OutStream, "_watch_pipe_fd", read_programs_output)  # noqa: B010 - not ours, so type checkers object
 
@@ -73,25 +101,7 @@ def main() -> None:
         def init_connection_file(self) -> None:
             """Read nothing: see above."""
 
-    config = Config()
-    config.IPKernelApp.transport = "ipc"
-    config.IPKernelApp.ip = name
-    config.IPKernelApp.shell_port, config.IPKernelApp.iopub_port = 1, 2
-    config.IPKernelApp.stdin_port, config.IPKernelApp.control_port = 3, 4
-    config.Session.key = key.encode()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "NoColor"
-    config.InteractiveShell.banner1 = ""
-
-    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
-        os.makedirs(os.environ[variable], exist_ok=True)
-    os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
-    app: Any = SessionKernelApp.instance(config=config)
-    app.initialize([])
-    os.chdir(home)
-    os.write(READY_FD, b"\n")
-    os.close(READY_FD)
-    app.start()
+    return SessionKernelApp
 
 
 def read_programs_output(stream: Any) -> None:
