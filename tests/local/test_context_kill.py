@@ -93,7 +93,7 @@ def work(api: Api, context: str, known: Acknowledged, dice: random.Random) -> No
     seeds = [dice.random() for _ in range(THREADS)]
     with ThreadPoolExecutor(THREADS + 1) as threads:
         ends = [
-            threads.submit(until_it_dies, partial(one, api, context, known, number), seed, acknowledged)
+            threads.submit(until_killed, partial(one, api, context, known, number), seed, acknowledged)
             for number, seed in enumerate(seeds)
         ]
         for _ in range(dice.randrange(10, 60)):
@@ -102,7 +102,7 @@ def work(api: Api, context: str, known: Acknowledged, dice: random.Random) -> No
     known.count += sum(end.result() for end in ends)
 
 
-def until_it_dies(act: Callable[[random.Random], None], seed: float, acknowledged: threading.Semaphore) -> int:
+def until_killed(act: Callable[[random.Random], None], seed: float, acknowledged: threading.Semaphore) -> int:
     """Send requests until the runtime is gone, and return the number of its answers."""
     dice, count = random.Random(seed), 0
     while True:

@@ -52,7 +52,7 @@ class HelperClient:
             self._messages.close()
 
     def failure(self, error: Exception) -> SyncFailed:
-        """Return the failure of a sync in which the helper did not answer, or answered nonsense."""
+        """Return the failure of a sync in which the helper sent no answer, or an invalid one."""
         if isinstance(error, OSError | EOFError) and self._abort_reason:
             return SyncFailed(self._abort_reason)
         if isinstance(error, TimeoutError):

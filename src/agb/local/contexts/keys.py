@@ -59,7 +59,7 @@ def above(key: str) -> list[str]:
 
 def below(key: str) -> tuple[str, str]:
     """Return the bounds of all keys below a directory: from the first, up to but without the second."""
-    return f"{key}/", f"{key}0"  # "0" is what comes after "/"
+    return f"{key}/", f"{key}0"  # "0" is the character after "/"
 
 
 def context_name(name: str) -> str:

@@ -2,8 +2,8 @@
 
 It is run as ``python -I -S agent.py CONFIG`` and uses the standard library only. In a sandbox it is process 1 of its
 own process namespace: nothing inside can kill it, orphans become its children, and when it ends the kernel ends all
-other processes. Without a sandbox (``"plain"``) it is a child subreaper, and kills its descendants when it ends; a
-program that wants to escape that can.
+other processes. Without a sandbox (``"plain"``) it is a child subreaper, and kills its descendants when it ends;
+a program can evade that on purpose.
 
 Its control socket is an inherited stream socket: JSON objects, each behind its length as four bytes, with file
 descriptors as ancillary data. The socket is also what ties the session to the runtime: no program of the session

@@ -63,8 +63,8 @@ class Workers:
     """Threads that take jobs from one queue. A thread is added, up to a limit, when a job finds no idle one.
 
     ``concurrent.futures.ThreadPoolExecutor`` does the same, but a session may have no thread left (RLIMIT_NPROC): its
-    ``submit`` then raises with the job already in its queue, and its import takes longer than the rest of this program.
-    Here the job runs in the thread that submits it, if there is no worker at all.
+    ``submit`` then raises with the job already in its queue. Here the job runs in the thread that submits it, if there
+    is no worker at all. That module also imports ``logging``, for which the first call would wait.
     """
 
     def __init__(self, most: int, work: Callable[[Job], None]) -> None:

@@ -9,8 +9,8 @@ next request. That is the invariant that prevents a deadlock: at any time only o
 buffer holds, and the other end reads. Requests without an answer (``put``, ``drop``, ``note``) keep it, because the
 helper reads them one by one and stores the outcome until ``results`` asks for it.
 
-Every other answer ends with one message that has ``end``, also when the request failed (then it has ``failed`` as
-well), so the runtime always finds the beginning of the next answer.
+The answer to ``open`` is one message. Every other answer ends with one message that has ``end``, also when the request
+failed (then it may have ``failed`` as well), so the runtime always finds the beginning of the next answer.
 
     open     {top, below, make}                        {}, or {failed}
     list     {lists, below}                            {}, blob: rows, as often as needed; then {end}
