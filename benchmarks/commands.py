@@ -13,6 +13,7 @@ from unittest.mock import patch
 from agb import AGB, Config, CreateSessionParams
 from agb.local.sandbox.bubblewrap import Bubblewrap
 from agb.local.sandbox.directories import Directories
+from agb.local.sandbox.launch import INSIDE
 
 from .caller import TIMEOUT_MS
 from .mover import IMAGE
@@ -47,5 +48,5 @@ def _bare(program: str, directory: Path) -> list[str]:
     """Return the command line of a sandbox with the namespaces and the view of a session."""
     directories = Directories(directory)
     directories.make(None)
-    sandbox = Bubblewrap(path=program, unshare_user=os.getuid() != 0)
+    sandbox = Bubblewrap(path=program, unshare_user=os.getuid() != 0, programs=INSIDE)
     return sandbox.command(directories, user=os.getuid(), program=["sh", "-c", "true"])

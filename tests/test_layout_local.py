@@ -66,8 +66,8 @@ def test_only_api_and_server_use_the_http_server() -> None:
     refuse(findings)
 
 
-def test_programs_inside_import_the_standard_library_and_their_siblings() -> None:
-    """A session sees these files alone, and the interpreter starts them without installed packages."""
+def test_programs_inside_import_the_standard_library_and_each_other() -> None:
+    """A session sees this directory alone, and the interpreter starts its programs without installed packages."""
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in inside(f"{LOCAL}.inside")
@@ -78,11 +78,9 @@ def test_programs_inside_import_the_standard_library_and_their_siblings() -> Non
 
 
 def _runs_inside(module: Module, target: str) -> bool:
-    siblings = {other.path.stem for other in inside(f"{LOCAL}.inside")}
     return (
         top(target) in sys.stdlib_module_names
         or within(target, {f"{LOCAL}.inside"})
-        or target in siblings  # how they find each other when started as files
         or (module.path.stem == "python_driver" and top(target) in KERNEL_LIBRARIES)
     )
 

@@ -1,4 +1,4 @@
-"""Runtimes for tests: what every test of the runtime starts from."""
+"""Runtimes for tests: the start of every test of the runtime."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from agb.local.sessions.tools import ToolReply
 IMAGE = "agb-code-space-1"
 
 
-def _what_bubblewrap_lacks() -> str:
+def _why_bubblewrap_fails() -> str:
     program = shutil.which("bwrap")
     if program is None:
         return "bubblewrap is not installed"
@@ -30,13 +30,13 @@ def _what_bubblewrap_lacks() -> str:
     return "" if done.returncode == 0 else f"bubblewrap does not work here: {done.stderr.strip()}"
 
 
-LACKING = _what_bubblewrap_lacks()
+LACKING = _why_bubblewrap_fails()
 needs_bubblewrap = pytest.mark.skipif(bool(LACKING), reason=LACKING or "never")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
 class Clock:
-    """A clock that goes when told."""
+    """A clock that advances when a test sets it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -63,8 +63,8 @@ async def call(runtime: Runtime, session: LocalSession, name: str, **args: Any) 
 
 
 async def shell(runtime: Runtime, session: LocalSession, command: str, **args: Any) -> dict[str, Any]:
-    """Return what a command that is run gives, whatever its exit code."""
-    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 20_000, **args})
+    """Return the result of a command with any exit code."""
+    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 50_000, **args})
     result = json.loads(reply.text)
     assert reply.is_error == (result["exit_code"] != 0)
     assert isinstance(result, dict)
@@ -81,7 +81,7 @@ async def output(runtime: Runtime, session: LocalSession, command: str, **args: 
 async def run(
     runtime: Runtime, session: LocalSession, code: str, language: str = "python", **args: Any
 ) -> dict[str, Any]:
-    """Return what a piece of code gives."""
+    """Return the result of a piece of code."""
     reply = await call(runtime, session, "run_code", code=code, language=language, **args)
     assert not reply.is_error, reply.text
     result = json.loads(reply.text)
@@ -90,12 +90,12 @@ async def run(
 
 
 def sandboxed(**limits: Any) -> Runtime:
-    """Return a runtime that has to isolate."""
+    """Return a runtime with isolation."""
     return Runtime(isolation="bubblewrap", limits=Limits(**limits))
 
 
-def wait_for_end(pid: int, seconds: float = 20.0) -> bool:
-    """Return whether a process, of anybody's, ended within the time; waits for the event."""
+def wait_for_end(pid: int, seconds: float = 120.0) -> bool:
+    """Return whether a process, of any parent, ended within the time; waits for the event."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

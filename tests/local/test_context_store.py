@@ -16,7 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agb.local.contexts.keys import above, below, file_key, folder_key, parent_of
-from agb.local.contexts.store import ContextStore, StoredFile
+from agb.local.contexts.store import ContextStore
+from agb.local.contexts.stored import StoredFile
 from agb.local.errors import CannotStart, Refused
 
 from .runtimes import Clock
@@ -121,7 +122,7 @@ def test_deleted_context_takes_everything_with_it(store: ContextStore, context: 
     for number in range(600):  # more than go at once
         store.make_directory(context, f"/{number}")
     put(store, context, "/x")
-    store.set_recycle(context, "/", 1)
+    store.recycling.set_rule(context, "/", 1)
     store.delete(context)
     with pytest.raises(Refused, match="not found"):
         store.get(context)
@@ -180,8 +181,8 @@ def test_unknown_context_is_refused(store: ContextStore) -> None:
         lambda: store.open("SdkCtx-none", "/x"),
         lambda: store.remove("SdkCtx-none", "/x"),
         lambda: store.make_directory("SdkCtx-none", "/x"),
-        lambda: store.set_recycle("SdkCtx-none", "/x", 1),
-        lambda: store.expire("SdkCtx-none", "", 1),
+        lambda: store.recycling.set_rule("SdkCtx-none", "/x", 1),
+        lambda: store.recycling.expire("SdkCtx-none", "", 1),
         lambda: store.begin_clear("SdkCtx-none"),
         lambda: store.finish_clear("SdkCtx-none"),
         lambda: store.touch("SdkCtx-none"),
@@ -404,7 +405,7 @@ def test_recycling(store: ContextStore, context: str, clock: Clock, tmp_path: Pa
     for path in ("/data/tmp/x", "/data/tmp/y", "/data/tmpx", "/data/one", "/data/kept", "/other/tmp/x"):
         put(store, context, path)
     store.make_directory(context, "/data/tmp/empty")
-    store.set_recycle(context, "/data", 3, ["/tmp/", "one"])
+    store.recycling.set_rule(context, "/data", 3, ["/tmp/", "one"])
     clock.now += 3 * day
     assert store.recycle() == 0
     put(store, context, "/data/tmp/y")  # stored anew
@@ -412,22 +413,22 @@ def test_recycling(store: ContextStore, context: str, clock: Clock, tmp_path: Pa
     assert store.recycle() == 2
     left = ["/data/kept", "/data/tmp/empty", "/data/tmp/y", "/data/tmpx", "/other/tmp/x"]
     assert [file.path for file in store.files(context)] == left
-    store.set_recycle(context, "/data", None, ["/tmp"])
+    store.recycling.set_rule(context, "/data", None, ["/tmp"])
     clock.now += 100 * day
     assert store.recycle() == 0
-    store.set_recycle(context, "/other", 1)
-    store.set_recycle(context, "/data", 200)
+    store.recycling.set_rule(context, "/other", 1)
+    store.recycling.set_rule(context, "/data", 200)
     store.close()
     with opened(tmp_path / "contexts", clock) as again:  # opening looks for it too
         assert [file.path for file in again.files(context)] == left[:-1]
-        assert again.expire(context, "/data/kept", 10 * day) == 1
-        assert again.expire(context, "", 1000 * day) == 0
+        assert again.recycling.expire(context, "/data/kept", 10 * day) == 1
+        assert again.recycling.expire(context, "", 1000 * day) == 0
 
 
 @pytest.mark.parametrize("path", ["..", "a/../../x", "\0", "\ud800"])
 def test_recycling_of_a_path_that_cannot_be_one(store: ContextStore, context: str, path: str) -> None:
     with pytest.raises(Refused):
-        store.set_recycle(context, "/data", 1, [path])
+        store.recycling.set_rule(context, "/data", 1, [path])
 
 
 # --- disks and directories ---------------------------------------------------------------------------------------

@@ -13,8 +13,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agb.local.inside import file_helper
-from agb.local.inside.file_helper import Failed, Job
+from agb.local.inside.file_helper import search
+from agb.local.inside.file_helper.entries import delete_file
+from agb.local.inside.file_helper.job import Job, ToolError, one_line
+from agb.local.inside.file_helper.reading import _rest_of_character, read_file
+from agb.local.inside.file_helper.writing import write_file
 from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -459,14 +462,14 @@ def _job(tool: str, blob: bytes = b"", **args: Any) -> Job:
 def test_any_bytes_under_any_name(tmp_path_factory: pytest.TempPathFactory, name: str, data: bytes, size: int) -> None:
     path = str(tmp_path_factory.getbasetemp() / name)
     encoded = base64.b64encode(data)
-    file_helper.write_file(_job("write_file", encoded, path=path, mode="overwrite", format="binary"))
+    write_file(_job("write_file", encoded, path=path, mode="overwrite", format="binary"))
     parts = [
-        file_helper.read_file(_job("read_file", path=path, offset=offset, length=size, format="binary"))
+        read_file(_job("read_file", path=path, offset=offset, length=size, format="binary"))
         for offset in range(0, len(data), size)
     ]
     assert b"".join(map(base64.b64decode, parts)) == data
-    assert "\n" not in file_helper.one_line(name)
-    file_helper.delete_file(_job("delete_file", path=path))
+    assert "\n" not in one_line(name)
+    delete_file(_job("delete_file", path=path))
 
 
 @settings(max_examples=100, deadline=None)
@@ -475,9 +478,9 @@ def test_any_bytes_under_any_name(tmp_path_factory: pytest.TempPathFactory, name
 def test_parts_of_a_text_are_the_text(tmp_path_factory: pytest.TempPathFactory, text: str, size: int) -> None:
     path = str(tmp_path_factory.getbasetemp() / "text")
     data = text.encode()
-    file_helper.write_file(_job("write_file", data, path=path, mode="overwrite", format="text"))
+    write_file(_job("write_file", data, path=path, mode="overwrite", format="text"))
     parts = [
-        file_helper.read_file(_job("read_file", path=path, offset=offset, length=size, format="text"))
+        read_file(_job("read_file", path=path, offset=offset, length=size, format="text"))
         for offset in range(0, len(data), size)
     ]
     assert b"".join(part.encode() if isinstance(part, str) else part for part in parts).decode() == text
@@ -487,8 +490,8 @@ def test_parts_of_a_text_are_the_text(tmp_path_factory: pytest.TempPathFactory, 
 @example("**/[.*]/**/**", "a")
 def test_any_pattern_is_taken(pattern: str, name: str) -> None:
     try:
-        matches = file_helper._matcher(pattern, plain="contains")
-    except Failed:
+        matches = search._matcher(pattern, plain="contains")
+    except ToolError:
         assert not pattern
     else:
         assert matches(name, f"above/{name}") in (True, False)
@@ -496,4 +499,4 @@ def test_any_pattern_is_taken(pattern: str, name: str) -> None:
 
 @given(st.binary(max_size=12), st.integers(0, 14))
 def test_what_is_no_text_is_cut_somewhere(data: bytes, at: int) -> None:
-    assert 0 <= file_helper._rest_of_character(data, at) <= 3
+    assert 0 <= _rest_of_character(data, at) <= 3

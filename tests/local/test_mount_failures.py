@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import agb.local.sessions.runtime
-from agb.local.contexts import session_mounts, sync
+from agb.local.contexts import helper_client, sync, upload
 from agb.local.contexts.mounts import mounts
 from agb.local.errors import Refused
 from agb.local.limits import Limits
@@ -68,15 +68,15 @@ BAD_POLICIES = {
 }
 
 
-@pytest.mark.parametrize(("given", "said"), BAD.values(), ids=BAD.keys())
-def test_refused_mounts(given: Any, said: str) -> None:
-    with pytest.raises(Refused, match=said):
+@pytest.mark.parametrize(("given", "message"), BAD.values(), ids=BAD.keys())
+def test_refused_mounts(given: Any, message: str) -> None:
+    with pytest.raises(Refused, match=message):
         mounts(given)
 
 
-@pytest.mark.parametrize(("policy", "said"), BAD_POLICIES.values(), ids=BAD_POLICIES.keys())
-def test_refused_policies(policy: str, said: str) -> None:
-    with pytest.raises(Refused, match=said):
+@pytest.mark.parametrize(("policy", "message"), BAD_POLICIES.values(), ids=BAD_POLICIES.keys())
+def test_refused_policies(policy: str, message: str) -> None:
+    with pytest.raises(Refused, match=message):
         mounts([{"contextId": "c", "path": "/tmp/x", "policy": policy}])
 
 
@@ -91,9 +91,9 @@ def test_policies_as_clients_send_them() -> None:
             "bwList": {"whiteLists": []},
         }
     )
-    said = mounts([{"contextId": "c", "path": "/tmp/x", "policy": given}])
-    assert said == mounts([{"contextId": "c", "path": "/tmp/x", "policy": ""}])
-    assert said == mounts([{"contextId": "c", "path": "/tmp/x", "policy": '{"uploadPolicy": null}'}])
+    policy = mounts([{"contextId": "c", "path": "/tmp/x", "policy": given}])
+    assert policy == mounts([{"contextId": "c", "path": "/tmp/x", "policy": ""}])
+    assert policy == mounts([{"contextId": "c", "path": "/tmp/x", "policy": '{"uploadPolicy": null}'}])
 
 
 @needs_bubblewrap
@@ -130,14 +130,14 @@ async def test_unknown_context_is_refused_before_anything_is_started(local_runti
 @pytest.mark.asyncio
 async def test_syncs_that_make_no_sense_are_refused(context: Context) -> None:
     session = await context.session()
-    for given, said in (
+    for given, message in (
         (("SdkCtx-none", "", ""), f"is not mounted in this session; mounted are {context.id} at {PLACE}"),
         (("", "/tmp/other", ""), "is in none of the mounts"),
         (("", f"{PLACE}x", ""), "is in none of the mounts"),
         (("", f"{PLACE}/../x", ""), "is in none of the mounts"),
         (("", "", "both"), "mode must be upload or download, not 'both'"),
     ):
-        with pytest.raises(Refused, match=said):
+        with pytest.raises(Refused, match=message):
             session.mounts.sync(*given)
     row = await context.sync(session, "upload", f"{PLACE}/none")
     assert row["errorMessage"] == "nothing was stored: 'none': it is not there"
@@ -244,15 +244,15 @@ async def test_links_that_lead_out_are_named_and_the_rest_is_stored(context: Con
 
 
 async def listed(context: Context, session: LocalSession) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return what a sync finds in a mount."""
+    """Return the files and failures that a sync lists in a mount."""
     found: list[tuple[dict[str, Any], dict[str, str]]] = []
 
-    class Listing(sync.Sync):
-        def _upload(self, below: str) -> None:
-            found.append(self._list(below))
+    class Listing(upload.Upload):
+        def run(self, below: str) -> None:
+            found.append(self._work.list(below))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_mounts, "Sync", Listing)
+        patch.setattr(sync, "Upload", Listing)
         await context.sync(session)
     return found[0]
 
@@ -388,19 +388,19 @@ async def test_file_that_grows_is_stored_as_it_is_now(context: Context) -> None:
 async def test_helper_that_is_stopped_or_ended_by_the_session(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "QUIET_SECONDS", 0.5)
     context.put(f"{PLACE}/f", b"stored")
     session = await context.session()
     await context.shell(session, "truncate -s 1G large")
     find = "grep -l mount_helpe[r] /proc/[0-9]*/cmdline 2>/dev/null | cut -d/ -f3"
-    for signal, said in (
-        ("STOP", "nothing has come from the session for 0"),
-        ("KILL", "the program that works on the"),
+    for signal, quiet, failure in (
+        ("STOP", 3.0, "no data has arrived from the session for 3 seconds"),
+        ("KILL", 60.0, "the program that works on the mount ended"),
     ):
+        monkeypatch.setattr(helper_client, "QUIET_SECONDS", quiet)
         hunt = f"(until kill -{signal} $({find}); do :; done) >/dev/null 2>&1 &"
         await context.shell(session, hunt)
         row = await context.sync(session)
-        assert (row["status"], row["errorMessage"][: len(said)]) == ("Failed", said)
+        assert (row["status"], row["errorMessage"][: len(failure)]) == ("Failed", failure)
     assert context.paths() == [f"{PLACE}/f"]
     monkeypatch.undo()
     await context.shell(session, "truncate -s 1K large")
@@ -510,7 +510,7 @@ async def test_session_that_ended_by_itself_stores_its_data(context: Context) ->
 
 
 @pytest.mark.asyncio
-async def test_rows_are_bounded_and_a_failure_is_told_until_it_is_mended(context: Context) -> None:
+async def test_rows_are_bounded_and_a_failure_is_listed_until_a_success(context: Context) -> None:
     session = await context.session()
     await context.shell(session, "ln -s / out")
     await context.sync(session)

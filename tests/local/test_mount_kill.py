@@ -1,6 +1,6 @@
-"""Mounts when their runtime ends: by a signal, which stores what sessions leave, or by a kill, which loses no sync.
+"""Mounts when their runtime ends: by a signal, which stores the sessions' data, or by a kill, which loses no sync.
 
-``AGB_KILL_ROUNDS=50`` makes it die that often.
+``AGB_KILL_ROUNDS=50`` is the number of kills.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def mounted(api: Api, context_id: str) -> str:
 
 
 def until_done(api: Api, session: str) -> list[dict[str, Any]]:
-    """Return the rows of a session's tasks once all are over; each question is an answer of the runtime."""
+    """Return the rows of a session's tasks once all have ended."""
     while True:
         status = api.get("/sdk/GetContextInfo", sessionId=session)["contextStatus"]
         (wrapper,) = json.loads(status)
@@ -69,12 +69,14 @@ def test_ended_by_a_signal_with_data_in_sessions(tmp_path: Path) -> None:
 def test_killed_in_the_middle_of_syncs(tmp_path: Path) -> None:
     acknowledged, begun, interrupted = 0, 0, 0
     dice = random.Random()
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        # The first kill is in the middle of a sync for certain: it follows the answer that the sync has begun.
+        delay = dice.uniform(0.0, 0.4) if number else 0.0
         with serve(allow_none=True, data_dir=tmp_path) as server:
             api = Api(server)
             with api.http:
                 check(api, acknowledged, begun)
-                before, (acknowledged, begun) = begun, work(api, acknowledged, begun, dice)
+                before, (acknowledged, begun) = begun, work(api, acknowledged, begun, delay)
                 interrupted += acknowledged < begun
                 assert begun > before
     with serve(allow_none=True, data_dir=tmp_path) as server:
@@ -85,7 +87,7 @@ def test_killed_in_the_middle_of_syncs(tmp_path: Path) -> None:
 
 
 def check(api: Api, acknowledged: int, begun: int) -> None:
-    """Each file holds what was acknowledged last, or what was on its way."""
+    """Each file has the content that was acknowledged last, or a later one."""
     listed = api.ask("POST", "/sdk/DescribeContextFiles", {"contextId": context(api), "pageSize": "1000"})["data"]
     assert len(listed) == (FILES if acknowledged else len(listed))
     for file in listed:
@@ -93,8 +95,8 @@ def check(api: Api, acknowledged: int, begun: int) -> None:
         assert acknowledged <= held <= begun, file
 
 
-def work(api: Api, acknowledged: int, number: int, dice: random.Random) -> tuple[int, int]:
-    """Change all files and store them, again and again, until the runtime is killed, at any moment.
+def work(api: Api, acknowledged: int, number: int, delay: float) -> tuple[int, int]:
+    """Change and store all files, again and again, until the runtime is killed, ``delay`` after the first sync began.
 
     Returns the last change that was acknowledged, and the last one that was begun.
     """
@@ -106,8 +108,10 @@ def work(api: Api, acknowledged: int, number: int, dice: random.Random) -> tuple
             number += 1
             (task,) = api.post("/sdk/SyncContext", {"sessionId": session, "mode": "upload"})["taskIds"]
             if killer is None:
-                killer = threading.Timer(dice.uniform(0.0, 0.4), os.kill, (api.server.pid, signal.SIGKILL))
+                killer = threading.Timer(delay, os.kill, (api.server.pid, signal.SIGKILL))
                 killer.start()
+                if not delay:
+                    killer.join()
             (row,) = (row for row in until_done(api, session) if row["taskId"] == task)
             assert row["status"] == "Success", row
             acknowledged = number
@@ -128,8 +132,12 @@ def test_internal_context_over_http(api: Api, session: str) -> None:
     def ask(types: str) -> dict[str, Any]:
         return api.ask("POST", "/sdk/GetAndLoadInternalContext", {"sessionId": session, "contextTypes": types})
 
-    for types, said in (("{}", "must be a JSON array"), ("[7]", "of the type a number"), ('["x"]', "of the type 'x'")):
-        assert said in ask(types)["message"]
+    for types, message in (
+        ("{}", "must be a JSON array"),
+        ("[7]", "of the type a number"),
+        ('["x"]', "of the type 'x'"),
+    ):
+        assert message in ask(types)["message"]
     assert ask("[]")["data"] == []
     (found,) = ask('["file_transfer"]')["data"]
     assert found == {**found, "contextType": "file_transfer", "contextPath": "/tmp/file_transfer"}

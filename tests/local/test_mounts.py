@@ -161,10 +161,12 @@ async def test_mapped_data_is_found_at_another_place(context: Context) -> None:
 @pytest.mark.asyncio
 async def test_how_long_files_are_kept(context: Context) -> None:
     await context.session(recyclePolicy={"lifecycle": "Lifecycle_3Days", "paths": ["/logs"]})
-    rules = context.store._db.execute("SELECT mount, key, days FROM recycling").fetchall()
+    with context.store._database.reading() as db:
+        rules = db.execute("SELECT mount, key, days FROM recycling").fetchall()
     assert rules == [(PLACE, f"{PLACE}/logs", 3)]
     await context.session()
-    assert context.store._db.execute("SELECT count(*) FROM recycling").fetchone() == (0,)
+    with context.store._database.reading() as db:
+        assert db.execute("SELECT count(*) FROM recycling").fetchone() == (0,)
 
 
 @pytest.mark.asyncio
@@ -341,3 +343,25 @@ async def test_archive_keeps_what_cannot_be_read_and_what_is_deleted_in_the_sess
     assert row["status"] == "Failed"
     assert "'b' (it is a symbolic link that leads out of the mount)" in row["errorMessage"]
     assert members(context.content(STORED)) == {"a": b"a\n", "b": b"b\n", "c": b"c\n"}
+
+
+@pytest.mark.asyncio
+async def test_file_that_was_stored_by_itself_moves_into_the_archive_when_it_changes(context: Context) -> None:
+    context.put(f"{PLACE}/changed", b"old")
+    context.put(f"{PLACE}/kept", b"kept")
+    session = await context.session(uploadPolicy=ARCHIVE)
+    await context.shell(session, "echo new > changed")
+    await context.uploaded(session)
+    assert context.paths() == [f"{PLACE}/.agb-archive.tar.gz", f"{PLACE}/kept"]
+    later = await context.session(uploadPolicy=ARCHIVE)
+    assert await context.shell(later, "cat changed kept") == "new\nkept"
+
+
+@pytest.mark.asyncio
+async def test_link_through_another_link_stays_in_the_archive(context: Context) -> None:
+    """Its text names a place in the archive, but the kernel would resolve it to the directory above the mount."""
+    links = {"a/b/up": "../..", "out": "a/b/up/.."}
+    members = {name: special(name, tarfile.SYMTYPE, target) for name, target in links.items()}
+    context.put(f"{PLACE}/links.tar.gz", tarred({**members}))
+    session = await context.session()
+    assert await context.shell(session, "readlink links/out links/a/b/up") == "a/b\n../.."

@@ -176,9 +176,9 @@ class TestProcesses:
         """)
         async with sandboxed(processes=32) as runtime:
             cell, other = await runtime.create(IMAGE), await runtime.create(IMAGE)
-            said = await output(runtime, cell, f"exec python3 -c '{bomb}'")
-            assert said.endswith("Resource temporarily unavailable")
-            assert 16 <= int(said.split()[0]) < 32
+            printed = await output(runtime, cell, f"exec python3 -c '{bomb}'")
+            assert printed.endswith("Resource temporarily unavailable")
+            assert 16 <= int(printed.split()[0]) < 32
             assert await output(runtime, other, "echo fine") == "fine"
             reply = await call(runtime, cell, "shell", command="true; true")
             assert not reply.is_error or "Resource temporarily unavailable" in reply.text
@@ -226,7 +226,7 @@ class TestNetwork:
     """)
 
     async def serve(self, runtime: Runtime, cell: LocalSession, name: str, address: str = "127.0.0.1") -> None:
-        """Start a server that tells its name and return once it listens."""
+        """Start a server that sends its name, and return once it listens."""
         family = "socket.AF_INET6" if ":" in address else "socket.AF_INET"
         program = self.SERVER.replace("ADDRESS", repr(address)).replace("FAMILY", family)
         (cell.sandbox.directories.home / "server.py").write_text(program)
@@ -381,7 +381,7 @@ class TestWithoutSandbox:
             assert "released" in reply.text
             await runtime.released(session.id)
             assert runtime.status(session.id) == "FINISH"
-            assert wait_for_end(sleeper, 0)
+            assert wait_for_end(sleeper)
 
     async def test_environment_does_not_leak(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AGB_TEST_SECRET", "do-not-leak")

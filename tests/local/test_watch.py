@@ -227,5 +227,5 @@ def test_full_queue_of_the_kernel_is_told_and_new_directories_are_found(watch: W
 def test_too_many_paths(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_watch, "_MOST_PATHS", 1)
     (watch.top / "a").mkdir()
-    with pytest.raises(file_watch.TooMuch, match="1 paths are watched already"):
+    with pytest.raises(file_watch.WatchLimit, match="1 paths are watched already"):
         watch.events(watch.top / "a")

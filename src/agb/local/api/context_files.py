@@ -16,7 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from ..._wire.reply import RANGE_NOT_SATISFIABLE
 from ..contexts.service import Contexts
-from ..contexts.store import StoredFile, Writing, too_large
+from ..contexts.stored import StoredFile
+from ..contexts.writing import Writing, too_large
 from ..errors import Refused
 from ..sessions.runtime import Runtime
 from .answers import early_refusal, refusal

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..._wire.reply import CONTEXT_NOT_FOUND
 from ..contexts.keys import file_key
-from ..contexts.store import StoredContext, StoredFile
+from ..contexts.stored import StoredContext, StoredFile
 from ..errors import Refused, file_not_found, invalid
 from ..validation import shown
 from .file_urls import PREFIX, FileUrls, Method

@@ -1,4 +1,4 @@
-"""Blobs: the content of stored files on disk, one file for each version, never changed once it is in its place."""
+"""Blobs: the content of stored files on disk, one file for each version, which never changes in its place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..._wire.reply import DISK_FULL
 from ..errors import Refused
 
 RESERVE = 4 << 20
-"""Bytes of the disk that files are not written into, so that there is room to remove some."""
+"""Bytes of the disk that stay free, because removing files needs some."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _ZEROS = bytes(1 << 20)
@@ -29,7 +29,7 @@ class Blobs:
         self._incoming = directory / "incoming"
         self._blobs = directory / "blobs"
         self._known: set[Path] = set()
-        """Directories that are there for good."""
+        """Directories that exist and are synced to the disk."""
         self._incoming.mkdir(mode=0o700, exist_ok=True)
         self._blobs.mkdir(mode=0o700, exist_ok=True)
         sync_directory(directory)
@@ -44,7 +44,7 @@ class Blobs:
         return IncomingBlob(name, self._incoming / name)
 
     def keep(self, incoming: IncomingBlob) -> None:
-        """Put a blob into its place; when this returns, neither a crash nor a power failure takes it away."""
+        """Put a blob into its place; when this returns, it survives a crash and a power failure."""
         incoming.sync()
         place = self.path(incoming.name)
         for directory in (place.parent.parent, place.parent):
@@ -60,12 +60,12 @@ class Blobs:
         return self.path(name).open("rb", buffering=0)
 
     def remove(self, name: str) -> None:
-        """Remove a blob that nothing names (any more)."""
+        """Remove a blob that no row names (any more)."""
         with suppress(OSError):  # then `tidy` removes it when the store is opened again
             self.path(name).unlink()
 
     def tidy(self, wanted: Container[str]) -> None:
-        """Remove what a runtime that was killed has left: incoming blobs, and all that are not wanted."""
+        """Remove the garbage of a killed process: incoming blobs, and all that are not wanted."""
         left = [*self._incoming.iterdir(), *(path for path in self._blobs.glob("?/?/*") if path.name not in wanted)]
         for path in left:
             path.unlink()
@@ -78,7 +78,7 @@ class Blobs:
 
 
 class IncomingBlob:
-    """A blob that is being written; its file is there from the first byte on."""
+    """A blob that is being written; its file exists from the first byte on."""
 
     def __init__(self, name: str, path: Path) -> None:
         self.name = name
@@ -103,7 +103,7 @@ class IncomingBlob:
         file.close()
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove its file."""
         if self._file is not None:
             self._file.close()
             self.path.unlink(missing_ok=True)
@@ -115,8 +115,8 @@ class IncomingBlob:
 
 
 @contextmanager
-def told_when_full() -> Iterator[None]:
-    """Turn the errors of a full disk, the system's and SQLite's, into a refusal that says so."""
+def disk_full_as_refusal() -> Iterator[None]:
+    """Raise ``Refused`` in place of the errors of a full disk, the system's and SQLite's."""
     try:
         yield
     except OSError as error:
@@ -130,7 +130,7 @@ def told_when_full() -> Iterator[None]:
 
 
 def disk_full() -> Refused:
-    """Return the refusal of what the disk has no room for."""
+    """Return the refusal of a write that the disk has no room for."""
     return Refused(
         DISK_FULL, "The disk of the runtime is full: delete files or contexts, or make room", http_status=507
     )

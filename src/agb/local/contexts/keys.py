@@ -15,9 +15,9 @@ LONGEST_NAME = 255
 
 
 def file_key(path: str) -> str:
-    """Return the key of a file, ``/tmp/x.txt`` for ``/tmp//./x.txt``; raise `Refused` for what cannot be one.
+    """Return the key of a file, ``/tmp/x.txt`` for ``/tmp//./x.txt``; raise `Refused` if it cannot be one.
 
-    A path must be absolute, since nothing says what a relative one would be relative to, and may not contain ``..``:
+    A path must be absolute, since a relative one would have no base, and may not contain ``..``:
     what that means depends on links, which the store does not know.
     """
     key = folder_key(path)
@@ -59,11 +59,11 @@ def above(key: str) -> list[str]:
 
 def below(key: str) -> tuple[str, str]:
     """Return the bounds of all keys below a directory: from the first, up to but without the second."""
-    return f"{key}/", f"{key}0"  # "0" is what comes after "/"
+    return f"{key}/", f"{key}0"  # "0" is the character after "/"
 
 
 def context_name(name: str) -> str:
-    """Return the name of a context; raise `Refused` for what cannot be one."""
+    """Return the name of a context; raise `Refused` if it cannot be one."""
     if not name.strip():
         raise invalid("the name of a context must not be blank")
     if len(name) > LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""Mounts: which context is to be bound to which directory of a session, read and checked before anything is started."""
+"""Mounts: which context is bound to which directory of a session; parsed and checked before anything is started."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ...context_sync import (
     WhiteList,
 )
 from ..errors import Refused, invalid
-from ..inside.mount_helper import Selection
+from ..inside.mount_helper.selection import Selection
 from ..sandbox.directories import TMP
 from ..validation import json_object, kind_of, shown
 from .keys import folder_key
@@ -48,7 +48,7 @@ E = TypeVar("E", bound=Enum)
 
 @frozen(kw_only=True)
 class Policy:
-    """What a sync policy says, part by part, with the defaults for what it does not say."""
+    """A sync policy, with the defaults for absent parts."""
 
     upload: UploadPolicy = field(factory=UploadPolicy)
     download: DownloadPolicy = field(factory=DownloadPolicy)
@@ -72,7 +72,7 @@ class Mount:
 
     context_id: str
     path: str
-    """As it was given; what status rows show."""
+    """As in the request; status rows have it in this form."""
     place: str
     """The directory, seen from inside, without a slash at its end."""
     policy: Policy = field(factory=Policy)
@@ -80,17 +80,17 @@ class Mount:
 
     @property
     def keys(self) -> str:
-        """What the keys of its files in the store begin with."""
+        """The beginning of the keys of its files in the store."""
         return self.policy.mapped or self.place
 
     @property
     def selection(self) -> Selection:
-        """What of it is synchronised."""
+        """The paths that are synchronised."""
         return Selection(self.policy.white_lists)
 
 
 def internal_mount(context_id: str) -> Mount:
-    """Return the mount of a session's own context: files come and go when asked for, just as they are."""
+    """Return the mount of a session's own context: files are copied on request only, and archives not unpacked."""
     policy = Policy(
         upload=UploadPolicy(auto_upload=False),
         download=DownloadPolicy(auto_download=False),
@@ -100,7 +100,7 @@ def internal_mount(context_id: str) -> Mount:
 
 
 def mounts(value: Any) -> tuple[Mount, ...]:
-    """Return what ``persistenceDataList`` of createSession asks for. Raises ``Refused``."""
+    """Return the mounts in ``persistenceDataList`` of a create request. Raises ``Refused``."""
     what = "persistenceDataList"
     if value is None:
         return ()
@@ -131,7 +131,7 @@ def _mount(item: Any, what: str) -> Mount:
 
 
 def _check_apart(found: Sequence[Mount]) -> None:
-    """Raise `Refused` for mounts of which one is in the other: nobody could say whose a file is."""
+    """Raise `Refused` for two mounts of which one is in the other: a file would belong to both."""
     for number, mount in enumerate(found):
         for other in found[:number]:
             if _is_within(mount.place, other.place) or _is_within(other.place, mount.place):
@@ -139,7 +139,7 @@ def _check_apart(found: Sequence[Mount]) -> None:
                     f"persistenceDataList: {shown(mount.path)} and {shown(other.path)} are the same directory or one "
                     "is inside the other; give each context a directory of its own"
                 )
-            # Keys tell nothing of mounts, so two mounts of one context must not share any.
+            # A key does not contain its mount, so two mounts of one context must not share any.
             if mount.context_id == other.context_id and (
                 _is_within(mount.keys, other.keys) or _is_within(other.keys, mount.keys)
             ):
@@ -201,7 +201,7 @@ def _white_list(part: _Part) -> tuple[str, tuple[str, ...]]:
 
 
 class _Part:
-    """One object of a policy; what is read from it is checked, and what nobody reads is refused."""
+    """One object of a policy; values are checked when they are read, and an entry that is not read is refused."""
 
     def __init__(self, value: Any, what: str) -> None:
         if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""The contexts of a runtime: their store, used from an event loop, and what goes on there when nobody waits for it."""
+"""The contexts of a runtime: their store, used from an event loop, and its work in the background."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .store import ContextStore
 logger = logging.getLogger("agb.local")
 
 RECYCLE_EVERY = 3600.0
-"""Seconds between two looks for files that recycle policies let go; those count in days."""
+"""Seconds between two removals by recycle policies, which count in days."""
 
 _THREADS = 8
 """Threads that work on the store at a time: enough to keep a disk busy, few enough that clearing leaves some."""
@@ -38,14 +38,14 @@ class Contexts:
         self.clock = clock
         """Returns seconds since the epoch."""
         self.sessions_of: Callable[[str], list[str]] = lambda _context_id: []
-        """Returns the ids of the sessions that a context is mounted in; set by whoever mounts."""
+        """Returns the ids of the sessions that mount a context; set by the runtime."""
         self._threads = threads
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     @classmethod
     async def open(cls, directory: Path, *, clock: Callable[[], float]) -> Contexts:
-        """Return the contexts kept in a directory; raise `CannotStart` if they are not to be had."""
+        """Return the contexts kept in a directory; raise `CannotStart` if they cannot be opened."""
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="contexts")
         try:
             return await asyncio.get_running_loop().run_in_executor(
@@ -68,10 +68,10 @@ class Contexts:
             raise
 
     async def close(self) -> None:
-        """Close the store; what is being cleared is cleared on when it is opened again."""
+        """Close the store; clearing that is in progress is completed when it is opened again."""
         await self.run(self.store.close)
-        if self._at_work:
-            await asyncio.wait(self._at_work)
+        if self._background:
+            await asyncio.wait(self._background)
         self._is_closed = True
         await asyncio.to_thread(self._threads.shutdown)
 
@@ -86,7 +86,7 @@ class Contexts:
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
     async def clear(self, context_id: str) -> None:
-        """Begin to clear a context, and return; its state tells when that is done."""
+        """Begin to clear a context, and return; its state changes when that is done."""
         await self.run(self.store.begin_clear, context_id)
         self._start(f"clear {context_id}", self.store.finish_clear, context_id)
 
@@ -98,20 +98,20 @@ class Contexts:
         await self.run(self.store.delete, context_id)
 
     def recycle(self) -> None:
-        """Begin to remove what recycle policies let go, and return."""
+        """Begin to remove the files that recycle policies do not keep, and return."""
         self._start("recycle", self.store.recycle)
 
-    def _start(self, what: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
-        task = asyncio.create_task(self._finish(what, lambda: function(*args, **kwargs)))
-        self._at_work.add(task)
-        task.add_done_callback(self._at_work.discard)
+    def _start(self, description: str, function: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
+        task = asyncio.create_task(self._run_in_background(description, lambda: function(*args, **kwargs)))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
-    async def _finish(self, what: str, work: Callable[[], object]) -> None:
-        """Do what nobody waits for; what is refused meanwhile is done another time."""
+    async def _run_in_background(self, description: str, work: Callable[[], object]) -> None:
+        """Do work in the background; a refusal because the store closed or the context is gone needs no report."""
         try:
             await self.run(work)
         except Refused as refusal:
             if refusal.code not in (CONTEXT_NOT_FOUND, STOPPING):
-                logger.error("Could not %s: %s", what, refusal)
+                logger.error("Could not %s: %s", description, refusal)
         except Exception:
-            logger.exception("Could not %s", what)
+            logger.exception("Could not %s", description)

@@ -1,13 +1,11 @@
-"""The mounts of one session: the tasks that keep them and their contexts in step, and what is told about them."""
+"""The mounts of one session: the tasks that sync them with their contexts, and the rows that report these tasks."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
-import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +18,10 @@ from ..limits import Limits
 from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Process, Sandbox, SandboxGone
 from ..validation import shown
+from .binding import Binding, Bounds, SyncFailed
 from .mounts import Mount, internal_mount
 from .service import Contexts
-from .sync import Binding, Bounds, Sync, SyncFailed
+from .sync import Sync
 
 logger = logging.getLogger("agb.local")
 
@@ -35,7 +34,7 @@ _MOST_ROWS = 500
 
 @define(eq=False)
 class SyncTask:
-    """One sync, from when it was asked for; times are seconds since the epoch, 0 as long as there is none."""
+    """One sync, from its request on; times are seconds since the epoch, 0 if it has not begun or ended."""
 
     context_id: str
     path: str
@@ -52,18 +51,18 @@ class SyncTask:
         return self.status in ("Success", "Failed")
 
     def begin(self) -> None:
-        """Note that it is done now."""
+        """Mark it as in progress."""
         self.status, self.start_time = "InProgress", int(time.time())
 
     def end(self, error: str = "") -> None:
-        """Note how it ended."""
+        """Mark it as ended, failed if there is an error."""
         if not self.is_over:
             self.finish_time = int(time.time())
             self.start_time = self.start_time or self.finish_time
             self.status, self.error_message = ("Failed", error) if error else ("Success", "")
 
-    def is_about_what(self, other: SyncTask) -> bool:
-        """Return whether another task is about the same files in the same direction."""
+    def is_for_same_files_as(self, other: SyncTask) -> bool:
+        """Return whether another task has the same files and direction."""
         return (self.context_id, _bare(self.path), self.task_type) == (
             other.context_id,
             _bare(other.path),
@@ -71,7 +70,7 @@ class SyncTask:
         )
 
     def row(self) -> dict[str, Any]:
-        """Return it as GetContextInfo tells it."""
+        """Return it as an entry of the API operation GET /mcp/getContextInfo."""
         return {
             "contextId": self.context_id,
             "path": self.path,
@@ -86,10 +85,10 @@ class SyncTask:
 
 @define(eq=False)
 class _Mounted:
-    """A mount, and whose turn it is to work on it."""
+    """A mount, and the lock that one sync of it holds at a time."""
 
     binding: Binding
-    turn: asyncio.Lock = field(factory=asyncio.Lock)
+    lock: asyncio.Lock = field(factory=asyncio.Lock)
 
     @property
     def mount(self) -> Mount:
@@ -127,7 +126,7 @@ class SessionMounts:
         top, steps = self._sandbox.mounted(mount.place)
         return _Mounted(Binding(mount, top, steps))
 
-    # --- what is told ---
+    # --- reports ---
 
     @property
     def mounts(self) -> list[Mount]:
@@ -135,21 +134,21 @@ class SessionMounts:
         return [mounted.mount for mounted in self._mounted]
 
     def rows(self, context_id: str = "", path: str = "", task_type: str = "") -> list[dict[str, Any]]:
-        """Return the tasks that fit what is not empty, as GetContextInfo tells them, in the order they were asked for.
+        """Return the tasks that match the non-empty arguments, as GetContextInfo returns them, in request order.
 
-        A task that failed is told until another one on the same files in the same direction has gone well.
+        A failed task is returned until another one with the same files and direction has succeeded.
         """
         return select([task.row() for task in self._tasks], context_id, path, task_type)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a sync is under way."""
+        """Whether a sync is in progress."""
         return bool(self._work)
 
-    # --- what is asked ---
+    # --- requests ---
 
     def begin(self) -> None:
-        """Begin to bring the data into the session, for all mounts that want it."""
+        """Begin to download, for all mounts whose policy says so."""
         for mounted in self._mounted:
             if mounted.mount.policy.download.auto_download:
                 self._start(mounted, "download")
@@ -164,7 +163,7 @@ class SessionMounts:
         task_type: TaskType = "download" if mode == "download" else "upload"
         found = [mounted for mounted in self._mounted if context_id in ("", mounted.mount.context_id)]
         if context_id and not found:
-            raise invalid(f"The context {shown(context_id)} is not mounted in this session; {self._what_is()}")
+            raise invalid(f"The context {shown(context_id)} is not mounted in this session; {self._description()}")
         if not path:
             return [self._start(mounted, task_type) for mounted in found if context_id or not mounted.mount.is_internal]
         bare = _bare(path)
@@ -175,14 +174,14 @@ class SessionMounts:
                 if ".." in bare.split("/"):
                     break
                 return [self._start(mounted, task_type, path)]
-        raise invalid(f"The path {shown(path)} is in none of the mounts; {self._what_is()}")
+        raise invalid(f"The path {shown(path)} is in none of the mounts; {self._description()}")
 
-    def _what_is(self) -> str:
-        told = [f"{mount.context_id} at {mount.path}" for mount in self.mounts]
-        return f"mounted are {', '.join(told)}" if told else "nothing is mounted"
+    def _description(self) -> str:
+        mounted = [f"{mount.context_id} at {mount.path}" for mount in self.mounts]
+        return f"mounted are {', '.join(mounted)}" if mounted else "nothing is mounted"
 
     async def load_internal(self) -> Mount:
-        """Return the mount of the session's own context, made when first asked for. Raises ``Refused``."""
+        """Return the mount of the session's own context, made with the first call. Raises ``Refused``."""
         async with self._loading:
             for mounted in self._mounted:
                 if mounted.mount.is_internal:
@@ -191,7 +190,7 @@ class SessionMounts:
             context = await contexts.run(contexts.store.make_internal, f"file transfer of {self._session_id}")
             mounted = self._at_place(internal_mount(context.id))
             self._mounted.append(mounted)
-            # The directory is there when its path is told, so that the session can write to it. No row tells of this.
+            # The directory exists before its path is returned, for the session to write to. No row reports this task.
             await self._run(mounted, SyncTask(context.id, mounted.mount.path, "download"), "")
             return mounted.mount
 
@@ -199,19 +198,19 @@ class SessionMounts:
 
     @property
     def wants_upload(self) -> bool:
-        """Whether something is to be stored before the session ends."""
+        """Whether a mount is uploaded before the session ends."""
         return any(mounted.mount.policy.upload.auto_upload for mounted in self._mounted)
 
     async def finish(self, seconds: float, reopen: Callable[[], Awaitable[Sandbox]]) -> None:
-        """Store what is to be stored before the session ends, within the time; then nothing is at work any more.
+        """Upload the mounts whose policy says so, within the time; no sync is in progress when it returns.
 
-        ``reopen`` gives a sandbox on the session's directories, for when its own has ended already.
+        ``reopen`` returns a sandbox on the session's directories, for a session whose own has ended already.
         """
         for task in self._tasks:
             if task.task_type == "download" and not task.is_over:
                 task.end(RELEASED)
                 if (sync := self._syncs.get(task)) is not None:
-                    sync.break_off(RELEASED)
+                    sync.abort(RELEASED)
         try:
             async with asyncio.timeout(seconds):
                 if self.wants_upload and self._sandbox.is_closed:
@@ -221,9 +220,9 @@ class SessionMounts:
                         self._start(mounted, "upload")
                 await self._all_done()
         except TimeoutError:
-            await self.break_off(f"it was not done within the {seconds:.0f} seconds a session has for it at its end")
+            await self.abort(f"it was not done within the {seconds:.0f} seconds a session has for it at its end")
         except OSError as error:
-            await self.break_off(f"the session's directories cannot be used any more: {error}")
+            await self.abort(f"the session's directories cannot be used any more: {error}")
         for task in self._tasks:
             if task.status == "Failed" and task.task_type == "upload":
                 logger.warning(
@@ -234,17 +233,17 @@ class SessionMounts:
                     task.error_message,
                 )
 
-    async def break_off(self, why: str) -> None:
-        """End all that is at work, as failed, and return when it has ended."""
+    async def abort(self, why: str) -> None:
+        """Make all syncs fail, and return when they have ended."""
         for sync in list(self._syncs.values()):
-            sync.break_off(why)
+            sync.abort(why)
         for task in self._tasks:
             task.end(why)
         await self._all_done()
 
     async def close(self) -> None:
-        """Remove what was the session's own."""
-        await self.break_off(RELEASED)
+        """Delete the session's own context."""
+        await self.abort(RELEASED)
         if self._reopened is not None:
             await self._reopened.close()
         for mounted in self._mounted:
@@ -281,7 +280,7 @@ class SessionMounts:
 
     async def _run(self, mounted: _Mounted, task: SyncTask, below: str) -> None:
         try:
-            async with mounted.turn:
+            async with mounted.lock:
                 if task.is_over:
                     return
                 await self._sync(mounted.binding, task, below)
@@ -296,16 +295,16 @@ class SessionMounts:
             task.end("the runtime failed unexpectedly; its log has more")
         else:
             task.end()
-            # It is mended: clients that look at all rows would take an old failure for this task's.
+            # Older failures are obsolete: clients that read all rows would take them for this task's.
             self._tasks = [
                 other
                 for other in self._tasks
-                if other is task or other.status != "Failed" or not other.is_about_what(task)
+                if other is task or other.status != "Failed" or not other.is_for_same_files_as(task)
             ]
 
     async def _sync(self, binding: Binding, task: SyncTask, below: str) -> None:
-        """Have a helper do it. Raises ``SyncFailed``, ``SandboxGone`` and ``OSError``."""
-        # What it says is only of use to who debugs it.
+        """Run a sync with a helper of its own. Raises ``SyncFailed``, ``SandboxGone`` and ``OSError``."""
+        # Captured and not used: the output of a helper is for debugging.
         outputs = (Capture(1 << 16, owner=self._sandbox.user), Capture(1 << 16, owner=self._sandbox.user))
         ours, theirs = socket.socketpair()
         bounds = Bounds(self._limits.sync, self._limits.stored_file, self._limits.unpacked)
@@ -316,10 +315,10 @@ class SessionMounts:
                 for end in (ours, theirs):
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
                 process = await self._sandbox.spawn(
-                    [os.path.realpath(sys.executable), "-I", "-S", self._sandbox.program("mount_helper.py")],
+                    self._sandbox.helper("mount_helper"),
                     stdout=outputs[0],
                     stderr=outputs[1],
-                    channel=theirs.fileno(),
+                    extra_fd=theirs.fileno(),
                 )
             await asyncio.get_running_loop().run_in_executor(self._threads, lambda: self._in_thread(sync, task, below))
         finally:
@@ -337,7 +336,7 @@ class SessionMounts:
 
 
 def select(rows: Sequence[dict[str, Any]], context_id: str, path: str, task_type: str) -> list[dict[str, Any]]:
-    """Return the rows that fit what is not empty."""
+    """Return the rows that match the arguments that are not empty."""
     return [
         row
         for row in rows

@@ -1,11 +1,15 @@
 """The agent: the program inside a session that starts processes and makes connections for the runtime.
 
-It is run as ``python -I -S agent.py CONFIG`` and needs nothing but the standard library. In a sandbox it is process 1
-of its own process namespace: nothing inside can kill it, orphans become its children, and when it ends the kernel ends
-everything else. Without a sandbox (``"plain"``) it is a child subreaper, which comes close for programs that mean well.
+It is run as ``python -I -S agent.py CONFIG`` and uses the standard library only. In a sandbox it is process 1 of its
+own process namespace: nothing inside can kill it, orphans become its children, and when it ends the kernel ends all
+other processes. Without a sandbox (``"plain"``) it is a child subreaper, and kills its descendants when it ends;
+a program can evade that on purpose.
 
-It talks to the runtime over an inherited stream socket: JSON objects, each behind its length as four bytes, file
-descriptors beside them. End of file means that the runtime is gone, for whatever reason, and the session goes too.
+Its control socket is an inherited stream socket: JSON objects, each behind its length as four bytes, with file
+descriptors as ancillary data. The socket is also what ties the session to the runtime: no program of the session
+inherits it, so it reaches end of file exactly when the runtime closes it or ends, for whatever reason. Then the agent
+exits, and with process 1 the whole session. Requests are served in the order in which they are sent, so a ``signal``
+that follows a ``spawn`` always finds the process.
 
     runtime -> agent                                agent -> runtime
     {op: spawn, id, argv, env, cwd, fds: 3 or 4}    {event: started, id, pid} or {event: failed, id, errno, file},
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HEADER = struct.Struct(">I")
-CHANNEL_FD = 3
+EXTRA_FD = 3
 """Number under which a program finds its fourth descriptor."""
 
 _PR_SET_PDEATHSIG = 1
@@ -49,12 +53,12 @@ _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
 def main() -> None:
-    """Confine this process, say that it is ready, then serve until the runtime goes away."""
+    """Confine this process, send the ready event, then serve until the runtime closes the control socket."""
     config = json.loads(sys.argv[1])
-    # Moved out of the way of the numbers that programs expect.
-    control = socket.socket(fileno=fcntl.fcntl(config["control"], fcntl.F_DUPFD_CLOEXEC, CHANNEL_FD + 1))
+    # Duplicated to a number that programs do not expect.
+    control = socket.socket(fileno=fcntl.fcntl(config["control"], fcntl.F_DUPFD_CLOEXEC, EXTRA_FD + 1))
     os.close(config["control"])
-    _reserve_channel_fd()
+    _reserve_extra_fd()
     plain = bool(config["plain"])
     confine(config["limits"], uid=config["uid"], plain=plain)
     Agent(control, plain=plain).serve()
@@ -115,7 +119,7 @@ def _prctl(libc: ctypes.CDLL, option: int, value: int) -> None:
 
 
 class Agent:
-    """Serves the runtime's requests, one after another, and reports what ends."""
+    """Serves the runtime's requests, one after another, and reports processes that end."""
 
     def __init__(self, control: socket.socket, *, plain: bool) -> None:
         self._control = control
@@ -129,7 +133,7 @@ class Agent:
         self._selector.register(control, selectors.EVENT_READ, self._on_control)
 
     def serve(self) -> None:
-        """Serve until the control socket ends; never returns."""
+        """Serve until the control socket reaches its end; never returns."""
         self._send({"event": "ready", "pid": os.getpid(), "uid": os.getuid()})
         while True:
             for key, _ in self._selector.select():
@@ -145,14 +149,14 @@ class Agent:
         self._selector.register(ours, selectors.EVENT_READ, self._reap)
         return ours
 
-    # --- the line to the runtime ---
+    # --- the control socket ---
 
     def _send(self, event: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
         body = json.dumps({**event, "fds": len(fds)}).encode()
         try:
             socket.send_fds(self._control, [HEADER.pack(len(body)) + body], fds)
         except OSError:
-            self._leave()
+            self._exit()
 
     def _on_control(self) -> None:
         try:
@@ -160,7 +164,7 @@ class Agent:
         except OSError:
             data, fds = b"", []
         if not data:
-            self._leave()
+            self._exit()
         self._received += data
         self._fds += fds
         while len(self._received) >= HEADER.size:
@@ -182,7 +186,7 @@ class Agent:
             case "connect":
                 self._connect(request["id"], request["port"], list(_LOOPBACK))
 
-    def _leave(self) -> None:
+    def _exit(self) -> None:
         if self._plain:
             end_descendants()
         os._exit(0)
@@ -193,9 +197,9 @@ class Agent:
         number = request["id"]
         try:
             if len(fds) > 3:
-                os.dup2(fds[3], CHANNEL_FD, inheritable=True)
+                os.dup2(fds[3], EXTRA_FD, inheritable=True)
             # All descriptors of the agent close on exec, so nothing has to be closed one by one.
-            program = subprocess.Popen(  # noqa: S603 - what it is for
+            program = subprocess.Popen(  # noqa: S603 - the purpose of this program
                 request["argv"],
                 stdin=fds[0],
                 stdout=fds[1],
@@ -212,7 +216,7 @@ class Agent:
             for fd in fds:
                 os.close(fd)
             if len(fds) > 3:
-                _reserve_channel_fd()
+                _reserve_extra_fd()
         program.returncode = 0  # children are waited for in _reap; this keeps Popen from trying to
         self._ids[program.pid] = number
         self._pids[number] = program.pid
@@ -241,7 +245,7 @@ class Agent:
     def _signal(self, number: int, signum: int, *, group: bool) -> None:
         pid = self._pids.get(number)
         if pid is None:
-            return  # it has ended and may have been reaped, so the pid may be another's
+            return  # it has ended and may have been reaped, so the pid may belong to another process
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if group:
                 os.killpg(pid, signum)
@@ -258,7 +262,7 @@ class Agent:
             self._fail(number, error)
             return
         link.setblocking(False)
-        # A full backlog leaves a connection waiting: some seconds, not minutes.
+        # With a full backlog a connection waits: some seconds, not minutes.
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, _CONNECT_ATTEMPTS)
 
         def answer(code: int) -> None:
@@ -281,16 +285,16 @@ class Agent:
             answer(code)
 
 
-def _reserve_channel_fd() -> None:
-    """Hold the number of a program's channel, so that nothing of the agent's own gets it."""
+def _reserve_extra_fd() -> None:
+    """Keep the number of a program's fourth descriptor occupied, so that no descriptor of the agent gets it."""
     null = os.open(os.devnull, os.O_RDWR)
-    if null != CHANNEL_FD:
-        os.dup2(null, CHANNEL_FD, inheritable=False)
+    if null != EXTRA_FD:
+        os.dup2(null, EXTRA_FD, inheritable=False)
         os.close(null)
 
 
 def end_descendants() -> None:
-    """Kill and reap until there is no child left; orphans become children, so their turn comes."""
+    """Kill and reap until there is no child left; orphans become children, so they are killed as well."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     while True:
         for pid in _descendants(os.getpid()):

@@ -1,4 +1,4 @@
-"""Runs inside a session, in the file helper: what changes beneath a path, by the kernel's own events (inotify)."""
+"""Runs inside a session, in the file helper: reports changes beneath a path, by the kernel's events (inotify)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ import select
 import struct
 import threading
 
+from .temporary import TEMPORARY_NAME
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEMPORARY = ".agb-{}-{}.tmp"
-"""Name of a file that is to take another's place; its second part says whether there was one: ``new`` or ``old``."""
-
 CREATE, MODIFY, DELETE, OVERFLOW = "create", "modify", "delete", "overflow"
 
-_OWN = re.compile(rb"\.agb-[0-9a-f]{16}-(new|old)\.tmp")
+_OWN = re.compile(TEMPORARY_NAME.encode())
 _EVENT = struct.Struct("iIII")
 _IN_MODIFY = 0x2
 _IN_MOVED_FROM = 0x40
@@ -38,16 +37,16 @@ _MASK = (
     _IN_MODIFY | _IN_MOVED_FROM | _IN_MOVED_TO | _IN_CREATE | _IN_DELETE | _IN_DELETE_SELF | _IN_MOVE_SELF | _IN_ONLYDIR
 )
 _NOT_FILES = frozenset({"/proc", "/sys", "/dev"})
-"""Trees the kernel makes up; it tells no changes of them."""
+"""Virtual file systems, for which the kernel reports no changes."""
 
 _MOST_PATHS = 256
 _MOST_EVENTS = 100_000
 _READS = 256
-"""Reads of 64 KiB after which a watcher answers, however fast changes go on coming."""
+"""Reads of 64 KiB after which a watcher answers, even if more changes arrive all the time."""
 
 
-class TooMuch(Exception):  # noqa: N818 - says what happened
-    """There is more to watch than the kernel or the helper allow; the message says it."""
+class WatchLimit(Exception):  # noqa: N818 - the limit that is reached
+    """There is more to watch than the kernel or the helper allow; the message names the limit."""
 
 
 _libc: ctypes.CDLL | None = None
@@ -67,26 +66,26 @@ def last_error() -> int:
 
 
 class Watched:
-    """One path that is watched and its events that nobody has fetched yet.
+    """One path that is watched and its events that were not fetched yet.
 
-    A directory is watched with all beneath it; of a file it is its directory that is watched, and ``only`` its name
-    counts: a file that is replaced is another one to the kernel.
+    A directory is watched with all beneath it; of a file its directory is watched, and only the name
+    ``only`` counts: for the kernel, a file that is replaced is another file.
     """
 
     def __init__(self, path: str, only: str | None) -> None:
         self.path = path
         self.only = only
         self.directories: dict[str, int] = {}
-        """Path -> the kernel's number of its watch."""
+        """Path -> watch descriptor."""
         self.scanned: set[str] = set()
-        """Entries of new directories already told about; their own events may still be on the way."""
+        """Entries of new directories that were reported already; their own events may follow."""
         self.is_lost = False
         self.is_gone = False
         self._events: list[dict[str, str]] = []
         self._last: dict[str, str] = {}
 
     def add(self, kind: str, path: str, *, is_directory: bool) -> None:
-        """Add an event; a modification right after one of the same file says nothing new."""
+        """Add an event; a modification right after one of the same file is left out."""
         if kind == MODIFY and self._last.get(path) == MODIFY:
             return
         if len(self._events) >= _MOST_EVENTS:
@@ -96,7 +95,7 @@ class Watched:
         self._events.append({"eventType": kind, "path": path, "pathType": "directory" if is_directory else "file"})
 
     def fetch(self) -> list[dict[str, str]]:
-        """Return the events and forget them; the last one says so if there were more."""
+        """Return the events and forget them; the last one is an overflow if some were lost."""
         events, self._events, self._last = self._events, [], {}
         if self.is_lost:
             self.is_lost = False
@@ -108,18 +107,18 @@ class Watched:
 class Watcher:
     """Watches any number of paths with one inotify instance.
 
-    The kernel queues an event before the call that causes it returns, and every question reads the queue first: who
-    asks after a change is told of it. In between a thread reads, for the queue is short and new directories need
-    watches of their own.
+    The kernel queues an event before the call that causes it returns, and `changes` reads the queue first: so
+    it reports every change that was complete before the call. Between calls a thread reads the queue, because the queue
+    is short and new directories need watches of their own.
     """
 
     def __init__(self) -> None:
         self._libc = libc()
         self._fd = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
-            raise TooMuch(f"the kernel gives no inotify instance ({os.strerror(last_error())})")
+            raise WatchLimit(f"the kernel provides no inotify instance ({os.strerror(last_error())})")
         self.lock = threading.Lock()
-        """Held by who reads the kernel's queue."""
+        """Held while the kernel's queue is read."""
         self._is_closed = False
         self._watched: dict[str, Watched] = {}
         self._places: dict[int, dict[Watched, str]] = {}
@@ -129,7 +128,7 @@ class Watcher:
         self._reader.start()
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         with self.lock:
             self._is_closed = True
             os.close(self._wakeup[1])
@@ -138,10 +137,10 @@ class Watcher:
         os.close(self._fd)
 
     def changes(self, path: str, *, expected: bool) -> list[dict[str, str]]:
-        """Return the events of a path since the last question; the first one begins to watch it, and gives none.
+        """Return the events of a path since the last call; the first call begins to watch it and returns none.
 
-        ``expected`` says that it was watched before, so that what happened meanwhile is lost. Raises ``OSError`` when
-        there is no such path and ``TooMuch``.
+        ``expected`` means that it was watched before, by a helper that ended: then the events in between are lost.
+        Raises ``OSError`` when there is no such path, and ``WatchLimit``.
         """
         with self.lock:
             self._read()
@@ -157,7 +156,7 @@ class Watcher:
 
     def _watch(self, path: str) -> Watched:
         if len(self._watched) >= _MOST_PATHS:
-            raise TooMuch(f"{_MOST_PATHS} paths are watched already in this session")
+            raise WatchLimit(f"{_MOST_PATHS} paths are watched already in this session")
         is_directory = os.path.isdir(path)
         os.stat(path)
         directory, _, name = path.rpartition("/")
@@ -176,14 +175,16 @@ class Watcher:
     # --- watches of the kernel ---
 
     def _add(self, watched: Watched, directory: str) -> bool:
-        """Watch one directory; return whether it is there to be watched."""
+        """Watch one directory; return whether it exists."""
         is_top = directory == watched.path or watched.only is not None
         mask = _MASK if is_top else _MASK | _IN_DONT_FOLLOW
         number = self._libc.inotify_add_watch(self._fd, os.fsencode(directory), mask)
         if number < 0:
             code = last_error()
             if code == errno.ENOSPC:
-                raise TooMuch("it has more directories than the kernel lets a user watch (fs.inotify.max_user_watches)")
+                raise WatchLimit(
+                    "it has more directories than the kernel lets a user watch (fs.inotify.max_user_watches)"
+                )
             if is_top:
                 raise OSError(code, os.strerror(code), directory)
             return False
@@ -192,7 +193,7 @@ class Watcher:
         return True
 
     def _add_tree(self, watched: Watched, top: str, *, is_news: bool) -> None:
-        """Watch a directory with all beneath it; what is in a new one is told as created."""
+        """Watch a directory with all beneath it; the entries of a new one are reported as created."""
         waiting = [top]
         while waiting:
             directory = waiting.pop()
@@ -266,17 +267,17 @@ class Watcher:
             for watched, directory in list(self._places.get(number, {}).items()):
                 path = os.path.join(directory, os.fsdecode(name))
                 if watched.only is None or path == watched.path:
-                    self._tell(watched, path, kinds, mask)
+                    self._report(watched, path, kinds, mask)
 
     def _kinds(self, mask: int, cookie: int) -> tuple[str, ...]:
-        """Return what an event means to who looks on; a write by way of a temporary file is a write."""
+        """Return the kinds of change that an event means; a temporary file that is renamed to its place is a write."""
         if mask & _IN_MOVED_TO and self._moved is not None and self._moved[0] == cookie:
             return (CREATE, MODIFY) if self._moved[1] == b"new" else (MODIFY,)
         if mask & (_IN_CREATE | _IN_MOVED_TO):
             return (CREATE,)
         return (MODIFY,) if mask & _IN_MODIFY else (DELETE,)
 
-    def _tell(self, watched: Watched, path: str, kinds: tuple[str, ...], mask: int) -> None:
+    def _report(self, watched: Watched, path: str, kinds: tuple[str, ...], mask: int) -> None:
         is_directory = bool(mask & _IN_ISDIR)
         if CREATE in kinds and path in watched.scanned:
             watched.scanned.discard(path)
@@ -290,26 +291,26 @@ class Watcher:
         if CREATE in kinds:
             try:
                 self._add_tree(watched, path, is_news=True)
-            except TooMuch:
+            except WatchLimit:
                 watched.is_lost = True
         elif mask & _IN_MOVED_FROM:
             self._forget(watched, path)
 
     def _recover(self) -> None:
-        """Say that the kernel's queue was full, and watch the directories whose creation was missed."""
+        """Report that the kernel's queue was full, and watch the directories whose creation was missed."""
         for watched in self._watched.values():
             watched.is_lost = True
             if watched.only is None:
                 try:
                     self._add_tree(watched, watched.path, is_news=False)
-                except TooMuch:
+                except WatchLimit:
                     continue
                 except OSError:
                     watched.is_gone = True
 
 
 def _inside(directory: str) -> Iterator[tuple[str, bool, int]]:
-    """Give path, whether it is a directory, and size of what is in a directory, as far as it is there."""
+    """Yield path, whether it is a directory, and size of each entry of a directory, as far as it exists."""
     try:
         with os.scandir(directory) as entries:
             for entry in entries:

@@ -75,7 +75,7 @@ function describeError(details) {
   let value = String(thrown.message);
   if (/import statement|dynamic import callback/.test(value)) value += ' (in a session use require())';
   const lines = String(thrown.stack).split('\n');
-  // Frames of this file and of the inspector say nothing to whoever wrote the code.
+  // Frames of this file and of the inspector are not part of the user's code.
   const own = lines.findIndex((line) => line.includes('node:inspector') || line.includes(__filename));
   const traceback = (own < 0 ? lines : lines.slice(0, own)).join('\n');
   return { name: cut(String(thrown.name)), value: cut(value), traceback: cut(traceback) };

@@ -1,4 +1,4 @@
-"""Runs inside a session: a Jupyter kernel that tells when it listens.
+"""Runs inside a session: a Jupyter kernel that reports when it listens.
 
 Arguments: the directory for its sockets, and the name they begin with. The key that signs its messages is read from
 standard input, one line; one byte is written to descriptor 3 once the sockets are there.
@@ -22,23 +22,51 @@ def main() -> None:
     sockets, name = sys.argv[1:]
     key = sys.stdin.readline().strip()
     del sys.path[0]  # this file's directory; the kernel adds the working directory
-    home = os.getcwd()  # noqa: PTH109
+    home = os.getcwd()
 
+    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
+        os.makedirs(os.environ[variable], exist_ok=True)
+    os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
+    app = kernel_app(name, key)
+    app.initialize([])
+    os.chdir(home)
+    os.write(READY_FD, b"\n")
+    os.close(READY_FD)
+    app.start()
+
+
+def kernel_app(name: str, key: str) -> Any:
+    """Return a kernel whose sockets begin with a name in the working directory, and whose messages a key signs."""
+    from traitlets.config import Config
+
+    config = Config()
+    config.IPKernelApp.transport = "ipc"
+    config.IPKernelApp.ip = name
+    config.IPKernelApp.shell_port, config.IPKernelApp.iopub_port = 1, 2
+    config.IPKernelApp.stdin_port, config.IPKernelApp.control_port = 3, 4
+    config.Session.key = key.encode()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "NoColor"
+    config.InteractiveShell.banner1 = ""
+    return kernel_app_class().instance(config=config)
+
+
+def kernel_app_class() -> Any:
+    """Return the class of the kernel; it is made here because its base classes are slow to import."""
     import zmq
 
     # Untyped, like all of traitlets' applications.
     from ipykernel.iostream import OutStream
     from ipykernel.kernelapp import IPKernelApp
     from jupyter_client.session import Session
-    from traitlets.config import Config
 
     setattr(OutStream, "_watch_pipe_fd", read_programs_output)  # noqa: B010 - not ours, so type checkers object
 
     class SizedSession(Session):
-        """Sends messages that the runtime takes."""
+        """Sends messages that the runtime accepts."""
 
         def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
-            """Return the parts of a message; one that is too large says so in the place of its content."""
+            """Return the parts of a message; the content of one that is too large is replaced by a note."""
             try:
                 parts: list[bytes] = super().serialize(msg, ident)
             except UnicodeEncodeError:
@@ -50,7 +78,7 @@ def main() -> None:
             return cut
 
     class SessionKernelApp(IPKernelApp):
-        """A kernel without the parts nobody here uses."""
+        """A kernel without the parts that are not used here."""
 
         def _session_default(self) -> Session:
             return SizedSession(parent=self)
@@ -62,36 +90,18 @@ def main() -> None:
             super().init_iopub(context)  # type: ignore[no-untyped-call]
 
         def init_heartbeat(self) -> None:
-            """Listen for no heartbeat: the runtime is told when a process ends."""
+            """Listen for no heartbeat: the agent reports the end of a process."""
 
         def write_connection_file(self, **_: object) -> None:
-            """Write nothing: the runtime knows already."""
+            """Write nothing: the runtime has chosen the connection."""
 
         def log_connection_info(self) -> None:
-            """Say nothing to people: there are none here."""
+            """Log nothing: there is no terminal."""
 
         def init_connection_file(self) -> None:
             """Read nothing: see above."""
 
-    config = Config()
-    config.IPKernelApp.transport = "ipc"
-    config.IPKernelApp.ip = name
-    config.IPKernelApp.shell_port, config.IPKernelApp.iopub_port = 1, 2
-    config.IPKernelApp.stdin_port, config.IPKernelApp.control_port = 3, 4
-    config.Session.key = key.encode()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "NoColor"
-    config.InteractiveShell.banner1 = ""
-
-    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
-        os.makedirs(os.environ[variable], exist_ok=True)  # noqa: PTH103
-    os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
-    app: Any = SessionKernelApp.instance(config=config)
-    app.initialize([])
-    os.chdir(home)
-    os.write(READY_FD, b"\n")
-    os.close(READY_FD)
-    app.start()
+    return SessionKernelApp
 
 
 def read_programs_output(stream: Any) -> None:
@@ -105,7 +115,7 @@ def read_programs_output(stream: Any) -> None:
     try:
         while (data := os.read(stream._fid, 1 << 16)) and stream._should_watch:
             stream.write(decode(data))
-    except Exception:  # noqa: BLE001 - told when the stream is closed, as before
+    except Exception:  # noqa: BLE001 - reported when the stream is closed, as before
         stream._exc = sys.exc_info()
 
 

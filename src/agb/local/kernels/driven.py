@@ -85,7 +85,7 @@ class DrivenKernel(Kernel):
         with theirs:
             ours.setblocking(False)
             self._reader, self._writer = await asyncio.open_connection(sock=ours, limit=_MAX_REPLY)
-            return await self.sandbox.spawn(argv, stdout=stdout, stderr=stderr, channel=theirs.fileno())
+            return await self.sandbox.spawn(argv, stdout=stdout, stderr=stderr, extra_fd=theirs.fileno())
 
     async def connect_pipes(
         self, argv: Sequence[str], stdout: Capture, stderr: Capture, env: Mapping[str, str] | None = None
@@ -104,7 +104,7 @@ class DrivenKernel(Kernel):
             await self._connect(requests[1], replies[0])
             shell = ["/bin/sh", "-c", 'exec "$@" 4<&0 </dev/null', "sh", *argv]
             return await self.sandbox.spawn(
-                shell, env=env, stdin=requests[0], stdout=stdout, stderr=stderr, channel=replies[1]
+                shell, env=env, stdin=requests[0], stdout=stdout, stderr=stderr, extra_fd=replies[1]
             )
         finally:
             for fd in theirs:

@@ -108,7 +108,7 @@ class PythonKernel(Kernel):
                     stdin=reader,
                     stdout=self._outputs[0],
                     stderr=self._outputs[1],
-                    channel=theirs.fileno(),
+                    extra_fd=theirs.fileno(),
                 )
             finally:
                 os.close(reader)

@@ -1,4 +1,4 @@
-"""Bubblewrap: whether it works here, and the command line that shows a session its own root."""
+"""Bubblewrap: whether it works here, and the command line that gives a session its own root."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from typing import Literal
 
 from attrs import frozen
 
-from .directories import HOME, TMP, Directories
+from .directories import HOME, TMP, CannotMount, Directories, is_own
 from .pasta import resolv_conf
 
 RUN = Path("/run/agb")
-"""Where a sandboxed session finds the runtime's own programs."""
+"""The runtime's own directory, seen from inside."""
+PROGRAMS = RUN / "inside"
+"""The programs that run inside sessions, seen from inside."""
 SOCKETS = RUN / "sockets"
 HOSTNAME = "agb"
 
@@ -43,21 +45,22 @@ _ETC = (
     "ssl/openssl.cnf",
     "timezone",
 )
-"""What programs need of /etc and anybody may read; users, keys and the machine's names are not among it."""
+"""What programs need of /etc and every user may read; users, keys and the machine's names are not among it."""
 
 
 @frozen(kw_only=True)
 class Bubblewrap:
     """Builds command lines for sessions.
 
-    ``unshare_user`` is for an ordinary user, who may make namespaces only inside one of users. ``programs`` are files
-    shown in :data:`RUN`; ``trees`` are directories or files of the machine shown read-only in their own place (the
-    interpreter's and node's, wherever they are installed); ``hidden`` are places in them that are shown empty.
+    ``unshare_user`` is for an ordinary user, who may make namespaces only inside one of users. ``programs`` is the
+    directory shown as :data:`PROGRAMS`; ``trees`` are directories or files of the machine shown read-only in their own
+    place (the interpreter's and node's, wherever they are installed); ``hidden`` are places in them that are shown
+    empty.
     """
 
     path: str
     unshare_user: bool
-    programs: tuple[Path, ...] = ()
+    programs: Path
     trees: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
     network: Literal["pasta", "isolated", "host"] = "isolated"
@@ -84,15 +87,14 @@ class Bubblewrap:
             *program,
         ]
 
-    def why_no_mount(self, place: Path) -> str:
-        """Return why nothing can be mounted at a place inside; "" if it can."""
-        if place.is_relative_to(HOME) or (place.is_relative_to(TMP) and place != TMP):
-            return ""
+    def check_mount(self, place: Path) -> None:
+        """Raise ``CannotMount`` unless a context can be mounted at a place inside."""
+        if is_own(place):
+            return
         taken = (*map(Path, (*_SYSTEM, *_KERNEL, "/etc", "/run")), HOME, TMP, *self.trees, *self.hidden)
         for path in taken:
             if place.is_relative_to(path) or path.is_relative_to(place):
-                return f"{path} is the system's; give a directory below /home or /tmp"
-        return ""
+                raise CannotMount(f"{path} is the system's; give a directory below /home or /tmp")
 
     def _namespaces(self) -> list[str]:
         options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--as-pid-1"]
@@ -100,7 +102,7 @@ class Bubblewrap:
         if self.unshare_user:
             options.append("--unshare-user")
         else:
-            # What the agent needs to become another user; it has none of it afterwards.
+            # The agent needs them to change its user, and loses them with that.
             options += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         if self.network != "host":
             options.append("--unshare-net")
@@ -132,7 +134,7 @@ class Bubblewrap:
     @cached_property
     def _trees(self) -> list[str]:
         options = [option for path in self.trees if not _is_system(path) for option in _show(path, path)]
-        return options + [option for path in self.programs for option in _show(path, RUN / path.name)]
+        return [*options, *_show(self.programs, PROGRAMS)]
 
     def _write_etc(self, etc: Path, user: int) -> None:
         files = {
@@ -159,7 +161,7 @@ def _own(source: Path, place: Path) -> list[str]:
 
 
 def _parents(place: Path) -> list[str]:
-    """Make the directories above a place readable; left to itself bubblewrap makes them for root only."""
+    """Make the directories above a place readable; bubblewrap alone makes them for root only."""
     return [option for path in reversed(place.parents[:-1]) for option in ("--perms", "0755", "--dir", str(path))]
 
 
@@ -174,7 +176,7 @@ def interpreter_trees() -> tuple[Path, ...]:
 
 
 def find() -> str | None:
-    """Return where bubblewrap is installed, or None."""
+    """Return the path of bubblewrap, None if it is not installed."""
     return shutil.which("bwrap")
 
 

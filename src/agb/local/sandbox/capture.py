@@ -1,4 +1,4 @@
-"""Reading a program's output through a pipe, with a limit, without waiting for whoever else holds the pipe."""
+"""Reading a program's output through a pipe, with a limit, and without waiting for other programs that hold it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PIPE_MOST = 1 << 20
 
 
 class Capture:
-    """The reading end of a pipe, read as data comes, so that no writer ever waits for us.
+    """The reading end of a pipe. It is read as soon as data arrives, so a writer never waits for long.
 
-    The first ``limit`` bytes are kept, or handed to ``on_data``; the rest is counted and thrown away. The writing end,
+    The first ``limit`` bytes are kept, or passed to ``on_data``; the rest is counted and discarded. The writing end,
     ``writer``, is for the program; close it with :meth:`close_writer` once the program has it.
     """
 
@@ -35,25 +35,26 @@ class Capture:
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody may still write."""
+        """Whether a program may still hold the writing end."""
         return self._reader >= 0
 
     def close_writer(self) -> None:
-        """Close our copy of the writing end."""
+        """Close this process' copy of the writing end."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
 
     def drain(self) -> None:
-        """Read what is in the pipe now."""
+        """Read everything that is in the pipe now."""
         most = _PIPE_MOST
         while most > 0 and self.is_open and (size := self._read()):
             most -= size
 
-    def let_go(self) -> None:
-        """Keep nothing from now on, but go on reading.
+    def discard_rest(self) -> None:
+        """Keep nothing from now on, but continue to read.
 
-        Programs left in the background often hold the pipe and would be killed, or fail, at their next line of output.
+        Programs left in the background often hold the pipe. If it was closed, SIGPIPE would end them at their next
+        line of output.
         """
         self._limit = 0
 
@@ -66,7 +67,7 @@ class Capture:
             self._reader = -1
 
     def text(self) -> str:
-        """Return what was kept as text; what is not UTF-8 is replaced, and a note says how much was thrown away."""
+        """Return what was kept as text; invalid UTF-8 is replaced, and a note has the number of discarded bytes."""
         text = self.data.decode("utf-8", "replace")
         return text + cut_note(self.discarded) if self.discarded else text
 

@@ -1,6 +1,7 @@
-"""The runtime's end of the line to a session's agent: framed JSON and file descriptors over a stream socket.
+"""The runtime's end of the control socket of a session's agent: framed JSON and file descriptors over a stream.
 
-What arrives is not trusted: sizes, types and numbers are checked, and what does not fit ends the line.
+The agent is not trusted, although it is the runtime's own program: sizes, types and numbers are checked, and an invalid
+frame closes the socket, which ends the session.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_MAX_FDS * 4) + socket.CMSG_SPACE(_CREDENTIALS.size)
 
 
-class Channel:
-    """A line to an agent.
+class ControlSocket:
+    """The connection to an agent.
 
-    ``on_event`` gets each event with the descriptors that came with it, which it then owns; ``on_end`` is called once,
-    when the line ended from the other side or for a frame that makes no sense.
+    ``on_event`` is called with each event and the descriptors that belong to it, which it then owns; ``on_end`` is
+    called once, when the agent closed the socket or sent an invalid frame.
+
+    A frame is sent as a whole or not at all, as the agent sees it: when a sender is cancelled in the middle, the rest
+    of its frame stays in ``_rest`` and the next sender writes it first. Descriptors go with the first byte of a frame.
     """
 
     def __init__(
         self, sock: socket.socket, on_event: Callable[[dict[str, Any], list[int]], None], on_end: Callable[[], None]
     ) -> None:
         self.peer_pid = 0
-        """Process id of the agent as the kernel tells it, in this process' own numbering; 0 until the first event."""
+        """Process id of the agent, from the kernel, in this process' own namespace; 0 until the first event."""
         self._socket = sock
         self._on_event = on_event
         self._on_end = on_end
@@ -54,7 +58,7 @@ class Channel:
         return self._socket.fileno() < 0
 
     def close(self) -> None:
-        """Hang up; the agent ends its session. May be called twice."""
+        """Close the connection; the agent ends its session. May be called twice."""
         if self.is_closed:
             return
         self._loop.remove_reader(self._socket)
@@ -71,7 +75,7 @@ class Channel:
             await self._flush()
 
     async def _flush(self) -> None:
-        """Send the rest of a frame; a sender that was cancelled in the middle of its own leaves it to the next."""
+        """Send the rest of a frame that an earlier sender could not complete."""
         while self._rest:
             await self._write(self._rest, ())
 
@@ -123,7 +127,7 @@ class Channel:
                 self.peer_pid = _CREDENTIALS.unpack_from(data)[0]
 
     def _dispatch(self) -> bool:
-        """Hand on the complete frames; return whether all made sense."""
+        """Pass the complete frames to ``on_event``; return whether all were valid."""
         while len(self._received) >= HEADER.size:
             (size,) = HEADER.unpack_from(self._received)
             if size > _MAX_FRAME:

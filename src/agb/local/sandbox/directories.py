@@ -1,4 +1,4 @@
-"""The directories of a session on the machine: made, given to its user, removed whatever was done to them."""
+"""The directories of a session on the machine: making them for its user, and removing them in any state."""
 
 from __future__ import annotations
 
@@ -12,6 +12,15 @@ from attrs import frozen
 HOME = Path("/home/user")
 """The home of a sandboxed session, seen from inside."""
 TMP = Path("/tmp")  # noqa: S108 - the session's own
+
+
+class CannotMount(Exception):  # noqa: N818 - a refusal, not a fault
+    """No context can be mounted at a place; the message is the reason."""
+
+
+def is_own(place: Path) -> bool:
+    """Return whether a place inside lies in a directory that every session has of its own: the home, or below /tmp."""
+    return place.is_relative_to(HOME) or (place.is_relative_to(TMP) and place != TMP)
 
 
 @frozen
@@ -33,7 +42,7 @@ class Directories:
 
     @property
     def sockets(self) -> Path:
-        """Where kernels put their sockets."""
+        """The sockets of kernels."""
         return self.root / "sockets"
 
     @property
@@ -56,7 +65,7 @@ class Directories:
         return self.elsewhere[place], Path()
 
     def make(self, owner: int | None) -> None:
-        """Make them, given to the session's user."""
+        """Make them, owned by the session's user."""
         self.root.mkdir(mode=0o700)
         self.etc.mkdir(mode=0o755)
         for path in (self.home, self.tmp, self.sockets):
@@ -76,7 +85,7 @@ class Directories:
 
 
 async def remove(directory: Path) -> None:
-    """Remove a directory of sessions with all that is in it, however deep, read-only or strangely named."""
+    """Remove a directory of sessions with its contents, which may be deep, read-only or have any name."""
 
     def run() -> None:
         for program in (["rm", "-rf"], ["chmod", "-R", "u+rwx"], ["rm", "-rf"]):

@@ -1,4 +1,4 @@
-"""Choosing how sessions are isolated: what was asked for, what the machine has, and what works when tried."""
+"""Choosing how sessions are isolated: by the options, by what the machine has, and by starting a sandbox once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from ..report import Report
 from . import bubblewrap
 from .bubblewrap import Bubblewrap
 from .directories import Directories, remove
+from .launch import INSIDE, Isolation
 from .pasta import NetworkFailed, Pasta
-from .sandbox import Isolation, Sandbox, StartFailed, own_programs
+from .sandbox import Sandbox, StartFailed
 
 _FIRST_USER, _USERS = 200_000, 300_000
 """User ids sessions get when the runtime is root's; below what systemd gives to containers."""
@@ -51,7 +52,7 @@ class Languages(Protocol):
 
 @frozen(kw_only=True)
 class Wanted:
-    """What was asked for; ``allow_none`` lets "auto" go on without a sandbox."""
+    """The options; ``allow_none`` lets "auto" go on without a sandbox."""
 
     isolation: Literal["auto", "bubblewrap", "none"] = "auto"
     network: Literal["auto", "isolated", "host"] = "auto"
@@ -127,7 +128,7 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
     sandbox = Bubblewrap(
         path=program,
         unshare_user=os.getuid() != 0,
-        programs=own_programs(),
+        programs=INSIDE,
         trees=trees,
         hidden=hidden,
         shared_memory=limits.shared_memory if bubblewrap.can_limit_size(program) else None,

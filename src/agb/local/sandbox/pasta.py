@@ -1,7 +1,7 @@
 """Pasta: outgoing traffic for a session's own network namespace, without privileges inside.
 
 The session gets an interface like the machine's and can reach what the machine can reach, except the machine's own
-loopback: no port is forwarded into or out of the namespace, and the gateway does not stand for the machine.
+loopback: no port is forwarded into or out of the namespace, and the gateway's address is not the machine's.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class NetworkFailed(Exception):  # noqa: N818 - says what happened
 
 @frozen
 class Pasta:
-    """The program, and setpriv, which sees to it that it ends with the runtime."""
+    """The program, and setpriv, which makes the kernel end it with the runtime."""
 
     path: str
     setpriv: str
@@ -73,9 +73,9 @@ class Pasta:
             os.close(ready)
         if not is_ready:
             program.send_signal(signal.SIGKILL)
-            _, said = program.communicate()
-            # It also complains that there is no syslog to tell.
-            why = said.decode(errors="replace").strip().splitlines()[-1:]
+            _, output = program.communicate()
+            # Lines before the last one may be about a missing syslog.
+            why = output.decode(errors="replace").strip().splitlines()[-1:]
             raise NetworkFailed(": ".join(["pasta did not start", *why]))
         if program.stderr is not None:
             program.stderr.close()
@@ -91,7 +91,7 @@ class Pasta:
 
 
 def end(program: subprocess.Popen[bytes]) -> None:
-    """End what :meth:`Pasta.attach` has started."""
+    """End a program that :meth:`Pasta.attach` has started."""
     program.kill()
     program.wait()
     if program.stderr is not None:
@@ -106,7 +106,7 @@ def _namespaces(pid: int) -> list[int]:
     network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     if os.getuid() == 0:
         return [network]
-    # Not that of the process: bubblewrap nests another in it.
+    # Not the process' own one: bubblewrap nests another in it.
     try:
         return [network, fcntl.ioctl(network, _NS_GET_USERNS)]
     except OSError:
@@ -115,7 +115,7 @@ def _namespaces(pid: int) -> list[int]:
 
 
 async def _readable(fd: int) -> bool:
-    """Wait for a byte; return whether one came, and not the end or too much time."""
+    """Wait for a byte; return False for the end of file or a timeout."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     loop.add_reader(fd, ready.set)

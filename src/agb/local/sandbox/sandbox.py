@@ -1,4 +1,10 @@
-"""A sandbox: one agent, isolated or not, and the processes and connections it makes for us."""
+"""A sandbox: one agent, isolated or not, and the processes and connections it makes for the runtime.
+
+The agent is process 1 of the sandbox and holds the other end of the control socket. The sandbox lives exactly as long
+as this connection: closing it, here or by the end of this process, ends the agent, and the kernel ends every process in
+the namespace with it. In the other direction, the end of the socket means that the agent is gone. So there is no state
+in which processes run that the runtime cannot reach, and nothing to clean up after a runtime that was killed.
+"""
 
 from __future__ import annotations
 
@@ -7,115 +13,45 @@ import contextlib
 import errno
 import functools
 import itertools
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
-from attrs import frozen
 
-from .. import inside
 from ..limits import Limits
 from . import pasta
-from .bubblewrap import RUN, SOCKETS, Bubblewrap
+from .bubblewrap import SOCKETS
 from .capture import Capture
-from .control_socket import Channel
+from .control_socket import ControlSocket
 from .directories import HOME, TMP, Directories
-from .pasta import NetworkFailed, Pasta
+from .launch import Isolation
+from .pasta import NetworkFailed
 
 _START_SECONDS = 20.0
 _REPLY_SECONDS = 15.0
 _END_SECONDS = 5.0
 _STRAYS_SECONDS = 1.0
-"""For processes that were killed and are nobody's children here; whoever adopted them may be slow to take note."""
+"""Limit of the wait for killed processes that are no children of this one: their parent may be slow to reap them."""
 _LEFTOVERS = 64
-"""Pipes of background programs that go on being read; beyond it the oldest is closed."""
-_INSIDE = Path(inside.__file__).parent
-"""Where the programs that run inside sessions are on the machine."""
-_PROGRAMS = (
-    "agent.py",
-    "file_helper.py",
-    "file_watch.py",
-    "mount_helper.py",
-    "python_driver.py",
-    "node_driver.js",
-    "java_driver.java",
-    "r_driver.R",
-)
+"""Pipes of background programs that are still read; beyond it the oldest is closed."""
 _KILLED = -int(signal.SIGKILL)
 
 
-class SandboxGone(Exception):  # noqa: N818 - says what happened
+class SandboxGone(Exception):  # noqa: N818 - a state, not a fault
     """The sandbox ended, by itself or because it was closed."""
 
 
-class StartFailed(Exception):  # noqa: N818 - says what happened
+class StartFailed(Exception):  # noqa: N818 - public in the runtime
     """A sandbox could not be started."""
 
 
-@frozen(kw_only=True)
-class Isolation:
-    """How the sandboxes of a runtime are made; ``bubblewrap`` is None for programs without a sandbox."""
-
-    bubblewrap: Bubblewrap | None
-    path: tuple[str, ...]
-    """Directories in which programs are found."""
-    pasta: Pasta | None = None
-    """What connects sessions to the network, if anything does."""
-
-    def program(self, name: str) -> str:
-        """Return where one of the runtime's own programs is, seen from inside."""
-        return str((RUN if self.bubblewrap else _INSIDE) / name)
-
-    def why_no_mount(self, place: Path) -> str:
-        """Return why nothing can be mounted at a place inside; "" if it can."""
-        if self.bubblewrap is not None:
-            return self.bubblewrap.why_no_mount(place)
-        if place.is_relative_to(HOME) or (place.is_relative_to(TMP) and place != TMP):
-            return ""
-        return (
-            f"this runtime does not isolate sessions, so there are only {HOME} and {TMP}, "
-            "which stand for the session's HOME and TMPDIR"
-        )
-
-    def agent(self, directories: Directories, control: int, limits: Limits, user: int | None) -> list[str]:
-        """Return the command line of a session's agent."""
-        plain = self.bubblewrap is None
-        config = {"control": control, "plain": plain, "uid": user, "limits": _resource_limits(limits, plain=plain)}
-        interpreter = os.path.realpath(sys.executable)
-        command = [interpreter, "-I", "-S", self.program("agent.py"), json.dumps(config)]
-        if self.bubblewrap is None:
-            return command
-        return self.bubblewrap.command(directories, user=os.getuid() if user is None else user, program=command)
-
-
-def own_programs() -> tuple[Path, ...]:
-    """Return the programs of ours that sandboxes must see."""
-    return tuple(_INSIDE / name for name in _PROGRAMS)
-
-
-def _resource_limits(limits: Limits, *, plain: bool) -> dict[str, int]:
-    binding = {"core": 0, "fsize": limits.file_size, "data": limits.memory, "nofile": limits.open_files}
-    # Before Linux 5.14 an ordinary user's processes are counted all together, not per namespace.
-    if not plain and (os.getuid() == 0 or _kernel() >= (5, 14)):
-        binding["nproc"] = limits.processes
-    return binding
-
-
-@functools.cache
-def _kernel() -> tuple[int, int]:
-    major, minor = os.uname().release.split(".")[:2]
-    return int(major), int("".join(itertools.takewhile(str.isdigit, minor)))
-
-
 class Process:
-    """A program started in a sandbox. ``exited`` gives its exit code, negative for the signal that ended it."""
+    """A program started in a sandbox. ``exited`` results in its exit code, negative for a signal that ended it."""
 
     def __init__(self, number: int, sandbox: Sandbox) -> None:
         self.pid = 0
@@ -126,7 +62,7 @@ class Process:
 
     async def wait(self) -> int:
         """Return its exit code once it has ended."""
-        # Whoever stops waiting must not take the answer from the others.
+        # Shielded: a caller that is cancelled must not cancel the future for the others.
         return await asyncio.shield(self.exited)
 
     async def signal(self, signum: int, *, group: bool = True) -> None:
@@ -166,7 +102,7 @@ class Sandbox:
         self._diagnostics = Capture(1 << 16)
         self._program: subprocess.Popen[bytes] | None = None
         self._network: subprocess.Popen[bytes] | None = None
-        self._channel: Channel | None = None
+        self._control: ControlSocket | None = None
         self._handle: int | None = None
         self._is_closed = False
 
@@ -193,19 +129,23 @@ class Sandbox:
         return str(SOCKETS if self.is_isolated else self.directories.sockets)
 
     def mounted(self, place: str) -> tuple[str, tuple[str, ...]]:
-        """Return where a mount is, seen from inside: a directory that is the runtime's own, and the way from there."""
+        """Return where a mount is, seen from inside: a directory that only the runtime can replace, and the way on."""
         top, way = self.directories.on_machine(Path(place))
         if self.is_isolated:
             top = Path(place).parents[len(way.parts) - 1] if way.parts else Path(place)
         return str(top), way.parts
 
     def program(self, name: str) -> str:
-        """Return where one of the runtime's own programs is, seen from inside."""
+        """Return the path of one of the runtime's own programs, seen from inside."""
         return self._isolation.program(name)
+
+    def helper(self, name: str) -> list[str]:
+        """Return the command line of one of the runtime's own programs that is a Python package."""
+        return self._isolation.helper(name)
 
     @functools.cached_property
     def environment(self) -> dict[str, str]:
-        """The environment every program of the session starts from; nothing of the runtime's own is in it."""
+        """The environment every program of the session starts from; it has nothing of the runtime's own environment."""
         tmp = str(TMP if self.is_isolated else self.directories.tmp)
         return {
             "HOME": self.home,
@@ -218,12 +158,12 @@ class Sandbox:
             "USER": "user",
         }
 
-    # --- life ---
+    # --- start and end ---
 
     async def open(self) -> None:
         """Start the agent and return once it is ready. Raises ``StartFailed`` or ``NetworkFailed``."""
         ours, theirs = socket.socketpair()
-        self._channel = Channel(ours, self._on_event, self._on_hangup)
+        self._control = ControlSocket(ours, self._on_event, self._on_disconnect)
         with theirs:
             command = self._isolation.agent(self.directories, theirs.fileno(), self.limits, self.user)
             try:
@@ -259,7 +199,7 @@ class Sandbox:
 
     async def close(self) -> None:
         """End everything in the sandbox and return when it is gone. May be called twice."""
-        self._hang_up()
+        self._disconnect()
         if self._network is not None:
             network, self._network = self._network, None
             await asyncio.to_thread(pasta.end, network)
@@ -271,7 +211,7 @@ class Sandbox:
         self._diagnostics.close()
 
     async def _end_program(self, program: subprocess.Popen[bytes]) -> None:
-        """Wait for the end that the hang-up brings.
+        """Wait for the end, which closing the control socket causes.
 
         Bubblewrap ends when process 1 of the sandbox is gone, and that one when the kernel has ended all the others.
         """
@@ -287,13 +227,13 @@ class Sandbox:
         if not self.is_isolated and program.returncode != 0:
             await asyncio.to_thread(_end_strays, self.environment["TMPDIR"])
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         self._is_closed = True
-        if self._channel is not None:
-            self._channel.close()
+        if self._control is not None:
+            self._control.close()
         if not self._ready.done():
             self._ready.set_exception(SandboxGone("the session's agent ended"))
-            self._ready.exception()  # whoever waits gets it; nobody may be waiting
+            self._ready.exception()  # marked as retrieved: it may be that no task waits
         for process in self._processes.values():
             process.exited.set_result(_KILLED)
         self._processes.clear()
@@ -315,17 +255,17 @@ class Sandbox:
             program.wait()
             self._diagnostics.drain()
             self.ended.set()
-            self._on_hangup()
+            self._on_disconnect()
 
         loop.add_reader(handle, ended)
 
-    def _on_hangup(self) -> None:
+    def _on_disconnect(self) -> None:
         if self._is_closed:
             return
-        self._hang_up()
+        self._disconnect()
         self._on_end()
 
-    # --- what it does ---
+    # --- processes and connections ---
 
     async def spawn(
         self,
@@ -336,13 +276,13 @@ class Sandbox:
         stdin: int | None = None,
         stdout: Capture,
         stderr: Capture,
-        channel: int | None = None,
+        extra_fd: int | None = None,
     ) -> Process:
         """Start a program in a process group of its own; return once it runs.
 
-        ``env`` extends the environment of the session. ``channel`` is a descriptor the program finds as number 3.
-        Raises ``OSError`` when it cannot be started (its ``filename`` says what was not found) and ``SandboxGone``.
-        The writing ends of the captures are closed.
+        ``env`` extends the environment of the session. ``extra_fd`` is a descriptor that the program inherits as
+        number 3. Raises ``OSError`` when it cannot be started (its ``filename`` says what was not found) and
+        ``SandboxGone``. The writing ends of the captures are closed.
         """
         number = next(self._numbers)
         process = self._processes[number] = Process(number, self)
@@ -355,12 +295,12 @@ class Sandbox:
         }
         with open(os.devnull, "rb") as null:  # noqa: PTH123 - never waits
             fds = [null.fileno() if stdin is None else stdin, stdout.writer, stderr.writer]
-            fds += [channel] if channel is not None else []
+            fds += [extra_fd] if extra_fd is not None else []
             try:
                 event, _ = await self._ask({**request, "fds": len(fds)}, fds)
             except BaseException:
                 self._processes.pop(number, None)
-                # Whoever was cancelled meanwhile will not end it; the agent serves in order, so it exists by then.
+                # A caller that was cancelled cannot end it. The agent serves in order, so the process exists by then.
                 await self.send({"op": "signal", "id": number, "signal": signal.SIGKILL, "group": True})
                 raise
             finally:
@@ -385,8 +325,8 @@ class Sandbox:
         return link
 
     def adopt(self, capture: Capture) -> None:
-        """Go on reading a pipe that background programs still hold, until they close it or the sandbox ends."""
-        capture.let_go()
+        """Continue to read a pipe that background programs still hold, until they close it or the sandbox ends."""
+        capture.discard_rest()
         if self._is_closed or not capture.is_open:
             capture.close()
             return
@@ -397,16 +337,16 @@ class Sandbox:
 
     async def send(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> None:
         """Send the agent a request that has no answer; nothing happens when it is gone."""
-        if self._channel is not None:
+        if self._control is not None:
             with contextlib.suppress(ConnectionError):
-                await self._channel.send(request, fds)
+                await self._control.send(request, fds)
 
     async def _ask(self, request: Mapping[str, Any], fds: Sequence[int] = ()) -> tuple[dict[str, Any], list[int]]:
-        if self._is_closed or self._channel is None:
+        if self._is_closed or self._control is None:
             raise SandboxGone("the session ended")
         reply = self._replies[request["id"]] = asyncio.get_running_loop().create_future()
         try:
-            await self._channel.send(request, fds)
+            await self._control.send(request, fds)
             async with asyncio.timeout(_REPLY_SECONDS):
                 event, received = await reply
         except ConnectionError as error:
@@ -425,8 +365,8 @@ class Sandbox:
         number = event.get("id")
         reply = self._replies.get(number) if type(number) is int else None
         match event.get("event"):
-            case "ready" if not self._ready.done() and self._channel is not None:
-                self.pid = self._channel.peer_pid
+            case "ready" if not self._ready.done() and self._control is not None:
+                self.pid = self._control.peer_pid
                 self._handle = os.pidfd_open(self.pid)
                 self._ready.set_result(None)
             case "started" | "failed" | "connected" if reply is not None and not reply.done():
@@ -435,7 +375,7 @@ class Sandbox:
             case "exited" if type(number) is int and (process := self._processes.pop(number, None)) is not None:
                 code = event.get("code")
                 process.exited.set_result(code if type(code) is int else _KILLED)
-        _close_all(fds)  # nobody asked, or whoever asked has gone
+        _close_all(fds)  # no request waits for them, or its caller was cancelled
 
 
 def _close_all(fds: Sequence[int]) -> None:
@@ -450,7 +390,7 @@ def _error(event: Mapping[str, Any]) -> OSError:
 
 
 def _end_strays(tmp: str) -> None:
-    """End what a session without a sandbox left when its agent was killed, known by the session's own TMPDIR."""
+    """End the processes of a session without a sandbox whose agent was killed; they have the session's TMPDIR."""
     strays = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

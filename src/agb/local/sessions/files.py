@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 import socket
 import struct
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,13 +134,12 @@ class _Helper:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
             reader, writer = await asyncio.open_connection(sock=ours, limit=_BUFFER)
-            interpreter = os.path.realpath(sys.executable)
             try:
                 process = await sandbox.spawn(
-                    [interpreter, "-I", "-S", sandbox.program("file_helper.py")],
+                    sandbox.helper("file_helper"),
                     stdout=outputs[0],
                     stderr=outputs[1],
-                    channel=theirs.fileno(),
+                    extra_fd=theirs.fileno(),
                 )
             except BaseException:
                 writer.close()

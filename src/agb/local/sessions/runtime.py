@@ -30,10 +30,11 @@ from ..kernels.interpreters import Languages, find_languages
 from ..limits import Limits
 from ..page_tokens import number_before, token_after
 from ..report import Report
-from ..sandbox.directories import Directories, remove
+from ..sandbox.directories import CannotMount, Directories, remove
 from ..sandbox.isolation import Wanted, choose, new_user
+from ..sandbox.launch import Isolation
 from ..sandbox.pasta import NetworkFailed
-from ..sandbox.sandbox import Isolation, Sandbox, SandboxGone, StartFailed
+from ..sandbox.sandbox import Sandbox, SandboxGone, StartFailed
 from .arguments import BadArgument
 from .images import IMAGES
 from .session import CallRecord, LocalSession, State
@@ -165,7 +166,7 @@ class Runtime:
         if self._ends:
             await asyncio.wait(self._ends.values(), timeout=STOP_SYNCS)
         for session in list(self._sessions.values()):
-            await session.mounts.break_off(f"it was not done within {STOP_SYNCS:.0f} seconds, and the runtime stops")
+            await session.mounts.abort(f"it was not done within {STOP_SYNCS:.0f} seconds, and the runtime stops")
         while self._ends:
             await asyncio.wait(self._ends.values())
         await self._cleanup.aclose()
@@ -285,14 +286,16 @@ class Runtime:
     async def _check_mounts(self, mounts: Sequence[Mount]) -> None:
         """Raise ``Refused`` unless there are these contexts and places; note how long their files are kept."""
         for mount in mounts:
-            if why := self._isolation.why_no_mount(Path(mount.place)):
-                raise invalid(f"Nothing can be mounted at {mount.path!a}: {why}")
+            try:
+                self._isolation.check_mount(Path(mount.place))
+            except CannotMount as error:
+                raise invalid(f"Nothing can be mounted at {mount.path!a}: {error}") from error
         store = self.contexts.store
         for mount in mounts:
             await self.contexts.run(store.touch, mount.context_id)
         for mount in mounts:
             await self.contexts.run(
-                store.set_recycle, mount.context_id, mount.keys, mount.policy.days, mount.policy.recycle.paths
+                store.recycling.set_rule, mount.context_id, mount.keys, mount.policy.days, mount.policy.recycle.paths
             )
 
     def _sessions_of(self, context_id: str) -> list[str]:
