@@ -101,7 +101,7 @@ def unprivileged(session: nox.Session) -> Iterator[tuple[list[str], Path]]:
         user = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", "--no-new-privs"]
         yield [*user, "env", "-i", f"HOME={home}", f"USER={name}", f"PATH={SYSTEM_PATH}", *kept], home
     finally:
-        session.run("userdel", "--remove", name, external=True, silent=True)
+        session.run("userdel", "--force", "--remove", name, external=True, silent=True)
 
 
 def readme_command(name: str) -> str:

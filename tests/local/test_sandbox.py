@@ -64,6 +64,17 @@ class TestSight:
         trees = interpreter_trees()
         assert theirs <= {path.relative_to(home).parts[0] for path in trees if path.is_relative_to(home)}
 
+    async def test_ignored_signals_are_not_inherited(self) -> None:
+        """As under ``nohup``, which ignores the hang-up signal."""
+        before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            async with sandboxed() as runtime:
+                session = await runtime.create(IMAGE)
+                ignored = await output(runtime, session, "awk '/SigIgn/ {print $2}' /proc/self/status")
+        finally:
+            signal.signal(signal.SIGHUP, before)
+        assert int(ignored, 16) & 1 << signal.SIGHUP - 1 == 0
+
     async def test_environment_does_not_leak(
         self, strict: Runtime, cell: LocalSession, monkeypatch: pytest.MonkeyPatch
     ) -> None:
