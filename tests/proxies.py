@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-from tests.servers import Gate, read_head
+from tests.servers import STOP_SECONDS, Gate, read_head, stop_listening
 
 
 @define(eq=False)
@@ -163,7 +163,7 @@ class Proxy:
             sock.sendall(first)
             other = self.start(self.pump, up, sock)
             self.pump(sock, up)
-            other.join(5)
+            other.join(STOP_SECONDS)
 
     def pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -191,16 +191,16 @@ def proxying(scheme: str = "http", *, tls: ssl.SSLContext | None = None, **more:
             proxy.socks.append(sock)
             proxy.start(proxy.serve, sock, tls)
 
-    proxy.start(accept)
+    acceptor = threading.Thread(target=accept, daemon=True)
+    acceptor.start()
     try:
         yield proxy
     finally:
         proxy.over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        stop_listening(listener, acceptor)
         for sock in proxy.socks:
             with suppress(OSError):  # closed already
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in proxy.threads:
-            thread.join(5)
+            thread.join(STOP_SECONDS)
             assert not thread.is_alive()

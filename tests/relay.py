@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 
 from attrs import define, field, frozen
 
+from tests.servers import STOP_SECONDS, stop_listening
+
 
 @frozen
 class Fate:
@@ -42,6 +44,7 @@ class Relay:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            self.socks.append(sock)
             self.start(self.pass_on, sock)
 
     def start(self, function: Callable[..., None], *args: object) -> None:
@@ -50,7 +53,6 @@ class Relay:
         thread.start()
 
     def pass_on(self, client: socket.socket) -> None:
-        self.socks.append(client)
         try:
             first = client.recv(65536)
         except OSError:
@@ -91,17 +93,17 @@ def relay(port: int, fate: Callable[[bytes], Fate]) -> Iterator[Relay]:
     """Run a relay to a port of this machine for the time of a block."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     running = Relay(listener.getsockname()[1], fate, listener, ("127.0.0.1", port))
-    running.start(running.accept)
+    acceptor = threading.Thread(target=running.accept, daemon=True)
+    acceptor.start()
     try:
         yield running
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        stop_listening(listener, acceptor)
         for sock in running.socks:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in running.threads:
-            thread.join(5)
+            thread.join(STOP_SECONDS)
             assert not thread.is_alive()
         for sock in running.socks:
             sock.close()

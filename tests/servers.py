@@ -15,6 +15,8 @@ from attrs import define, field
 
 Action = Callable[["Conversation"], None]
 """What the server does with one request."""
+STOP_SECONDS = 60
+"""A thread of a server that has not ended after this time hangs."""
 
 
 @define
@@ -264,14 +266,24 @@ def scripted(
         yield server
     finally:
         over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        stop_listening(listener, acceptor)
         for sock in server.socks:
             with suppress(OSError):  # closed already
                 sock.shutdown(socket.SHUT_RDWR)
-        for thread in [acceptor, *threads]:
-            thread.join(5)
+        for thread in threads:
+            thread.join(STOP_SECONDS)
             assert not thread.is_alive()
+
+
+def stop_listening(listener: socket.socket, acceptor: threading.Thread) -> None:
+    """Close a listener and wait until the thread that accepts its connections has ended.
+
+    After that no connection is added: a caller that shuts down all connections misses none.
+    """
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    acceptor.join(STOP_SECONDS)
+    assert not acceptor.is_alive()
 
 
 def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None) -> None:
@@ -282,6 +294,9 @@ def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: 
             sock.close()
             return
         server.socks.append(sock)
+        if over.is_set():  # the end of the server may have seen the plain socket only
+            sock.close()
+            return
     with sock, sock.makefile("rb") as stream:
         while request := read_head(stream):
             talk = Conversation(sock, over, request)

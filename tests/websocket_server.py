@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from agb._wire.stream import frame_text, read_frame
+from tests.servers import STOP_SECONDS
 
 
 @define(eq=False)
@@ -69,6 +70,7 @@ class WebSocketService:
         return [frame["data"]["method"] for frame in self.received]
 
     def handshake(self, socket: ServerConnection, request: Request) -> Response | None:
+        self.threads.append(threading.current_thread())  # it ends when it has closed this connection
         self.tokens.append(request.headers.get("X-Access-Token"))
         return socket.respond(self.refuse, "no") if self.refuse else None
 
@@ -131,7 +133,7 @@ def websocket_service(script: Script) -> Iterator[WebSocketService]:
             socket.close()
         server.shutdown()
         for one in [thread, *service.threads]:
-            one.join(5)
+            one.join(STOP_SECONDS)
             assert not one.is_alive()
     assert not service.failures, service.failures
 
