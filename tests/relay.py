@@ -15,7 +15,7 @@ from tests.servers import STOP_SECONDS, stop_listening
 
 @frozen
 class Fate:
-    """What becomes of a connection: after so many bytes up (to the server) or down it is cut, or nothing moves."""
+    """The fault of a connection: after this many bytes up (to the server) or down it is cut, or it stalls."""
 
     up: int | None = None
     down: int | None = None
@@ -24,7 +24,7 @@ class Fate:
 
 @define(eq=False)
 class Relay:
-    """Passes connections on; ``fate`` says, from the first bytes of each, what becomes of it."""
+    """Forwards connections; ``fate`` chooses the fault of each from its first bytes."""
 
     port: int
     fate: Callable[[bytes], Fate]
@@ -72,7 +72,7 @@ class Relay:
                 if most is not None and len(data) >= most:
                     sink.sendall(data[:most])
                     self.cuts += 1
-                    while fate.stalls and source.recv(65536):  # until the one at that end has had enough
+                    while fate.stalls and source.recv(65536):  # until that end closes the connection
                         pass
                     return
                 sink.sendall(data)
@@ -110,7 +110,7 @@ def relay(port: int, fate: Callable[[bytes], Fate]) -> Iterator[Relay]:
 
 
 def unlucky(seed: int, stalls: bool = True) -> Callable[[bytes], Fate]:
-    """Return fates for connections on which a session is created; all others are spared."""
+    """Return a function that chooses random faults for connections that create a session, and none for others."""
     dice = random.Random(seed)
 
     def fate(first: bytes) -> Fate:
