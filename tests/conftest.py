@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -12,7 +13,8 @@ import agb.local
 from agb import Config
 
 # The same examples in each run, and no deadline for one: its duration depends on the machine.
-hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+EXAMPLES = int(os.environ.get("AGB_EXAMPLES", "50"))
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("steady")
 
 
