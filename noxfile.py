@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import shlex
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -14,6 +19,9 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13"]
+SYSTEM_PYTHON = "/usr/bin/python3.11"
+"""On Debian 12 this is 3.11.2, which lacks what later patch versions added (filters of tarfile, for example)."""
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 GROUPS = nox.project.load_toml("pyproject.toml")
 SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
@@ -47,6 +55,62 @@ def tests(session: nox.Session) -> None:
     """Run the tests, on every Python that is supported and installed."""
     install(session, "dev")
     session.run("python", "-m", "pytest", *(session.posargs or ["-q"]))
+
+
+@nox.session(python=SYSTEM_PYTHON)
+def lowest_patch(session: nox.Session) -> None:
+    """Run the tests on the oldest patch version of Python that a supported distribution ships, if it is installed."""
+    install(session, "dev")
+    session.run("python", "--version")
+    session.run("python", "-m", "pytest", *(session.posargs or ["-q"]))
+
+
+@nox.session(python=False)
+def ordinary_user(session: nox.Session) -> None:
+    """Run the commands of the README in a clone, as a user without privileges: the last commit, the system's Python.
+
+    Root makes a user for it and removes it afterwards. Arguments go to pytest.
+    """
+    with unprivileged(session) as (as_user, home):
+        clone = home / "clone"
+        session.run("git", "clone", "-q", "--no-hardlinks", ".", str(clone), external=True)
+        session.run("chown", "-R", home.owner(), str(clone), external=True)
+        session.chdir(clone)
+        for name, arguments in (("quickstart-command", []), ("test-command", session.posargs)):
+            command = " ".join([readme_command(name), *map(shlex.quote, arguments)])
+            session.run(*as_user, "sh", "-c", command, external=True)
+
+
+@contextmanager
+def unprivileged(session: nox.Session) -> Iterator[tuple[list[str], Path]]:
+    """Make an ordinary user; yield the beginning of a command line that runs a program as this user, and the home.
+
+    Without privileges that is the user who runs nox, with a new directory as the home.
+    """
+    if os.geteuid() != 0:
+        home = Path(session.create_tmp()).resolve() / "ordinary-user"
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        yield ["env", f"HOME={home}", f"PATH={SYSTEM_PATH}"], home
+        return
+    name = f"agb-{secrets.token_hex(4)}"
+    session.run("useradd", "--create-home", name, external=True)
+    try:
+        home = Path("~" + name).expanduser()
+        kept = [f"{key}={value}" for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_CERT_"))]
+        user = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", "--no-new-privs"]
+        yield [*user, "env", "-i", f"HOME={home}", f"USER={name}", f"PATH={SYSTEM_PATH}", *kept], home
+    finally:
+        session.run("userdel", "--force", "--remove", name, external=True, silent=True)
+
+
+def readme_command(name: str) -> str:
+    """Return the command that the README shows behind a marker."""
+    text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    found = re.search(rf"<!-- {name} -->\n```sh\n(.*)\n```\n", text)
+    if found is None:
+        raise LookupError(f"README.md has no command behind <!-- {name} -->")
+    return found[1]
 
 
 @nox.session

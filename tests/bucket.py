@@ -1,4 +1,4 @@
-"""A service that keeps files of one context in memory, on a real socket; it can be told to misbehave."""
+"""A service that keeps the files of one context in memory, on a real socket; faults can be injected."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ SECRET = "very-secret-signature"
 
 @define(eq=False)
 class Bucket:
-    """Stored files by their paths, and what is done in place of the usual answers."""
+    """Stored files by their paths, and the actions that replace the usual answers."""
 
     files: dict[str, bytes] = field(factory=dict)
     server: Any = None
     scheme: str = "http"
     instead: deque[Action] = field(factory=deque)
-    """What is done with the next transfers, one each; the usual once it is empty."""
+    """Actions for the next transfers, one each; when it is empty, transfers are answered as usual."""
     early: deque[Action] = field(factory=deque)
-    """The same, before the body of an upload is read."""
+    """The same for uploads, before the body is read."""
     rows: list[dict[str, Any]] | None = None
-    """The listing, in place of the true one."""
+    """The listing that is answered instead of the true one."""
     is_deep: bool = True
-    """Whether a folder's listing holds all that is below it; else what is right in it."""
+    """Whether the listing of a folder is recursive."""
     shows_folders: bool = False
-    """Whether folders are listed too; if neither, the whole context is listed to its depth."""
+    """Whether folders are listed too; if neither, only the listing of the root is recursive."""
 
     @property
     def transfers(self) -> list[Request]:
@@ -48,7 +48,7 @@ class Bucket:
         return self.early.popleft() if request.method == "PUT" and self.early else None
 
     def __call__(self, talk: Conversation) -> None:
-        path = urlsplit(talk.request.target).path  # a proxy is asked for whole URLs
+        path = urlsplit(talk.request.target).path  # a proxy receives absolute URLs
         query = {name: values[0] for name, values in parse_qs(urlsplit(talk.request.target).query).items()}
         if path == "/bucket":
             action = self.instead.popleft() if self.instead else self.transfer(talk.request, query["path"])

@@ -1,7 +1,9 @@
-"""Fixtures for all tests: the local runtime, and clients' settings."""
+"""Fixtures for all tests: the local runtime and the settings of clients."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 
 import hypothesis
@@ -10,14 +12,26 @@ import pytest
 import agb.local
 from agb import Config
 
-# The same examples in each run; how long one takes says more about the machine than about the code.
-hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+# The same examples in each run, and no deadline for one: its duration depends on the machine.
+EXAMPLES = int(os.environ.get("AGB_EXAMPLES", "50"))
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("steady")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Handle SIGINT as in a terminal, for tests of Ctrl-C: the background job of a shell inherits an ignored one."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests say what they use: nothing comes from the environment."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove settings of the environment: a test sets what it uses."""
     for name in ("AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
@@ -33,7 +47,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[agb.local.LocalServer]:
-    """One local runtime for the whole run; tests tell their sessions apart by labels of their own."""
+    """One local runtime for all tests of a process; tests separate their sessions by labels."""
     with agb.local.serve(allow_none=True) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""Small real proxies on loopback: HTTP (forwarding and CONNECT) and SOCKS5, with users; they can misbehave."""
+"""Small real proxies on loopback: HTTP (forwarding and CONNECT) and SOCKS5, with users; faults can be injected."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-from tests.servers import Gate, read_head
+from tests.servers import STOP_SECONDS, Gate, read_head, stop_listening
 
 
 @define(eq=False)
 class Proxy:
-    """A proxy, what it was asked for, and what it does in place of the usual."""
+    """A proxy, the requests it received, and the faults it injects."""
 
     scheme: str
     users: dict[str, str] = field(factory=dict)
-    """Passwords by names; without any everybody may use it."""
+    """Passwords by user name; empty: no authentication."""
     port: int = 0
     asked: list[str] = field(factory=list)
-    """What was asked for: "CONNECT host:port", "GET http://...", "SOCKS host:port"."""
+    """The requests: "CONNECT host:port", "GET http://...", "SOCKS host:port"."""
     headers: list[dict[str, str]] = field(factory=list)
     connections: int = 0
     gate: Gate | None = None
-    """Where a tunnel is held before it is granted."""
+    """Holds a tunnel back before it is granted."""
     instead: bytes | None = None
-    """What it answers in place of granting a tunnel, or of the first of SOCKS; then it closes."""
+    """Sent instead of granting a tunnel, or as the first answer of SOCKS; then the connection is closed."""
     hosts: dict[str, str] = field(factory=dict)
-    """Names that only the proxy knows."""
+    """Host names that only the proxy resolves, with their addresses."""
     over: threading.Event = field(factory=threading.Event)
     socks: list[socket.socket] = field(factory=list)
     threads: list[threading.Thread] = field(factory=list)
@@ -81,7 +81,7 @@ class Proxy:
         return self.users.get(name) == password and bool(name)
 
     def granted(self, sock: socket.socket) -> bool:
-        """Return whether a tunnel is granted; if not, something else was answered."""
+        """Return whether a tunnel is granted; otherwise ``instead`` was sent."""
         if self.gate is not None:
             self.gate.asked.set()
             while not self.gate.opened.wait(0.02) and not self.over.is_set():
@@ -91,7 +91,7 @@ class Proxy:
         return self.instead is None
 
     def forward(self, sock: socket.socket, request: Any) -> None:
-        """Send a request on with a path in place of its URL, over a connection of its own."""
+        """Forward a request over a new connection, with a path in place of its URL."""
         url = urlsplit(request.target)
         headers = {name: text for name, text in request.headers.items() if not name.startswith("proxy-")}
         path = (url.path or "/") + (f"?{url.query}" if url.query else "")
@@ -158,12 +158,12 @@ class Proxy:
         return up
 
     def relay(self, sock: socket.socket, address: tuple[str, int], first: bytes) -> None:
-        """Connect, say so, and pass on what comes from either side until one ends."""
+        """Connect, send ``first``, and forward bytes in both directions until one side closes."""
         with self.connected(address) as up:
             sock.sendall(first)
             other = self.start(self.pump, up, sock)
             self.pump(sock, up)
-            other.join(5)
+            other.join(STOP_SECONDS)
 
     def pump(self, source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
@@ -191,16 +191,16 @@ def proxying(scheme: str = "http", *, tls: ssl.SSLContext | None = None, **more:
             proxy.socks.append(sock)
             proxy.start(proxy.serve, sock, tls)
 
-    proxy.start(accept)
+    acceptor = threading.Thread(target=accept, daemon=True)
+    acceptor.start()
     try:
         yield proxy
     finally:
         proxy.over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        stop_listening(listener, acceptor)
         for sock in proxy.socks:
             with suppress(OSError):  # closed already
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in proxy.threads:
-            thread.join(5)
+            thread.join(STOP_SECONDS)
             assert not thread.is_alive()

@@ -10,10 +10,12 @@ from contextlib import contextmanager, suppress
 
 from attrs import define, field, frozen
 
+from tests.servers import STOP_SECONDS, stop_listening
+
 
 @frozen
 class Fate:
-    """What becomes of a connection: after so many bytes up (to the server) or down it is cut, or nothing moves."""
+    """The fault of a connection: after this many bytes up (to the server) or down it is cut, or it stalls."""
 
     up: int | None = None
     down: int | None = None
@@ -22,7 +24,7 @@ class Fate:
 
 @define(eq=False)
 class Relay:
-    """Passes connections on; ``fate`` says, from the first bytes of each, what becomes of it."""
+    """Forwards connections; ``fate`` chooses the fault of each from its first bytes."""
 
     port: int
     fate: Callable[[bytes], Fate]
@@ -42,6 +44,7 @@ class Relay:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            self.socks.append(sock)
             self.start(self.pass_on, sock)
 
     def start(self, function: Callable[..., None], *args: object) -> None:
@@ -50,7 +53,6 @@ class Relay:
         thread.start()
 
     def pass_on(self, client: socket.socket) -> None:
-        self.socks.append(client)
         try:
             first = client.recv(65536)
         except OSError:
@@ -70,7 +72,7 @@ class Relay:
                 if most is not None and len(data) >= most:
                     sink.sendall(data[:most])
                     self.cuts += 1
-                    while fate.stalls and source.recv(65536):  # until the one at that end has had enough
+                    while fate.stalls and source.recv(65536):  # until that end closes the connection
                         pass
                     return
                 sink.sendall(data)
@@ -91,24 +93,24 @@ def relay(port: int, fate: Callable[[bytes], Fate]) -> Iterator[Relay]:
     """Run a relay to a port of this machine for the time of a block."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
     running = Relay(listener.getsockname()[1], fate, listener, ("127.0.0.1", port))
-    running.start(running.accept)
+    acceptor = threading.Thread(target=running.accept, daemon=True)
+    acceptor.start()
     try:
         yield running
     finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        stop_listening(listener, acceptor)
         for sock in running.socks:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
         for thread in running.threads:
-            thread.join(5)
+            thread.join(STOP_SECONDS)
             assert not thread.is_alive()
         for sock in running.socks:
             sock.close()
 
 
 def unlucky(seed: int, stalls: bool = True) -> Callable[[bytes], Fate]:
-    """Return fates for connections on which a session is created; all others are spared."""
+    """Return a function that chooses random faults for connections that create a session, and none for others."""
     dice = random.Random(seed)
 
     def fate(first: bytes) -> Fate:

@@ -1,4 +1,4 @@
-"""Servers that misbehave on purpose: scripted answers on a real socket, for what the local runtime never does."""
+"""Scripted servers on a real socket, for answers and faults that the local runtime never produces."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from attrs import define, field
 
 Action = Callable[["Conversation"], None]
 """What the server does with one request."""
+STOP_SECONDS = 60
+"""A thread of a server that has not ended after this time hangs."""
 
 
 @define
@@ -43,11 +45,11 @@ class Conversation:
 
 @define
 class Scripted:
-    """A server that answers its requests by a script; the last action is used for all further requests."""
+    """A server that answers its requests by a script; the last action is repeated for all further requests."""
 
     script: list[Action]
     early: Callable[[Request], Action | None] = lambda request: None
-    """Looks at a request before its body is read, and may say what is done with it at once."""
+    """Called before the body of a request is read; may return an action that replaces the scripted one."""
     port: int = 0
     requests: list[Request] = field(factory=list)
     connections: int = 0
@@ -79,7 +81,7 @@ def envelope(data: Any = None, **more: Any) -> dict[str, Any]:
 
 
 def answer(body: Any = None, status: int = 200, headers: dict[str, str] | None = None, after: bytes = b"") -> Action:
-    """Answer with a body (JSON unless bytes); ``after`` are bytes that should not be there."""
+    """Answer with a body (JSON unless bytes); ``after`` is sent behind the answer, where no bytes belong."""
     content = body if isinstance(body, bytes) else json.dumps(envelope() if body is None else body).encode()
     sent = {"Content-Type": "application/json", "Content-Length": str(len(content)), **(headers or {})}
     head = f"HTTP/1.1 {status} Said\r\n" + "".join(f"{k}: {v}\r\n" for k, v in sent.items()) + "\r\n"
@@ -113,7 +115,7 @@ def cut(sent: bytes = b"") -> Action:
 
 
 def then_close(action: Action) -> Action:
-    """Answer, and close the connection without having said so."""
+    """Answer, and close the connection without announcing it."""
 
     def act(talk: Conversation) -> None:
         action(talk)
@@ -140,7 +142,7 @@ def silent(talk: Conversation) -> None:
 
 @define(eq=False)
 class Gate:
-    """Holds an answer back until it is opened, and tells when a request has come to it."""
+    """Holds an answer back until it is opened; ``asked`` is set when a request has arrived."""
 
     asked: threading.Event = field(factory=threading.Event)
     opened: threading.Event = field(factory=threading.Event)
@@ -170,13 +172,13 @@ class Sessions:
     alive: set[str] = field(factory=set)
     made: int = 0
     labels: dict[str, dict[str, str]] = field(factory=dict)
-    """By session id, as they were sent."""
+    """By session id, as sent by the client."""
     instead: dict[str, Action] = field(factory=dict)
-    """By path: what is done in place of the usual."""
+    """By path: the action that replaces the usual one."""
     answers: dict[str, Action] = field(factory=dict)
-    """By path: how it is answered when the usual is done."""
+    """By path: the answer that is sent after the usual action."""
     gates: dict[str, Gate] = field(factory=dict)
-    """By path: where the answer is held back."""
+    """By path: the gate that holds the answer back."""
     _lock: threading.Lock = field(factory=threading.Lock, repr=False)
 
     def gate(self, path: str) -> Gate:
@@ -223,12 +225,12 @@ LINK = "/internet/getLink"
 
 
 def trickle(talk: Conversation) -> None:
-    """Answer one byte at a time and never come to an end."""
+    """Answer one byte at a time, without an end."""
     talk.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     try:
         while not talk.over.wait(0.02):
             talk.sock.sendall(b" ")
-    except OSError:  # the client has had enough
+    except OSError:  # the client has closed the connection
         pass
     talk.keep = False
 
@@ -264,24 +266,37 @@ def scripted(
         yield server
     finally:
         over.set()
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
+        stop_listening(listener, acceptor)
         for sock in server.socks:
             with suppress(OSError):  # closed already
                 sock.shutdown(socket.SHUT_RDWR)
-        for thread in [acceptor, *threads]:
-            thread.join(5)
+        for thread in threads:
+            thread.join(STOP_SECONDS)
             assert not thread.is_alive()
+
+
+def stop_listening(listener: socket.socket, acceptor: threading.Thread) -> None:
+    """Close a listener and wait until the thread that accepts its connections has ended.
+
+    After that no connection is added: a caller that shuts down all connections misses none.
+    """
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    acceptor.join(STOP_SECONDS)
+    assert not acceptor.is_alive()
 
 
 def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None) -> None:
     if tls is not None:
         try:
             sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        except OSError:  # the client has gone
+        except OSError:  # the client has closed the connection
             sock.close()
             return
         server.socks.append(sock)
+        if over.is_set():  # the end of the server may have seen the plain socket only
+            sock.close()
+            return
     with sock, sock.makefile("rb") as stream:
         while request := read_head(stream):
             talk = Conversation(sock, over, request)
@@ -291,7 +306,7 @@ def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: 
                 else:
                     size = int(request.headers.get("content-length", 0))
                     request.body = stream.read(size)
-                    if len(request.body) < size:  # the client is gone
+                    if len(request.body) < size:  # the client has closed the connection
                         return
                     action = server.action(request)
                 action(talk)
@@ -302,7 +317,7 @@ def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: 
 
 
 def read_head(stream: Any) -> Request | None:
-    try:  # over TLS the first read shakes hands; a client may not trust us, or be gone
+    try:  # over TLS the first read does the handshake, which the client may refuse or abandon
         first = stream.readline().decode("latin-1").split()
         if len(first) < 3:
             return None
@@ -310,7 +325,7 @@ def read_head(stream: Any) -> Request | None:
         while (line := stream.readline().decode("latin-1")).strip():
             name, _, text = line.partition(":")
             headers[name.lower()] = text.strip()
-        if not line.endswith("\n"):  # the client is gone
+        if not line.endswith("\n"):  # the client has closed the connection
             return None
         return Request(first[0], first[1], headers, b"")
     except OSError:

@@ -1,4 +1,4 @@
-"""How results show themselves in a notebook, and saving their pictures."""
+"""The display of results in a notebook, and saving their pictures."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_html(item: ExecutionResult, html: str | None) -> None:
     assert item._repr_html_() == html
 
 
-def test_a_run_shows_all_of_it() -> None:
+def test_a_run_shows_output_results_and_error() -> None:
     error = ExecutionError("ValueError", "no", "Traceback <1>")
     run = EnhancedCodeExecutionResult(
         logs=ExecutionLogs(["a<", "b\n"], ["oh"]), results=[FIGURE], error=error, success=False
@@ -64,7 +64,7 @@ def test_save(tmp_path: Path) -> None:
         (ExecutionResult(png="a"), "f.png", "f.png: the png of this result is damaged"),
     ],
 )
-def test_save_what_is_not_there(tmp_path: Path, item: ExecutionResult, name: str, message: str) -> None:
+def test_save_a_missing_format(tmp_path: Path, item: ExecutionResult, name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         item.save(tmp_path / name)
     assert not list(tmp_path.iterdir())

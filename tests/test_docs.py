@@ -1,4 +1,4 @@
-"""Documentation that is true: every example of README, guides and docstrings is executed, in both flavours."""
+"""Documentation: every example of README, guides and docstrings is executed, in both flavours."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_examples_of_a_page(page: Path) -> None:
-    """Run the blocks of a page one after the other in one namespace; a text block behind one is what it prints."""
+    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output."""
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
@@ -61,7 +61,7 @@ def test_pages_have_examples() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+def test_links_of_a_page_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
@@ -80,7 +80,7 @@ def documented() -> Iterator[tuple[str, str]]:
             if name and getattr(value, "__module__", None) != module.__name__:
                 continue
             if isinstance(value, (TypeVar, ParamSpec)):
-                continue  # which have an example of the language's own
+                continue  # their docstrings are those of the language
             owners = {name: value}
             if inspect.isclass(value):
                 owners |= {f"{name}.{member}": inner for member, inner in vars(value).items()}
@@ -102,7 +102,7 @@ def test_docstrings_have_examples() -> None:
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_example_of_a_docstring(name: str) -> None:
-    """Run an example as a session of the interactive interpreter, in which ``await`` may stand at the top."""
+    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
     flavour = agb.AsyncAGB if "._async." in name else agb.AGB
     asyncio.run(run_examples(name, EXAMPLES[name], flavour()))
 
@@ -121,7 +121,7 @@ async def run_examples(name: str, text: str, client: Any) -> None:
 
 
 async def run_one(source: str, namespace: dict[str, Any]) -> str:
-    """Return what a statement printed, or what the interpreter would show of its value."""
+    """Return the output of a statement, or the text that the interpreter shows for its value."""
     code = compile(source, "<example>", "single", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):

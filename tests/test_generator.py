@@ -1,4 +1,4 @@
-"""The generator: each of its rules, what it refuses, its check, and that the committed tree is what it writes."""
+"""The generator: each of its rules, the source it refuses, its check, and the committed tree."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ NO_RULES = Rules(names={}, wrappers={}, marks=frozenset())
 
 
 def sync(source: str) -> str:
-    """Return what becomes of a snippet, before it is formatted."""
+    """Return the synchronous form of a snippet, before it is formatted."""
     banner, _, code = unasync.convert(dedent(source), "x.py", Names(RULES)).partition("\n")
     assert banner == "# Generated from x.py by tools/unasync.py. Do not edit."
     return code
@@ -170,7 +170,7 @@ def test_rule(source: str, expected: str) -> None:
         ("from ._compat import ASYNC\nx = 1\n", "x = 1\n"),
     ],
 )
-def test_branches_of_the_other_flavour_go(source: str, expected: str) -> None:
+def test_branches_of_the_other_flavour_are_removed(source: str, expected: str) -> None:
     assert sync(source) == expected
 
 
@@ -184,7 +184,7 @@ def test_source_that_does_not_parse_is_refused() -> None:
         sync("x = 1\ny = = 2\n")
 
 
-# --- any program: two flavours of it, side by side ------------------------------------------------------------------
+# --- generated programs: pairs of both flavours ---------------------------------------------------------------------
 
 _Pair = tuple[str, str]
 _ATOMS: st.SearchStrategy[_Pair] = st.sampled_from(
@@ -245,7 +245,7 @@ _PROGRAMS = st.recursive(_LINES, _block, max_leaves=6)
 
 
 @given(_PROGRAMS)
-def test_any_program_becomes_its_twin(program: tuple[str, str]) -> None:
+def test_any_program_is_converted_to_its_twin(program: tuple[str, str]) -> None:
     source, expected = program
     result = sync(source)
     assert ast.dump(ast.parse(result)) == ast.dump(ast.parse(expected))
@@ -253,7 +253,7 @@ def test_any_program_becomes_its_twin(program: tuple[str, str]) -> None:
     assert sync(result) == result
 
 
-# --- what is refused ------------------------------------------------------------------------------------------------
+# --- refused source -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_any_program_becomes_its_twin(program: tuple[str, str]) -> None:
         ("x = f'{y} await {y}'\n", "1: left over: await (in text: write it neutrally, or keep"),
     ],
 )
-def test_leftover_is_refused_with_its_place(root: Path, source: str, finding: str) -> None:
+def test_leftover_is_refused_with_file_and_line(root: Path, source: str, finding: str) -> None:
     put(root, "src/agb/_async/x.py", source)
     with pytest.raises(GeneratorError) as caught:
         unasync.generate(root, rules=NO_RULES)
@@ -286,7 +286,7 @@ def test_leftover_is_refused_with_its_place(root: Path, source: str, finding: st
     assert len(caught.value.findings) == len({*source.splitlines()} & {"import anyio"}) + 1
 
 
-def test_leftover_is_not_sought_in_the_branch_that_goes(root: Path) -> None:
+def test_leftover_in_a_removed_branch_is_ignored(root: Path) -> None:
     source = """
     from ._compat import ASYNC
 
@@ -304,7 +304,7 @@ def test_leftover_is_not_sought_in_the_branch_that_goes(root: Path) -> None:
     assert [finding.split(" (")[0] for finding in caught.value.findings] == ["src/agb/_async/x.py:10: left over: anyio"]
 
 
-def test_text_may_speak_of_it(root: Path) -> None:
+def test_text_may_name_the_libraries(root: Path) -> None:
     source = '"""The asynchronous client: asyncio and anyio are fine in prose."""\n\nx = 1  # trio waits: we await it\n'
     put(root, "src/agb/_async/x.py", source)
     assert unasync.generate(root, rules=NO_RULES)["src/agb/_sync/x.py"].endswith(source)
@@ -350,7 +350,7 @@ def test_unused_rule_is_refused(root: Path, rules: Rules, unused: str) -> None:
 # --- whole trees ----------------------------------------------------------------------------------------------------
 
 
-def test_result_is_formatted_and_has_no_import_it_does_not_need(root: Path) -> None:
+def test_result_is_formatted_and_has_no_unused_import(root: Path) -> None:
     source = '''
     """A module."""
 
@@ -459,5 +459,5 @@ def test_finding_is_printed_and_nothing_written(root: Path, capsys: pytest.Captu
     assert not (root / "src/agb/_sync").exists()
 
 
-def test_committed_flavour_is_what_its_source_makes_it() -> None:
+def test_committed_flavour_is_up_to_date() -> None:
     assert unasync.differences(unasync.generate()) == []

@@ -1,4 +1,4 @@
-"""Importing the package: what it loads, what it leaves alone, what stands behind every door of 0.12."""
+"""Importing the package: loaded modules, side effects, and the import paths of 0.12."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def printed(program: str, **more: Any) -> Any:
     return json.loads(result.stdout)
 
 
-# --- what is loaded ----------------------------------------------------------------------------------------------
+# --- loaded modules ----------------------------------------------------------------------------------------------
 
 HEAVY = {
     *("httpx", "httpx2", "httpcore", "httpcore2", "h11", "anyio", "asyncio", "trio", "sniffio", "attr", "attrs"),
@@ -58,8 +58,8 @@ def _site_packages() -> list[str]:
     return [entry for entry in sys.path if entry.endswith("site-packages")]
 
 
-def test_import_loads_next_to_nothing() -> None:
-    # typing stands in the package's own TYPE_CHECKING line, and nothing else of all this does
+def test_import_loads_almost_nothing() -> None:
+    # the package itself imports TYPE_CHECKING from typing
     assert not (loaded("import agb") & HEAVY) - {"typing"}
 
 
@@ -86,7 +86,7 @@ def test_network_is_loaded_with_the_first_call(statement: str) -> None:
     assert not loaded(statement) & (NETWORK | SERVER)
 
 
-# --- what is left alone ------------------------------------------------------------------------------------------
+# --- side effects ------------------------------------------------------------------------------------------------
 
 SURROUNDINGS = """
 import json, logging, os, signal, sys, threading, warnings
@@ -126,11 +126,11 @@ def test_import_from_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
     assert sorted(copy.rglob("*")) == before
 
 
-# --- the other package of that name ------------------------------------------------------------------------------
+# --- agbcloud-sdk in the same environment ------------------------------------------------------------------------
 
 
 def test_mixed_with_agbcloud_sdk(tmp_path: Path) -> None:
-    """It owns the directory ``agb`` too; whichever was installed last has overwritten files of the other."""
+    """It installs into the directory ``agb`` too; the later installation overwrites files of the earlier one."""
     copy = tmp_path / "agb"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "api").mkdir()
@@ -144,7 +144,7 @@ def test_mixed_with_agbcloud_sdk(tmp_path: Path) -> None:
         assert "pip uninstall agb agbcloud-sdk" in last
 
 
-# --- the doors of 0.12 -------------------------------------------------------------------------------------------
+# --- the import paths of 0.12 ------------------------------------------------------------------------------------
 
 POLICIES = (
     "BWList ContextSync DeletePolicy DownloadPolicy DownloadStrategy ExtractPolicy Lifecycle MappingPolicy "
@@ -155,7 +155,7 @@ RESULTS = (
     "GetSessionData GetSessionResult McpTool McpToolResult McpToolsResult OperationResult SessionListResult "
     "SessionMetrics SessionMetricsResult SessionResult SessionStatusResult DownloadResult UploadResult"
 )
-DOORS = {
+IMPORT_PATHS = {
     "agb": "AGB Session CreateSessionParams ContextSync SyncPolicy UploadPolicy DownloadPolicy DeletePolicy "
     "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy Extension ExtensionOption "
     "ExtensionsService Context ContextService ContextResult ContextListResult ContextManager ContextStatusData "
@@ -181,28 +181,28 @@ DOORS = {
     "agb.session": "Session",
     "agb.session_params": "BrowserContext CreateSessionParams",
 }
-NAMES = [(module, name) for module, names in DOORS.items() for name in names.split()]
+NAMES = [(module, name) for module, names in IMPORT_PATHS.items() for name in names.split()]
 
 
 @pytest.mark.parametrize(("module", "name"), NAMES, ids=[f"{module}.{name}" for module, name in NAMES])
-def test_door_gives_the_name(module: str, name: str) -> None:
+def test_import_path_has_the_name(module: str, name: str) -> None:
     value = getattr(importlib.import_module(module), name)
     if name in agb.__all__:
         assert value is getattr(agb, name)
 
 
-@pytest.mark.parametrize("module", sorted(DOORS))
-def test_door_opens_first(module: str) -> None:
-    """In a new process: no door needs another one to have been opened before."""
-    names = ", ".join(DOORS[module].split())
+@pytest.mark.parametrize("module", sorted(IMPORT_PATHS))
+def test_import_path_works_in_a_new_process(module: str) -> None:
+    """No compatibility module needs another one to be imported before."""
+    names = ", ".join(IMPORT_PATHS[module].split())
     result = run(f"from {module} import {names}")
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("module", sorted(set(DOORS) - {"agb"}))
+@pytest.mark.parametrize("module", sorted(set(IMPORT_PATHS) - {"agb"}))
 def test_module_is_an_attribute_of_the_package(module: str) -> None:
     """As it was in 0.12, where ``import agb`` loaded everything: ``agb.exceptions.SessionError`` needs no more."""
-    name = DOORS[module].split()[0]
+    name = IMPORT_PATHS[module].split()[0]
     result = run(f"import agb\n{module}.{name}")
     assert result.returncode == 0, result.stderr
 
@@ -215,7 +215,7 @@ def test_classes_say_where_they_are_imported_from() -> None:
             assert "._" not in value.__module__, f"{name} lives in {value.__module__}"
 
 
-def test_star_import_gives_all_names() -> None:
+def test_star_import_imports_all_names() -> None:
     names: dict[str, Any] = {}
     exec("from agb import *", names)
     assert set(agb.__all__) <= set(names)

@@ -1,4 +1,4 @@
-"""A bare install is small: what `pip install agb` brings, by what the installed distributions say they require."""
+"""A bare install is small: the requirements of `agb` and of everything it requires, from installed metadata."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 
-def brought_by(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
-    """Return the names of a distribution and of everything it requires, extras left out unless they are asked for."""
+def requirements_of(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
+    """Return the names of a distribution and of everything it requires, without extras unless they are given."""
     found: set[str] = set()
     waiting = [(name, extras)]
     while waiting:
@@ -26,7 +26,7 @@ def brought_by(name: str, extras: frozenset[str] = frozenset()) -> set[str]:
 
 
 def test_bare_install_is_small() -> None:
-    names = brought_by("agb")
+    names = requirements_of("agb")
     assert len(names) <= 12, sorted(names)
     assert not names & {"playwright", "pydantic", "loguru", "requests", "aiohttp", "starlette", "uvicorn"}
 
@@ -37,6 +37,6 @@ def test_required_are_five() -> None:
 
 
 def test_h11_comes_with_httpx() -> None:
-    """It is used without being required by name; should httpx drop it, it must be."""
-    assert "h11" in brought_by("httpx")
+    """It is imported but not listed as a requirement; if httpx stops requiring it, it must be listed."""
+    assert "h11" in requirements_of("httpx")
     assert distribution("h11").version

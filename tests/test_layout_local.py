@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from .test_house import PUBLIC_TYPES, Module, inside, modules, ours, refuse, top, within
+from .test_layout import PUBLIC_TYPES, Module, inside, modules, ours, refuse, top, within
 
 LOCAL = "agb.local"
 VALUES = {f"{LOCAL}.{name}" for name in ("errors", "limits", "page_tokens", "report", "validation")}

@@ -39,9 +39,9 @@ def test_setup_touches_this_logger_only(tmp_path: Path, capsys: pytest.CaptureFi
     log.warning("three")
     assert logging.getLogger().handlers == others
     assert "one" in (tmp_path / "agb.log").read_text()
-    told = capsys.readouterr().err
-    assert "two" not in told
-    assert "WARNING agb: three" in told
+    written = capsys.readouterr().err
+    assert "two" not in written
+    assert "WARNING agb: three" in written
     with pytest.raises(ValueError, match="NOISY"):
         AGBLogger.setup("noisy")
 

@@ -32,7 +32,7 @@ def classes() -> list[tuple[type, type]]:
 
 
 SYNC_ONLY = {"watch_dir"}
-"""It gives a thread, which belongs to code that is not asynchronous; `watch` is for both."""
+"""It returns a thread, which asynchronous code does not need; `watch` exists in both flavours."""
 
 
 def methods(cls: type) -> dict[str, Any]:

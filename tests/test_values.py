@@ -258,7 +258,7 @@ def test_assigned_values_are_checked_too(value: Any, name: str, wrong: Any, erro
 
 
 def test_json_of_the_default_policy() -> None:
-    """Source: control-plane.md 4.3; the order is kept as well."""
+    """As sent with API: POST /mcp/createSession; the order of the keys is kept as well."""
     assert json.dumps(SyncPolicy().to_dict()) == (
         '{"uploadPolicy": {"autoUpload": true, "uploadStrategy": "UploadBeforeResourceRelease", "uploadMode": "File"}, '
         '"downloadPolicy": {"autoDownload": true, "downloadStrategy": "DownloadAsync"}, '
@@ -307,7 +307,7 @@ def test_json_of_all_policies() -> None:
 
 
 def test_policies_of_a_browser() -> None:
-    """Source: control-plane.md 3.3."""
+    """As sent with API: POST /mcp/createSession."""
     extensions, fingerprint, profile = (sync.policy for sync in PARAMS.all_context_syncs()[1:])
     assert extensions == SyncPolicy(
         upload_policy=UploadPolicy(auto_upload=False),
@@ -328,7 +328,7 @@ def test_policies_of_a_browser() -> None:
 
 
 def test_results_of_contexts_are_those_of_0_12() -> None:
-    """Their names, order and defaults: control-plane.md 3.14."""
+    """Their names, order and defaults are kept."""
     context = Context("i", "n", "c", "l")
     context.name = "new"  # as programs rename one
     assert (context.id, context.name, context.created_at, context.last_used_at) == ("i", "new", "c", "l")

@@ -1,4 +1,4 @@
-"""A WebSocket service that follows a script, on a real socket: all that a service may do, and what none should."""
+"""A scripted WebSocket service on a real socket, for valid and invalid behaviour of a service."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from agb._wire.stream import frame_text, read_frame
+from tests.servers import STOP_SECONDS
 
 
 @define(eq=False)
@@ -41,24 +42,24 @@ class Talk:
 
 
 Script = Callable[[Talk], None]
-"""What the service does with one execution; it runs in a thread of its own."""
+"""The behaviour of the service for one execution; it runs in its own thread."""
 
 
 @define(eq=False)
 class WebSocketService:
-    """The service, what it was sent, and how often it was connected to."""
+    """The service, the messages it received, and its connections."""
 
     script: Script
     url: str = ""
     received: list[dict[str, Any]] = field(factory=list)
     tokens: list[str | None] = field(factory=list)
     refuse: int = 0
-    """The HTTP status that handshakes are answered with."""
+    """The HTTP status that refuses handshakes; 0 accepts them."""
     knows_cancel: bool = True
     sockets: list[ServerConnection] = field(factory=list)
     talks: dict[str, Talk] = field(factory=dict)
     closed: threading.Event = field(factory=threading.Event)
-    """Set when a connection has come to its end."""
+    """Set when a connection has ended."""
     over: threading.Event = field(factory=threading.Event)
     """Set when the service ends."""
     threads: list[threading.Thread] = field(factory=list)
@@ -69,6 +70,7 @@ class WebSocketService:
         return [frame["data"]["method"] for frame in self.received]
 
     def handshake(self, socket: ServerConnection, request: Request) -> Response | None:
+        self.threads.append(threading.current_thread())  # it ends when it has closed this connection
         self.tokens.append(request.headers.get("X-Access-Token"))
         return socket.respond(self.refuse, "no") if self.refuse else None
 
@@ -98,7 +100,7 @@ class WebSocketService:
         try:
             self.script(talk)
         except ConnectionClosed:
-            pass  # a client that went away
+            pass  # the client has closed the connection
         except BaseException as error:  # noqa: BLE001 - shown when the service ends
             self.failures.append(error)
 
@@ -115,7 +117,7 @@ def websocket_service(script: Script) -> Iterator[WebSocketService]:
         compression=None,
         max_size=None,
         ping_interval=None,
-        close_timeout=0.1,  # a client that is idle does not read, and so says no goodbye
+        close_timeout=0.1,  # an idle client does not read, so it does not answer a close frame
     )
     port = server.socket.getsockname()[1]
     service.url = f"ws://127.0.0.1:{port}/ws?token=in-the-url"
@@ -131,13 +133,13 @@ def websocket_service(script: Script) -> Iterator[WebSocketService]:
             socket.close()
         server.shutdown()
         for one in [thread, *service.threads]:
-            one.join(5)
+            one.join(STOP_SECONDS)
             assert not one.is_alive()
     assert not service.failures, service.failures
 
 
 def until_cancelled(talk: Talk) -> None:
-    """Say that it runs, and end only when asked to."""
+    """Send one line of output, and end only when cancelled."""
     talk.stdout("running\n")
     talk.cancelled.wait()
     talk.end(status="failed", executionError="Execution cancelled")

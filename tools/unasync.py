@@ -321,24 +321,19 @@ def _place(visitor: cst.MetadataDependent, node: cst.CSTNode) -> CodeRange:
 
 
 class _Scan(cst.CSTVisitor):
-    """Collects what does not belong into the synchronous flavour, as pairs of line and word.
-
-    Used on the result, where it says what is left over, and on the source, to say where that came from.
-    """
-
-    METADATA_DEPENDENCIES = (PositionProvider,)
+    """Collects the words that do not belong into the synchronous flavour."""
 
     def __init__(self, tree: Tree, rules: Rules) -> None:
         super().__init__()
         self.tree = tree
         self.names = Names(rules)
         self.prose: set[cst.CSTNode] = set()
-        self.findings: list[tuple[int, str]] = []
+        self.words: set[str] = set()
 
     def visit_Name(self, node: cst.Name) -> None:
         name = self.names.rename(node.value)
         if _LEFTOVER.search(name):
-            self.findings.append((_place(self, node).start.line, name))
+            self._found(node, 0, name)
 
     def visit_Expr(self, node: cst.Expr) -> None:
         self.prose.add(node.value)
@@ -354,14 +349,26 @@ class _Scan(cst.CSTVisitor):
             self._text(node, node.value)
 
     def _text(self, node: cst.CSTNode, text: str) -> None:
-        for number, line in enumerate(text.split("\n"), _place(self, node).start.line):
-            self.findings += [(number, match[0]) for match in _SHOWN.finditer(line)]
+        for number, line in enumerate(text.split("\n")):
+            for match in _SHOWN.finditer(line):
+                self._found(node, number, match[0])
 
-    @classmethod
-    def run(cls, module: cst.Module, tree: Tree, rules: Rules) -> list[tuple[int, str]]:
-        scan = cls(tree, rules)
-        MetadataWrapper(module).visit(scan)
-        return scan.findings
+    def _found(self, node: cst.CSTNode, offset: int, word: str) -> None:
+        """Take note of a word that stands ``offset`` lines below the first line of a node."""
+        self.words.add(word)
+
+
+class _ScanWithPlaces(_Scan):
+    """Collects pairs of line and word. Positions take most of the time, so this is for a source with findings only."""
+
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self, tree: Tree, rules: Rules) -> None:
+        super().__init__(tree, rules)
+        self.findings: list[tuple[int, str]] = []
+
+    def _found(self, node: cst.CSTNode, offset: int, word: str) -> None:
+        self.findings.append((_place(self, node).start.line + offset, word))
 
 
 class _DeadLines(cst.CSTVisitor):
@@ -396,14 +403,16 @@ def _advice(word: str) -> str:
 
 def leftovers(path: str, source: str, result: str, tree: Tree, rules: Rules = RULES) -> list[str]:
     """Return a line for each name or word of ``result`` that does not belong there, with its place in the source."""
-    words = {word for _, word in _Scan.run(cst.parse_module(result), tree, rules)}
+    scan = _Scan(tree, rules)
+    cst.parse_module(result).visit(scan)
+    words = scan.words
     if not words:
         return []
     module = MetadataWrapper(cst.parse_module(source))
-    dead = _DeadLines()
+    dead, scanned = _DeadLines(), _ScanWithPlaces(tree, rules)
     module.visit(dead)
-    scanned = _Scan.run(module.module, tree, rules)
-    places = [(line, word) for line, word in scanned if line not in dead.lines and word in words]
+    module.visit(scanned)
+    places = [(line, word) for line, word in scanned.findings if line not in dead.lines and word in words]
     found = [(f"{path}:{line}", word) for line, word in dict.fromkeys(places)]
     found += [(path, word) for word in sorted(words - {word for _, word in places})]
     return [f"{place}: left over: {word} ({_advice(word)})" for place, word in found]
@@ -415,14 +424,17 @@ def leftovers(path: str, source: str, result: str, tree: Tree, rules: Rules = RU
 def convert(source: str, path: str, names: Names) -> str:
     """Return the synchronous flavour of a module, not formatted yet; ``path`` is for its first line and for errors."""
     try:
-        wrapper = MetadataWrapper(cst.parse_module(source))
+        module = cst.parse_module(source)
     except cst.ParserSyntaxError as error:
         raise GeneratorError([f"{path}:{error.raw_line}: {error.message}"]) from error
-    dead = _DeadLines()
-    wrapper.visit(dead)
-    if dead.elifs:
-        raise GeneratorError(f"{path}:{line}: 'elif ASYNC' is not offered: write if and else" for line in dead.elifs)
-    module = wrapper.module.visit(_Branches()).visit(_Flavour(names))
+    if "ASYNC" in source:
+        dead = _DeadLines()
+        MetadataWrapper(module, unsafe_skip_copy=True).visit(dead)
+        if dead.elifs:
+            findings = (f"{path}:{line}: 'elif ASYNC' is not offered: write if and else" for line in dead.elifs)
+            raise GeneratorError(findings)
+        module = module.visit(_Branches())
+    module = module.visit(_Flavour(names))
     return f"# Generated from {path} by tools/unasync.py. Do not edit.\n{module.code}"
 
 

@@ -82,15 +82,15 @@ def test_sync_with_a_callback(agb: AGB, sessions: Sessions, context: Context) ->
     session = mounted(agb, sessions, ContextSync.new(context.id, PLACE, SyncPolicy()))
     shell(session, f"echo new > {PLACE}/new")
     called = threading.Event()
-    told: list[bool] = []
+    reported: list[bool] = []
 
     def callback(success: bool) -> None:
-        told.append(success)
+        reported.append(success)
         called.set()
 
     assert asyncio.run(session.context.sync(context.id, PLACE, "upload", callback)).success
     assert called.wait(30)
-    assert told == [True]
+    assert reported == [True]
     assert get(agb, context, f"{PLACE}/new") == b"new\n"
     assert session.delete().success
 
@@ -105,7 +105,7 @@ def test_deleted_with_its_data_stored_first(agb: AGB, sessions: Sessions, contex
     assert get(agb, context, f"{PLACE}/new") == b"new\n"
 
 
-def test_failed_sync_is_told(agb: AGB, sessions: Sessions, context: Context) -> None:
+def test_failed_sync_is_reported(agb: AGB, sessions: Sessions, context: Context) -> None:
     from agb import ContextSync, SyncPolicy, UploadPolicy
 
     policy = SyncPolicy(upload_policy=UploadPolicy(auto_upload=False))

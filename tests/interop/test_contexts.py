@@ -184,7 +184,7 @@ def test_clear_waits_until_it_is_empty(agb: AGB, context: Context) -> None:
     put(agb, context, "/tmp/new", b"x")
 
 
-def test_clear_begins_and_its_state_is_told(agb: AGB, context: Context) -> None:
+def test_clear_begins_and_reports_its_state(agb: AGB, context: Context) -> None:
     put(agb, context, "/tmp/x", b"x")
 
     begun = agb.context.clear_async(context.id)

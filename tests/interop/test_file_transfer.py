@@ -55,16 +55,16 @@ def test_download_of_what_the_session_made(sessions: Sessions, tmp_path: Path) -
     (tmp_path / "first").write_bytes(b"")
     assert session.file.upload(str(tmp_path / "first"), f"{place}/first").success
     assert session.command.execute(f"echo made here > {place}/made; echo changed > {place}/first").success
-    told: list[int] = []
+    reported: list[int] = []
 
-    made = session.file.download(f"{place}/made", str(tmp_path / "made"), progress_cb=told.append)
+    made = session.file.download(f"{place}/made", str(tmp_path / "made"), progress_cb=reported.append)
     first = session.file.download(f"{place}/first", str(tmp_path / "first"))
 
     assert made.success, made.error_message
     assert first.success, first.error_message
     assert (tmp_path / "made").read_text() == "made here\n"
     assert (tmp_path / "first").read_text() == "changed\n"
-    assert told[-1] == len("made here\n")
+    assert reported[-1] == len("made here\n")
 
 
 def test_failures(session: Session, tmp_path: Path) -> None:

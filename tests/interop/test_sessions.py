@@ -35,7 +35,7 @@ def test_created_session_is_complete(agb: AGB) -> None:
     assert session.delete().success
 
 
-def test_get_session_tells_the_same_as_create(agb: AGB, session: Session) -> None:
+def test_get_session_returns_the_same_as_create(agb: AGB, session: Session) -> None:
     result = agb.get_session(session.session_id)
 
     assert result.success, result.error_message
@@ -63,7 +63,7 @@ def test_resource_url_has_a_new_code_each_time(agb: AGB, session: Session) -> No
         assert parse_qs(urlsplit(url).query)["resourceId"] == [session.resource_id]
 
 
-def test_get_gives_a_session_that_works(agb: AGB, session: Session) -> None:
+def test_get_returns_a_session_that_works(agb: AGB, session: Session) -> None:
     session.command.execute("echo kept > kept.txt")
 
     result = agb.get(session.session_id)
@@ -137,10 +137,10 @@ def test_idle_session_is_released_although_its_status_is_asked(sessions: Session
     session = sessions.create(idle_release_timeout=1)
     created = time.monotonic()
 
-    # Nothing tells a client of a release: asking is all it can do, and asking must not keep the session alive.
+    # The service does not announce a release: a client can only poll, and polling must not keep the session alive.
     while session.get_status().status == "RUNNING":
         assert time.monotonic() - created < 15
-        time.sleep(0.1)  # waits on purpose: the service tells of a release only to those who ask
+        time.sleep(0.1)  # waits on purpose: the service does not announce a release
 
     assert time.monotonic() - created >= 0.9
 

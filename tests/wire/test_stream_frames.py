@@ -57,7 +57,7 @@ def _read(message: bytes, loads: Any) -> object:
     | st.builds(lambda data: json.dumps({"invocationId": "a", "data": data}).encode(), ANY_DATA | ANY_JSON)
 )
 def test_the_fast_reader_reads_the_same(message: bytes) -> None:
-    """Whatever it refuses is read by the standard library; repr tells 1 from 1.0, and holds for NaN."""
+    """Input that msgspec refuses is read by the standard library; repr distinguishes 1 from 1.0, and works for NaN."""
     assert repr(_read(message, msgspec.json.decode)) == repr(_read(message, None))
 
 
@@ -127,14 +127,14 @@ def test_unknown_phases(data: dict[str, Any]) -> None:
         phase_of(data)
 
 
-def test_what_an_error_tells() -> None:
+def test_fields_of_an_error() -> None:
     assert error_text({"error": "bad request"}) == "bad request"
     assert error_text({"phase": "error", "message": "execution failed"}) == "execution failed"
     assert error_text({"phase": "error", "error": {"a": 1}}) == '{"error": {"a": 1}}'
     assert error_text({"phase": "error"}) == "the service gave no reason"
 
 
-def told(*events: dict[str, Any]) -> tuple[list[CodeEvent | None], EnhancedCodeExecutionResult]:
+def parsed(*events: dict[str, Any]) -> tuple[list[CodeEvent | None], EnhancedCodeExecutionResult]:
     """Return the events of the protocol's samples, and the result."""
     run = CodeRun("id-1", "s-1")
     return [run.end(data) if phase_of(data) == "end" else run.event(data) for data in events], run.result()
@@ -144,7 +144,7 @@ END = {"method": "run_code", "mode": "stream", "phase": "end", "seq": 5, "execut
 
 
 def test_samples() -> None:
-    events, result = told(
+    events, result = parsed(
         {"phase": "event", "seq": 1, "eventType": "stdout", "chunk": "hello\n"},
         {"phase": "event", "seq": 2, "eventType": "stderr", "chunk": "warning\n"},
         {
@@ -174,7 +174,7 @@ def test_samples() -> None:
 def test_sample_of_an_error() -> None:
     payload = {"code": "NameError", "message": "name 'x' is not defined", "traceId": "abc"}
     error_event = {"phase": "event", "seq": 4, "eventType": "error", "error": payload}
-    (event, end), result = told(error_event, END | {"status": "failed", "executionError": "NameError: …"})
+    (event, end), result = parsed(error_event, END | {"status": "failed", "executionError": "NameError: …"})
     error = ExecutionError("NameError", "name 'x' is not defined", "traceId=abc")
     assert event == Error(error)
     assert isinstance(event, Error)
@@ -194,14 +194,14 @@ def test_sample_of_an_error() -> None:
     ],
 )
 def test_ends_that_are_no_success(end: dict[str, Any], message: str, kind: ErrorKind) -> None:
-    _, result = told(END | end)
+    _, result = parsed(END | end)
     assert (result.success, result.error_message) == (False, message)
     assert result.error is not None
     assert result.error.kind is kind
 
 
 def test_a_traceback_of_lines() -> None:
-    (event,), _ = told({"phase": "event", "eventType": "error", "error": {"code": "E", "traceback": ["a", "b"]}})
+    (event,), _ = parsed({"phase": "event", "eventType": "error", "error": {"code": "E", "traceback": ["a", "b"]}})
     assert isinstance(event, Error)
     assert event.error.traceback == "a\nb"
 

@@ -1,6 +1,6 @@
 """The wire of both clients is the same: what we send against what agbcloud-sdk 0.12.0 was recorded to send.
 
-Each recorded exchange is replayed: a server gives our client the recorded answer, and our request is compared with
+Each recorded exchange is replayed: a server sends our client the recorded answer, and our request is compared with
 the recorded one. Order and spelling of JSON do not count.
 """
 

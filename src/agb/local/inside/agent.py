@@ -67,8 +67,12 @@ def main() -> None:
 def confine(limits: dict[str, int], *, uid: int | None, plain: bool) -> None:
     """Set the limits every process of the session inherits, and give up all privileges for good."""
     os.umask(0o022)
-    # Python's own handler would end the agent on a SIGINT from inside; an ignored one would be inherited by programs.
+    # Python's own handler would end the agent on a SIGINT from inside. Programs would inherit an ignored signal, and
+    # nohup or a shell's background job ignores some; Popen resets those that Python itself ignores.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     for name, value in limits.items():
         _limit(getattr(resource, f"RLIMIT_{name.upper()}"), value)
     if uid is not None:

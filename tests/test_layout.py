@@ -1,4 +1,4 @@
-"""The house keeps its shape: who may name whom, what an import may load, and the habits a parser can see."""
+"""The layout of the package: import rules, what an import loads, and the code conventions that a parser can check."""
 
 from __future__ import annotations
 
@@ -32,11 +32,19 @@ PUBLIC_TYPES = {
         "stats",
     )
 }
-DOORS = {"agb.agb", "agb.session", "agb.context", "agb.context_manager", "agb.extension", "agb.model", "agb.modules"}
+COMPATIBILITY = {
+    "agb.agb",
+    "agb.session",
+    "agb.context",
+    "agb.context_manager",
+    "agb.extension",
+    "agb.model",
+    "agb.modules",
+}
 COMMAND_LINE = {"agb.cli", "agb.gc", "agb.quickstart"}
 FLAVOURS = {"agb._async", "agb._sync"}
 HTTP = {"httpx", "httpx2", "httpcore", "httpcore2"}
-WAITING = {"anyio", "asyncio", "trio", "sniffio"}
+EVENT_LOOPS = {"anyio", "asyncio", "trio", "sniffio"}
 INPUT_OUTPUT = {
     *("asyncio", "concurrent", "http", "io", "mmap", "multiprocessing", "queue", "sched", "select", "selectors"),
     *("shutil", "signal", "socket", "socketserver", "ssl", "subprocess", "tempfile", "threading", "urllib.request"),
@@ -45,10 +53,10 @@ INPUT_OUTPUT = {
 
 @dataclass(frozen=True)
 class Import:
-    """One name that a module imports, and when."""
+    """One name that a module imports."""
 
     target: str
-    """The module, with the imported name if that is a module as well."""
+    """The imported module; for ``from a import b`` it is ``a.b`` if that is a module, else ``a``."""
     line: int
     for_types_only: bool
     at_import_time: bool
@@ -139,11 +147,11 @@ def refuse(findings: list[str]) -> None:
     assert not findings, "\n" + "\n".join(findings)
 
 
-# --- who may name whom ----------------------------------------------------------------------------------------------
+# --- import rules ---------------------------------------------------------------------------------------------------
 
 
 def test_wire_and_ops_do_no_input_or_output() -> None:
-    """They import the standard library without what waits, attrs, the public types, and each other downwards."""
+    """They import attrs, public types and the parts of the standard library without I/O; `_ops` imports `_wire` too."""
     findings = []
     for module in inside("agb._wire", "agb._ops"):
         below = {"agb._wire"} | ({"agb._ops"} if within(module.name, {"agb._ops"}) else set())
@@ -158,12 +166,12 @@ def test_wire_and_ops_do_no_input_or_output() -> None:
         findings += [
             f"{module}:{node.lineno}: {ast.unparse(node)}"
             for node in ast.walk(module.tree)
-            if isinstance(node, ast.Attribute | ast.ImportFrom | ast.Call) and _waits_or_opens(node)
+            if isinstance(node, ast.Attribute | ast.ImportFrom | ast.Call) and _sleeps_or_opens(node)
         ]
     refuse(findings)
 
 
-def _waits_or_opens(node: ast.Attribute | ast.ImportFrom | ast.Call) -> bool:
+def _sleeps_or_opens(node: ast.Attribute | ast.ImportFrom | ast.Call) -> bool:
     match node:
         case ast.Attribute(value=ast.Name("time"), attr="sleep") | ast.Call(func=ast.Name("open")):
             return True
@@ -172,23 +180,23 @@ def _waits_or_opens(node: ast.Attribute | ast.ImportFrom | ast.Call) -> bool:
     return False
 
 
-def test_public_types_stand_on_the_ground() -> None:
-    """On each other, and on modules of `_wire` that name nothing of ours themselves."""
-    ground = {module.name for module in inside("agb._wire", "agb._version") if not _names_ours(module)}
+def test_public_types_import_each_other_and_leaf_modules_only() -> None:
+    """A leaf is a module of `_wire` that imports no other module of this package."""
+    leaves = {module.name for module in inside("agb._wire", "agb._version") if not _imports_ours(module)}
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in inside(*PUBLIC_TYPES)
         for found in module.imports()
-        if ours(found.target) and not within(found.target, PUBLIC_TYPES | ground)
+        if ours(found.target) and not within(found.target, PUBLIC_TYPES | leaves)
     ]
     refuse(findings)
 
 
-def _names_ours(module: Module) -> bool:
+def _imports_ours(module: Module) -> bool:
     return any(ours(found.target) for found in module.imports())
 
 
-def test_client_names_ops_wire_and_public_types() -> None:
+def test_a_flavour_imports_ops_wire_and_public_types_only() -> None:
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for flavour in sorted(FLAVOURS)
@@ -200,8 +208,43 @@ def test_client_names_ops_wire_and_public_types() -> None:
     refuse(findings)
 
 
-def test_http_library_is_named_in_its_place_only() -> None:
-    """In the SDK; the local runtime may use what it likes, and annotations load nothing."""
+MAY_IMPORT = {
+    "_compat": set[str](),
+    "net": {"_compat"},
+    "host": {"_compat"},
+    "api": {"_compat", "net"},
+    "storage": {"_compat", "api", "host"},
+    "modules": {"_compat", "api", "host", "storage"},
+    "lifecycle": {"_compat", "api", "host"},
+    "batch": {"_compat", "client", "host", "lifecycle"},
+}
+"""Package or module of a flavour -> the others that it may import at run time; `client` and `session` import all.
+
+`batch` imports the client because a worker of an executor creates a client of its own.
+"""
+NO_OPERATIONS = {"_compat", "host", "net"}
+"""Those that know no API operation: they import neither `_ops` nor, except `net`, `_wire`."""
+
+
+@pytest.mark.parametrize("flavour", sorted(FLAVOURS))
+@pytest.mark.parametrize("name", MAY_IMPORT)
+def test_package_of_a_flavour_imports_only_those_below_it(flavour: str, name: str) -> None:
+    allowed = {f"{flavour}.{other}" for other in MAY_IMPORT[name] | {name}} | PUBLIC_TYPES | {"agb._version"}
+    if name not in NO_OPERATIONS:
+        allowed |= {"agb._ops"}
+    if name not in NO_OPERATIONS - {"net"}:
+        allowed |= {"agb._wire"}
+    findings = [
+        f"{module}:{found.line}: {name} imports {found.target}"
+        for module in inside(f"{flavour}.{name}")
+        for found in module.imports()
+        if ours(found.target) and not found.for_types_only and not within(found.target, allowed)
+    ]
+    refuse(findings)
+
+
+def test_http_libraries_are_imported_in_net_only() -> None:
+    """The rule is for the client, not for the local runtime, and not for imports under TYPE_CHECKING."""
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in modules()
@@ -214,19 +257,19 @@ def test_http_library_is_named_in_its_place_only() -> None:
     refuse(findings)
 
 
-def test_event_loop_is_named_in_compat_only() -> None:
+def test_event_loop_libraries_are_imported_in_compat_only() -> None:
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in modules()
         for found in module.imports()
-        if top(found.target) in WAITING
+        if top(found.target) in EVENT_LOOPS
         and not within(module.name, COMMAND_LINE | {"agb.local"})
         and not within(module.name, {"agb._async._compat", "agb._async.net.streams"})
     ]
     refuse(findings)
 
 
-def test_local_runtime_names_no_client() -> None:
+def test_local_runtime_imports_no_client() -> None:
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in inside("agb.local")
@@ -236,7 +279,7 @@ def test_local_runtime_names_no_client() -> None:
     refuse(findings)
 
 
-def test_only_the_command_line_names_the_local_runtime() -> None:
+def test_only_the_command_line_imports_the_local_runtime() -> None:
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in modules()
@@ -246,8 +289,8 @@ def test_only_the_command_line_names_the_local_runtime() -> None:
     refuse(findings)
 
 
-def test_no_two_modules_import_each_other() -> None:
-    """When they are loaded, that is: an import inside a function, or for annotations only, closes no circle."""
+def test_no_cycle_of_imports() -> None:
+    """Only imports that run when a module is loaded count: not those in a function or under TYPE_CHECKING."""
     graph = {
         module.name: {found.target for found in module.imports() if found.at_import_time and ours(found.target)}
         for module in modules()
@@ -255,20 +298,20 @@ def test_no_two_modules_import_each_other() -> None:
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        pytest.fail(f"a circle of imports: {' -> '.join(error.args[1])}")
+        pytest.fail(f"a cycle of imports: {' -> '.join(error.args[1])}")
 
 
-def test_doors_hold_no_logic() -> None:
+def test_compatibility_modules_hold_no_logic() -> None:
     findings = [
-        f"{module}:{node.lineno}: a door holds more than imports: {ast.unparse(node)[:60]}"
-        for module in inside(*DOORS)
+        f"{module}:{node.lineno}: a compatibility module holds more than imports: {ast.unparse(node)[:60]}"
+        for module in inside(*COMPATIBILITY)
         for node in module.tree.body
-        if not _belongs_to_a_door(node)
+        if not _is_import_or_alias(node)
     ]
     refuse(findings)
 
 
-def _belongs_to_a_door(node: ast.stmt) -> bool:
+def _is_import_or_alias(node: ast.stmt) -> bool:
     match node:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant(value=str())):
             return True
@@ -283,38 +326,35 @@ def _belongs_to_a_door(node: ast.stmt) -> bool:
 def test_import_loads_nothing_heavy() -> None:
     program = "import sys; before = set(sys.modules); import agb; print(*sorted(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=SRC)
-    heavy = (
-        HTTP | WAITING | {"ssl", "socket", "websockets", "starlette", "uvicorn", "jupyter_client", "psutil", "dotenv"}
-    )
+    heavy = HTTP | EVENT_LOOPS
+    heavy |= {"ssl", "socket", "websockets", "starlette", "uvicorn", "jupyter_client", "psutil", "dotenv"}
     assert "agb" in result.stdout.split()
     assert not heavy & set(result.stdout.split())
     assert result.stderr == ""
 
 
-# --- habits ---------------------------------------------------------------------------------------------------------
+# --- conventions ----------------------------------------------------------------------------------------------------
 
-WRITTEN = [
+SOURCES = [
     path
     for place in ("src", "tests", "tools", "benchmarks", "noxfile.py")
     for path in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py")))
 ]
-PAUSE_IS_MEANT = "# waits on purpose: "
+ALLOWED_SLEEP = "# waits on purpose: "
 
 
-def test_module_begins_by_saying_what_it_is_for() -> None:
-    """On its first line, or on the second after the banner of the generator."""
+def test_every_module_starts_with_a_docstring() -> None:
+    """It stands on the first line, or on the second after the banner of the generator, and has at least two words."""
     findings = []
-    for path in WRITTEN:
+    for path in SOURCES:
         text = path.read_text(encoding="utf-8")
         if not text:
             continue
         match ast.parse(text).body[:1]:
             case [ast.Expr(value=ast.Constant(value=str(docstring)), lineno=line)]:
-                says = docstring.partition("\n")[0].strip()
-                if line > 1 + text.startswith("# Generated from ") or len(says.split()) < 2:
-                    findings.append(
-                        f"{path.relative_to(ROOT)}:{line}: its docstring does not begin with what it is for"
-                    )
+                summary = docstring.partition("\n")[0].strip()
+                if line > 1 + text.startswith("# Generated from ") or len(summary.split()) < 2:
+                    findings.append(f"{path.relative_to(ROOT)}:{line}: its docstring does not start with a summary")
             case _:
                 findings.append(f"{path.relative_to(ROOT)}:1: no docstring")
     refuse(findings)
@@ -331,22 +371,22 @@ def test_only_the_command_line_prints() -> None:
     refuse(findings)
 
 
-def test_no_test_sleeps_to_wait_for_something() -> None:
-    """``sleep(0)`` only lets others run; whatever else is meant says so: ``# waits on purpose: <reason>``."""
+def test_no_test_sleeps_to_wait_for_an_event() -> None:
+    """``sleep(0)`` is allowed, since it only yields; any other needs a comment ``# waits on purpose: <reason>``."""
     findings = []
-    for path in (path for path in WRITTEN if path.is_relative_to(ROOT / "tests")):
+    for path in (path for path in SOURCES if path.is_relative_to(ROOT / "tests")):
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.walk(ast.parse(text)):
-            if not isinstance(node, ast.Call) or not _pauses(node):
+            if not isinstance(node, ast.Call) or not _sleeps(node):
                 continue
             around = lines[max(node.lineno - 2, 0) : node.end_lineno]
-            if not any(PAUSE_IS_MEANT in line for line in around):
+            if not any(ALLOWED_SLEEP in line for line in around):
                 findings.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
     refuse(findings)
 
 
-def _pauses(call: ast.Call) -> bool:
+def _sleeps(call: ast.Call) -> bool:
     match call:
         case ast.Call(args=[ast.Constant(value=0)]):
             return False
