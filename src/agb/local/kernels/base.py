@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import asyncio
 import codecs
+import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +19,8 @@ _ITEM = 200
 """Characters a result counts for beyond its own."""
 _CHUNK = 1 << 16
 """Characters of one event of text; each may take six bytes in a frame."""
+_BEGIN_SECONDS = 3.0
+"""How long an interrupt waits for code to begin that was sent just before."""
 
 
 class KernelDied(Exception):  # noqa: N818 - says what happened
@@ -184,10 +188,18 @@ class Decoder:
 
 
 class Kernel(abc.ABC):
-    """One interpreter inside a sandbox. It runs one piece of code at a time; whoever owns it sees to that."""
+    """One interpreter inside a sandbox. It runs one piece of code at a time; its owner serialises the calls.
+
+    An interrupt is a signal, and a signal has no address: it hits what the process does at that moment. Before the
+    code has begun, the process is still reading the request: Python ignores the signal there, and R ends. So a kernel
+    calls `note_begun` when its process reports that the code runs, and `interrupt` waits for that. An interrupt that
+    comes after the end of the code is dropped, since an idle process must not get the signal either.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self._is_executing = False
+        self._has_begun = asyncio.Event()
 
     @property
     @abc.abstractmethod
@@ -198,13 +210,36 @@ class Kernel(abc.ABC):
     async def start(self) -> None:
         """Start it. Raises ``KernelDied`` when it does not come up."""
 
-    @abc.abstractmethod
     async def execute(self, code: str, execution: Execution) -> None:
         """Run code to its end, interrupted or not, and fill ``execution``. Raises ``KernelDied``."""
+        self._has_begun.clear()
+        self._is_executing = True
+        try:
+            await self.evaluate(code, execution)
+        finally:
+            self._is_executing = False
+            self._has_begun.set()
+
+    def note_begun(self) -> None:
+        """Note that the process has begun to run the code it was sent."""
+        self._has_begun.set()
+
+    async def interrupt(self) -> None:
+        """Ask the running code, and the programs it has started, to stop; code just sent is given time to begin."""
+        if self._is_executing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEGIN_SECONDS):
+                    await self._has_begun.wait()
+        if self._is_executing:
+            await self.send_interrupt()
 
     @abc.abstractmethod
-    async def interrupt(self) -> None:
-        """Ask the running code to stop."""
+    async def evaluate(self, code: str, execution: Execution) -> None:
+        """Send the code, call `note_begun`, and fill ``execution`` until the code ends. Raises ``KernelDied``."""
+
+    @abc.abstractmethod
+    async def send_interrupt(self) -> None:
+        """Send SIGINT to the process and the programs it has started."""
 
     @abc.abstractmethod
     async def stop(self) -> None:

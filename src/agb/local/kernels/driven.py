@@ -1,8 +1,14 @@
 """Kernels that are driven by a small program of ours inside the sandbox: requests go in, JSON lines come back.
 
-What a driver sends, one line each: ``{"ready": true}`` once; while code runs ``{"id": n, "item": {mime type: value}}``
-for what it displays; at its end ``{"id": n, "count": c, "text": value of the last expression, "error": {name, value,
-traceback}}``, the last two if there are any. The code's own output goes to the driver's stdout and stderr.
+A driver sends one line each:
+
+    {"ready": true}                            once
+    {"id": n, "begun": true}                   when code begins; from here on SIGINT interrupts it
+    {"id": n, "item": {mime type: value}}      for what the code displays
+    {"id": n, "count": c, "text": ..., "error": {"name", "value", "traceback"}}
+
+The last one ends the code: ``text`` is the value of the last expression, and both it and ``error`` may be missing. The
+code's own output goes to the driver's stdout and stderr.
 """
 
 from __future__ import annotations
@@ -135,7 +141,7 @@ class DrivenKernel(Kernel):
 
     # --- code ---
 
-    async def execute(self, code: str, execution: Execution) -> None:
+    async def evaluate(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
         if self._writer is None:
             raise KernelDied("was stopped")
@@ -145,7 +151,7 @@ class DrivenKernel(Kernel):
         try:
             self._writer.write(self.request(self._number, code))
             # The code may write to the channel, too.
-            while (reply := await self._reply()).get("id") != self._number or self._is_item(reply, execution):
+            while (reply := await self._reply()).get("id") != self._number or self._is_intermediate(reply, execution):
                 pass
         finally:
             self._drain()
@@ -159,7 +165,11 @@ class DrivenKernel(Kernel):
         if isinstance(error := reply.get("error"), dict):
             execution.error = CodeError(*(str(error.get(name, "")) for name in ("name", "value", "traceback")))
 
-    def _is_item(self, reply: Mapping[str, Any], execution: Execution) -> bool:
+    def _is_intermediate(self, reply: Mapping[str, Any], execution: Execution) -> bool:
+        """Take a reply that comes before the last one; return whether it was one."""
+        if reply.get("begun") is True:
+            self.note_begun()
+            return True
         item = reply.get("item")
         if not isinstance(item, dict):
             return False
@@ -194,8 +204,8 @@ class DrivenKernel(Kernel):
             raise KernelDied("sent something that is no reply")
         return reply
 
-    async def interrupt(self) -> None:
-        """Ask the running code, and what it has started, to stop."""
+    async def send_interrupt(self) -> None:
+        """Send SIGINT to the driver and the programs its code has started."""
         if self._process is not None:
             await self._process.signal(signal.SIGINT)
 

@@ -24,7 +24,7 @@ from .base import Broken, Execution, Kernel, KernelDied
 if TYPE_CHECKING:
     import zmq.asyncio
 
-_GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 5.0
 """How long interrupted code may take to stop before its kernel is ended."""
 TIMEOUT_ERROR = "TimeoutError"
 KERNEL_DIED = "KernelDied"

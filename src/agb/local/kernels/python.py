@@ -23,6 +23,8 @@ from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
 
 _START_SECONDS = 60.0
+_REPLY_SECONDS = 1.0
+"""How long the reply of interrupted code may still be on its way when its kernel is idle."""
 _MAX_MESSAGE = 64 << 20
 _SOCKETS = {"shell": 1, "iopub": 2}
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -59,6 +61,7 @@ class PythonKernel(Kernel):
         self._name = f"k{secrets.token_hex(4)}"
         self._process: Process | None = None
         self._outputs: tuple[Capture, ...] = ()
+        self._was_interrupted = False
         self._is_leaving = False  # it has been asked to by its code, and takes its time
         self._client: _Client | None = None
         self._fds: list[int] = []
@@ -144,8 +147,9 @@ class PythonKernel(Kernel):
                         pass
                     return
 
-    async def execute(self, code: str, execution: Execution) -> None:
+    async def evaluate(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
+        self._was_interrupted = False
         running = self._connected().execute(code, allow_stdin=False, stop_on_error=False)
         while True:
             message = await self._receive("iopub")
@@ -153,13 +157,31 @@ class PythonKernel(Kernel):
                 continue  # of a thread that an earlier piece of code left
             if _is_idle(message, running):
                 break
+            if message["header"]["msg_type"] == "execute_input":
+                self.note_begun()
             _record(message["header"]["msg_type"], message["content"], execution)
-        reply = await self._reply_to(running)
+        reply = await self._last_reply(running)
+        if reply is None:
+            execution.error = CodeError("KeyboardInterrupt", "")
+            return
         self._is_leaving = _asks_to_leave(reply["content"])
         count = reply["content"].get("execution_count")
         execution.count = count if type(count) is int else None
         if reply["content"].get("status") == "error" and execution.error is None:
             execution.error = _code_error(reply["content"])
+
+    async def _last_reply(self, request: str) -> dict[str, Any] | None:
+        """Return the reply to a request that has ended, None if an interrupt has left it without one.
+
+        The kernel sends the reply before it reports that it is idle. An interrupt that comes after the code was
+        announced and before its first line ends the request in the kernel's own code: then there is no reply.
+        """
+        if not self._was_interrupted:
+            return await self._reply_to(request)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REPLY_SECONDS):
+                return await self._reply_to(request)
+        return None
 
     async def _reply_to(self, request: str) -> dict[str, Any]:
         while True:
@@ -200,9 +222,10 @@ class PythonKernel(Kernel):
             raise KernelDied("was stopped")
         return self._client
 
-    async def interrupt(self) -> None:
-        """Ask the running code, and what it has started, to stop."""
+    async def send_interrupt(self) -> None:
+        """Send SIGINT to the kernel and the programs its code has started."""
         if self._process is not None:
+            self._was_interrupted = True
             await self._process.signal(signal.SIGINT)
 
     async def stop(self) -> None:
