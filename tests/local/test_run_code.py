@@ -329,9 +329,9 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     ("args", "said"),
     [
         ({"code": "1", "language": "cobol"}, "unsupported language 'cobol'; supported are java, javascript, python, r"),
-        ({"code": "1"}, "argument 'language' is missing"),
-        ({"code": 1, "language": "python"}, "argument 'code': expected a string"),
-        ({"code": "1", "language": "python", "timeout_s": -1}, "expected 1 to"),
+        ({"code": "1"}, "missing required field `language`"),
+        ({"code": 1, "language": "python"}, "Expected `str`, got `int` - at `$.code`"),
+        ({"code": "1", "language": "python", "timeout_s": -1}, "Expected `int` >= 1 - at `$.timeout_s`"),
         ({"code": "'\ud800'", "language": "python"}, "half of a surrogate pair"),
     ],
 )

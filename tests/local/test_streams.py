@@ -263,9 +263,9 @@ def test_bad_frames(client: Client) -> None:
             ({"method": "run_code", "params": []}, "params"),
             ({"method": "other"}, "'other'"),
             ({"method": "run_code", "mode": "batch", "params": {}}, "'batch'"),
-            ({"method": "run_code", "mode": "stream"}, "'code' is missing"),
+            ({"method": "run_code", "mode": "stream"}, "missing required field `code`"),
             ({"method": "run_code", "params": {"code": "1", "language": "cobol"}}, "unsupported language 'cobol'"),
-            ({"method": "run_code", "params": {"code": 1, "language": "r"}}, "expected a string"),
+            ({"method": "run_code", "params": {"code": 1, "language": "r"}}, "Expected `str`, got `int` - at `$.code`"),
             ({"method": "run_code", "params": {"code": "\ud800", "language": "python"}}, "surrogate"),
             ({"method": "run_code", "params": {"code": "1", "language": "python", "timeoutS": 0}}, "timeout"),
         ]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CANNOT_START = 2
 """The exit code when nothing was served."""
 
-_NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client")
+_NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client", "msgspec", "jinja2")
 
 
 def main(arguments: list[str] | None = None, prog: str = "agb serve") -> int:
