@@ -114,7 +114,7 @@ async def test_file_in_a_directory_that_is_not_writable_is_written_in_place(
 
 
 @pytest.mark.asyncio
-async def test_files_whose_size_is_told_as_0(local_runtime: Runtime, box: LocalSession) -> None:
+async def test_files_whose_size_is_reported_as_0(local_runtime: Runtime, box: LocalSession) -> None:
     info = await done(local_runtime, box, "get_file_info", path="/proc/self/status")
     assert "size: 0\n" in info
     assert "Name:" in await done(local_runtime, box, "read_file", path="/proc/self/status")

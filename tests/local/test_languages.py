@@ -125,9 +125,9 @@ async def test_r(local_runtime: Runtime, box: LocalSession) -> None:
     assert "wt" in (await r.value("lm(mpg ~ wt, mtcars)$coefficients") or "")
     assert await r.value("data.frame(a = 1:2, b = c('x', '☃\\t\"'))") == '  a    b\n1 1    x\n2 2 ☃\\t"'
     assert await r.value("'\\u00e9☃'") == '[1] "é☃"'
-    out, err = await r.said("cat('hi\\n'); print(x); message('told'); warning('careful')")
+    out, err = await r.said("cat('hi\\n'); print(x); message('noted'); warning('careful')")
     assert out == "hi\n[1] 1 2 3\n"
-    assert err == "told\nWarning: careful\n"
+    assert err == "noted\nWarning: careful\n"
     assert await r.said("system('cat')") == ("", "")  # takes no requests away
 
     plotted = (await r("plot(1:3); lines(1:3)\nhist(x)\n"))["result"]

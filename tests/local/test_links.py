@@ -317,7 +317,7 @@ def test_callers_close_code_goes_in(api: Api, inside: Inside) -> None:
     assert api.shell(inside.session, wait) == "4001 bye"
 
 
-def test_dropped_connection_inside_is_told(inside: Inside) -> None:
+def test_dropped_connection_inside_is_reported(inside: Inside) -> None:
     with connect(inside.sockets) as outside:
         outside.recv(timeout=120)
         outside.send("drop")

@@ -313,7 +313,7 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     tricked = await node("require('fs').writeSync(3, '{\"id\": 0, \"text\": \"false\"}\\n'); 'true'")
     assert tricked["result"][0]["text/plain"] == "'true'"
 
-    # Files are the shell's; an error in a callback does not end it; its own end is told.
+    # Files are the shell's; an error in a callback does not end it; its own end is reported.
     await node("require('fs').writeFileSync('from_node.txt', 'n')")
     assert await output(local_runtime, box, "cat from_node.txt") == "n"
     loose = await node("setTimeout(() => { throw new Error('loose') }); await new Promise(r => setTimeout(r, 5)); 7")

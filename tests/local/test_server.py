@@ -170,7 +170,7 @@ def test_missing_packages_are_named() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_other_systems_are_told_what_is_missing(
+def test_other_systems_get_an_error_that_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")

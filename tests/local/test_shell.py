@@ -95,7 +95,7 @@ async def test_time_limit(local_runtime: Runtime, box: LocalSession) -> None:
     assert [process.name for process in await box.processes()] == []
 
 
-async def test_time_limit_of_a_second_unless_told_otherwise(local_runtime: Runtime, box: LocalSession) -> None:
+async def test_time_limit_of_a_second_by_default(local_runtime: Runtime, box: LocalSession) -> None:
     began = time.perf_counter()
     reply = await call(local_runtime, box, "shell", command="sleep 1000")
     assert "Command execution timeout" in reply.text
@@ -104,7 +104,7 @@ async def test_time_limit_of_a_second_unless_told_otherwise(local_runtime: Runti
 
 async def test_background_program_lives_on(local_runtime: Runtime, box: LocalSession) -> None:
     await output(local_runtime, box, "nohup sleep 1000 > log 2>&1 &")
-    await output(local_runtime, box, "sleep 1000 &")  # holds the output, and nobody waits for it
+    await output(local_runtime, box, "sleep 1000 &")  # holds the output open, and the call does not wait for it
     await output(local_runtime, box, "until [ $(cat /proc/[0-9]*/comm | grep -c sleep) = 2 ]; do :; done")
     assert [process.name for process in await box.processes()] == ["sleep", "sleep"]
 

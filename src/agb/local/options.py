@@ -1,4 +1,4 @@
-"""Options: how the local runtime is to be served, checked before anything is started."""
+"""Options of the local runtime, checked before anything is started."""
 
 from __future__ import annotations
 

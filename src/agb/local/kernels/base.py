@@ -1,4 +1,4 @@
-"""What every kernel does: take code, tell what it puts out, be interrupted, and end."""
+"""What all kernels have in common: they run code, report its output, can be interrupted, and end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BEGIN_SECONDS = 3.0
 
 
 class KernelDied(Exception):  # noqa: N818 - says what happened
-    """The kernel ended, or cannot be understood any more; the message says how."""
+    """The kernel ended, or sends no valid messages any more; the message says how."""
 
 
 @frozen
@@ -40,17 +40,20 @@ class CodeError:
 
 
 class Broken(CodeError):  # noqa: N818 - a value, never raised
-    """Not an exception of the code's own: it was stopped, or its kernel ended; ``value`` says it all."""
+    """Not an exception of the code's own: it was stopped, or its kernel ended; ``value`` is the whole message."""
 
     def __str__(self) -> str:
         return self.value
 
 
 class Execution(abc.ABC):
-    """What came out of one piece of code so far: a kernel fills it, so it is there when the code has to be stopped.
+    """The output of one piece of code so far, and how it ended.
 
-    ``limit`` bounds each of stdout and stderr, in characters, and all result items together. What becomes of the
-    output is for the two kinds of it to say: one collects, one passes on.
+    The kernel fills it while the code runs, not at its end, so the output is complete up to the moment at which the
+    code has to be stopped. `finish` is called once, after the last output: it adds the note on discarded output.
+
+    ``limit`` bounds each of stdout and stderr, in characters, and all result items together; the excess is counted and
+    discarded. The subclasses decide what happens to the output: `Collected` keeps it, `Live` passes it on.
     """
 
     def __init__(self, limit: int) -> None:
@@ -64,11 +67,11 @@ class Execution(abc.ABC):
 
     @abc.abstractmethod
     def put_text(self, name: str, text: str) -> None:
-        """Take what was written to ``stdout`` or ``stderr``."""
+        """Take text that was written to ``stdout`` or ``stderr``."""
 
     @abc.abstractmethod
     def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
-        """Take one result, or what a display shows from now on."""
+        """Take one result, or the new content of a display."""
 
     def write(self, name: str, text: str) -> None:
         """Add to ``stdout`` or ``stderr``."""
@@ -84,12 +87,12 @@ class Execution(abc.ABC):
             self._is_main_discarded |= main
 
     def update(self, bundle: Mapping[str, Any], display_id: str) -> None:
-        """Replace what a display of this piece of code shows."""
+        """Replace the content of a display of this piece of code."""
         if self._has_room_for(bundle):
             self.put_item(bundle, main=False, display_id=display_id, is_update=True)
 
     def finish(self) -> None:
-        """Say what was thrown away."""
+        """Add a note on the output that was discarded."""
         for name, discarded in self._discarded.items():
             if name == "items":
                 note = {"text/plain": cut_note(discarded).strip()}
@@ -99,7 +102,7 @@ class Execution(abc.ABC):
         self._discarded.clear()
 
     def _room(self, name: str, size: int) -> int:
-        """Take room for so much; return how much there was, and count the rest."""
+        """Reserve room for ``size`` characters; return how many fit, and count the rest as discarded."""
         taken = self._sizes.get(name, 0)
         kept = max(0, min(size, self.limit - taken))
         self._sizes[name] = taken + kept
@@ -110,7 +113,7 @@ class Execution(abc.ABC):
     def _has_room_for(self, bundle: Mapping[str, Any]) -> bool:
         size = sum(len(str(value)) for value in bundle.values())
         if self._sizes.get("items", 0) + size <= self.limit:
-            # Small ones take room, too.
+            # Small ones count as well.
             self._sizes["items"] = self._sizes.get("items", 0) + size + _ITEM
             return True
         self._discarded["items"] = self._discarded.get("items", 0) + size
@@ -132,7 +135,7 @@ class Collected(Execution):
         (self.stderr if name == "stderr" else self.stdout).append(text)
 
     def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
-        """Keep it, in the place of what the same display has shown before."""
+        """Keep it; an update replaces the earlier content of the same display."""
         if is_update:
             if (shown := self._displays.get(display_id or "")) is not None:
                 shown.clear()
@@ -145,7 +148,7 @@ class Collected(Execution):
 
 
 class Live(Execution):
-    """Passes everything on as it comes: ``put`` takes the kind of an event (stdout, stderr, result) and its payload."""
+    """Passes everything on at once: ``put`` takes the kind of an event (stdout, stderr, result) and its payload."""
 
     def __init__(self, limit: int, put: Callable[[str, dict[str, Any]], None]) -> None:
         super().__init__(limit)

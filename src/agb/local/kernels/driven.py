@@ -30,7 +30,7 @@ from .base import CodeError, Decoder, Execution, Kernel, KernelDied, how_it_ende
 _START_SECONDS = 60.0
 _MAX_REPLY = 32 << 20
 _LAST_SECONDS = 0.2
-"""How long what a process sent before it ended may still be on its way."""
+"""How long data that a process sent before it ended may still be on its way."""
 
 
 class DrivenKernel(Kernel):
@@ -45,7 +45,7 @@ class DrivenKernel(Kernel):
         self._outputs: tuple[Capture, ...] = ()
         self._decoders: dict[str, Decoder] = {}
         self._execution: Execution | None = None
-        self._first_words = ""
+        self._start_output = ""
         self._number = 0
 
     @abc.abstractmethod
@@ -71,7 +71,7 @@ class DrivenKernel(Kernel):
                     pass
         except KernelDied as error:
             self._drain()
-            words = " | ".join(self._first_words.strip().splitlines()[-3:])
+            words = " | ".join(self._start_output.strip().splitlines()[-3:])
             await self.stop()
             raise KernelDied(f"did not start: it {error}{f' ({words})' if words else ''}") from error
         except (OSError, TimeoutError) as error:
@@ -81,7 +81,7 @@ class DrivenKernel(Kernel):
         except BaseException:
             await self.stop()
             raise
-        self._first_words = ""
+        self._start_output = ""
 
     # --- connections ---
 
@@ -98,7 +98,7 @@ class DrivenKernel(Kernel):
     ) -> Process:
         """Start a driver that finds requests at ``/dev/fd/4`` and puts replies to ``/dev/fd/3``; both are pipes.
 
-        Not every language can use a descriptor it is given; all can open a file. Standard input is empty, so that
+        Not every language can use an inherited descriptor; all can open a file. Standard input is empty, so that
         programs started by the code do not take requests from it.
         """
         requests, replies = os.pipe(), os.pipe()
@@ -134,7 +134,7 @@ class DrivenKernel(Kernel):
             if self._execution is not None:
                 self._execution.write(name, decode(data))
             elif self._number == 0:
-                self._first_words = (self._first_words + data.decode("utf-8", "replace"))[-2000:]
+                self._start_output = (self._start_output + data.decode("utf-8", "replace"))[-2000:]
 
         # The execution has the limit; a kernel lives longer than one.
         return Capture(1 << 62, owner=self.sandbox.user, on_data=put)
@@ -173,7 +173,7 @@ class DrivenKernel(Kernel):
         item = reply.get("item")
         if not isinstance(item, dict):
             return False
-        self._drain()  # what was written before it comes before it
+        self._drain()  # output that was written before the item goes before it
         execution.add(item)
         return True
 
@@ -188,7 +188,7 @@ class DrivenKernel(Kernel):
         try:
             waiting: set[asyncio.Future[Any]] = {line, self._process.exited}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            # Programs it has left behind may hold its pipes open.
+            # Programs in the background may hold its pipes open, so the end of the pipe is no sign of its end.
             await asyncio.wait({line}, timeout=_LAST_SECONDS)
         finally:
             if not line.done():
@@ -197,11 +197,11 @@ class DrivenKernel(Kernel):
         try:
             reply = None if line.cancelled() or not line.result() else json.loads(line.result())
         except (ValueError, RecursionError, ConnectionError) as error:
-            raise KernelDied("sent something that is no reply") from error
+            raise KernelDied("sent an invalid reply") from error
         if reply is None:
             raise KernelDied(how_it_ended(await self._process.wait()))
         if not isinstance(reply, dict):
-            raise KernelDied("sent something that is no reply")
+            raise KernelDied("sent an invalid reply")
         return reply
 
     async def send_interrupt(self) -> None:

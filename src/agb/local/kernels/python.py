@@ -1,4 +1,4 @@
-"""Python: a Jupyter kernel inside the sandbox, spoken to over sockets in a directory of the session."""
+"""Python: a Jupyter kernel inside the sandbox, connected by sockets in a directory of the session."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def make_context() -> zmq.asyncio.Context:
-    """Return a context for the sockets of any number of kernels; whoever made it destroys it."""
+    """Return a context for the sockets of any number of kernels; the caller destroys it."""
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
     context.setsockopt(zmq.LINGER, 0)
@@ -84,8 +84,8 @@ class PythonKernel(Kernel):
         except (OSError, TimeoutError) as error:
             await self.stop()
             why = str(error) or f"no answer within {_START_SECONDS:g} s"
-            words = self._last_words()
-            raise KernelDied(f"did not start: {why}{f' ({words})' if words else ''}") from error
+            output = self._stderr_end()
+            raise KernelDied(f"did not start: {why}{f' ({output})' if output else ''}") from error
         except BaseException:
             await self.stop()
             raise
@@ -127,7 +127,7 @@ class PythonKernel(Kernel):
                 fd = os.open(f"{self._name}-{number}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
                 self._fds.append(fd)
                 if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                    raise ConnectionError("the session has put something else in the place of a socket")
+                    raise ConnectionError("the session has replaced a socket by something else")
         finally:
             os.close(directory)
         self._client = _Client(context=self._context)
@@ -137,7 +137,7 @@ class PythonKernel(Kernel):
             channel.start()
 
     async def _shake_hands(self) -> None:
-        """Return once a question was answered and the end of it was heard: outputs are only heard from then on."""
+        """Return once a request was answered on both sockets: only from then on is no output lost."""
         while True:
             asked = self._connected().kernel_info()
             await self._reply_to(asked)
@@ -202,8 +202,8 @@ class PythonKernel(Kernel):
                 # What it sent before it ended may still be on its way.
                 await asyncio.wait({message}, timeout=0.2)
             if not message.done():
-                words = self._last_words()
-                raise KernelDied(how_it_ended(self._process.exited.result()) + (f": {words}" if words else ""))
+                output = self._stderr_end()
+                raise KernelDied(how_it_ended(self._process.exited.result()) + (f": {output}" if output else ""))
         finally:
             if not message.done():
                 message.cancel()
@@ -214,7 +214,7 @@ class PythonKernel(Kernel):
             received = message.result()
             _ = received["header"]["msg_type"], received["content"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise KernelDied("sent something that is no message of a kernel") from error
+            raise KernelDied("sent an invalid message") from error
         return dict(received)
 
     def _connected(self) -> _Client:
@@ -243,7 +243,7 @@ class PythonKernel(Kernel):
             output.drain()
             output.close()
 
-    def _last_words(self) -> str:
+    def _stderr_end(self) -> str:
         if not self._outputs:
             return ""
         self._outputs[1].drain()

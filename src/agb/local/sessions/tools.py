@@ -1,4 +1,4 @@
-"""The tools sessions offer: one definition each, from which the list, the schema and the validation come."""
+"""The tools of sessions: one definition each, from which the list, the schema and the validation are made."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
 
 
 def _not_run(why: str) -> ToolReply:
-    # Plain text: to clients a missing exit code says that nothing was run.
+    # Plain text without an exit code, by which clients know that nothing was run.
     return ToolReply(f"shell: {why}", is_error=True)
 
 
@@ -215,7 +215,7 @@ async def get_metrics(session: LocalSession, _: NoArguments) -> ToolReply:
 
 
 def to_json(value: Any) -> str:
-    """Return a value as JSON that can be sent; half characters, which programs can print, are replaced."""
+    """Return a value as JSON that can be sent; halves of surrogate pairs, which programs can print, are replaced."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
