@@ -1,6 +1,6 @@
 """Errors of the local runtime: refused requests, and failures to start.
 
-Refused                 one request: its subject does not exist, or it makes no sense; the runtime goes on
+Refused                 one request: its subject does not exist, or it makes no sense; the runtime continues
 CannotStart             the runtime does not start
 ├── IsolationUnavailable    sessions cannot be isolated as asked
 └── DataDirInUse            another runtime works in the same data directory

@@ -59,7 +59,7 @@ class Options:
     idle_timeout: float | None = field(default=None, validator=_is_time)
     """Seconds without activity after which a session is released unless it asked for another time; None: 300."""
     allow_none: bool = False
-    """Whether ``isolation="auto"`` goes on without isolation where there is none."""
+    """Whether ``isolation="auto"`` continues without isolation where bubblewrap does not work."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Options:

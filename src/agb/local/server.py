@@ -41,7 +41,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
     """Serve a runtime until SIGINT or SIGTERM, then release all its sessions; ``ready`` is called when it listens.
 
     A second signal does not wait for requests under way, a third one ends the process at once. With a
-    ``lifeline``, a file descriptor, the end of what is read from it, or of the parent process, counts as such a signal.
+    ``lifeline``, a file descriptor, its end of file, or the end of the parent process, counts as such a signal.
     Raises `CannotStart` if the address cannot be used or the runtime cannot start.
     """
     stop = _Stop()

@@ -90,7 +90,7 @@ class ContextFiles:
 
 
 async def _receive(request: Request, contexts: Contexts, writing: Writing) -> bytearray:
-    """Write a request's body, one piece while the next one comes in, and return what is left for a last one.
+    """Write a request's body, one piece while the next is received, and return the rest, the last piece.
 
     Raises ``ClientDisconnect`` when the client goes before the end of the body.
     """

@@ -34,7 +34,7 @@ async def list_contexts(api: Api, request: ApiRequest) -> Answer:
 async def get_context(api: Api, request: ApiRequest) -> Answer:
     """Answer a context found by its id or name (both must match if both are given), or created by its name.
 
-    This machine is one region, whatever loginRegionId says.
+    This machine is one region: loginRegionId is ignored.
     """
     store, run = api.runtime.contexts.store, api.runtime.contexts.run
     context_id, name = request.query.get("id", ""), request.query.get("name", "")
@@ -69,7 +69,7 @@ def _time(seconds: float) -> str:
 
 
 async def modify_context(api: Api, request: ApiRequest) -> Answer:
-    """Give a context another name."""
+    """Rename a context."""
     contexts = api.runtime.contexts
     await contexts.run(contexts.store.rename, request.from_query("id"), request.from_query("name"))
     return Answer()

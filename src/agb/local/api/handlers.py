@@ -161,7 +161,7 @@ async def get_link(api: Api, request: ApiRequest) -> Answer:
     """
     session = api.runtime.find(request.from_query("sessionId"))
     port = api.links.port(request.query.get("port") or str(FIRST_PORT))
-    url = api.links.give(session, port, request.query.get("protocolType") or "http", request.base)
+    url = api.links.create(session, port, request.query.get("protocolType") or "http", request.base)
     session.touch()
     return Answer({"url": url})
 

@@ -35,7 +35,7 @@ class Links:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._given: WeakKeyDictionary[LocalSession, dict[tuple[str, int], str]] = WeakKeyDictionary()
+        self._urls: WeakKeyDictionary[LocalSession, dict[tuple[str, int], str]] = WeakKeyDictionary()
         self._open: set[anyio.CancelScope] = set()
 
     def port(self, text: str) -> int:
@@ -44,7 +44,7 @@ class Links:
             raise invalid(f"port must be from {FIRST_PORT} to {LAST_PORT}, not {shown(text)}")
         return int(text)
 
-    def give(self, session: LocalSession, port: int, protocol: str, base: str) -> str:
+    def create(self, session: LocalSession, port: int, protocol: str, base: str) -> str:
         """Return the URL of a link; ``base`` is scheme and host by which the caller reaches this server."""
         if protocol not in SCHEMES:
             names = ", ".join(SCHEMES)
@@ -52,12 +52,12 @@ class Links:
         own, _, address = base.partition("://")
         scheme = SCHEMES[protocol] + ("s" if own == "https" else "")
         url = f"{scheme}://{address}/link/{session.id}/{port}/{session.link_token(port)}/"
-        self._given.setdefault(session, {})[SCHEMES[protocol], port] = url
+        self._urls.setdefault(session, {})[SCHEMES[protocol], port] = url
         return url
 
-    def given(self, session: LocalSession) -> Mapping[tuple[str, int], str]:
+    def created(self, session: LocalSession) -> Mapping[tuple[str, int], str]:
         """Return the links made for a session: URL by scheme and port."""
-        return self._given.get(session, {})
+        return self._urls.get(session, {})
 
     def target(self, path: bytes, query: bytes = b"") -> Target | None:
         """Return where a (percent-encoded) path leads; None if it is no link, or its token or session is not valid."""

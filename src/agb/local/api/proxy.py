@@ -55,7 +55,7 @@ class Target:
 def request_headers(scope: Scope, target: Target) -> RawHeaders:
     """Return the headers for the program inside: the caller's own, and those that say where the request came from.
 
-    Host stays what the caller wrote, so that a program that compares it with Origin finds them equal.
+    Host stays as the caller sent it, so that a program that compares it with Origin finds them equal.
     """
     connection = HTTPConnection(scope)
     client = scope["client"][0] if scope.get("client") else "unknown"
@@ -153,7 +153,7 @@ class _Upstream:
         """Return the next event of the program; raise `h11.RemoteProtocolError` if it sends no HTTP or closes early."""
         while not isinstance(event := self._protocol.next_event(), h11.Event):
             if event is h11.PAUSED:
-                raise h11.RemoteProtocolError("it goes on to speak another protocol")
+                raise h11.RemoteProtocolError("it switched to another protocol")
             self._protocol.receive_data(await self._reader.read(CHUNK))
         return event
 

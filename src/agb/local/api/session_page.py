@@ -58,7 +58,7 @@ class SessionPage:
             "session_content.html" if is_part else "session_page.html",
             title=f"Session {session.id}",
             session=session,
-            links=self._links.given(session),
+            links=self._links.created(session),
             syncs=list(_syncs(session, now)),
             processes=await session.processes(),
             since=lambda at: (now - at).total_seconds(),

@@ -199,7 +199,7 @@ class PythonKernel(Kernel):
             waiting: set[asyncio.Future[Any]] = {message, self._process.exited}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not message.done():
-                # What it sent before it ended may still be on its way.
+                # A message that was sent before its end may still be on its way.
                 await asyncio.wait({message}, timeout=0.2)
             if not message.done():
                 output = self._stderr_end()

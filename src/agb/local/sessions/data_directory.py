@@ -41,7 +41,7 @@ def abandoned() -> list[Path]:
     """Return the temporary data directories of runtimes of this user that were killed."""
     found = []
     for directory in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
-        # One that is gone meanwhile or belongs to another user is left alone. A new one has no lock yet.
+        # One that was removed meanwhile or belongs to another user is left alone. A new one has no lock yet.
         with contextlib.suppress(OSError):
             if directory.lstat().st_uid != os.getuid() or not (directory / "lock").exists():
                 continue

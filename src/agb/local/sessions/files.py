@@ -71,7 +71,7 @@ class Files:
                 if attempt or tool not in _REPEATABLE or self._sandbox.is_closed:
                     return FileReply(
                         f"{tool}: the program that works on the session's files was ended before it had answered; "
-                        "look at what it has done, then call again",
+                        "check the files, then call again",
                         ok=False,
                     )
             except OSError as error:

@@ -1,4 +1,4 @@
-"""Finished sessions: what the runtime remembers of sessions that have ended, for a bounded number of them."""
+"""Finished sessions: the memory of a bounded number of sessions that have ended."""
 
 from __future__ import annotations
 

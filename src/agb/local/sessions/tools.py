@@ -210,7 +210,7 @@ class NoArguments(Arguments, frozen=True):
 
 
 async def get_metrics(session: LocalSession, _: NoArguments) -> ToolReply:
-    """Measure what the session uses; the text is JSON."""
+    """Measure the resources of the session; the text is JSON."""
     return ToolReply(to_json(await asyncio.to_thread(session.meter.measure)))
 
 
