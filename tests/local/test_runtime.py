@@ -266,7 +266,9 @@ class TestTools:
         assert schema["required"] == ["command"]
         assert schema["properties"]["timeout_ms"]["type"] == "integer"
         assert schema["properties"]["timeout_ms"]["default"] == 1000
-        assert schema["properties"]["envs"]["additionalProperties"] == {"type": "string"}
+        variables, null = schema["properties"]["envs"]["anyOf"]
+        assert (variables["type"], variables["additionalProperties"]["type"]) == ("object", "string")
+        assert null == {"type": "null"}
         assert tools["run_code"]["inputSchema"]["required"] == ["code", "language"]
         assert tools["run_code"]["server"] == "wuying_codespace"
         assert tools["get_metrics"]["inputSchema"] == {"type": "object", "properties": {}, "required": []}
