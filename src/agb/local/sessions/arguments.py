@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -23,10 +24,11 @@ class BadArgument(Exception):  # noqa: N818 - says what happened
     """An argument is missing or makes no sense; the message names it and says what was expected."""
 
 
-def schema(arguments: type[Arguments]) -> dict[str, Any]:
-    """Return the JSON Schema of a structure of arguments."""
+@functools.cache
+def schema(arguments: type[Arguments]) -> Mapping[str, Any]:
+    """Return the JSON Schema of a structure of arguments. Cached: every new session is sent the list of its tools."""
     _, components = msgspec.json.schema_components([arguments], ref_template="#/$defs/{name}")
-    described: dict[str, Any] = components.pop(arguments.__name__)
+    described: Mapping[str, Any] = components.pop(arguments.__name__)
     return {**described, "$defs": components} if components else described
 
 

@@ -53,7 +53,7 @@ class Tool:
     """The argument that sums up a call."""
 
     @property
-    def input_schema(self) -> dict[str, Any]:
+    def input_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of its arguments."""
         return arguments.schema(self.arguments)
 
