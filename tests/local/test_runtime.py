@@ -271,11 +271,14 @@ class TestTools:
         assert null == {"type": "null"}
         assert tools["run_code"]["inputSchema"]["required"] == ["code", "language"]
         assert tools["run_code"]["server"] == "wuying_codespace"
-        assert tools["get_metrics"]["inputSchema"] == {"type": "object", "properties": {}, "required": []}
+        nothing = tools["get_metrics"]["inputSchema"]
+        assert (nothing["type"], nothing["properties"], nothing["required"]) == ("object", {}, [])
         schema = tools["edit_file"]["inputSchema"]
         assert schema["required"] == ["path", "edits"]
-        assert schema["properties"]["edits"]["items"]["required"] == ["oldText", "newText"]
-        assert tools["write_file"]["inputSchema"]["properties"]["mode"]["enum"] == ["overwrite", "append", "create_new"]
+        assert schema["properties"]["edits"]["items"] == {"$ref": "#/$defs/Edit"}
+        assert schema["$defs"]["Edit"]["required"] == ["oldText", "newText"]
+        modes = tools["write_file"]["inputSchema"]["properties"]["mode"]["enum"]
+        assert sorted(modes) == ["append", "create_new", "overwrite"]
 
     @pytest.mark.parametrize("name", ["screenshot", "no_such_tool", ""])
     async def test_not_offered(self, local_runtime: Runtime, box: LocalSession, name: str) -> None:
