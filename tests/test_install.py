@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import subprocess
+import sys
 from importlib.metadata import distribution, requires
+from pathlib import Path
+from zipfile import ZipFile
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -40,3 +46,18 @@ def test_h11_comes_with_httpx() -> None:
     """It is imported but not listed as a requirement; if httpx stops requiring it, it must be listed."""
     assert "h11" in requirements_of("httpx")
     assert distribution("h11").version
+
+
+@pytest.mark.skipif(importlib.util.find_spec("hatchling") is None, reason="hatchling is not installed")
+def test_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
+    """Also those that are not Python: templates of pages, drivers of other languages, the mark of typed packages."""
+    root = Path(__file__).resolve().parent.parent
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    built = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    packed = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    files = {str(path.relative_to(root / "src")) for path in (root / "src").rglob("*") if path.is_file()}
+    expected = {name for name in files if "__pycache__" not in name}
+    assert "agb/local/api/templates/session_page.html" in expected
+    assert packed == expected

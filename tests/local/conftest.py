@@ -25,7 +25,7 @@ class Api:
     def __init__(self, server: LocalServer) -> None:
         self.server = server
         self.http = httpx.Client(
-            base_url=server.endpoint, headers={"authorization": f"Bearer {server.api_key}"}, timeout=60
+            base_url=server.endpoint, headers={"authorization": f"Bearer {server.api_key}"}, timeout=300
         )
 
     def ask(self, method: str, path: str, query: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Api:
 
     def shell(self, session_id: str, command: str) -> str:
         """Return the output of a command that succeeds."""
-        result = self.tool(session_id, "shell", command=command, timeout_ms=20_000)
+        result = self.tool(session_id, "shell", command=command, timeout_ms=120_000)
         assert not result["isError"], result
         return str(json.loads(result["content"][0]["text"])["stdout"])
 

@@ -63,8 +63,8 @@ async def call(runtime: Runtime, session: LocalSession, name: str, **args: Any) 
 
 
 async def shell(runtime: Runtime, session: LocalSession, command: str, **args: Any) -> dict[str, Any]:
-    """Return the result of a command with any exit code."""
-    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 50_000, **args})
+    """Run a command and return its result, whatever its exit code."""
+    reply = await call(runtime, session, "shell", command=command, **{"timeout_ms": 120_000, **args})
     result = json.loads(reply.text)
     assert reply.is_error == (result["exit_code"] != 0)
     assert isinstance(result, dict)

@@ -3,41 +3,54 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Meta
 
-from agb.local.sessions.arguments import BadArgument, argument, read, schema
+from agb.local.sessions.arguments import Arguments, BadArgument, Text, read, schema
+from agb.local.sessions.file_tools import EditArguments
 from agb.local.sessions.tools import to_json
 
 
-@attrs.frozen
-class Arguments:
-    text: str = argument("A text.")
-    number: int = argument("A number.", default=5, minimum=1, maximum=10)
-    flag: bool = argument("Yes or no.", default=False)
-    words: dict[str, str] | None = argument("Words.", default=None)
+class Example(Arguments, frozen=True):
+    """An example."""
+
+    text: Annotated[Text, Meta(description="A text.")]
+    number: Annotated[int, Meta(description="A number.", ge=1, le=10)] = 5
+    flag: Annotated[bool, Meta(description="Yes or no.")] = False
+    words: Annotated[dict[Text, Text] | None, Meta(description="Words.")] = None
 
 
 def test_schema() -> None:
-    assert schema(Arguments) == {
+    text = {"type": "string", "pattern": r"^[^\0]*$"}
+    words = {"type": "object", "additionalProperties": text, "propertyNames": {"pattern": r"^[^\0]*$"}}
+    assert schema(Example) == {
+        "title": "Example",
+        "description": "An example.",
         "type": "object",
         "properties": {
-            "text": {"type": "string", "description": "A text."},
+            "text": {**text, "description": "A text."},
             "number": {"type": "integer", "description": "A number.", "default": 5, "minimum": 1, "maximum": 10},
             "flag": {"type": "boolean", "description": "Yes or no.", "default": False},
-            "words": {"type": "object", "description": "Words.", "additionalProperties": {"type": "string"}},
+            "words": {"anyOf": [words, {"type": "null"}], "description": "Words.", "default": None},
         },
         "required": ["text"],
     }
 
 
+def test_schema_of_nested_arguments_is_complete() -> None:
+    edits = schema(EditArguments)
+    assert edits["properties"]["edits"]["items"] == {"$ref": "#/$defs/Edit"}
+    assert edits["$defs"]["Edit"]["required"] == ["oldText", "newText"]
+    assert edits["properties"]["dryRun"]["default"] is False
+
+
 def test_read() -> None:
-    assert read(Arguments, {"text": "x", "other": 1}) == Arguments("x")
-    assert read(Arguments, {"text": "", "number": 7.0, "flag": None, "words": {"a": "b"}}) == Arguments(
+    assert read(Example, {"text": "x", "other": 1}) == Example("x")
+    assert read(Example, {"text": "", "number": 7.0, "flag": None, "words": {"a": "b"}}) == Example(
         "", 7, False, {"a": "b"}
     )
 
@@ -45,21 +58,21 @@ def test_read() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({}, "argument 'text' is missing; expected a string"),
-        ({"text": None}, "argument 'text' is missing"),
-        ({"text": ["x"]}, "argument 'text': expected a string, got a list"),
-        ({"text": "x", "number": "7"}, "argument 'number': expected a whole number, got a string"),
-        ({"text": "x", "number": 11}, "argument 'number': expected 1 to 10, got 11"),
-        ({"text": "x", "number": float("inf")}, "expected a whole number"),
-        ({"text": "x", "number": 1e300}, "expected 1 to 10"),
-        ({"text": "x", "flag": 1}, "argument 'flag': expected true or false, got the number 1"),
-        ({"text": "x", "words": {"a": None}}, "argument 'words': expected an object of strings"),
+        ({}, "missing required field `text`"),
+        ({"text": None}, "missing required field `text`"),
+        ({"text": ["x"]}, "Expected `str`, got `array` - at `$.text`"),
+        ({"text": "x", "number": "7"}, "Expected `int`, got `str` - at `$.number`"),
+        ({"text": "x", "number": 11}, "Expected `int` <= 10 - at `$.number`"),
+        ({"text": "x", "number": float("inf")}, "Expected `int`, got `float` - at `$.number`"),
+        ({"text": "x", "number": 1e300}, "Expected `int` <= 10"),
+        ({"text": "x", "flag": 1}, "Expected `bool`, got `int` - at `$.flag`"),
+        ({"text": "x", "words": {"a": None}}, "Expected `str`, got `null` - at `$.words[...]`"),
         ({"text": "x", "words": {"\udc00": "a"}}, "half of a surrogate pair"),
     ],
 )
 def test_bad(values: dict[str, Any], said: str) -> None:
     with pytest.raises(BadArgument) as caught:
-        read(Arguments, values)
+        read(Example, values)
     assert said in str(caught.value)
 
 
@@ -73,7 +86,7 @@ anything = st.recursive(
 @given(st.dictionaries(st.sampled_from(["text", "number", "flag", "words", "other"]), anything))
 def test_whatever_comes_is_read_or_refused(values: dict[str, Any]) -> None:
     try:
-        arguments = read(Arguments, values)
+        arguments = read(Example, values)
     except BadArgument as error:
         str(error).encode()
     else:

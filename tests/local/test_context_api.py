@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -507,7 +507,7 @@ def test_key_is_private_and_kept(tmp_path: Path) -> None:
 def begun(link: str, *headers: str, content: bytes = b"") -> Iterator[socket.socket]:
     """A PUT whose headers and some of whose body were sent."""
     parts = urlsplit(link)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as sock:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=120) as sock:
         head = [f"PUT {parts.path} HTTP/1.1", f"Host: {parts.netloc}", *headers, "", ""]
         sock.sendall("\r\n".join(head).encode() + content)
         yield sock
@@ -640,8 +640,11 @@ def test_download_left_in_the_middle(kept: tuple[Api, Path]) -> None:
     upload(api, context, "/x", os.urandom(32 * PIECE))
 
     def open_blobs() -> list[str]:
-        links = Path(f"/proc/{api.server.pid}/fd").iterdir()
-        return [target for link in links if link.is_symlink() and "/blobs/" in (target := str(link.readlink()))]
+        found = []
+        for link in Path(f"/proc/{api.server.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                found.append(str(link.readlink()))
+        return [target for target in found if "/blobs/" in target]
 
     with reader() as client, client.stream("GET", url(api, context, "/x", "Download")) as answer:
         pieces = answer.iter_raw(1000)  # kept, since the end of it closes the connection

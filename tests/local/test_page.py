@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -50,7 +52,7 @@ def test_nothing_of_others_is_taken_for_html(page: str) -> None:
     text = httpx.get(page).text
     assert text.count("<script>") == 1  # our own
     assert "<b>sleeper" not in text
-    assert "&lt;script&gt;alert(&#x27;1&#x27;)&lt;/script&gt;&amp;&quot;&#x27;" in text
+    assert "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&#34;&#39;" in text
 
 
 def test_page_allows_itself_only_what_it_brings(page: str) -> None:
@@ -62,6 +64,14 @@ def test_page_allows_itself_only_what_it_brings(page: str) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert not re.findall(r"(?:src|href)=[\"']?(?:https?:)?//(?!127\.0\.0\.1)", answer.text)
     assert not re.findall(r" on\w+=", answer.text)
+
+
+def test_policy_allows_the_style_and_the_script_of_the_document(page: str) -> None:
+    answer = httpx.get(page)
+    for kind in ("style", "script"):
+        [text] = re.findall(f"<{kind}>(.*)</{kind}>", answer.text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in answer.headers["content-security-policy"]
 
 
 def test_page_renews_its_content(page: str) -> None:

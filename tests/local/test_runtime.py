@@ -10,6 +10,7 @@ import pytest
 
 from agb.local.errors import CannotStart, DataDirInUse, Refused
 from agb.local.limits import Limits
+from agb.local.sessions.images import tools_of
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
@@ -52,7 +53,7 @@ async def test_unknown_sessions_and_images(local_runtime: Runtime) -> None:
     with pytest.raises(Refused, match="agb-code-space-1"):
         await local_runtime.create("no-such-image")
     with pytest.raises(Refused, match="agb-code-space-1"):
-        local_runtime.tools("no-such-image")
+        tools_of("no-such-image")
     for timeout in (0, -1, float("inf"), float("nan")):
         with pytest.raises(Refused, match="above 0"):
             await local_runtime.create(IMAGE, idle_timeout=timeout)
@@ -83,7 +84,7 @@ async def test_list(local_runtime: Runtime) -> None:
     first = local_runtime.list({}, max_results=2)
     assert [session.id for session in first.sessions] == everything[:2]
     assert first.count == 5
-    # The pages go on where they were, whoever has gone meanwhile.
+    # The pages continue where they were, also when sessions were released meanwhile.
     local_runtime.release(sessions[1].id)
     local_runtime.release(sessions[2].id)
     second = local_runtime.list({}, max_results=2, next_token=first.next_token)
@@ -134,7 +135,7 @@ async def test_stubborn_files_are_removed(local_runtime: Runtime, box: LocalSess
 async def test_finished_sessions_are_forgotten_in_the_end(
     local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb.local.sessions.runtime._FINISHED_KEPT", 1)
+    monkeypatch.setattr("agb.local.sessions.finished._FINISHED_KEPT", 1)
     ids = []
     for _ in range(2):
         session = await local_runtime.create(IMAGE)
@@ -202,11 +203,11 @@ class TestTime:
             runtime.sweep()
             assert runtime.status(session.id) == "DELETING"
 
-    async def test_nobody_has_to_ask(self) -> None:
+    async def test_idle_session_is_released_by_the_runtime_itself(self) -> None:
         async with Runtime(allow_none=True) as runtime:
             await runtime.create(IMAGE)
             session = await runtime.create(IMAGE, idle_timeout=0.05)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 await session.sandbox.ended.wait()
             await runtime.released(session.id)
             assert runtime.status(session.id) == "FINISH"
@@ -242,7 +243,7 @@ class TestTokens:
 
 class TestTools:
     async def test_list(self, local_runtime: Runtime) -> None:
-        tools = {tool.name: tool.definition() for tool in local_runtime.tools(IMAGE)}
+        tools = {tool.name: tool.definition() for tool in tools_of(IMAGE)}
         files = {name for name, tool in tools.items() if tool["server"] == "wuying_filesystem"}
         assert set(tools) - files == {"run_code", "shell", "get_metrics"}
         assert files == {
@@ -265,14 +266,19 @@ class TestTools:
         assert schema["required"] == ["command"]
         assert schema["properties"]["timeout_ms"]["type"] == "integer"
         assert schema["properties"]["timeout_ms"]["default"] == 1000
-        assert schema["properties"]["envs"]["additionalProperties"] == {"type": "string"}
+        variables, null = schema["properties"]["envs"]["anyOf"]
+        assert (variables["type"], variables["additionalProperties"]["type"]) == ("object", "string")
+        assert null == {"type": "null"}
         assert tools["run_code"]["inputSchema"]["required"] == ["code", "language"]
         assert tools["run_code"]["server"] == "wuying_codespace"
-        assert tools["get_metrics"]["inputSchema"] == {"type": "object", "properties": {}, "required": []}
+        nothing = tools["get_metrics"]["inputSchema"]
+        assert (nothing["type"], nothing["properties"], nothing["required"]) == ("object", {}, [])
         schema = tools["edit_file"]["inputSchema"]
         assert schema["required"] == ["path", "edits"]
-        assert schema["properties"]["edits"]["items"]["required"] == ["oldText", "newText"]
-        assert tools["write_file"]["inputSchema"]["properties"]["mode"]["enum"] == ["overwrite", "append", "create_new"]
+        assert schema["properties"]["edits"]["items"] == {"$ref": "#/$defs/Edit"}
+        assert schema["$defs"]["Edit"]["required"] == ["oldText", "newText"]
+        modes = tools["write_file"]["inputSchema"]["properties"]["mode"]["enum"]
+        assert sorted(modes) == ["append", "create_new", "overwrite"]
 
     @pytest.mark.parametrize("name", ["screenshot", "no_such_tool", ""])
     async def test_not_offered(self, local_runtime: Runtime, box: LocalSession, name: str) -> None:
@@ -289,7 +295,7 @@ class TestTools:
         assert good.summary.startswith("echo long long")
         assert len(good.summary) == 100
         assert (bad.route, bad.ok, bad.summary) == ("api", False, "false")
-        assert 0 < bad.seconds < 10
+        assert bad.seconds > 0
         assert bad.at.tzinfo is not None
         for _ in range(60):
             await call(local_runtime, box, "shell")

@@ -216,7 +216,7 @@ class TestProcesses:
     async def test_session_that_loses_its_agent_is_finished(self, strict: Runtime, cell: LocalSession) -> None:
         await output(strict, cell, "sleep 1000 > log 2>&1 & until grep -qs sleep /proc/$!/comm; do :; done")
         [sleeper] = [p for p in psutil.Process(cell.sandbox.pid).children(recursive=True) if p.name() == "sleep"]
-        waiting = asyncio.create_task(call(strict, cell, "shell", command="sleep 1000", timeout_ms=60_000))
+        waiting = asyncio.create_task(call(strict, cell, "shell", command="sleep 1000", timeout_ms=600_000))
         await asyncio.sleep(0)
         os.kill(cell.sandbox.pid, signal.SIGKILL)
         await cell.sandbox.ended.wait()
@@ -390,7 +390,7 @@ class TestWithoutSandbox:
         async with Runtime(isolation="none") as runtime:
             session = await runtime.create(IMAGE)
             sleeper = int(await output(runtime, session, "setsid sleep 1000 > log 2>&1 & echo $!"))
-            reply = await call(runtime, session, "shell", command="kill -9 $PPID; sleep 1000", timeout_ms=60_000)
+            reply = await call(runtime, session, "shell", command="kill -9 $PPID; sleep 1000", timeout_ms=600_000)
             assert reply.is_error
             assert "released" in reply.text
             await runtime.released(session.id)

@@ -83,7 +83,7 @@ def served(*arguments: str, key: str | None = "test-key") -> Iterator[Served]:
 def refused(*arguments: str, env: dict[str, str] | None = None) -> str:
     """Return what is said on stderr by a server that does not start: one line."""
     ended = subprocess.run(
-        [*SERVE, *arguments], capture_output=True, text=True, env=os.environ | (env or {}), timeout=30
+        [*SERVE, *arguments], capture_output=True, text=True, env=os.environ | (env or {}), timeout=120
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1, ended.stderr
@@ -170,7 +170,7 @@ def test_missing_packages_are_named() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_other_systems_are_told_what_is_missing(
+def test_other_systems_get_an_error_that_names_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -205,17 +205,17 @@ def test_signal_ends_everything_even_with_open_links(tmp_path: Path, number: sig
         assert len(everything) > 2
         with (
             connect(api.link(session, 30101, "ws")) as outside,
-            httpx.stream("GET", f"{api.link(session)}endless", timeout=30) as answer,
+            httpx.stream("GET", f"{api.link(session)}endless", timeout=120) as answer,
         ):
-            outside.recv(timeout=20)
+            outside.recv(timeout=120)
             next(answer.iter_raw())
             process.send_signal(number)
-            assert process.wait(8) == 0
+            assert process.wait(120) == 0
             with pytest.raises(ConnectionClosed):
-                outside.recv(timeout=20)
+                outside.recv(timeout=120)
         assert process.stderr is not None
         assert process.stderr.read() == ""
-    assert psutil.wait_procs(everything, timeout=5)[1] == []
+    assert psutil.wait_procs(everything, timeout=120)[1] == []
     assert list((tmp_path / "sessions").glob("*")) == []
 
 
@@ -253,7 +253,7 @@ def test_server_ends_when_the_program_that_started_it_is_killed(tmp_path: Path) 
             api.tool(session, "shell", command="sleep 600 > /dev/null 2>&1 &")
             everything = family(int(pid))
             parent.kill()
-            assert psutil.wait_procs(everything, timeout=8)[1] == []
+            assert psutil.wait_procs(everything, timeout=120)[1] == []
     assert list((tmp_path / "sessions").glob("*")) == []
 
 
@@ -272,7 +272,7 @@ def test_serve_in_a_script(tmp_path: Path) -> None:
         with api.http:
             api.create()
         everything = family(server.pid)
-    assert psutil.wait_procs(everything, timeout=5)[1] == []
+    assert psutil.wait_procs(everything, timeout=120)[1] == []
     assert list((tmp_path / "sessions").glob("*")) == []
 
 

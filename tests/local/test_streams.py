@@ -20,11 +20,20 @@ from .conftest import Api
 from .runtimes import needs_node
 
 _numbers = itertools.count(1)
-SECONDS = 30.0
-ENDLESS = (
-    "import time\nopen('begun', 'w').close()\ntry:\n    time.sleep(1000)\nfinally:\n    open('stopped', 'w').close()"
-)
-"""Code that says when it has begun and when it was stopped, through named pipes in its home."""
+SECONDS = 120.0
+ENDLESS = """
+import time
+try:
+    open('begun', 'w').close()
+    time.sleep(1000)
+finally:
+    open('stopped', 'w').close()
+"""
+"""Code that reports in its home when it runs, through a pipe, and when it was stopped, by a file.
+
+It opens the pipe within the ``try``, so an interrupt that follows cannot miss the ``finally``. The file is no pipe: the
+kernel of code that does not stop for some seconds is ended, and a pipe would wait for the test's next call.
+"""
 
 
 class Client:
@@ -131,11 +140,11 @@ def test_errors_and_limits(api: Api, session: str, client: Client) -> None:
     assert end["status"] == "failed"
     assert end["executionError"] == "ZeroDivisionError: division by zero"
 
-    events = client.run("kept = 1\nprint('so far')\nwhile True: pass", timeoutS=1)
+    events = client.run("kept = 1\nprint('so far')\nwhile True: pass", timeoutS=3)
     assert text_of(events) == "so far\n"
     assert events[-2]["error"]["code"] == "TimeoutError"
     assert events[-1]["status"] == "failed"
-    assert events[-1]["executionError"].startswith("Execution timeout: the code ran longer than 1 s")
+    assert events[-1]["executionError"].startswith("Execution timeout: the code ran longer than 3 s")
 
     died = client.run("import os; os._exit(3)")
     assert "ended with exit status 3" in died[-1]["executionError"]
@@ -163,7 +172,11 @@ def test_two_streams_at_once(client: Client) -> None:
 
 
 def prepare(api: Api, session_id: str) -> None:
-    api.shell(session_id, "mkfifo begun stopped")
+    api.shell(session_id, "mkfifo begun")
+
+
+def wait_until_stopped(api: Api, session_id: str) -> None:
+    api.shell(session_id, "until [ -e stopped ]; do read -t 0.01 <> <(:) || true; done")
 
 
 def test_cancel(api: Api, session: str, client: Client) -> None:
@@ -177,7 +190,7 @@ def test_cancel(api: Api, session: str, client: Client) -> None:
     assert end["executionError"].startswith("Execution cancelled")
     client.cancel(number)
     client.cancel(number)
-    api.shell(session, "cat stopped")
+    wait_until_stopped(api, session)
     events = client.until_end(number)
     assert text_of(events) == "so far\n"
     assert events[-2]["error"]["code"] == "Cancelled"
@@ -196,7 +209,7 @@ def test_client_that_leaves(api: Api, session: str, how: str) -> None:
         api.shell(session, "cat begun")
         if how == "cut":
             client.socket.socket.shutdown(socket.SHUT_RDWR)
-    api.shell(session, "cat stopped")
+    wait_until_stopped(api, session)
     with connected(api, session) as client:
         result = client.run("kept, 'left' in globals()")[0]["result"]
         assert result["mime"]["text/plain"] == "(1, False)"
@@ -250,9 +263,9 @@ def test_bad_frames(client: Client) -> None:
             ({"method": "run_code", "params": []}, "params"),
             ({"method": "other"}, "'other'"),
             ({"method": "run_code", "mode": "batch", "params": {}}, "'batch'"),
-            ({"method": "run_code", "mode": "stream"}, "'code' is missing"),
+            ({"method": "run_code", "mode": "stream"}, "missing required field `code`"),
             ({"method": "run_code", "params": {"code": "1", "language": "cobol"}}, "unsupported language 'cobol'"),
-            ({"method": "run_code", "params": {"code": 1, "language": "r"}}, "expected a string"),
+            ({"method": "run_code", "params": {"code": 1, "language": "r"}}, "Expected `str`, got `int` - at `$.code`"),
             ({"method": "run_code", "params": {"code": "\ud800", "language": "python"}}, "surrogate"),
             ({"method": "run_code", "params": {"code": "1", "language": "python", "timeoutS": 0}}, "timeout"),
         ]
@@ -319,7 +332,7 @@ def test_large_frames_and_odd_text(client: Client) -> None:
     ],
 )
 def test_a_gigabyte(client: Client, language: str, code: str) -> None:
-    said = text_of(client.run(code, language, timeoutS=120))
+    said = text_of(client.run(code, language, timeoutS=600))
     assert 4 << 20 <= len(said) < 17 << 20
     assert "thrown away" in said[-100:] or "too large to be sent" in said
     assert client.run("1", language)[-1]["status"] == "finished"
@@ -328,14 +341,14 @@ def test_a_gigabyte(client: Client, language: str, code: str) -> None:
 def test_reader_that_does_not_read(api: Api, session: str, client: Client) -> None:
     """The code runs to its end, what waits is bounded, text is joined, and new code waits for the reader."""
     prepare(api, session)
-    code = "import os\nfor n in range(5_000): print(f'{n:02000d}', flush=True)\nopen('begun', 'w').close()"
+    code = "import os\nfor n in range(8_000): print(f'{n:02000d}', flush=True)\nopen('begun', 'w').close()"
     slow = client.begin(code)
-    api.shell(session, "timeout 60 cat begun")
+    api.shell(session, "cat begun")
     after = client.begin("print('after')")
     events = client.until_end(slow)
-    assert text_of(events) == "".join(f"{n:02000d}\n" for n in range(5_000))
+    assert text_of(events) == "".join(f"{n:02000d}\n" for n in range(8_000))
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-    assert len(events) < 5_000
+    assert len(events) < 8_000
     assert text_of(client.until_end(after)) == "after\n"
 
 

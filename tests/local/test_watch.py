@@ -1,4 +1,4 @@
-"""Watching: what the tool get_file_change tells about what happens to real files."""
+"""Watching: the changes of real files that the tool get_file_change reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .runtimes import call, output
 Event = tuple[str, str, str]
 
 
-def told(events: list[dict[str, str]], top: str) -> list[Event]:
+def reported(events: list[dict[str, str]], top: str) -> list[Event]:
     """Return events shortly, with paths from the top on."""
     return [(event["eventType"], event["path"].removeprefix(f"{top}/"), event["pathType"]) for event in events]
 
@@ -29,7 +29,7 @@ def told(events: list[dict[str, str]], top: str) -> list[Event]:
 async def changes(runtime: Runtime, session: LocalSession, path: str = "w") -> list[Event]:
     reply = await call(runtime, session, "get_file_change", path=path)
     assert not reply.is_error, reply.text
-    return told(json.loads(reply.text), f"{session.sandbox.home}/w")
+    return reported(json.loads(reply.text), f"{session.sandbox.home}/w")
 
 
 @pytest.mark.asyncio
@@ -87,7 +87,7 @@ class Watch:
         assert self.events() == []
 
     def events(self, path: Path | None = None) -> list[Event]:
-        return told(self.watcher.changes(str(path or self.top), expected=False), str(self.top))
+        return reported(self.watcher.changes(str(path or self.top), expected=False), str(self.top))
 
 
 @pytest.fixture
@@ -209,8 +209,8 @@ def test_more_events_than_are_kept(watch: Watch, monkeypatch: pytest.MonkeyPatch
     assert watch.events() == []
 
 
-def test_full_queue_of_the_kernel_is_told_and_new_directories_are_found(watch: Watch) -> None:
-    with watch.watcher.lock:  # nobody reads
+def test_full_queue_of_the_kernel_is_reported_and_new_directories_are_found(watch: Watch) -> None:
+    with watch.watcher.lock:  # the watcher cannot read
         most = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
         one, two = watch.top / "1", watch.top / "2"
         one.touch()

@@ -44,7 +44,7 @@ def serve(
 ) -> Iterator[LocalServer]:
     """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
 
-    It is gone, with all its sessions, when the block is left; should this program be killed, the runtime ends by
+    The runtime and all its sessions are gone when the block is left; if this program is killed, the runtime ends by
     itself. Blocks while it starts and ends; within a running event loop use `aserve`.
 
     Args:
@@ -52,11 +52,11 @@ def serve(
         port: the port to listen on, 0 for any free one.
         api_key: the key that clients must send, a new one if not given.
         data_dir: the directory for the files of sessions, a temporary one if not given.
-        isolation: how sessions are kept apart: by ``"bubblewrap"`` (an error if it does not work here), ``"none"``
+        isolation: how sessions are isolated: by ``"bubblewrap"`` (an error if it does not work here), ``"none"``
             (they run as ordinary processes of yours), or ``"auto"``, which is bubblewrap.
         network: ``"isolated"`` (a network of its own for each session), ``"host"`` (this machine's), or ``"auto"``.
         idle_timeout: seconds without activity after which a session is released, unless it asked for another time.
-        allow_none: whether ``isolation="auto"`` may go on without isolation where bubblewrap does not work.
+        allow_none: whether ``isolation="auto"`` may continue without isolation where bubblewrap does not work.
 
     Raises:
         CannotStart: the runtime cannot start here; its text says why and what to do.
@@ -93,7 +93,7 @@ async def aserve(
     from anyio import CancelScope, to_thread
 
     process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, allow_none)
-    # In threads, since a thread once begun goes on to its end whatever happens to the task that waits for it.
+    # In threads: a thread that has begun runs to its end, also when the task that waits for it is cancelled.
     try:
         yield await to_thread.run_sync(process.start)
     finally:

@@ -22,7 +22,7 @@ START_TIMEOUT = 30.0
 """Seconds the runtime has to start."""
 
 STOP_TIMEOUT = 45.0
-"""Seconds the runtime has to store what sessions are to leave behind, release them and end, before it is killed."""
+"""Seconds the runtime has to store the data of sessions, release them and end, before it is killed."""
 
 
 @frozen
@@ -40,7 +40,7 @@ class LocalServer:
 
 
 class ServerProcess:
-    """A local runtime in a process of its own; it ends with this program, however that ends."""
+    """A local runtime in a process of its own; it ends with this program, also if that is killed."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._options = dict(options)
@@ -67,15 +67,15 @@ class ServerProcess:
                 raise
 
     def _first_answer(self, process: subprocess.Popen[bytes]) -> LocalServer:
-        """Hand over the options and return what the server says of itself, in one line each."""
+        """Send the options and read the server's description of itself, one line each."""
         stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        with suppress(BrokenPipeError):  # it has ended; what it says, or its exit code, tells why
+        with suppress(BrokenPipeError):  # it has ended; its output or its exit code gives the reason
             stdin.write(json.dumps(self._options).encode() + b"\n")
             stdin.flush()
         with stdout:
             line = _read_line(stdout.fileno(), time.monotonic() + START_TIMEOUT)
         if not line.endswith(b"\n"):
-            raise CannotStart(_why_not(process))
+            raise CannotStart(_no_answer(process))
         answer = json.loads(line)
         if "error" in answer:
             raise CannotStart(answer["error"])
@@ -100,7 +100,7 @@ class ServerProcess:
 
 
 def _read_line(descriptor: int, until: float) -> bytes:
-    """Return what comes up to the end of the line, the end of the stream, or the time given."""
+    """Return the bytes up to the end of the line or of the stream, or those that arrived in time."""
     line = b""
     while not line.endswith(b"\n"):
         ready, _, _ = select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
@@ -110,7 +110,7 @@ def _read_line(descriptor: int, until: float) -> bytes:
     return line
 
 
-def _why_not(process: subprocess.Popen[bytes]) -> str:
+def _no_answer(process: subprocess.Popen[bytes]) -> str:
     if process.poll() is None:
         return f"the local runtime did not get ready within {START_TIMEOUT:.0f} seconds"
     return (

@@ -1,4 +1,4 @@
-"""The command ``agb serve``: its arguments, its banner, and its other mouth, by which programs start a runtime."""
+"""The command ``agb serve``: its arguments, its banner, and the protocol by which programs start a runtime."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CANNOT_START = 2
 """The exit code when nothing was served."""
 
-_NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client")
+_NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client", "msgspec", "jinja2")
 
 
 def main(arguments: list[str] | None = None, prog: str = "agb serve") -> int:
@@ -83,7 +83,7 @@ def _serve(options: Options, ready: Callable[[Listening], None], lifeline: int |
 
 
 def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
-    """Return what is said when the server listens; the key is in it only if nobody knows it yet."""
+    """Return the text for a server that listens; it shows the key only if that is a new one."""
     report = listening.report
     lines = [f"agb {__version__}: the local runtime listens on {listening.url}", ""]
     isolated = "" if report.isolation == "none" else f"isolated with {report.isolation}, "
@@ -94,8 +94,8 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     if not options.is_loopback:
         lines += [
             "",
-            f"  Warning: {options.host} can be reached from other machines, and there is no encryption: whoever",
-            "  listens on the way can take the API key, and run programs here. Use it in a network you trust.",
+            f"  Warning: {options.host} can be reached from other machines, and there is no encryption: a",
+            "  listener on the network can read the API key, and run programs here. Use it in a network you trust.",
         ]
     key = options.api_key if shows_key else "(the key you gave)"
     lines += ["", "Connect from another terminal:", ""]
@@ -127,7 +127,7 @@ def _say(text: str, where: TextIO | None = None) -> None:
 def _serve_child() -> int:
     """Serve for the program that started this one, and only as long as it lives.
 
-    It writes one line of JSON with the options to stdin, where nobody else sees the key, and keeps stdin open; one
+    It writes one line of JSON with the options to stdin, which keeps the key out of sight, and keeps stdin open; one
     line comes back on stdout: ``{"url", "api_key", "report"}`` once the server listens, or ``{"error"}``.
     """
     try:
@@ -158,7 +158,7 @@ def _known(options: Options, listening: Listening) -> dict[str, Any]:
 
 
 def _announce(line: dict[str, Any]) -> None:
-    """Write the one line that is expected, then let go of stdout, which nobody reads from then on."""
+    """Write the one line that is expected, then point stdout to the null device: its reader is gone."""
     _say(json.dumps(line))
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

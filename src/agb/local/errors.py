@@ -1,6 +1,6 @@
-"""Errors of the local runtime: what it refuses, and why it cannot start.
+"""Errors of the local runtime: refused requests, and failures to start.
 
-Refused                 one request: what it asks for is not there, or makes no sense; the runtime goes on
+Refused                 one request: its subject does not exist, or it makes no sense; the runtime continues
 CannotStart             the runtime does not start
 ├── IsolationUnavailable    sessions cannot be isolated as asked
 └── DataDirInUse            another runtime works in the same data directory
@@ -19,7 +19,7 @@ from .._wire.reply import (
 
 
 class Refused(Exception):  # noqa: N818 - says what happened
-    """A request the runtime answers with no; ``code``, ``message`` and ``http_status`` are the API's."""
+    """A request that the runtime refuses; ``code``, ``message`` and ``http_status`` are the API's."""
 
     def __init__(self, code: str, message: str, *, http_status: int = 400) -> None:
         super().__init__(message)
@@ -52,7 +52,7 @@ def file_not_found(path: str) -> Refused:
 
 
 def stopping() -> Refused:
-    """Return the refusal of what a runtime that is stopping does no more."""
+    """Return the refusal of a request that a stopping runtime no longer serves."""
     return Refused(STOPPING, "The runtime is stopping; its contexts are closed", http_status=503)
 
 

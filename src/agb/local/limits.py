@@ -9,12 +9,12 @@ _MIB = 1 << 20
 
 @frozen(kw_only=True)
 class Limits:
-    """What a session, or a stored file, may take. Times are seconds, sizes bytes.
+    """The resources a session, or a stored file, may take. Times are seconds, sizes bytes.
 
-    What binds what: ``processes`` (threads count), ``open_files``, ``file_size`` and ``memory`` are resource limits of
-    the kernel; the first is of the session, the others of each of its processes. ``memory`` counts what a process may
-    write to (its data segment and private mappings), not address space that is only reserved, which node and java do
-    by the gigabyte. ``shared_memory`` bounds ``/dev/shm``. Without a sandbox the number of processes is not limited,
+    ``processes`` (threads count), ``open_files``, ``file_size`` and ``memory`` are resource limits of the operating
+    system's kernel; the first is of the session, the others of each of its processes. ``memory`` counts what a process
+    may write to (its data segment and private mappings), not address space that is only reserved: node and java
+    reserve gigabytes. ``shared_memory`` bounds ``/dev/shm``. Without a sandbox the number of processes is not limited,
     since the kernel would count all processes of the user. The files of a session together are measured, not limited.
     """
 
@@ -31,11 +31,11 @@ class Limits:
     sync: float = field(default=900.0, validator=validators.gt(0))
     """One sync of a mount with its context."""
     last_sync: float = field(default=120.0, validator=validators.gt(0))
-    """All that is to be stored before a session ends."""
+    """All syncs at the end of a session together."""
     unpacked: int = field(default=8192 * _MIB, validator=validators.ge(1))
-    """What one archive that is brought into a session may unpack to."""
+    """Bytes that one archive may unpack to in a session."""
     shared_memory: int = field(default=256 * _MIB, validator=validators.ge(1))
     output: int = field(default=16 * _MIB, validator=validators.ge(1))
-    """Bytes kept of each output stream of a program; the rest is read and thrown away."""
+    """Bytes kept of each output stream of a program; the rest is read and discarded."""
     stored_file: int = field(default=16_384 * _MIB, validator=validators.ge(1))
     """Bytes of the largest file that a context takes through a URL."""

@@ -1,4 +1,4 @@
-"""Options: how the local runtime is to be served, checked before anything is started."""
+"""Options of the local runtime, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Options:
     idle_timeout: float | None = field(default=None, validator=_is_time)
     """Seconds without activity after which a session is released unless it asked for another time; None: 300."""
     allow_none: bool = False
-    """Whether ``isolation="auto"`` goes on without isolation where there is none."""
+    """Whether ``isolation="auto"`` continues without isolation where bubblewrap does not work."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Options:

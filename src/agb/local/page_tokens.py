@@ -1,4 +1,4 @@
-"""Tokens of pages: where the next page of a list goes on, whatever came and went since."""
+"""Tokens of pages: where the next page of a list begins, also when items were added or removed since."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def token_after(number: int) -> str:
 
 
 def number_before(token: str) -> int:
-    """Return the number after which a page begins; raise `Refused` for a token that is none."""
+    """Return the number after which a page begins; raise `Refused` for an invalid token."""
     try:
         word, _, number = base64.urlsafe_b64decode(token.encode()).decode().partition(" ")
     except (binascii.Error, UnicodeError):
         word, number = "", ""
     if word != "after" or not (number.isascii() and number.isdigit()) or len(number) > 15:
-        raise invalid("nextToken is not one that an earlier page gave")
+        raise invalid("nextToken is not one of an earlier page")
     return int(number)

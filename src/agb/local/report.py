@@ -13,7 +13,7 @@ class Report:
 
     isolation: Literal["bubblewrap", "none"]
     isolation_note: str
-    """A sentence about it for people."""
+    """A sentence about it, for the banner."""
     network: Literal["pasta", "isolated", "host"]
     languages: dict[str, str] = field(factory=dict)
     """Language -> version."""

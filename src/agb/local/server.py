@@ -1,4 +1,4 @@
-"""The server: one runtime behind one listening socket, from start-up until nothing of it is left."""
+"""The server: one runtime behind one listening socket, from start-up until all of it is gone."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Listening:
 async def serve(options: Options, ready: Callable[[Listening], None], *, lifeline: int | None = None) -> None:
     """Serve a runtime until SIGINT or SIGTERM, then release all its sessions; ``ready`` is called when it listens.
 
-    A second signal does not wait for requests under way, a third one ends the process on the spot. With a
-    ``lifeline``, a file descriptor, the end of what is read from it, or of the parent process, is such a signal too.
-    Raises `CannotStart` if the address or the runtime is not to be had.
+    A second signal does not wait for requests under way, a third one ends the process at once. With a
+    ``lifeline``, a file descriptor, its end of file, or the end of the parent process, counts as such a signal.
+    Raises `CannotStart` if the address cannot be used or the runtime cannot start.
     """
     stop = _Stop()
     limits = Limits() if options.idle_timeout is None else Limits(idle=options.idle_timeout)
@@ -67,7 +67,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn, which tells when it listens, leaves signals alone, and ends sessions before it waits for their calls."""
+    """Uvicorn that calls ``ready``, leaves signals alone, and ends sessions before it waits for their calls."""
 
     def __init__(self, runtime: Runtime, api_key: str, ready: Callable[[], None]) -> None:
         app = build_app(runtime, api_key)
@@ -80,13 +80,13 @@ class _Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
-                # Whatever a client writes into X-Forwarded-For, it does not change who it is here.
+                # A client must not change its address here by the header X-Forwarded-For.
                 proxy_headers=False,
-                # Answers of programs behind links bring their own.
+                # Answers of programs behind links have their own.
                 server_header=False,
                 date_header=False,
                 ws_max_size=MESSAGE_LIMIT,
-                # Clients that read when asked answer no pings meanwhile; the listener's keep-alive finds the dead ones.
+                # Clients that read only on demand do not answer pings; TCP keep-alive finds the dead ones.
                 ws_ping_interval=None,
                 # Compression costs more than it saves between two programs of one machine.
                 ws_per_message_deflate=False,
@@ -119,18 +119,18 @@ class _Server(uvicorn.Server):
 
 @define
 class _Stop:
-    """The wish to stop, how often it was uttered, and whom it concerns."""
+    """The requests to stop: how many there were, and the server to stop."""
 
     times: int = 0
     server: uvicorn.Server | None = None
 
     def attach(self, server: uvicorn.Server) -> None:
-        """Tell a server, which may have been asked to stop already while it was being prepared."""
+        """Set the server, and stop it at once if a request to stop came before."""
         self.server = server
         server.should_exit = self.times > 0
 
     def ask(self) -> None:
-        """Ask for the end, each time more firmly."""
+        """Stop; a second request does not wait, and after it a signal ends the process."""
         self.times += 1
         if self.server is not None:
             self.server.should_exit = True
@@ -141,13 +141,13 @@ class _Stop:
 
     @contextmanager
     def on_signals(self, lifeline: int | None) -> Iterator[None]:
-        """Ask on SIGINT and SIGTERM, and when the lifeline or the parent process ends."""
+        """Stop on SIGINT and SIGTERM, and when the lifeline or the parent process ends."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.ask)
         if lifeline is not None:
             loop.add_reader(lifeline, self._read, lifeline)
-            # A fork of the parent would hold the lifeline open; the parent itself cannot be mistaken.
+            # A fork of the parent would hold the lifeline open; the pidfd is of the parent alone.
             with suppress(OSError):
                 parent = os.pidfd_open(os.getppid())
                 loop.add_reader(parent, self._read_end, parent)
@@ -164,7 +164,7 @@ class _Stop:
 
 @contextmanager
 def bind(host: str, port: int) -> Iterator[socket.socket]:
-    """Return a listening socket; raise `CannotStart` if the address is not to be had."""
+    """Return a listening socket; raise `CannotStart` if the address cannot be used."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         listener = socket.create_server(address, family=family, backlog=1024)

@@ -1,4 +1,8 @@
-"""Validation: values of a request, parsed and checked, and how refusals name them. Knows no HTTP."""
+"""Validation of the values of a request, and the texts of refusals. Knows no HTTP.
+
+The arguments of tools are msgspec's. Here its errors would say too little: it reports half of a surrogate pair as input
+that is cut, it does not name the key of a label, and it cannot say whether a parameter belongs into query or body.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +64,13 @@ def labels(value: Any, what: str) -> dict[str, str]:
 
 
 def kind_of(value: Any) -> str:
-    """Return what a JSON value is, in words."""
+    """Return the kind of a JSON value, in words."""
     names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
     return "null" if value is None else names.get(type(value), "a number")
 
 
 def shown(text: str, limit: int = 60) -> str:
-    """Return a text as it may stand in a message: quoted, escaped and cut."""
+    """Return a text for use in a message: quoted, escaped and cut."""
     return ascii(text if len(text) <= limit else text[:limit] + "...")
 
 

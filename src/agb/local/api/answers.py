@@ -1,4 +1,4 @@
-"""Answers: how what a handler says, or why it refuses, is put into the envelope and sent."""
+"""Answers: the result of a handler, or its refusal, in the envelope that is sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..errors import Refused
 LINGER = 5.0
 """Seconds for which the rest of a refused body is read."""
 
-_SAID_IN_THE_BODY_ONLY = {NOT_OFFERED, TOOL_SESSION_NOT_FOUND}
+_STATUS_IN_THE_BODY_ONLY = {NOT_OFFERED, TOOL_SESSION_NOT_FOUND}
 """Codes the service answers with HTTP 200; the status stands in the envelope."""
 
 
@@ -29,28 +29,28 @@ def enveloped(request: Request, *, http_status: int = 200, **parts: Any) -> Resp
 
 def refusal(request: Request, refused: Refused) -> Response:
     """Return the answer to a request that is refused."""
-    return _enveloped(Response, request, refused.http_status, _why(refused))
+    return _enveloped(Response, request, refused.http_status, _fields(refused))
 
 
 def early_refusal(request: Request, refused: Refused) -> Response:
     """Return the answer to a request that is refused before its body was read."""
-    return _enveloped(_Lingering, request, refused.http_status, _why(refused))
+    return _enveloped(_Lingering, request, refused.http_status, _fields(refused))
 
 
 def request_id(request: Request) -> str:
-    """Return the id of a request, given to it when it is first asked for."""
+    """Return the id of a request, which the first call creates."""
     if not hasattr(request.state, "request_id"):
         request.state.request_id = str(uuid.uuid4()).upper()
     return str(request.state.request_id)
 
 
-def _why(refused: Refused) -> dict[str, Any]:
+def _fields(refused: Refused) -> dict[str, Any]:
     return {"success": False, "code": refused.code, "message": refused.message}
 
 
 def _enveloped(kind: type[Response], request: Request, http_status: int, parts: dict[str, Any]) -> Response:
     body = envelope(request_id=request_id(request), http_status=http_status, **parts)
-    status = 200 if parts.get("code") in _SAID_IN_THE_BODY_ONLY else http_status
+    status = 200 if parts.get("code") in _STATUS_IN_THE_BODY_ONLY else http_status
     headers = {"x-request-id": request_id(request), "cache-control": "no-store"}
     return kind(_json(body), status, headers, "application/json")
 
@@ -64,10 +64,10 @@ def _json(body: dict[str, Any]) -> bytes:
 
 
 class _Lingering(Response):
-    """An answer given at once, while the client still sends; the connection is closed after it.
+    """An answer sent at once, while the client still sends; the connection is closed after it.
 
-    What comes is thrown away for a while: to close with bytes unread resets the connection, and a client that sends
-    first and reads then would never see the answer.
+    The rest of the body is read and discarded for a while: closing a socket with unread bytes resets the connection,
+    and a client that sends everything before it reads would never see the answer.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI has three
@@ -78,6 +78,6 @@ class _Lingering(Response):
             async with asyncio.timeout(LINGER):
                 while (await receive()).get("more_body"):
                     pass
-        except TimeoutError:  # it has had its chance
+        except TimeoutError:  # the client had enough time to read the answer
             pass
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,4 +1,4 @@
-"""The application: the whole API as one list of routes, who may call it, and how every answer is wrapped."""
+"""The application: the whole API as one list of routes, its authentication, and the envelope of every answer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Handler = Callable[[Api, ApiRequest], Awaitable[Answer]]
 
 @frozen
 class Operation:
-    """One operation of the API: where it is, and what answers it (None: this runtime does not offer it)."""
+    """One operation of the API: its method and path, and its handler (None: this runtime does not offer it)."""
 
     method: str
     path: str
@@ -76,7 +76,7 @@ OPERATIONS = [
 
 
 def build_app(runtime: Runtime, api_key: str) -> Starlette:
-    """Return the ASGI application that offers a (running) runtime to whoever knows the API key.
+    """Return the ASGI application that offers a (running) runtime to callers with the API key.
 
     Its ``state.links`` are the links into sessions; close them when the server stops.
     """
@@ -119,22 +119,22 @@ def _refusal(request: Request, code: str, message: str, http_status: int) -> Res
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    """Answer a request that did not go through; only a mistake of this server is logged."""
+    """Answer a request that failed; only an error of this server is logged."""
     if isinstance(error, Refused):
         return refusal(request, error)
     if isinstance(error, HTTPException):
         return _no_route(request, error.status_code)
-    if isinstance(error, ClientDisconnect):  # nobody will read this
+    if isinstance(error, ClientDisconnect):  # the answer is for the log of an ASGI server only; the client has left
         return _refusal(request, INVALID_REQUEST, "The request body ended early", 400)
-    path = re.sub(r"^(/link/[^/]*/[^/]*|/contexts/files)/.*", r"\1/...", request.url.path)  # what follows is a secret
-    known_as = request_id(request)
-    logger.error("Unexpected error in %s %s (request id %s)", request.method, path, known_as, exc_info=error)
-    message = f"The runtime failed unexpectedly; its log has more under {known_as}"
+    path = re.sub(r"^(/link/[^/]*/[^/]*|/contexts/files)/.*", r"\1/...", request.url.path)  # the rest is a secret
+    known_id = request_id(request)
+    logger.error("Unexpected error in %s %s (request id %s)", request.method, path, known_id, exc_info=error)
+    message = f"The runtime failed unexpectedly; its log has more under {known_id}"
     return _refusal(request, INTERNAL_ERROR, message, 500)
 
 
 def _no_route(request: Request, status: int) -> Response:
-    """Answer a path that is none of ours; one asked for by a page behind a link is looked for behind that link."""
+    """Answer an unknown path; a request from a page behind a link is redirected to the same path behind that link."""
     links: Links = request.app.state.links
     if status == 404 and (below := links.below_referer(request)):
         return RedirectResponse(below, 307)

@@ -50,20 +50,20 @@ class ContextFiles:
             "accept-ranges": "bytes",
             "cache-control": "no-store",
         }
-        wanted = _wanted(request, stored)
-        if wanted is None:
+        requested = _requested_range(request, stored)
+        if requested is None:
             file.close()
             return Response(status_code=304, headers=headers)
-        if wanted.count == 0 and wanted.is_part:
+        if requested.count == 0 and requested.is_part:
             file.close()
             size = f"{stored.size:,} bytes"
             answer = refusal(request, Refused(RANGE_NOT_SATISFIABLE, f"The file has only {size}", http_status=416))
             answer.headers["content-range"] = f"bytes */{stored.size}"
             return answer
-        headers["content-length"] = str(wanted.count)
-        if wanted.is_part:
-            headers["content-range"] = f"bytes {wanted.first}-{wanted.first + wanted.count - 1}/{stored.size}"
-        return _Sending(contexts, file, wanted, headers)
+        headers["content-length"] = str(requested.count)
+        if requested.is_part:
+            headers["content-range"] = f"bytes {requested.first}-{requested.first + requested.count - 1}/{stored.size}"
+        return _Sending(contexts, file, requested, headers)
 
     async def _put(self, request: Request) -> Response:
         contexts = self._runtime.contexts
@@ -91,7 +91,7 @@ class ContextFiles:
 
 
 async def _receive(request: Request, contexts: Contexts, writing: Writing) -> bytearray:
-    """Write a request's body, one piece while the next one comes in, and return what is left for a last one.
+    """Write a request's body, one piece while the next is received, and return the rest, the last piece.
 
     Raises ``ClientDisconnect`` when the client goes before the end of the body.
     """
@@ -116,11 +116,11 @@ def _finish(writing: Writing, rest: bytearray) -> StoredFile:
     return writing.commit()
 
 
-# --- what is wanted of a file ------------------------------------------------------------------------------------
+# --- the bytes that are requested --------------------------------------------------------------------------------
 
 
 @frozen
-class _Wanted:
+class _ByteRange:
     """The bytes to send; a part without any is beyond the end of the file."""
 
     first: int
@@ -136,12 +136,12 @@ def _last_modified(stored: StoredFile) -> str:
     return formatdate(stored.modified, usegmt=True)
 
 
-def _wanted(request: Request, stored: StoredFile) -> _Wanted | None:
-    """Return which bytes a request asks for, None if it says that it has them."""
+def _requested_range(request: Request, stored: StoredFile) -> _ByteRange | None:
+    """Return which bytes a request asks for, None if the client has them already."""
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if "*" in known or _etag(stored) in known:
         return None
-    whole = _Wanted(0, stored.size, is_part=False)
+    whole = _ByteRange(0, stored.size, is_part=False)
     unchanged = request.headers.get("if-range") in (None, _etag(stored), _last_modified(stored))
     given = _RANGE.fullmatch(request.headers.get("range", "")) if request.method == "GET" and unchanged else None
     if given is None or given.groups() == ("", ""):  # several ranges, or another unit: the whole is an answer to them
@@ -149,24 +149,24 @@ def _wanted(request: Request, stored: StoredFile) -> _Wanted | None:
     first, last = given.groups()
     if not first:
         count = min(int(last), stored.size)
-        return _Wanted(stored.size - count, count, is_part=True)
+        return _ByteRange(stored.size - count, count, is_part=True)
     if last and int(last) < int(first):
         return whole
     end = min(int(last) + 1, stored.size) if last else stored.size
-    return _Wanted(int(first), max(0, end - int(first)), is_part=True)
+    return _ByteRange(int(first), max(0, end - int(first)), is_part=True)
 
 
 class _Sending(Response):
     """The answer that is a file or a part of one: the next piece is read while one is sent."""
 
-    def __init__(self, contexts: Contexts, file: IO[bytes], wanted: _Wanted, headers: Mapping[str, str]) -> None:
-        super().__init__(status_code=206 if wanted.is_part else 200, headers=headers)
+    def __init__(self, contexts: Contexts, file: IO[bytes], requested: _ByteRange, headers: Mapping[str, str]) -> None:
+        super().__init__(status_code=206 if requested.is_part else 200, headers=headers)
         self._contexts = contexts
         self._file = file
-        self._wanted = wanted
+        self._requested_range = requested
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        at, end = self._wanted.first, self._wanted.first + self._wanted.count
+        at, end = self._requested_range.first, self._requested_range.first + self._requested_range.count
         if scope["method"] == "HEAD":
             end = at
         gone = asyncio.create_task(_gone(receive))

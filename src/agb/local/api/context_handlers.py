@@ -1,6 +1,6 @@
-"""Handlers of contexts: what the API's operations on contexts and their files mean to the store.
+"""Handlers of contexts: the API's operations on contexts and their files as calls of the store.
 
-One function per operation, named after it; parameters and fields as in control-plane.md, sections 2.16 to 2.26.
+One function per operation, named after it: ``list_contexts`` is API: GET /sdk/ListContexts (`app.OPERATIONS`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ async def list_contexts(api: Api, request: ApiRequest) -> Answer:
 
 
 async def get_context(api: Api, request: ApiRequest) -> Answer:
-    """Answer a context found by its id or name (both must fit if both are given), or made by its name.
+    """Answer a context found by its id or name (both must match if both are given), or created by its name.
 
-    This machine is one region, whatever loginRegionId says.
+    This machine is one region: loginRegionId is ignored.
     """
     store, run = api.runtime.contexts.store, api.runtime.contexts.run
     context_id, name = request.query.get("id", ""), request.query.get("name", "")
@@ -69,7 +69,7 @@ def _time(seconds: float) -> str:
 
 
 async def modify_context(api: Api, request: ApiRequest) -> Answer:
-    """Give a context another name."""
+    """Rename a context."""
     contexts = api.runtime.contexts
     await contexts.run(contexts.store.rename, request.from_query("id"), request.from_query("name"))
     return Answer()
@@ -82,7 +82,7 @@ async def delete_context(api: Api, request: ApiRequest) -> Answer:
 
 
 async def clear_context(api: Api, request: ApiRequest) -> Answer:
-    """Begin to remove all files of a context; its state tells when that is done."""
+    """Begin to remove all files of a context; its state shows when that is done."""
     await api.runtime.contexts.clear(request.from_query("id"))
     return Answer()
 

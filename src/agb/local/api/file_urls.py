@@ -1,4 +1,4 @@
-"""Pre-signed URLs: who holds one may read or write one file of one context, until it expires, and nothing else."""
+"""Pre-signed URLs: each allows to read or to write one file of one context, until it expires, and nothing else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PREFIX = "/contexts/files/"
 
 @frozen
 class Grant:
-    """What a URL allows: one method on one file, until a time in seconds since the epoch."""
+    """The permission in a URL: one method on one file, until a time in seconds since the epoch."""
 
     method: Method
     context_id: str
@@ -38,10 +38,10 @@ class Grant:
 
 @frozen
 class FileUrls:
-    """Makes tokens for URLs, and reads them. ``clock`` tells seconds since the epoch.
+    """Makes tokens for URLs, and reads them. ``clock`` returns seconds since the epoch.
 
-    A token is ``<grant>.<signature>``, both in the alphabet of URLs: what is granted as JSON, and the HMAC-SHA256 of
-    exactly these characters, so that not one of them can be another.
+    A token is ``<grant>.<signature>``, both in the alphabet of URLs: the grant as JSON, and the HMAC-SHA256 of exactly
+    these characters, so that none of them can be changed.
     """
 
     _key: bytes = field(repr=False)
@@ -58,32 +58,32 @@ class FileUrls:
 
     def token(self, grant: Grant) -> str:
         """Return the token that carries a grant."""
-        said = _encoded(json_bytes([grant.method, grant.context_id, grant.path, grant.expires]))
-        return f"{said}.{self._signature(said)}"
+        payload = _encoded(json_bytes([grant.method, grant.context_id, grant.path, grant.expires]))
+        return f"{payload}.{self._signature(payload)}"
 
     def read(self, token: str, method: str) -> Grant:
-        """Return what a token grants; raise `Refused` unless it is ours, unaltered, for this method and not expired.
+        """Return the grant of a token; raise `Refused` unless it is ours, unaltered, for this method and not expired.
 
         ``HEAD`` is granted with ``GET``.
         """
-        said, _, signature = token.partition(".")
-        if not same_secret(signature, self._signature(said)):
-            raise _refused(URL_NOT_VALID, "The URL was altered, or is not of this server: its signature does not fit")
-        grant = _granted(said)
+        payload, _, signature = token.partition(".")
+        if not same_secret(signature, self._signature(payload)):
+            raise _refused(URL_NOT_VALID, "The URL was altered, or is not of this server: its signature does not match")
+        grant = _granted(payload)
         if method not in ((grant.method, "HEAD") if grant.method == "GET" else (grant.method,)):
             raise _refused(URL_NOT_VALID, f"The URL is for {grant.method}, not for {method[:20]}")
         if self._clock() >= grant.expires:
             raise _refused(URL_EXPIRED, "The URL has expired: ask for a new one")
         return grant
 
-    def _signature(self, said: str) -> str:
-        return _encoded(hmac.digest(self._key, said.encode("utf-8", "surrogatepass"), "sha256"))
+    def _signature(self, payload: str) -> str:
+        return _encoded(hmac.digest(self._key, payload.encode("utf-8", "surrogatepass"), "sha256"))
 
 
-def _granted(said: str) -> Grant:
+def _granted(payload: str) -> Grant:
     """Return the grant in the first half of a token, whose signature is known to be ours."""
     try:
-        grant = json.loads(base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)))
+        grant = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         method, context_id, path, expires = grant if isinstance(grant, list) else []
     except (binascii.Error, ValueError) as error:  # signed with our key by another version of this program
         raise _refused(URL_NOT_VALID, "The URL is not one of this version of the server: ask for a new one") from error

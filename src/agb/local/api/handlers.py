@@ -1,6 +1,6 @@
-"""Handlers: what the API's operations mean to the runtime, and how its answers look on the wire.
+"""Handlers of sessions: each operation of the API as calls of the runtime, and its answer as it is on the wire.
 
-One function per operation, named after it; parameters and fields as in control-plane.md, section 2.
+One function per operation, named after it: ``create_session`` is API: POST /mcp/createSession (`app.OPERATIONS`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ..._wire.call import json_text
 from ..._wire.reply import SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND, UNAUTHORIZED
 from ..contexts.mounts import mounts
 from ..errors import Refused, invalid
+from ..sessions.images import tools_of
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from ..sessions.tools import ToolReply
@@ -27,7 +28,7 @@ MOST_RESULTS = 1_000
 
 @frozen
 class Api:
-    """What the handlers work on."""
+    """The objects that handlers work on."""
 
     runtime: Runtime
     links: Links
@@ -35,7 +36,7 @@ class Api:
 
 @frozen
 class Answer:
-    """What an operation answers: the envelope's ``data``, and what stands beside it at the top level."""
+    """The answer of an operation: the envelope's ``data``, and the fields beside it at the top level."""
 
     data: Any = None
     beside: dict[str, Any] = field(factory=dict)
@@ -45,7 +46,7 @@ class Answer:
 
 
 async def create_session(api: Api, request: ApiRequest) -> Answer:
-    """Create a session; answered when it runs."""
+    """Create a session; the answer is sent when it runs."""
     session = await api.runtime.create(
         request.from_query("imageId"),
         labels=labels(request.body.get("labels"), "labels"),
@@ -53,7 +54,7 @@ async def create_session(api: Api, request: ApiRequest) -> Answer:
         policy_id=_policy_id(request.body.get("mcpPolicyId")),
         mounts=mounts(request.body.get("persistenceDataList")),
     )
-    return Answer({"success": True, "errMsg": "", **_connection(api, session, request.base)})
+    return Answer({"success": True, "errMsg": "", **_connection(session, request.base)})
 
 
 def _idle_timeout(value: Any) -> float | None:
@@ -75,10 +76,10 @@ def _policy_id(value: Any) -> str:
 async def get_session(api: Api, request: ApiRequest) -> Answer:
     """Answer how to reach a session; the auth code in its resourceUrl is a new one each time."""
     session = api.runtime.find(request.from_body("sessionId"))
-    return Answer({**_connection(api, session, request.base), "status": session.state})
+    return Answer({**_connection(session, request.base), "status": session.state})
 
 
-def _connection(api: Api, session: LocalSession, base: str) -> dict[str, Any]:
+def _connection(session: LocalSession, base: str) -> dict[str, Any]:
     return {
         "sessionId": session.id,
         "imageId": session.image_id,
@@ -88,7 +89,7 @@ def _connection(api: Api, session: LocalSession, base: str) -> dict[str, Any]:
         "linkUrl": f"{base}/sessions/{session.id}",
         "wsUrl": f"ws{base.removeprefix('http')}/sessions/{session.id}/ws",
         "token": session.token,
-        "toolList": _tools(api, session.image_id),
+        "toolList": _tools(session.image_id),
     }
 
 
@@ -116,7 +117,7 @@ async def release_session_async(api: Api, request: ApiRequest) -> Answer:
 
 
 async def release_session(api: Api, request: ApiRequest) -> Answer:
-    """Release a session and answer when nothing of it is left."""
+    """Release a session and answer when all of it is gone."""
     session_id = request.from_body("sessionId")
     api.runtime.release(session_id)
     await api.runtime.released(session_id)
@@ -124,7 +125,7 @@ async def release_session(api: Api, request: ApiRequest) -> Answer:
 
 
 async def refresh_session_idle_time(api: Api, request: ApiRequest) -> Answer:
-    """Start a session's idle time anew."""
+    """Restart a session's idle time."""
     api.runtime.find(request.from_query("sessionId")).touch()
     return Answer()
 
@@ -160,7 +161,7 @@ async def get_link(api: Api, request: ApiRequest) -> Answer:
     """
     session = api.runtime.find(request.from_query("sessionId"))
     port = api.links.port(request.query.get("port") or str(FIRST_PORT))
-    url = api.links.give(session, port, request.query.get("protocolType") or "http", request.base)
+    url = api.links.create(session, port, request.query.get("protocolType") or "http", request.base)
     session.touch()
     return Answer({"url": url})
 
@@ -168,13 +169,13 @@ async def get_link(api: Api, request: ApiRequest) -> Answer:
 # --- tools -------------------------------------------------------------------------------------------------------
 
 
-async def list_tools(api: Api, request: ApiRequest) -> Answer:
+async def list_tools(api: Api, request: ApiRequest) -> Answer:  # noqa: ARG001 - as every handler
     """Answer the tools of an image, as JSON inside a string."""
-    return Answer(_tools(api, request.from_query("imageId")))
+    return Answer(_tools(request.from_query("imageId")))
 
 
-def _tools(api: Api, image_id: str) -> str:
-    return json_text([tool.definition() for tool in api.runtime.tools(image_id)])
+def _tools(image_id: str) -> str:
+    return json_text([tool.definition() for tool in tools_of(image_id)])
 
 
 async def call_tool(api: Api, request: ApiRequest) -> Answer:
@@ -197,7 +198,7 @@ async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
     except Refused as refusal:
         if refusal.code != TOOL_SESSION_NOT_FOUND:
             raise
-        # Callers of this route know the end of a session by its status and by these words.
+        # Callers of this route recognise the end of a session by the status and by these words.
         gone = f"The session {shown(session_id)} is not found: it has expired or was released"
         raise Refused(SESSION_NOT_FOUND, gone, http_status=404) from refusal
 

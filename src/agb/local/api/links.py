@@ -1,4 +1,4 @@
-"""Links: URLs that lead from outside to a port inside a session, and the way of a request through them."""
+"""Links: URLs that lead from outside to a port inside a session, and the forwarding of requests to it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FIRST_PORT, LAST_PORT = 30_100, 30_199
 """The ports inside a session that links may lead to, as in the service."""
 
 SCHEMES = {"http": "http", "https": "http", "ws": "ws", "wss": "ws"}
-"""What is asked for, and what this server answers it with as long as it is itself reached without TLS."""
+"""Requested protocol -> the scheme of the answered URL, as long as this server is reached without TLS."""
 
 
 class Links:
-    """The links into the sessions of a runtime: gives them out, and is the ASGI application behind them."""
+    """The links into the sessions of a runtime: makes them, and is the ASGI application behind them."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._given: WeakKeyDictionary[LocalSession, dict[tuple[str, int], str]] = WeakKeyDictionary()
+        self._urls: WeakKeyDictionary[LocalSession, dict[tuple[str, int], str]] = WeakKeyDictionary()
         self._open: set[anyio.CancelScope] = set()
 
     def port(self, text: str) -> int:
@@ -44,7 +44,7 @@ class Links:
             raise invalid(f"port must be from {FIRST_PORT} to {LAST_PORT}, not {shown(text)}")
         return int(text)
 
-    def give(self, session: LocalSession, port: int, protocol: str, base: str) -> str:
+    def create(self, session: LocalSession, port: int, protocol: str, base: str) -> str:
         """Return the URL of a link; ``base`` is scheme and host by which the caller reaches this server."""
         if protocol not in SCHEMES:
             names = ", ".join(SCHEMES)
@@ -52,12 +52,12 @@ class Links:
         own, _, address = base.partition("://")
         scheme = SCHEMES[protocol] + ("s" if own == "https" else "")
         url = f"{scheme}://{address}/link/{session.id}/{port}/{session.link_token(port)}/"
-        self._given.setdefault(session, {})[SCHEMES[protocol], port] = url
+        self._urls.setdefault(session, {})[SCHEMES[protocol], port] = url
         return url
 
-    def given(self, session: LocalSession) -> Mapping[tuple[str, int], str]:
-        """Return the links given out for a session: URL by scheme and port."""
-        return self._given.get(session, {})
+    def created(self, session: LocalSession) -> Mapping[tuple[str, int], str]:
+        """Return the links made for a session: URL by scheme and port."""
+        return self._urls.get(session, {})
 
     def target(self, path: bytes, query: bytes = b"") -> Target | None:
         """Return where a (percent-encoded) path leads; None if it is no link, or its token or session is not valid."""
@@ -75,7 +75,7 @@ class Links:
         return Target(session, port, f"/link/{session_id}/{port}/{token}", below)
 
     def below_referer(self, request: Request) -> str | None:
-        """Return where a request belongs that came from a page behind a link but left the link's path.
+        """Return the URL behind a link for a request that a page behind that link sent to a path outside of it.
 
         Pages name their parts by absolute paths ("/style.css"), which a browser looks for outside of the link. None
         if the request did not come from such a page.
@@ -111,7 +111,7 @@ class Links:
                     self._open.discard(open_link)
 
     def close(self) -> None:
-        """Cut all requests that are under way; a server that stops need not wait for them."""
+        """Cancel all requests under way; a server that stops need not wait for them."""
         for open_link in list(self._open):
             open_link.cancel()
 
@@ -132,7 +132,7 @@ async def _forward(target: Target, scope: Scope, receive: Receive, send: Send) -
         try:
             await forward_websocket(connected, target, scope, receive, send)
         except Exception:
-            # Nobody else would log it: the application's handlers of errors are for HTTP only.
+            # The application's error handlers are for HTTP only, so nothing else would log it.
             logger.exception("Unexpected error in a WebSocket to port %d of %s", target.port, target.session.id)
             raise
 
@@ -142,5 +142,5 @@ def _reason(error: OSError) -> str:
 
 
 def _raw_path(scope: Scope) -> bytes:
-    """Return the path as it was sent, since a program may tell %2F from a slash."""
+    """Return the path as it was sent, since a program may distinguish %2F from a slash."""
     return bytes(scope.get("raw_path") or quote(scope["path"]).encode())

@@ -1,6 +1,6 @@
-"""Handlers of mounts: what the API's operations on the contexts of a session mean to the runtime.
+"""Handlers of mounts: the API's operations on the contexts of a session as calls of the runtime.
 
-One function per operation, named after it; parameters and fields as in control-plane.md, sections 2.21, 2.22 and 2.27.
+One function per operation, named after it: ``sync_context`` is API: POST /sdk/SyncContext (`app.OPERATIONS`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILE_TRANSFER = "file_transfer"
 
 
 async def sync_context(api: Api, request: ApiRequest) -> Answer:
-    """Begin to sync what is mounted in a session and answer at once, with the ids of the tasks."""
+    """Begin to sync the mounts of a session and answer at once, with the ids of the tasks."""
     session = api.runtime.find(request.from_query("sessionId"))
     query = request.query
     tasks = session.mounts.sync(query.get("contextId", ""), query.get("path", ""), query.get("mode", ""))
@@ -34,7 +34,7 @@ async def get_context_info(api: Api, request: ApiRequest) -> Answer:
 
 
 async def get_and_load_internal_context(api: Api, request: ApiRequest) -> Answer:
-    """Answer the context of a session's own, made when it is first asked for."""
+    """Answer the session's internal context, created by the first request for it."""
     session = api.runtime.find(request.from_query("sessionId"))
     types = json_value(request.from_query("contextTypes"), "contextTypes")
     if not isinstance(types, list):

@@ -1,7 +1,7 @@
 """The reverse proxy behind links: one HTTP exchange between a caller and a program inside a session.
 
-Bodies are streamed both ways at the same time, each only as fast as its reader takes it. What a proxy has to change is
-changed: headers that concern one connection only, and addresses that would lead out of the link.
+Bodies are streamed both ways at the same time, each only as fast as its reader takes it. A proxy must change two
+things: headers that concern one connection only, and addresses that would lead out of the link.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Target:
 
 
 def request_headers(scope: Scope, target: Target) -> RawHeaders:
-    """Return the headers a program inside gets to see: the caller's own, and where they came from.
+    """Return the headers for the program inside: the caller's own, and those that say where the request came from.
 
-    Host stays what the caller wrote, so that a program that compares it with Origin finds them alike.
+    Host stays as the caller sent it, so that a program that compares it with Origin finds them equal.
     """
     connection = HTTPConnection(scope)
     client = scope["client"][0] if scope.get("client") else "unknown"
@@ -67,7 +67,7 @@ def request_headers(scope: Scope, target: Target) -> RawHeaders:
         b"x-forwarded-host": host(connection),
         b"x-forwarded-prefix": target.prefix,
     }
-    # Whoever waits for "100 Continue" has got it from this server already.
+    # This server has already sent "100 Continue" to a caller that waits for it.
     dropped = {*own, b"expect"}
     kept = [(name, value) for name, value in end_to_end(scope["headers"]) if name not in dropped]
     return [*((name, value.encode("latin-1")) for name, value in own.items()), *kept]
@@ -150,10 +150,10 @@ class _Upstream:
         return True
 
     async def next_event(self) -> h11.Event:
-        """Return what the program says next; raise `h11.RemoteProtocolError` if that is not HTTP or breaks off."""
+        """Return the next event of the program; raise `h11.RemoteProtocolError` if it sends no HTTP or closes early."""
         while not isinstance(event := self._protocol.next_event(), h11.Event):
             if event is h11.PAUSED:
-                raise h11.RemoteProtocolError("it goes on to speak another protocol")
+                raise h11.RemoteProtocolError("it switched to another protocol")
             self._protocol.receive_data(await self._reader.read(CHUNK))
         return event
 
@@ -174,23 +174,23 @@ async def forward_http(connected: socket.socket, target: Target, scope: Scope, r
 async def _send_request(
     upstream: _Upstream, target: Target, scope: Scope, receive: Receive, exchange: anyio.CancelScope
 ) -> None:
-    """Pass the request on; when the caller leaves, the exchange is over, whatever the program still does."""
+    """Pass the request on; when the caller leaves, the exchange is over, even if the program goes on."""
     headers = request_headers(scope, target)
     if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
         headers = [(name, value) for name, value in headers if name != b"content-length"]
         headers.append((b"transfer-encoding", b"chunked"))
-    is_heard = await upstream.send(h11.Request(method=scope["method"], target=target.path, headers=headers))
+    is_listening = await upstream.send(h11.Request(method=scope["method"], target=target.path, headers=headers))
     while (message := await receive())["type"] == "http.request":
         target.session.touch()
-        if is_heard and message.get("body"):
-            is_heard = await upstream.send(h11.Data(data=message["body"]))
-        if is_heard and not message.get("more_body", False):
-            is_heard = await upstream.send(h11.EndOfMessage())
+        if is_listening and message.get("body"):
+            is_listening = await upstream.send(h11.Data(data=message["body"]))
+        if is_listening and not message.get("more_body", False):
+            is_listening = await upstream.send(h11.EndOfMessage())
     exchange.cancel()
 
 
 async def _send_response(upstream: _Upstream, target: Target, scope: Scope, receive: Receive, send: Send) -> None:
-    """Pass the program's answer back; one that cannot be understood is answered for it."""
+    """Pass the program's answer back; a caller gets status 502 in the place of an invalid one."""
     started = False
     try:
         while not isinstance(event := await upstream.next_event(), h11.EndOfMessage):
@@ -203,7 +203,7 @@ async def _send_response(upstream: _Upstream, target: Target, scope: Scope, rece
                 started = True
             elif isinstance(event, h11.Data):
                 await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
-                # With a program that is always ready nothing here waits, and what does not wait is never cancelled.
+                # With a program that is always ready nothing here waits, and only a task that waits is cancelled.
                 await anyio.lowlevel.checkpoint()
             elif isinstance(event, h11.ConnectionClosed):
                 raise h11.RemoteProtocolError("it closed the connection without an answer")

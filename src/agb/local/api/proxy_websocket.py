@@ -61,7 +61,7 @@ async def _connection(connected: socket.socket, target: Target, scope: Scope) ->
     uri = WebSocketURI(secure=False, host=own[0], port=own[1], path=target.path.decode("ascii") or "/", query="")
     offered = [Subprotocol(name) for name in scope["subprotocols"]] or None
     protocol = ClientProtocol(uri, subprotocols=offered, max_size=MESSAGE_LIMIT)
-    # Without pings of our own: a connection within one machine does not die unnoticed.
+    # Without pings of our own: the death of a connection within one machine is always reported.
     _, inside = await asyncio.get_running_loop().create_connection(
         lambda: ClientConnection(protocol, ping_interval=None, close_timeout=_CLOSE_TIMEOUT), sock=connected
     )
@@ -88,7 +88,7 @@ def _cookies(inside: ClientConnection, target: Target) -> RawHeaders:
 
 
 def _refusal(error: Exception, target: Target, scope: Scope) -> Response:
-    """Return the program's own answer if it refused the WebSocket with one, else what is the matter."""
+    """Return the program's own answer if it refused the WebSocket with one, else the reason of the failure."""
     if not isinstance(error, InvalidStatus):
         why = "took too long" if isinstance(error, TimeoutError) else f"did not accept it: {error}"
         text = f"No WebSocket to port {target.port} of session {target.session.id}: the program there {why}.\n"
@@ -109,7 +109,7 @@ async def _carry_in(inside: ClientConnection, target: Target, receive: Receive, 
             await inside.send(message["text"] if data is None else data)
         await inside.close(_sendable(message.get("code"), CloseCode.GOING_AWAY), message.get("reason") or "")
     except ConnectionClosed:
-        return  # the other direction tells the caller
+        return  # the other direction closes the caller's side
     joined.cancel()
 
 
@@ -120,7 +120,7 @@ async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> No
             message = await inside.recv()
             target.session.touch()
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
-            await anyio.lowlevel.checkpoint()  # as in HTTP: what does not wait is never cancelled
+            await anyio.lowlevel.checkpoint()  # as in HTTP: only a task that waits is cancelled
     except ConnectionClosed as closed:
         end = closed.rcvd or closed.sent
         code = _sendable(end.code if end else CloseCode.ABNORMAL_CLOSURE, CloseCode.BAD_GATEWAY)

@@ -1,4 +1,4 @@
-"""Requests: what a caller of the API said, read and checked before a handler sees it."""
+"""Requests to the API, read and checked before a handler sees them."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def base_url(connection: HTTPConnection) -> str:
 
 
 def host(connection: HTTPConnection) -> str:
-    """Return the host (and port) of a request: what the caller wrote if that can be a host, else the socket's."""
+    """Return the host (and port) of a request: the header Host if it is valid, else the socket's."""
     given = connection.headers.get("host", "")
     if _HOST.fullmatch(given):
         return given
@@ -98,7 +98,7 @@ def same_secret(given: str, expected: str) -> bool:
 
 
 async def _body(request: Request) -> bytes:
-    """Return the body; the limit holds for what arrives, whatever Content-Length promises."""
+    """Return the body; the limit applies to the bytes that arrive, not to Content-Length."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -1,4 +1,16 @@
-"""The WebSocket of a session: several pieces of code at a time, whose output is sent as it comes (data-plane.md, 3)."""
+"""The WebSocket of a session: several pieces of code at a time, whose output is sent while they run.
+
+API: WebSocket /sessions/{session_id}/ws. Back-pressure, from the code to the client:
+
+- A kernel is never made to wait for a slow client: it serves all sockets of the session, and code that waits for one
+  reader would hold up the others and run into its own time limit. So output goes into the socket's `_Outbox`, which
+  never blocks the code.
+- The outbox is bounded by three rules together. Each piece of code has a limit of output (`Execution.limit`). No new
+  code is begun while more than ``_FULL`` characters wait. With more than ``_MANY`` events waiting, text is joined to
+  the last event of the same stream and the same kind, so many small writes become few frames.
+- Text is joined only to an event after which nothing else of its stream was queued (`_Stream.texts`). So each stream
+  keeps the order of its events, and ``seq``, which is counted when a frame is taken for sending, has no gaps.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +26,7 @@ from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..._wire.stream import CANCEL, FrameError, StreamRequest, end_text, event_text, read_request, refusal_text
-from ..errors import Refused
+from ..errors import Refused, invalid
 from ..kernels.base import Broken, Live
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
@@ -33,7 +45,7 @@ _FULL = 1 << 20
 """Characters that wait to be sent, beyond which no new code is begun."""
 _MANY = 1000
 """Events that wait to be sent, beyond which text is joined."""
-_LAST_WORDS_SECONDS = 2.0
+_LAST_FRAMES_SECONDS = 2.0
 """How long the client of a session that has ended may take to read the rest."""
 _GOING_AWAY = 1001
 
@@ -55,7 +67,7 @@ class Streams:
         try:
             await _Socket(self._runtime, session, websocket).serve()
         except Exception:
-            # Nobody else would log it: the application's handlers of errors are for HTTP only.
+            # The application's error handlers are for HTTP only, so nothing else would log it.
             logger.exception("Unexpected error in a stream of %s", session.id)
             raise
 
@@ -75,8 +87,8 @@ class _Stream:
     task: asyncio.Task[None] | None = None
     seq: int = 0
     is_cancelled: bool = False
-    texts: dict[str, _Waiting] = field(factory=dict)
-    """The last stdout and stderr that wait to be sent, if nothing else of this stream came after them."""
+    texts: dict[str, _Frame] = field(factory=dict)
+    """The last stdout and stderr that wait to be sent, if nothing else of this stream was queued after them."""
 
     @property
     def size(self) -> int:
@@ -86,8 +98,8 @@ class _Stream:
 
 
 @define(eq=False)
-class _Waiting:
-    """What waits to be sent: an event of a stream, its end, or a refusal (``stream`` is None)."""
+class _Frame:
+    """A frame that waits to be sent: an event of a stream, its end, or a refusal (``stream`` is None)."""
 
     stream: _Stream | None
     kind: str
@@ -115,14 +127,15 @@ class _Waiting:
 
 
 class _Outbox:
-    """What waits to be sent on one socket.
+    """The frames that wait to be sent on one socket; the rules that bound them are at the top of this module.
 
-    Code is never made to wait for a slow reader. What waits is bounded all the same: by the limit of output of each
-    piece of code, by joining text, and since no new code is begun while much is waiting.
+    Invariants: ``_size`` is the sum of the sizes of ``_waiting``; ``_filled`` is set exactly while there are any;
+    ``_has_room`` is cleared when ``_size`` reaches ``_FULL`` and set when it has fallen below it. ``is_empty`` is set
+    only when the last frame was also sent, so a socket that closes after it has lost nothing.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Frame] = deque()
         self._size = 0
         self._filled = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -135,7 +148,7 @@ class _Outbox:
         text = payload.get("chunk")
         if not isinstance(text, str):
             stream.texts.clear()
-            self._add(_Waiting(stream, kind, payload, size=_size(payload)))
+            self._add(_Frame(stream, kind, payload, size=_size(payload)))
             return
         last = stream.texts.get(kind)
         if last is not None and len(self._waiting) > _MANY and last.size < 1 << 16:
@@ -143,12 +156,12 @@ class _Outbox:
             last.size += len(text)
             self._size += len(text)
             return
-        stream.texts[kind] = waiting = _Waiting(stream, kind, {}, [text], len(text))
+        stream.texts[kind] = waiting = _Frame(stream, kind, {}, [text], len(text))
         self._add(waiting)
 
     def refuse(self, invocation_id: str, why: str) -> None:
-        """Add a refusal of a frame that is no stream's."""
-        self._add(_Waiting(None, "refusal", {"id": invocation_id, "error": why}, size=len(why)))
+        """Add the refusal of a frame that belongs to no stream."""
+        self._add(_Frame(None, "refusal", {"id": invocation_id, "error": why}, size=len(why)))
 
     async def next(self) -> str:
         """Return the next frame, once there is one."""
@@ -164,15 +177,15 @@ class _Outbox:
         return waiting.frame()
 
     async def room(self) -> None:
-        """Return once the reader has kept up."""
+        """Return once there is room for the output of new code."""
         await self._has_room.wait()
 
     def sent(self) -> None:
-        """Note that the last frame taken is on its way."""
+        """Note that the last frame taken was sent."""
         if not self._waiting:
             self.is_empty.set()
 
-    def _add(self, waiting: _Waiting) -> None:
+    def _add(self, waiting: _Frame) -> None:
         self._waiting.append(waiting)
         self._size += waiting.size
         self._filled.set()
@@ -197,14 +210,18 @@ class _Socket:
         self._streams: dict[str, _Stream] = {}
 
     async def serve(self) -> None:
-        """Serve it; when it is left, all its code has stopped."""
+        """Serve it; on return all its code has stopped.
+
+        The first of three tasks to end decides: the reader (the client has left), the sender (the connection is broken)
+        or the session. Then every stream is cancelled, which interrupts its code, and awaited.
+        """
         reader = asyncio.create_task(self._read())
         sender = asyncio.create_task(self._send())
         ended = asyncio.create_task(self._session.sandbox.ended.wait())
         try:
             await asyncio.wait({reader, sender, ended}, return_when=asyncio.FIRST_COMPLETED)
             if ended.done() and not reader.done() and not sender.done():
-                await self._say_the_end()
+                await self._send_the_end()
         finally:
             await _stop({reader, sender, ended, *self._tasks()})
         for task in (reader, sender):
@@ -221,7 +238,7 @@ class _Socket:
                 try:
                     request = read_request(message["bytes"] if text is None else text)
                 except FrameError as error:
-                    if error.invocation_id:  # else nobody waits for an answer, as with {"type": "ping"}
+                    if error.invocation_id:  # frames without an id, such as {"type": "ping"}, get no answer
                         self._outbox.refuse(error.invocation_id, str(error))
                     continue
                 self._take(request)
@@ -238,26 +255,29 @@ class _Socket:
             if pending is not None and pending.task is not None and not pending.is_cancelled:
                 pending.is_cancelled = True
                 pending.task.cancel()
-        elif why := self._objection(request, pending):
-            self._outbox.refuse(request.invocation_id, why)
-        else:
-            stream = _Stream(request)
-            self._streams[request.invocation_id] = stream
-            stream.task = asyncio.create_task(self._run(stream))
+            return
+        try:
+            self._check(request, pending)
+        except Refused as refused:
+            self._outbox.refuse(request.invocation_id, refused.message)
+            return
+        stream = _Stream(request)
+        self._streams[request.invocation_id] = stream
+        stream.task = asyncio.create_task(self._run(stream))
 
-    def _objection(self, request: StreamRequest, pending: _Stream | None) -> str:
+    def _check(self, request: StreamRequest, pending: _Stream | None) -> None:
+        """Raise ``Refused`` unless the request can begin a stream."""
         if pending is not None:
-            return "a stream with this invocationId is pending already; take a new id for each"
+            raise invalid("a stream with this invocationId is pending already; take a new id for each")
         if request.method != "run_code" or request.mode not in ("", "stream"):
             asked = f"method {shown(request.method)}, mode {shown(request.mode)}"
-            return f"streams are offered for method 'run_code', mode 'stream', not for {asked}"
+            raise invalid(f"streams are offered for method 'run_code', mode 'stream', not for {asked}")
         size = sum(stream.size for stream in self._streams.values())
         if len(self._streams) >= MOST_STREAMS or size > MOST_CODE:
-            return f"{len(self._streams)} streams are pending on this connection; wait for one to end"
-        return ""
+            raise invalid(f"{len(self._streams)} streams are pending on this connection; wait for one to end")
 
     async def _run(self, stream: _Stream) -> None:
-        """Run the code of a stream and send what comes out, then its end."""
+        """Run the code of a stream and send its output, then its end."""
         execution = Live(self._session.sandbox.limits.output, lambda kind, payload: self._put(stream, kind, payload))
         params = stream.request.params
         args = {**params, "timeout_s": params.get("timeoutS", params.get("timeout_s"))}
@@ -281,8 +301,8 @@ class _Socket:
     def _finish(self, stream: _Stream, execution: Live) -> None:
         end: dict[str, Any] = {"status": "finished"}
         if (error := execution.error) is not None:
-            told = {"code": error.name, "message": error.value, "traceId": "", "traceback": error.traceback}
-            self._put(stream, "error", {"error": told})
+            details = {"code": error.name, "message": error.value, "traceId": "", "traceback": error.traceback}
+            self._put(stream, "error", {"error": details})
             end = {"status": "failed", "executionError": str(error)}
         if execution.count is not None:
             end["executionCount"] = execution.count
@@ -295,10 +315,10 @@ class _Socket:
         self._outbox.put(stream, kind, payload)
         self._streams.pop(stream.request.invocation_id, None)
 
-    async def _say_the_end(self) -> None:
-        """Send what the streams of a session that has ended have to say, then close."""
+    async def _send_the_end(self) -> None:
+        """Send the last frames of the streams of a session that has ended, then close."""
         with contextlib.suppress(TimeoutError, WebSocketDisconnect):
-            async with asyncio.timeout(_LAST_WORDS_SECONDS):
+            async with asyncio.timeout(_LAST_FRAMES_SECONDS):
                 if tasks := self._tasks():
                     await asyncio.wait(tasks)
                 await self._outbox.is_empty.wait()
@@ -306,7 +326,7 @@ class _Socket:
 
 
 async def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait for their end, also when whoever waits is cancelled."""
+    """Cancel tasks and wait for their end, also when the caller is cancelled meanwhile."""
     left = set(tasks)
     for task in left:
         task.cancel()

@@ -68,6 +68,8 @@ class Driver {
         for (String header; (header = line(requests)) != null;) {
             String[] parts = header.split(" ");
             String code = new String(requests.readNBytes(Integer.parseInt(parts[1])), StandardCharsets.UTF_8);
+            interrupted = false;
+            send(replies, "{\"id\": " + parts[0] + ", \"begun\": true}");
             Outcome outcome = evaluate(code);
             System.out.flush();
             System.err.flush();
@@ -91,7 +93,6 @@ class Driver {
 
     static Outcome evaluate(String code) {
         Outcome outcome = new Outcome();
-        interrupted = false;
         SourceCodeAnalysis analysis = shell.sourceCodeAnalysis();
         String rest = code;
         while (!rest.isBlank() && outcome.name == null) {

@@ -81,10 +81,11 @@ function describeError(details) {
   return { name: cut(String(thrown.name)), value: cut(value), traceback: cut(traceback) };
 }
 
-function evaluate(code) {
+function evaluate(code, begin) {
   return new Promise((resolve) => {
     const stop = () => resolve({ error: { name: 'Interrupted', value: 'the code was interrupted', traceback: '' } });
     interrupted = stop;
+    begin();
     const run = () => post(
       'Runtime.evaluate',
       { expression: asExpression(code), replMode: true, awaitPromise: true },
@@ -119,7 +120,7 @@ const flushed = () => Promise.all(outputs.map((write) => new Promise((resolve) =
 
 async function serve(line) {
   const { id, code } = JSON.parse(line);
-  const result = await evaluate(code);
+  const result = await evaluate(code, () => reply({ id, begun: true }));
   interrupted = null;
   await flushed();
   count += 1;

@@ -99,6 +99,7 @@ local({
     failed <- NULL
     tryCatch(
       {
+        send("\"id\": ", id, ", \"begun\": true") # from here on an interrupt is handled below
         parts <- tryCatch(parse(text = code, keep.source = FALSE, encoding = "UTF-8"), error = function(error) {
           failed <<- list(name = "SyntaxError", value = conditionMessage(error), traceback = "")
         })

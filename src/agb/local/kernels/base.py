@@ -1,9 +1,11 @@
-"""What every kernel does: take code, tell what it puts out, be interrupted, and end."""
+"""What all kernels have in common: they run code, report its output, can be interrupted, and end."""
 
 from __future__ import annotations
 
 import abc
+import asyncio
 import codecs
+import contextlib
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,10 +19,12 @@ _ITEM = 200
 """Characters a result counts for beyond its own."""
 _CHUNK = 1 << 16
 """Characters of one event of text; each may take six bytes in a frame."""
+_BEGIN_SECONDS = 3.0
+"""How long an interrupt waits for code to begin that was sent just before."""
 
 
 class KernelDied(Exception):  # noqa: N818 - says what happened
-    """The kernel ended, or cannot be understood any more; the message says how."""
+    """The kernel ended, or sends no valid messages any more; the message says how."""
 
 
 @frozen
@@ -36,17 +40,20 @@ class CodeError:
 
 
 class Broken(CodeError):  # noqa: N818 - a value, never raised
-    """Not an exception of the code's own: it was stopped, or its kernel ended; ``value`` says it all."""
+    """Not an exception of the code's own: it was stopped, or its kernel ended; ``value`` is the whole message."""
 
     def __str__(self) -> str:
         return self.value
 
 
 class Execution(abc.ABC):
-    """What came out of one piece of code so far: a kernel fills it, so it is there when the code has to be stopped.
+    """The output of one piece of code so far, and how it ended.
 
-    ``limit`` bounds each of stdout and stderr, in characters, and all result items together. What becomes of the
-    output is for the two kinds of it to say: one collects, one passes on.
+    The kernel fills it while the code runs, not at its end, so the output is complete up to the moment at which the
+    code has to be stopped. `finish` is called once, after the last output: it adds the note on discarded output.
+
+    ``limit`` bounds each of stdout and stderr, in characters, and all result items together; the excess is counted and
+    discarded. The subclasses decide what happens to the output: `Collected` keeps it, `Live` passes it on.
     """
 
     def __init__(self, limit: int) -> None:
@@ -60,11 +67,11 @@ class Execution(abc.ABC):
 
     @abc.abstractmethod
     def put_text(self, name: str, text: str) -> None:
-        """Take what was written to ``stdout`` or ``stderr``."""
+        """Take text that was written to ``stdout`` or ``stderr``."""
 
     @abc.abstractmethod
     def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
-        """Take one result, or what a display shows from now on."""
+        """Take one result, or the new content of a display."""
 
     def write(self, name: str, text: str) -> None:
         """Add to ``stdout`` or ``stderr``."""
@@ -80,12 +87,12 @@ class Execution(abc.ABC):
             self._is_main_discarded |= main
 
     def update(self, bundle: Mapping[str, Any], display_id: str) -> None:
-        """Replace what a display of this piece of code shows."""
+        """Replace the content of a display of this piece of code."""
         if self._has_room_for(bundle):
             self.put_item(bundle, main=False, display_id=display_id, is_update=True)
 
     def finish(self) -> None:
-        """Say what was thrown away."""
+        """Add a note on the output that was discarded."""
         for name, discarded in self._discarded.items():
             if name == "items":
                 note = {"text/plain": cut_note(discarded).strip()}
@@ -95,7 +102,7 @@ class Execution(abc.ABC):
         self._discarded.clear()
 
     def _room(self, name: str, size: int) -> int:
-        """Take room for so much; return how much there was, and count the rest."""
+        """Reserve room for ``size`` characters; return how many fit, and count the rest as discarded."""
         taken = self._sizes.get(name, 0)
         kept = max(0, min(size, self.limit - taken))
         self._sizes[name] = taken + kept
@@ -106,7 +113,7 @@ class Execution(abc.ABC):
     def _has_room_for(self, bundle: Mapping[str, Any]) -> bool:
         size = sum(len(str(value)) for value in bundle.values())
         if self._sizes.get("items", 0) + size <= self.limit:
-            # Small ones take room, too.
+            # Small ones count as well.
             self._sizes["items"] = self._sizes.get("items", 0) + size + _ITEM
             return True
         self._discarded["items"] = self._discarded.get("items", 0) + size
@@ -128,7 +135,7 @@ class Collected(Execution):
         (self.stderr if name == "stderr" else self.stdout).append(text)
 
     def put_item(self, bundle: Mapping[str, Any], *, main: bool, display_id: str | None, is_update: bool) -> None:
-        """Keep it, in the place of what the same display has shown before."""
+        """Keep it; an update replaces the earlier content of the same display."""
         if is_update:
             if (shown := self._displays.get(display_id or "")) is not None:
                 shown.clear()
@@ -141,7 +148,7 @@ class Collected(Execution):
 
 
 class Live(Execution):
-    """Passes everything on as it comes: ``put`` takes the kind of an event (stdout, stderr, result) and its payload."""
+    """Passes everything on at once: ``put`` takes the kind of an event (stdout, stderr, result) and its payload."""
 
     def __init__(self, limit: int, put: Callable[[str, dict[str, Any]], None]) -> None:
         super().__init__(limit)
@@ -184,10 +191,18 @@ class Decoder:
 
 
 class Kernel(abc.ABC):
-    """One interpreter inside a sandbox. It runs one piece of code at a time; whoever owns it sees to that."""
+    """One interpreter inside a sandbox. It runs one piece of code at a time; its owner serialises the calls.
+
+    An interrupt is a signal, and a signal does not name the code it is for: it interrupts whatever the process does at
+    that moment. Before the code has begun, the process is still reading the request: Python ignores the signal there,
+    and R ends. So a kernel calls `note_begun` when its process reports that the code runs, and `interrupt` waits for
+    that. An interrupt after the end of the code is dropped, since an idle process must not get the signal either.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self._is_executing = False
+        self._has_begun = asyncio.Event()
 
     @property
     @abc.abstractmethod
@@ -198,13 +213,36 @@ class Kernel(abc.ABC):
     async def start(self) -> None:
         """Start it. Raises ``KernelDied`` when it does not come up."""
 
-    @abc.abstractmethod
     async def execute(self, code: str, execution: Execution) -> None:
         """Run code to its end, interrupted or not, and fill ``execution``. Raises ``KernelDied``."""
+        self._has_begun.clear()
+        self._is_executing = True
+        try:
+            await self.evaluate(code, execution)
+        finally:
+            self._is_executing = False
+            self._has_begun.set()
+
+    def note_begun(self) -> None:
+        """Note that the process has begun to run the code it was sent."""
+        self._has_begun.set()
+
+    async def interrupt(self) -> None:
+        """Ask the running code, and the programs it has started, to stop; code just sent is given time to begin."""
+        if self._is_executing:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEGIN_SECONDS):
+                    await self._has_begun.wait()
+        if self._is_executing:
+            await self.send_interrupt()
 
     @abc.abstractmethod
-    async def interrupt(self) -> None:
-        """Ask the running code to stop."""
+    async def evaluate(self, code: str, execution: Execution) -> None:
+        """Send the code, call `note_begun`, and fill ``execution`` until the code ends. Raises ``KernelDied``."""
+
+    @abc.abstractmethod
+    async def send_interrupt(self) -> None:
+        """Send SIGINT to the process and the programs it has started."""
 
     @abc.abstractmethod
     async def stop(self) -> None:

@@ -1,8 +1,14 @@
 """Kernels that are driven by a small program of ours inside the sandbox: requests go in, JSON lines come back.
 
-What a driver sends, one line each: ``{"ready": true}`` once; while code runs ``{"id": n, "item": {mime type: value}}``
-for what it displays; at its end ``{"id": n, "count": c, "text": value of the last expression, "error": {name, value,
-traceback}}``, the last two if there are any. The code's own output goes to the driver's stdout and stderr.
+A driver sends one line each:
+
+    {"ready": true}                            once
+    {"id": n, "begun": true}                   when code begins; from here on SIGINT interrupts it
+    {"id": n, "item": {mime type: value}}      for what the code displays
+    {"id": n, "count": c, "text": ..., "error": {"name", "value", "traceback"}}
+
+The last one ends the code: ``text`` is the value of the last expression, and both it and ``error`` may be missing. The
+code's own output goes to the driver's stdout and stderr.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from .base import CodeError, Decoder, Execution, Kernel, KernelDied, how_it_ende
 _START_SECONDS = 60.0
 _MAX_REPLY = 32 << 20
 _LAST_SECONDS = 0.2
-"""How long what a process sent before it ended may still be on its way."""
+"""How long data that a process sent before it ended may still be on its way."""
 
 
 class DrivenKernel(Kernel):
@@ -39,7 +45,7 @@ class DrivenKernel(Kernel):
         self._outputs: tuple[Capture, ...] = ()
         self._decoders: dict[str, Decoder] = {}
         self._execution: Execution | None = None
-        self._first_words = ""
+        self._start_output = ""
         self._number = 0
 
     @abc.abstractmethod
@@ -65,7 +71,7 @@ class DrivenKernel(Kernel):
                     pass
         except KernelDied as error:
             self._drain()
-            words = " | ".join(self._first_words.strip().splitlines()[-3:])
+            words = " | ".join(self._start_output.strip().splitlines()[-3:])
             await self.stop()
             raise KernelDied(f"did not start: it {error}{f' ({words})' if words else ''}") from error
         except (OSError, TimeoutError) as error:
@@ -75,7 +81,7 @@ class DrivenKernel(Kernel):
         except BaseException:
             await self.stop()
             raise
-        self._first_words = ""
+        self._start_output = ""
 
     # --- connections ---
 
@@ -92,7 +98,7 @@ class DrivenKernel(Kernel):
     ) -> Process:
         """Start a driver that finds requests at ``/dev/fd/4`` and puts replies to ``/dev/fd/3``; both are pipes.
 
-        Not every language can use a descriptor it is given; all can open a file. Standard input is empty, so that
+        Not every language can use an inherited descriptor; all can open a file. Standard input is empty, so that
         programs started by the code do not take requests from it.
         """
         requests, replies = os.pipe(), os.pipe()
@@ -128,14 +134,14 @@ class DrivenKernel(Kernel):
             if self._execution is not None:
                 self._execution.write(name, decode(data))
             elif self._number == 0:
-                self._first_words = (self._first_words + data.decode("utf-8", "replace"))[-2000:]
+                self._start_output = (self._start_output + data.decode("utf-8", "replace"))[-2000:]
 
         # The execution has the limit; a kernel lives longer than one.
         return Capture(1 << 62, owner=self.sandbox.user, on_data=put)
 
     # --- code ---
 
-    async def execute(self, code: str, execution: Execution) -> None:
+    async def evaluate(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
         if self._writer is None:
             raise KernelDied("was stopped")
@@ -145,7 +151,7 @@ class DrivenKernel(Kernel):
         try:
             self._writer.write(self.request(self._number, code))
             # The code may write to the channel, too.
-            while (reply := await self._reply()).get("id") != self._number or self._is_item(reply, execution):
+            while (reply := await self._reply()).get("id") != self._number or self._is_intermediate(reply, execution):
                 pass
         finally:
             self._drain()
@@ -159,11 +165,15 @@ class DrivenKernel(Kernel):
         if isinstance(error := reply.get("error"), dict):
             execution.error = CodeError(*(str(error.get(name, "")) for name in ("name", "value", "traceback")))
 
-    def _is_item(self, reply: Mapping[str, Any], execution: Execution) -> bool:
+    def _is_intermediate(self, reply: Mapping[str, Any], execution: Execution) -> bool:
+        """Take a reply that comes before the last one; return whether it was one."""
+        if reply.get("begun") is True:
+            self.note_begun()
+            return True
         item = reply.get("item")
         if not isinstance(item, dict):
             return False
-        self._drain()  # what was written before it comes before it
+        self._drain()  # output that was written before the item goes before it
         execution.add(item)
         return True
 
@@ -178,7 +188,7 @@ class DrivenKernel(Kernel):
         try:
             waiting: set[asyncio.Future[Any]] = {line, self._process.exited}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            # Programs it has left behind may hold its pipes open.
+            # Programs in the background may hold its pipes open, so the end of the pipe is no sign of its end.
             await asyncio.wait({line}, timeout=_LAST_SECONDS)
         finally:
             if not line.done():
@@ -187,15 +197,15 @@ class DrivenKernel(Kernel):
         try:
             reply = None if line.cancelled() or not line.result() else json.loads(line.result())
         except (ValueError, RecursionError, ConnectionError) as error:
-            raise KernelDied("sent something that is no reply") from error
+            raise KernelDied("sent an invalid reply") from error
         if reply is None:
             raise KernelDied(how_it_ended(await self._process.wait()))
         if not isinstance(reply, dict):
-            raise KernelDied("sent something that is no reply")
+            raise KernelDied("sent an invalid reply")
         return reply
 
-    async def interrupt(self) -> None:
-        """Ask the running code, and what it has started, to stop."""
+    async def send_interrupt(self) -> None:
+        """Send SIGINT to the driver and the programs its code has started."""
         if self._process is not None:
             await self._process.signal(signal.SIGINT)
 

@@ -24,14 +24,20 @@ from .base import Broken, Execution, Kernel, KernelDied
 if TYPE_CHECKING:
     import zmq.asyncio
 
-_GRACE_SECONDS = 3.0
+_GRACE_SECONDS = 5.0
 """How long interrupted code may take to stop before its kernel is ended."""
 TIMEOUT_ERROR = "TimeoutError"
 KERNEL_DIED = "KernelDied"
 
 
 class Interpreter:
-    """One language of one session. The kernel is made again when it has ended, and whoever asked next is told."""
+    """One language of one session: one kernel, which is replaced when it has ended, with a note on the next stderr.
+
+    Calls are serialised by a lock. The code runs in a task of its own, `_running`, so that cancelling the caller does
+    not cancel the conversation with the kernel halfway: the caller interrupts the code and waits for that task, and the
+    kernel is in a known state when the lock is released. Only a caller that is cancelled twice leaves the task behind;
+    the next call finds it and stops it first.
+    """
 
     def __init__(self, language: str, make: Callable[[], Kernel]) -> None:
         self._language = language
@@ -41,11 +47,11 @@ class Interpreter:
         self._running: asyncio.Task[None] | None = None
 
     async def run(self, code: str, execution: Execution, *, timeout: float) -> None:
-        """Run code after what was asked before it; what comes out is put into ``execution``.
+        """Run code after the code of earlier calls; ``execution`` takes its output.
 
         ``timeout`` seconds count from the start of the code. Then it is interrupted, and if that does not help within
-        a few seconds its kernel is ended. Both are told in the execution's ``error``. Whoever is cancelled while it
-        runs interrupts it the same way.
+        a few seconds its kernel is ended; the execution's ``error`` reports both. Cancelling the caller interrupts the
+        code in the same way.
         """
         async with self._lock:
             try:
@@ -113,7 +119,7 @@ class Interpreter:
             running.cancel()
             await kernel.stop()
             await asyncio.wait({running})
-        # Without this asyncio would report an exception that nobody has asked for.
+        # Reading the exception keeps asyncio from reporting it as never retrieved.
         return not running.cancelled() and running.exception() is None
 
 
@@ -128,7 +134,7 @@ class Languages:
     programs: dict[str, str] = field(factory=dict)
     """Language -> the program that runs it; Python is the runtime's own."""
     trees: tuple[Path, ...] = ()
-    """What a sandbox must see of the machine for them."""
+    """Directories of the machine that a sandbox must show for them."""
     _contexts: list[zmq.asyncio.Context] = field(factory=list, init=False, eq=False, repr=False)
 
     def interpreter(self, language: str, sandbox: Sandbox) -> Interpreter:
@@ -156,7 +162,7 @@ class Languages:
         return PythonKernel(sandbox, self._contexts[0])
 
     def close(self) -> None:
-        """Free what kernels shared; all of them must have ended."""
+        """Free the resources that kernels share; all kernels must have ended."""
         while self._contexts:
             self._contexts.pop().destroy(linger=0)
 
@@ -172,14 +178,14 @@ class _Found:
 
 
 def find_languages() -> Languages:
-    """Return what this machine has. Starts programs to ask for their versions."""
+    """Return the languages of this machine. Starts their programs to read the versions."""
     found: dict[str, str] = {}
     missing: dict[str, str] = {}
     if find_spec("ipykernel") is None or find_spec("jupyter_client") is None:
         missing["python"] = "install the Python packages ipykernel and jupyter-client (pip install 'agb[local]')"
     else:
         found["python"] = ".".join(map(str, sys.version_info[:3]))
-    looks: dict[str, tuple[Callable[[], _Found], str]] = {
+    finders: dict[str, tuple[Callable[[], _Found], str]] = {
         "javascript": (_find_node, "install Node.js 18 or later (the program node)"),
         "java": (
             _find_java,
@@ -187,14 +193,14 @@ def find_languages() -> Languages:
         ),
         "r": (_find_r, "install R, with the program Rscript (Debian and Ubuntu: apt install r-base-core)"),
     }
-    with ThreadPoolExecutor(len(looks)) as pool:
-        answers = {language: pool.submit(look) for language, (look, _) in looks.items()}
+    with ThreadPoolExecutor(len(finders)) as pool:
+        answers = {language: pool.submit(find) for language, (find, _) in finders.items()}
     programs: dict[str, str] = {}
     trees: list[Path] = []
     for language, answer in answers.items():
         here = answer.result()
         if not here.version:
-            missing[language] = looks[language][1]
+            missing[language] = finders[language][1]
             continue
         found[language], programs[language] = here.version, here.program
         if here.tree is not None:
@@ -204,7 +210,7 @@ def find_languages() -> Languages:
 
 def _find_node() -> _Found:
     node = shutil.which("node") or shutil.which("nodejs")
-    version = _said_by(node, "--version") if node else ""
+    version = _version_output(node, "--version") if node else ""
     major = version.removeprefix("v").partition(".")[0]
     if node is None or not major.isdigit() or int(major) < 18:
         return _Found()
@@ -221,7 +227,7 @@ def _find_java() -> _Found:
     if jshell is None:
         return _Found()
     java = Path(os.path.realpath(jshell)).parent / "java"
-    version = re.search(r'version "(\d+)([^"]*)"', _said_by(str(java), "-version"))
+    version = re.search(r'version "(\d+)([^"]*)"', _version_output(str(java), "-version"))
     if version is None or int(version[1]) < 11:
         return _Found()
     return _Found(f"java {version[1]}{version[2]}", str(java), java.parent.parent)
@@ -229,7 +235,7 @@ def _find_java() -> _Found:
 
 def _find_r() -> _Found:
     rscript = shutil.which("Rscript")
-    version = re.search(r"version (\d+\.\d+\.\d+)", _said_by(rscript, "--version")) if rscript else None
+    version = re.search(r"version (\d+\.\d+\.\d+)", _version_output(rscript, "--version")) if rscript else None
     if rscript is None or version is None:
         return _Found()
     real = Path(os.path.realpath(rscript))
@@ -237,8 +243,8 @@ def _find_r() -> _Found:
     return _Found(f"R {version[1]}", str(real), prefix if (prefix / "lib/R").is_dir() else prefix.parent)
 
 
-def _said_by(program: str, option: str) -> str:
-    """Return what a program says about itself, on whatever stream; nothing if it fails."""
+def _version_output(program: str, option: str) -> str:
+    """Return the output of a program's version option, of both streams; an empty text if it fails."""
     try:
         done = subprocess.run([program, option], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):

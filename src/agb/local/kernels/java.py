@@ -8,7 +8,7 @@ from .driven import DrivenKernel
 
 _OPTIONS = (
     "-XX:+UseSerialGC",
-    "-XX:TieredStopAtLevel=1",  # most of what is run here runs once
+    "-XX:TieredStopAtLevel=1",  # most code here runs once
     "-XX:-UsePerfData",  # a directory in /tmp
     "-Xshare:auto",
     "-Dfile.encoding=UTF-8",

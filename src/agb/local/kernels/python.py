@@ -1,4 +1,4 @@
-"""Python: a Jupyter kernel inside the sandbox, spoken to over sockets in a directory of the session."""
+"""Python: a Jupyter kernel inside the sandbox, connected by sockets in a directory of the session."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
 
 _START_SECONDS = 60.0
+_REPLY_SECONDS = 1.0
+"""How long the reply of interrupted code may still be on its way when its kernel is idle."""
 _MAX_MESSAGE = 64 << 20
 _SOCKETS = {"shell": 1, "iopub": 2}
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def make_context() -> zmq.asyncio.Context:
-    """Return a context for the sockets of any number of kernels; whoever made it destroys it."""
+    """Return a context for the sockets of any number of kernels; the caller destroys it."""
     context = zmq.asyncio.Context()
     context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
     context.setsockopt(zmq.LINGER, 0)
@@ -59,6 +61,7 @@ class PythonKernel(Kernel):
         self._name = f"k{secrets.token_hex(4)}"
         self._process: Process | None = None
         self._outputs: tuple[Capture, ...] = ()
+        self._was_interrupted = False
         self._is_leaving = False  # it has been asked to by its code, and takes its time
         self._client: _Client | None = None
         self._fds: list[int] = []
@@ -81,8 +84,8 @@ class PythonKernel(Kernel):
         except (OSError, TimeoutError) as error:
             await self.stop()
             why = str(error) or f"no answer within {_START_SECONDS:g} s"
-            words = self._last_words()
-            raise KernelDied(f"did not start: {why}{f' ({words})' if words else ''}") from error
+            output = self._stderr_end()
+            raise KernelDied(f"did not start: {why}{f' ({output})' if output else ''}") from error
         except BaseException:
             await self.stop()
             raise
@@ -124,7 +127,7 @@ class PythonKernel(Kernel):
                 fd = os.open(f"{self._name}-{number}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
                 self._fds.append(fd)
                 if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                    raise ConnectionError("the session has put something else in the place of a socket")
+                    raise ConnectionError("the session has replaced a socket by something else")
         finally:
             os.close(directory)
         self._client = _Client(context=self._context)
@@ -134,7 +137,7 @@ class PythonKernel(Kernel):
             channel.start()
 
     async def _shake_hands(self) -> None:
-        """Return once a question was answered and the end of it was heard: outputs are only heard from then on."""
+        """Return once a request was answered on both sockets: only from then on is no output lost."""
         while True:
             asked = self._connected().kernel_info()
             await self._reply_to(asked)
@@ -144,8 +147,9 @@ class PythonKernel(Kernel):
                         pass
                     return
 
-    async def execute(self, code: str, execution: Execution) -> None:
+    async def evaluate(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
+        self._was_interrupted = False
         running = self._connected().execute(code, allow_stdin=False, stop_on_error=False)
         while True:
             message = await self._receive("iopub")
@@ -153,13 +157,31 @@ class PythonKernel(Kernel):
                 continue  # of a thread that an earlier piece of code left
             if _is_idle(message, running):
                 break
+            if message["header"]["msg_type"] == "execute_input":
+                self.note_begun()
             _record(message["header"]["msg_type"], message["content"], execution)
-        reply = await self._reply_to(running)
+        reply = await self._last_reply(running)
+        if reply is None:
+            execution.error = CodeError("KeyboardInterrupt", "")
+            return
         self._is_leaving = _asks_to_leave(reply["content"])
         count = reply["content"].get("execution_count")
         execution.count = count if type(count) is int else None
         if reply["content"].get("status") == "error" and execution.error is None:
             execution.error = _code_error(reply["content"])
+
+    async def _last_reply(self, request: str) -> dict[str, Any] | None:
+        """Return the reply to a request that has ended, None if an interrupt has left it without one.
+
+        The kernel sends the reply before it reports that it is idle. An interrupt that comes after the code was
+        announced and before its first line ends the request in the kernel's own code: then there is no reply.
+        """
+        if not self._was_interrupted:
+            return await self._reply_to(request)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REPLY_SECONDS):
+                return await self._reply_to(request)
+        return None
 
     async def _reply_to(self, request: str) -> dict[str, Any]:
         while True:
@@ -177,11 +199,11 @@ class PythonKernel(Kernel):
             waiting: set[asyncio.Future[Any]] = {message, self._process.exited}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if not message.done():
-                # What it sent before it ended may still be on its way.
+                # A message that was sent before its end may still be on its way.
                 await asyncio.wait({message}, timeout=0.2)
             if not message.done():
-                words = self._last_words()
-                raise KernelDied(how_it_ended(self._process.exited.result()) + (f": {words}" if words else ""))
+                output = self._stderr_end()
+                raise KernelDied(how_it_ended(self._process.exited.result()) + (f": {output}" if output else ""))
         finally:
             if not message.done():
                 message.cancel()
@@ -192,7 +214,7 @@ class PythonKernel(Kernel):
             received = message.result()
             _ = received["header"]["msg_type"], received["content"]
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise KernelDied("sent something that is no message of a kernel") from error
+            raise KernelDied("sent an invalid message") from error
         return dict(received)
 
     def _connected(self) -> _Client:
@@ -200,9 +222,10 @@ class PythonKernel(Kernel):
             raise KernelDied("was stopped")
         return self._client
 
-    async def interrupt(self) -> None:
-        """Ask the running code, and what it has started, to stop."""
+    async def send_interrupt(self) -> None:
+        """Send SIGINT to the kernel and the programs its code has started."""
         if self._process is not None:
+            self._was_interrupted = True
             await self._process.signal(signal.SIGINT)
 
     async def stop(self) -> None:
@@ -220,7 +243,7 @@ class PythonKernel(Kernel):
             output.drain()
             output.close()
 
-    def _last_words(self) -> str:
+    def _stderr_end(self) -> str:
         if not self._outputs:
             return ""
         self._outputs[1].drain()

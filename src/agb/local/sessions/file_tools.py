@@ -1,122 +1,111 @@
-"""The file tools: what each takes, and how it is put to the session's file helper."""
+"""The file tools: the arguments of each, and the request to the session's file helper."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
-import attrs
-from attrs import frozen
+import msgspec
+from msgspec import Meta
 
-from .arguments import argument
+from .arguments import Arguments, Text
 from .session import LocalSession
 from .tools import Tool, ToolReply
 
 _SERVER: Final = "wuying_filesystem"
-_PATH: Final = "Path inside the session; a relative one starts at its home."
+
+Path = Annotated[Text, Meta(description="Path inside the session; a relative one starts at its home.")]
+Format = Literal["text", "binary"]
+_MOST_BYTES: Final = 2**62
 
 
-def _path(description: str = _PATH) -> Any:
-    return argument(description)
-
-
-@frozen
-class PathArguments:
+class PathArguments(Arguments, frozen=True):
     """Arguments of the tools that take a path and nothing else."""
 
-    path: str = _path()
+    path: Path
 
 
-@frozen
-class Edit:
+class Edit(Arguments, frozen=True, rename="camel"):
     """One replacement."""
 
-    oldText: str = argument("Text to look for; every occurrence is replaced.", content=True)  # noqa: N815 - the wire's
-    newText: str = argument("Text to put in its place.", content=True)  # noqa: N815
+    old_text: Annotated[str, Meta(description="Text to look for; every occurrence is replaced.")]
+    new_text: Annotated[str, Meta(description="Text to put in its place.")]
 
 
-@frozen
-class EditArguments:
+class EditArguments(Arguments, frozen=True, rename="camel"):
     """Arguments of ``edit_file``."""
 
-    path: str = _path()
-    edits: list[Edit] = argument("Replacements, made in this order; all of them or none.")
-    dryRun: bool = argument("Whether to tell the difference and change nothing.", default=False)  # noqa: N815
+    path: Path
+    edits: Annotated[list[Edit], Meta(description="Replacements, made in this order; all of them or none.")]
+    dry_run: Annotated[bool, Meta(description="Whether to return the difference and change nothing.")] = False
 
 
-@frozen
-class MoveArguments:
+class MoveArguments(Arguments, frozen=True):
     """Arguments of ``move_file``."""
 
-    source: str = _path("Path of the file or directory.")
-    destination: str = _path("Path it is to have; nothing may be there.")
+    source: Annotated[Text, Meta(description="Path of the file or directory.")]
+    destination: Annotated[Text, Meta(description="Path it is to have; nothing may be there.")]
 
 
-@frozen
-class DeleteArguments:
+class DeleteArguments(Arguments, frozen=True):
     """Arguments of ``delete_file``."""
 
-    path: str = _path()
-    recursive: bool = argument("Whether a directory is deleted, too, with all that is in it.", default=False)
+    path: Path
+    recursive: Annotated[bool, Meta(description="Whether a directory is deleted with everything in it.")] = False
 
 
-@frozen
-class ReadArguments:
+class ReadArguments(Arguments, frozen=True):
     """Arguments of ``read_file``."""
 
-    path: str = _path()
-    offset: int = argument("Byte to begin with.", default=0, minimum=0, maximum=2**62)
-    length: int = argument("Bytes to read; 0 reads to the end.", default=0, minimum=0, maximum=2**62)
-    format: str = argument(
-        "text (UTF-8; the characters that begin in the range) or binary (base64).",
-        default="text",
-        choices=("text", "binary"),
-    )
+    path: Path
+    offset: Annotated[int, Meta(description="Byte to begin with.", ge=0, le=_MOST_BYTES)] = 0
+    length: Annotated[int, Meta(description="Bytes to read; 0 reads to the end.", ge=0, le=_MOST_BYTES)] = 0
+    format: Annotated[
+        Format, Meta(description="text (UTF-8; the characters that begin in the range) or binary (base64).")
+    ] = "text"
 
 
-@frozen
-class WriteArguments:
+class WriteArguments(Arguments, frozen=True):
     """Arguments of ``write_file``."""
 
-    path: str = _path()
-    content: str = argument("What to write.", content=True)
-    mode: str = argument(
-        "overwrite, append, or create_new, which fails if the file exists.",
-        default="overwrite",
-        choices=("overwrite", "append", "create_new"),
-    )
-    format: str = argument(
-        "What the content is: text (written as UTF-8) or binary (base64 of the bytes).",
-        default="text",
-        choices=("text", "binary"),
-    )
+    path: Path
+    content: Annotated[str, Meta(description="The new content.")]
+    mode: Annotated[
+        Literal["overwrite", "append", "create_new"],
+        Meta(description="overwrite, append, or create_new, which fails if the file exists."),
+    ] = "overwrite"
+    format: Annotated[
+        Format, Meta(description="How the content is given: text (written as UTF-8) or binary (base64 of the bytes).")
+    ] = "text"
 
 
-@frozen
-class ReadMultipleArguments:
+class ReadMultipleArguments(Arguments, frozen=True):
     """Arguments of ``read_multiple_files``."""
 
-    paths: list[str] = argument("Paths inside the session; relative ones start at its home.")
+    paths: Annotated[list[Text], Meta(description="Paths inside the session; relative ones start at its home.")]
 
 
-@frozen
-class SearchArguments:
+class SearchArguments(Arguments, frozen=True, rename="camel"):
     """Arguments of ``search_files``."""
 
-    path: str = _path("Directory to search, with all beneath it.")
-    pattern: str = argument(
-        "Glob for the name (for the path from there if it has a slash), or a part of the name, in whatever case."
-    )
-    excludePatterns: list[str] | None = argument(  # noqa: N815 - the wire's
-        "Globs, or whole names, of what is left out with all beneath it.", default=None
-    )
+    path: Annotated[Text, Meta(description="Directory to search, with all beneath it.")]
+    pattern: Annotated[
+        Text,
+        Meta(
+            description="Glob for the name (for the path from there if it has a slash), or a part of the name; "
+            "upper and lower case are the same."
+        ),
+    ]
+    exclude_patterns: Annotated[
+        list[Text] | None, Meta(description="Globs, or whole names, to leave out with all beneath them.")
+    ] = None
 
 
-def _tool(name: str, description: str, kind: type[attrs.AttrsInstance], *, summarized: str = "path") -> Tool:
-    async def ask(session: LocalSession, given: Any) -> ToolReply:
-        reply = await session.files.call(name, attrs.asdict(given))
+def _tool(name: str, description: str, kind: type[Arguments], *, summarized: str = "path") -> Tool:
+    async def call(session: LocalSession, given: Any) -> ToolReply:
+        reply = await session.files.call(name, msgspec.to_builtins(given))
         return ToolReply(reply.text, is_error=not reply.ok)
 
-    return Tool(name, _SERVER, description, kind, ask, summarized=summarized)
+    return Tool(name, _SERVER, description, kind, call, summarized=summarized)
 
 
 async def write_file(session: LocalSession, given: WriteArguments) -> ToolReply:
@@ -127,7 +116,7 @@ async def write_file(session: LocalSession, given: WriteArguments) -> ToolReply:
 
 
 async def get_file_change(session: LocalSession, given: PathArguments) -> ToolReply:
-    """Tell what has changed since the call before; the text is a JSON array."""
+    """Return the changes since the previous call; the text is a JSON array."""
     reply = await session.files.changes(given.path)
     return ToolReply(reply.text, is_error=not reply.ok)
 
@@ -164,8 +153,8 @@ FILE_TOOLS: Final = (
     Tool(
         "get_file_change",
         _SERVER,
-        "Return what has changed at a path, or beneath it, since the call before, as a JSON array; the first call "
-        "begins to watch and gives none.",
+        "Return the changes at a path, or beneath it, since the previous call, as a JSON array; the first call "
+        "begins to watch and returns none.",
         PathArguments,
         get_file_change,
         summarized="path",

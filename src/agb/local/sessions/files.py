@@ -1,4 +1,4 @@
-"""The files of a session: a helper inside it does what the file tools ask; it is started when first needed."""
+"""The files of a session: a helper process inside it does the work; it is started when first needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..sandbox.sandbox import Process, Sandbox
 _FRAME = struct.Struct(">II")
 _MAX_HEADER = 1 << 12
 _MAX_BLOB = 128 << 20
-"""What arrives is not trusted: this is more than any reply of the helper as it was started."""
+"""Replies are not trusted: this is more than any reply of an unmodified helper."""
 _BUFFER = 1 << 20
 _REPEATABLE = frozenset(
     {
@@ -40,7 +40,7 @@ class HelperDied(Exception):  # noqa: N818 - says what happened
 
 @frozen
 class FileReply:
-    """What a file tool gives: its text, or a sentence on what failed."""
+    """The reply of a file tool: its text, or a sentence on the failure."""
 
     text: str
     ok: bool
@@ -56,20 +56,20 @@ class Files:
         self._watched: set[str] = set()
 
     async def call(self, tool: str, args: Mapping[str, Any], content: bytes = b"") -> FileReply:
-        """Have the helper run a tool; ``content`` is what a file is to hold.
+        """Run a tool in the helper; ``content`` is the new content of a file.
 
-        A helper that ends meanwhile, which programs of the session can bring about, is started again, and what may be
-        repeated is. Raises ``SandboxGone``.
+        Programs of the session can end the helper. It is then started again, and a call that may be repeated is
+        repeated. Raises ``SandboxGone``.
         """
         for attempt in itertools.count():
             try:
                 helper = await self._started()
-                return await helper.ask(tool, args, content)
+                return await helper.request(tool, args, content)
             except HelperDied:
                 if attempt or tool not in _REPEATABLE or self._sandbox.is_closed:
                     return FileReply(
                         f"{tool}: the program that works on the session's files was ended before it had answered; "
-                        "look at what it has done, then call again",
+                        "check the files, then call again",
                         ok=False,
                     )
             except OSError as error:
@@ -79,10 +79,10 @@ class Files:
         raise AssertionError("unreachable")
 
     async def changes(self, path: str) -> FileReply:
-        """Return what has changed beneath a path since the question before, as the tool ``get_file_change`` tells it.
+        """Return the changes beneath a path since the previous call, as the tool ``get_file_change`` reports them.
 
         A helper that does not watch a path it is expected to watch, since it was started again or since the path was
-        deleted meanwhile, says that changes were lost.
+        deleted meanwhile, reports that changes were lost.
         """
         reply = await self.call("get_file_change", {"path": path, "expected": path in self._watched})
         if reply.ok:
@@ -105,7 +105,7 @@ class Files:
 
 
 class _Helper:
-    """A running helper and the questions it has not answered yet."""
+    """A running helper and the requests it has not answered yet."""
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class _Helper:
     @classmethod
     async def start(cls, sandbox: Sandbox) -> _Helper:
         """Start it. Raises ``OSError`` and ``SandboxGone``."""
-        # What it says is only of use to who debugs it.
+        # Its output is for debugging only.
         outputs = (Capture(1 << 16, owner=sandbox.user), Capture(1 << 16, owner=sandbox.user))
         ours, theirs = socket.socketpair()
         with theirs:
@@ -150,10 +150,10 @@ class _Helper:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it can be asked."""
+        """Whether it can take requests."""
         return self._is_alive and not self._process.exited.done()
 
-    async def ask(self, tool: str, args: Mapping[str, Any], content: bytes) -> FileReply:
+    async def request(self, tool: str, args: Mapping[str, Any], content: bytes) -> FileReply:
         """Return its answer. Raises ``HelperDied``."""
         if not self.is_alive:
             raise HelperDied
@@ -171,7 +171,7 @@ class _Helper:
         finally:
             self._replies.pop(number, None)
             if reply.done() and not reply.cancelled():
-                reply.exception()  # whoever was cancelled does not ask for it
+                reply.exception()  # read, since a caller that was cancelled does not
 
     def _send(self, header: Mapping[str, Any], content: bytes) -> None:
         data = json.dumps(header).encode()
@@ -183,11 +183,11 @@ class _Helper:
         try:
             await self._writer.drain()
         except ConnectionError as error:
-            self._is_alive = False  # known here before the reader comes to the end of what it has
+            self._is_alive = False  # known here before the reader reaches the end of the data
             raise HelperDied from error
 
     async def _read(self) -> None:
-        """Hand on the answers until there are no more."""
+        """Deliver the replies until the helper closes its end."""
         try:
             while True:
                 header_size, blob_size = _FRAME.unpack(await self._reader.readexactly(_FRAME.size))

@@ -1,10 +1,11 @@
-"""Images: what kinds of session there are, and the tools each has."""
+"""Images: the kinds of sessions, and the tools of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+from ..errors import invalid
 from .file_tools import FILE_TOOLS
 from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
 
@@ -17,3 +18,10 @@ IMAGES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "agb-computer-use-1": _BASE,
     "agb-computer-use-ubuntu-2204": _BASE,
 }
+
+
+def tools_of(image_id: str) -> tuple[Tool, ...]:
+    """Return the tools of an image. Raises ``Refused`` for an unknown one."""
+    if image_id not in IMAGES:
+        raise invalid(f"There is no image {image_id[:100]!r}; there are {', '.join(IMAGES)}")
+    return IMAGES[image_id]

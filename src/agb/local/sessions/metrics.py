@@ -1,4 +1,4 @@
-"""Metrics: what a session uses, from the machine's own view of its processes, directories and network."""
+"""Metrics: the resources a session uses, as the machine sees its processes, directories and network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ProcessInfo:
 
 @frozen
 class Sample:
-    """What a session has used up to a point in time; seconds and bytes."""
+    """The resources a session has used up to a point in time; seconds and bytes."""
 
     at: float
     cpu: float
@@ -113,7 +113,7 @@ def _pid_inside(pid: int) -> int:
 
 
 def _network(root: int) -> tuple[int, int]:
-    """Return the bytes received and sent in the network namespace of a process, loopback aside."""
+    """Return the bytes received and sent in the network namespace of a process, without loopback."""
     received = sent = 0
     try:
         lines = Path(f"/proc/{root}/net/dev").read_text().splitlines()[2:]
@@ -133,7 +133,7 @@ def disk_used(directory: Path) -> int:
     total = 0
     waiting = [os.fspath(directory)]
     while waiting:
-        # The session goes on writing and removing while we count, and may nest deeper than a path can say.
+        # The session writes and removes files meanwhile, and may nest them deeper than the longest path.
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):

@@ -1,30 +1,27 @@
-"""The runtime: makes sessions, finds them, calls their tools, releases them when it is time. It knows no HTTP."""
+"""The runtime: creates sessions, finds them, calls their tools, and releases them on time. It knows no HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import secrets
 import shutil
 import sys
-import tempfile
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from attrs import define, frozen
+from attrs import frozen
 
 from ..contexts.mounts import Mount
 from ..contexts.service import RECYCLE_EVERY, Contexts
 from ..contexts.session_mounts import SessionMounts, select
-from ..errors import CannotStart, DataDirInUse, Refused, invalid, session_not_found
+from ..errors import CannotStart, Refused, invalid, session_not_found
 from ..kernels.base import Execution
 from ..kernels.interpreters import Languages, find_languages
 from ..limits import Limits
@@ -34,20 +31,17 @@ from ..sandbox.directories import CannotMount, Directories, remove
 from ..sandbox.isolation import Wanted, choose, new_user
 from ..sandbox.launch import Isolation
 from ..sandbox.pasta import NetworkFailed
-from ..sandbox.sandbox import Sandbox, SandboxGone, StartFailed
-from .arguments import BadArgument
-from .images import IMAGES
-from .session import CallRecord, LocalSession, State
-from .tools import RUN_CODE, Tool, ToolReply, stream_code
+from ..sandbox.sandbox import Sandbox, StartFailed
+from . import calls, data_directory
+from .finished import FinishedSessions
+from .images import tools_of
+from .session import LocalSession, State
+from .tools import ToolReply
 
-_FINISHED_KEPT = 1000
-_ROWS_KEPT = 100
-"""Sessions that ended of which the sync tasks are still told."""
 _SYNCS = 16
 """Syncs at a time; further ones wait."""
 STOP_SYNCS = 30.0
 """Seconds in which all sessions may store their data when the runtime stops."""
-_TEMPORARY = "agb-runtime-"
 
 
 @frozen
@@ -57,13 +51,6 @@ class Page:
     sessions: list[LocalSession]
     next_token: str
     count: int
-
-
-@define
-class _Call:
-    """A call under way, and whether it has gone well."""
-
-    ok: bool = False
 
 
 class Runtime:
@@ -77,13 +64,13 @@ class Runtime:
 
     ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
     ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
-    Entering raises ``CannotStart`` with what to do about it; leaving releases every session and removes everything that
-    was made, but for the contexts in a ``data_dir``.
+    Entering raises ``CannotStart`` with a remedy; leaving releases every session and removes everything that was
+    created, except for the contexts in a ``data_dir``.
     """
 
     report: Report
     contexts: Contexts
-    """What outlives sessions."""
+    """The contexts, which outlive sessions."""
 
     def __init__(
         self,
@@ -102,10 +89,9 @@ class Runtime:
         self._clock = clock
         self._wall_clock = wall_clock
         self._sessions: dict[str, LocalSession] = {}
-        self._finished: OrderedDict[str, State] = OrderedDict()
-        self._finished_rows: OrderedDict[str, list[dict[str, Any]]] = OrderedDict()
+        self._finished = FinishedSessions()
         self._being_made: Counter[str] = Counter()
-        """Contexts that sessions are being made with."""
+        """Contexts that are mounted by sessions under construction."""
         self._sync_threads = ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
         self._created = 0
         self._users: set[int] = set()
@@ -141,9 +127,9 @@ class Runtime:
         await _to_the_end(self._close())
 
     async def _open(self) -> None:
-        data_dir = self._claim_data_dir()
+        data_dir = data_directory.claim(self._data_dir, self._cleanup)
         self._area = data_dir / "sessions"
-        for left in (self._area, *_abandoned(Path(tempfile.gettempdir()))):
+        for left in (self._area, *data_directory.abandoned()):
             await remove(left)
         self._area.mkdir(mode=0o700)
         self._cleanup.push_async_callback(remove, self._area)
@@ -177,24 +163,6 @@ class Runtime:
         for session_id in list(self._sessions):
             self.release(session_id)
 
-    def _claim_data_dir(self) -> Path:
-        if self._data_dir is None:
-            directory = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
-            self._cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
-        else:
-            directory = self._data_dir
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _lock(directory)
-        except OSError as error:
-            raise CannotStart(f"the data directory {directory} cannot be used: {error.strerror}") from error
-        if lock is None:
-            raise DataDirInUse(
-                f"another runtime works in the data directory {directory}; stop it or choose another directory"
-            )
-        self._cleanup.callback(os.close, lock)
-        return directory.resolve()
-
     # --- sessions ---
 
     async def create(
@@ -208,11 +176,11 @@ class Runtime:
     ) -> LocalSession:
         """Return a new session, running. ``idle_timeout`` is in seconds; ``policy_id`` is kept and changes nothing.
 
-        The data of ``mounts`` begins to come into the session; its tasks tell when it is there. Raises ``Refused`` for
-        an unknown image or context, for a place where nothing can be mounted, for a time that is not above zero, and
-        when there are too many sessions.
+        The data of ``mounts`` is downloaded in the background; the mounts' tasks report the end of it. Raises
+        ``Refused`` for an unknown image or context, for a place where nothing can be mounted, for a time that is not
+        above zero, and when there are too many sessions.
         """
-        self.tools(image_id)
+        tools_of(image_id)
         if idle_timeout is not None and not 0 < idle_timeout < float("inf"):
             raise invalid("the idle timeout must be a number of seconds above 0")
         if len(self._sessions) >= self.limits.sessions or self._is_closing:
@@ -308,14 +276,14 @@ class Runtime:
         return found or (["that is being created"] if self._being_made[context_id] else [])
 
     def rows(self, session_id: str, context_id: str, path: str, task_type: str) -> list[dict[str, Any]]:
-        """Return the sync tasks of a session as GetContextInfo tells them, also for some time after its end.
+        """Return the sync tasks of a session as GetContextInfo reports them, also for some time after its end.
 
-        What is not empty narrows them down. Raises ``Refused``.
+        Arguments that are not empty narrow them down. Raises ``Refused``.
         """
         if (session := self._sessions.get(session_id)) is not None:
             return session.mounts.rows(context_id, path, task_type)
         self.status(session_id)
-        return select(self._finished_rows.get(session_id, []), context_id, path, task_type)
+        return select(self._finished.rows(session_id), context_id, path, task_type)
 
     def find(self, session_id: str, *, tool: bool = False) -> LocalSession:
         """Return a running session; does not count as activity.
@@ -331,15 +299,15 @@ class Runtime:
         """Return the state of a session, also for some time after its end. Raises ``Refused``."""
         if (session := self._sessions.get(session_id)) is not None:
             return session.state
-        if (state := self._finished.get(session_id)) is not None:
-            return state
+        if session_id in self._finished:
+            return "FINISH"
         raise session_not_found(session_id)
 
     def list(self, labels: Mapping[str, str], *, max_results: int, next_token: str | None = None) -> Page:
         """Return the running sessions that have all these labels, oldest first.
 
-        Pages are stable: ``next_token`` goes on after the last session shown, whatever came and went since. Raises
-        ``Refused`` for a token that is none and a size below 1.
+        Pages are stable: ``next_token`` continues after the last session shown, also if sessions were created or
+        released since. Raises ``Refused`` for an invalid token and a size below 1.
         """
         if max_results < 1:
             raise invalid("maxResults must be 1 or more")
@@ -351,7 +319,7 @@ class Runtime:
         return Page(page, token, len(matching))
 
     def release(self, session_id: str) -> None:
-        """Begin the end of a session and return at once; asking again changes nothing. Raises ``Refused``."""
+        """Begin to release a session and return at once; a second call changes nothing. Raises ``Refused``."""
         session = self._sessions.get(session_id)
         if session is None:
             raise session_not_found(session_id)
@@ -373,13 +341,7 @@ class Runtime:
             session.state = "FINISH"
             del self._sessions[session.id], self._ends[session.id]
             self._users.discard(session.sandbox.user or 0)
-            self._finished[session.id] = "FINISH"
-            if rows := session.mounts.rows():
-                self._finished_rows[session.id] = rows
-                while len(self._finished_rows) > _ROWS_KEPT:
-                    self._finished_rows.popitem(last=False)
-            while len(self._finished) > _FINISHED_KEPT:
-                self._finished.popitem(last=False)
+            self._finished.add(session.id, session.mounts.rows())
 
     def _ended_by_itself(self, session_id: str) -> None:
         if session_id in self._sessions:
@@ -399,68 +361,28 @@ class Runtime:
 
     # --- tools ---
 
-    def tools(self, image_id: str) -> tuple[Tool, ...]:
-        """Return the tools of an image. Raises ``Refused`` for an unknown one."""
-        if image_id not in IMAGES:
-            raise invalid(f"There is no image {image_id[:100]!r}; there are {', '.join(IMAGES)}")
-        return IMAGES[image_id]
-
     async def call_tool(self, session_id: str, name: str, args: Mapping[str, Any], *, route: str) -> ToolReply:
-        """Call a tool of a session; what goes wrong inside is a reply with ``is_error``.
+        """Call a tool of a session; an error inside the session is a reply with ``is_error``.
 
-        Counts as activity before and after, and is kept in the session's recent calls with the ``route`` it came by.
+        Counts as activity before and after, and is kept in the session's recent calls with its ``route``.
         Raises ``Refused`` when there is no such session.
         """
-        session = self.find(session_id, tool=True)
-        tool = next((tool for tool in self.tools(session.image_id) if tool.name == name), None)
-        if tool is None:
-            offered = ", ".join(tool.name for tool in self.tools(session.image_id))
-            text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; offered are {offered}"
-            return ToolReply(text, is_error=True)
-        with self._call(session, tool, args, route) as call:
-            reply = await tool.call(session, args)
-            call.ok = not reply.is_error
-            return reply
+        return await calls.call_tool(self.find(session_id, tool=True), name, args, route=route)
 
     async def stream_code(self, session_id: str, args: Mapping[str, Any], execution: Execution) -> None:
-        """Run code like the tool ``run_code``, with what comes out put into ``execution`` as it comes.
+        """Run code like the tool ``run_code``; ``execution`` takes the output while the code runs.
 
-        Counts as activity until it ends. Raises ``Refused`` for a session that is not there or was released while the
-        code ran, and for arguments that make no sense.
+        Counts as activity until it ends. Raises ``Refused`` for a session that does not exist or was released while
+        the code ran, and for arguments that make no sense.
         """
-        session = self.find(session_id, tool=True)
-        with self._call(session, RUN_CODE, args, "stream") as call:
-            try:
-                await stream_code(session, args, execution)
-            except BadArgument as error:
-                raise invalid(f"run_code: {error}") from error
-            except SandboxGone as error:
-                raise session_not_found(session_id, tool=True) from error
-            if session.state != "RUNNING":
-                raise session_not_found(session_id, tool=True)
-            call.ok = execution.error is None
-
-    @contextlib.contextmanager
-    def _call(self, session: LocalSession, tool: Tool, args: Mapping[str, Any], route: str) -> Iterator[_Call]:
-        """Count a call as activity while it runs, and keep it in the session's recent calls."""
-        at, began = datetime.now(UTC), time.perf_counter()
-        call = _Call()
-        session.touch()
-        session.calls_running += 1
-        try:
-            yield call
-        finally:
-            session.calls_running -= 1
-            session.touch()
-            seconds = time.perf_counter() - began
-            session.recent_calls.append(CallRecord(at, tool.name, route, seconds, call.ok, tool.summary(args)))
+        await calls.stream_code(self.find(session_id, tool=True), args, execution)
 
     # --- time ---
 
     def sweep(self) -> float:
-        """Do what it is time for: release sessions, recycle files of contexts.
+        """Do all that is due: release sessions, recycle files of contexts.
 
-        Returns when the next such time comes, on the runtime's clock.
+        Return when the next of these is due, on the runtime's clock.
         """
         now = self._clock()
         if now >= self._next_recycling:
@@ -486,33 +408,8 @@ class Runtime:
                     await self._wake.wait()
 
 
-def _lock(directory: Path) -> int | None:
-    """Return a descriptor that holds a data directory until it is closed, or None if somebody else does."""
-    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        return None
-    return lock
-
-
-def _abandoned(temporary: Path) -> list[Path]:
-    """Return the temporary data directories of our own runtimes that were killed."""
-    found = []
-    for directory in temporary.glob(f"{_TEMPORARY}*"):
-        # Gone meanwhile, or another user's: neither is our business. A new one has no lock yet.
-        with contextlib.suppress(OSError):
-            if directory.lstat().st_uid != os.getuid() or not (directory / "lock").exists():
-                continue
-            if (lock := _lock(directory)) is not None:
-                os.close(lock)
-                found.append(directory)
-    return found
-
-
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await clean-up to its end, whatever is cancelled meanwhile; the cancellation is raised afterwards."""
+    """Await clean-up to its end, also when the caller is cancelled; the cancellation is raised afterwards."""
     task = asyncio.create_task(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

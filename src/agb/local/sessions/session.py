@@ -1,4 +1,4 @@
-"""A session: what the runtime knows about one, and what can be done with it."""
+"""A session: its state, and the operations on it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RECENT_CALLS = 50
 
 @frozen
 class CallRecord:
-    """A tool call as the session's page shows it; ``route`` is the way it came."""
+    """A tool call as the session's page shows it; ``route`` is api, link or stream."""
 
     at: datetime
     tool: str
@@ -41,7 +41,7 @@ class CallRecord:
 
 
 class LocalSession:
-    """One session. The runtime makes it, and ends it; everybody else reads and uses it."""
+    """One session. The runtime creates and ends it; all other code reads and uses it."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class LocalSession:
         """Seconds without activity after which the session is released."""
         self.policy_id = policy_id
         self.token = secrets.token_urlsafe(32)
-        """What a caller of the session's own addresses shows."""
+        """The secret that authorises calls of the session's own addresses."""
         self.app_instance_id = f"ai-{secrets.token_hex(8)}"
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
@@ -129,7 +129,7 @@ class LocalSession:
     def check_ticket(self, ticket: str) -> bool:
         """Return whether an auth code is one of the session's and still valid."""
         now = self._clock()
-        # All are compared, so that the time says nothing about which.
+        # All are compared, so that the time does not depend on which one matches.
         matching = [end for known, end in self._tickets.items() if _same(ticket, known)]
         return any(end > now for end in matching)
 
@@ -142,7 +142,7 @@ class LocalSession:
         """Return whether a token is the one for this port."""
         return _same(token, self.link_token(port))
 
-    # --- what is inside ---
+    # --- inside the session ---
 
     async def connect(self, port: int) -> socket.socket:
         """Return a connected, non-blocking TCP socket to a port of the session's loopback.
@@ -157,7 +157,7 @@ class LocalSession:
     async def processes(self) -> list[ProcessInfo]:
         """Return the session's processes, by their numbers inside."""
         if self.sandbox.is_closed:
-            return []  # its process id may be another's by now
+            return []  # another process may have its id by now
         return await asyncio.to_thread(metrics.processes, self.sandbox.pid)
 
     def interpreter(self, language: str) -> Interpreter:

@@ -1,4 +1,4 @@
-"""Shell commands: a new shell for each, its output captured, its process group killed when the time is over."""
+"""Shell commands: a new shell for each, its output captured, its process group killed on timeout."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Sandbox
 
 TIMED_OUT = 124
-"""Exit code of a command whose time was over, as of the program timeout."""
+"""Exit code of a command that timed out, the same as that of the program timeout."""
 LONGEST = (1 << 17) - 1
 """Bytes the kernel allows in one argument of a program."""
 
 
 @frozen
 class ShellResult:
-    """What a command left; ``trace_id`` is empty after a success."""
+    """The result of a command; ``trace_id`` is empty after a success."""
 
     stdout: str
     stderr: str
@@ -30,9 +30,9 @@ class ShellResult:
 async def run_shell(
     sandbox: Sandbox, shell: str, command: str, *, timeout: float, cwd: str | None, envs: dict[str, str] | None
 ) -> ShellResult:
-    """Run a command and return what came out by the time its shell ended; programs in the background live on.
+    """Run a command and return its output up to the end of its shell; programs in the background live on.
 
-    ``timeout`` is in seconds. What background programs write to the inherited output later is read and thrown away.
+    ``timeout`` is in seconds. Later output of background programs to the inherited pipes is read and discarded.
     Raises ``OSError`` when the shell cannot be started and ``SandboxGone`` when the session ends.
     """
     stdout, stderr = (Capture(sandbox.limits.output, owner=sandbox.user) for _ in range(2))
@@ -62,5 +62,5 @@ def _result(code: int, stdout: Capture, stderr: Capture, *, timed_out: bool) -> 
         errors += "Command execution timeout"
         code = TIMED_OUT
     elif code < 0:
-        code = 128 - code  # as shells tell it
+        code = 128 - code  # as shells report it
     return ShellResult(stdout.text(), errors, code, secrets.token_hex(16) if code else "")

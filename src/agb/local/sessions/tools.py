@@ -1,19 +1,20 @@
-"""The tools sessions offer: one definition each, from which the list, the schema and the validation come."""
+"""The tools of sessions: one definition each, from which the list, the schema and the validation are made."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from attrs import AttrsInstance, frozen
+from attrs import frozen
+from msgspec import Meta
 
 from ..kernels.base import Collected, Execution
 from ..kernels.interpreters import Interpreter
 from ..sandbox.sandbox import SandboxGone
 from . import arguments
-from .arguments import argument
+from .arguments import Arguments, BadArgument, Text
 from .session import LocalSession
 from .shell import LONGEST, run_shell
 
@@ -31,7 +32,7 @@ _SUMMARY: Final = 100
 
 @frozen
 class ToolReply:
-    """What a tool call gives: text (JSON where the tool says so), and whether it failed."""
+    """The reply to a tool call: text (JSON where the tool says so), and whether it failed."""
 
     text: str
     is_error: bool = False
@@ -41,23 +42,23 @@ class ToolReply:
 
 @frozen
 class Tool:
-    """One tool. ``arguments`` is an attrs class made of :func:`agb.local.sessions.arguments.argument` fields."""
+    """One tool."""
 
     name: str
     server: str
     description: str
-    arguments: type[AttrsInstance]
+    arguments: type[Arguments]
     function: Callable[[LocalSession, Any], Awaitable[ToolReply]]
     summarized: str = ""
-    """The argument that tells a reader what a call was about."""
+    """The argument that sums up a call."""
 
     @property
-    def input_schema(self) -> dict[str, Any]:
+    def input_schema(self) -> Mapping[str, Any]:
         """The JSON Schema of its arguments."""
         return arguments.schema(self.arguments)
 
     def definition(self) -> dict[str, Any]:
-        """Return what a list of tools says about it."""
+        """Return its entry in a list of tools."""
         return {
             "name": self.name,
             "description": self.description,
@@ -67,10 +68,10 @@ class Tool:
         }
 
     async def call(self, session: LocalSession, given: Mapping[str, Any]) -> ToolReply:
-        """Validate the arguments and call it; what goes wrong in the session is in the reply."""
+        """Validate the arguments and call it; an error inside the session is in the reply."""
         try:
             values = arguments.read(self.arguments, given)
-        except arguments.BadArgument as error:
+        except BadArgument as error:
             return ToolReply(f"{self.name}: {error}", is_error=True)
         try:
             reply: ToolReply = await self.function(session, values)
@@ -93,14 +94,13 @@ class Tool:
 # --- shell ---
 
 
-@frozen
-class ShellArguments:
+class ShellArguments(Arguments, frozen=True):
     """Arguments of ``shell``."""
 
-    command: str = argument("Command line, run by a new bash.")
-    timeout_ms: int = argument("Milliseconds until it is killed.", default=1000, minimum=1, maximum=_DAY * 1000)
-    cwd: str | None = argument("Directory to run it in; without one, the session's home.", default=None)
-    envs: dict[str, str] | None = argument("Variables added to its environment.", default=None)
+    command: Annotated[Text, Meta(description="Command line, run by a new bash.")]
+    timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=_DAY * 1000)] = 1000
+    cwd: Annotated[Text | None, Meta(description="Directory to run it in; without one, the session's home.")] = None
+    envs: Annotated[dict[Text, Text] | None, Meta(description="Variables added to its environment.")] = None
 
 
 async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
@@ -136,20 +136,19 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
 
 
 def _not_run(why: str) -> ToolReply:
-    # Plain text: to clients a missing exit code says that nothing was run.
+    # Plain text without an exit code, by which clients know that nothing was run.
     return ToolReply(f"shell: {why}", is_error=True)
 
 
 # --- run_code ---
 
 
-@frozen
-class RunCodeArguments:
+class RunCodeArguments(Arguments, frozen=True):
     """Arguments of ``run_code``."""
 
-    code: str = argument("Code to run; what earlier calls have defined is there.")
-    language: str = argument(f"One of {', '.join(_LANGUAGES)}.")
-    timeout_s: int = argument("Seconds until it is interrupted.", default=60, minimum=1, maximum=_DAY)
+    code: Annotated[Text, Meta(description="Code to run; the definitions of earlier calls are there.")]
+    language: Annotated[Text, Meta(description=f"One of {', '.join(_LANGUAGES)}.")]
+    timeout_s: Annotated[int, Meta(description="Seconds until it is interrupted.", ge=1, le=_DAY)] = 60
 
 
 async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
@@ -157,7 +156,7 @@ async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
     execution = Collected(session.sandbox.limits.output)
     try:
         interpreter = _interpreter(session, given.language)
-    except arguments.BadArgument as error:
+    except BadArgument as error:
         return ToolReply(f"run_code: {error}", is_error=True)
     await interpreter.run(given.code, execution, timeout=given.timeout_s)
     try:
@@ -167,7 +166,7 @@ async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
 
 
 async def stream_code(session: LocalSession, given: Mapping[str, Any], execution: Execution) -> None:
-    """Run code like `run_code`, in the same interpreter, with what comes out put into ``execution`` as it comes.
+    """Run code like `run_code`, in the same interpreter; ``execution`` takes the output while the code runs.
 
     Raises ``BadArgument`` and ``SandboxGone``.
     """
@@ -181,10 +180,10 @@ def _interpreter(session: LocalSession, given: str) -> Interpreter:
     language = _ALIASES.get(language, language)
     if language not in _LANGUAGES:
         known = ", ".join(_LANGUAGES)
-        raise arguments.BadArgument(f"unsupported language {given[:100]!r}; supported are {known}")
+        raise BadArgument(f"unsupported language {given[:100]!r}; supported are {known}")
     if language not in session.languages.found:
         why = session.languages.missing.get(language, "it was not found")
-        raise arguments.BadArgument(f"{language} is not available here: {why}")
+        raise BadArgument(f"{language} is not available here: {why}")
     return session.interpreter(language)
 
 
@@ -206,18 +205,17 @@ def _code_result(execution: Collected) -> dict[str, Any]:
 # --- get_metrics ---
 
 
-@frozen
-class NoArguments:
+class NoArguments(Arguments, frozen=True):
     """No arguments."""
 
 
 async def get_metrics(session: LocalSession, _: NoArguments) -> ToolReply:
-    """Measure what the session uses; the text is JSON."""
+    """Measure the resources of the session; the text is JSON."""
     return ToolReply(to_json(await asyncio.to_thread(session.meter.measure)))
 
 
 def to_json(value: Any) -> str:
-    """Return a value as JSON that can be sent; half characters, which programs can print, are replaced."""
+    """Return a value as JSON that can be sent; halves of surrogate pairs, which programs can print, are replaced."""
     text = json.dumps(value, ensure_ascii=False)
     try:
         text.encode()
