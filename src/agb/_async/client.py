@@ -1,8 +1,7 @@
-"""The client: creates sessions, finds them, lists them, and lets them go."""
+"""The client: creates, finds, lists and deletes sessions."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import cached_property, partial
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 from attrs import evolve
 
-from .._ops import ownership
+from .._ops import arguments, ownership
 from .._ops import sessions as ops
 from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
@@ -20,11 +19,13 @@ from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
-from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
+from ..results.sessions import GetSessionResult, SessionListResult, SessionResult
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import AsyncAPI
-from .lifecycle.create_limiter import AsyncCreateLimiter
+from .lifecycle.create_limiter import AsyncCreateLimiter, is_gone
 from .lifecycle.creation import AsyncCreation
+from .lifecycle.deletion import deletion_error, warn_left_behind
+from .pager import AsyncPager
 from .session import AsyncSession
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
     from ._compat.iteration import AnyIterable
     from .batch.map import AsyncBatch
     from .host.progress import Progress
-    from .lifecycle.session_pool import AsyncSessionPool, Hook
+    from .lifecycle.session_pool import AsyncSessionPool
+    from .lifecycle.warm_sessions import Hook
     from .net.pool import Verify
     from .storage.contexts import AsyncContextService
 
@@ -46,7 +48,7 @@ ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 
 ARRIVAL_LIMIT = 300.0
-"""Seconds that `create` waits for the data of a session's contexts."""
+"""Seconds that `create` waits for the data of a session's contexts, unless it has a time-out."""
 
 
 class AsyncAGB:
@@ -116,7 +118,7 @@ class AsyncAGB:
             proxy=proxy,
             verify=verify,
         )
-        self._governor = AsyncCreateLimiter(self.client.limits, self._is_gone)
+        self._limiter = AsyncCreateLimiter(self.client.limits, partial(is_gone, self.client))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -188,10 +190,11 @@ class AsyncAGB:
 
         Source: control-plane.md 2.1 and 3.2.
         """
-        refused = _params_refused(params)
-        if params is None or refused:
-            return SessionResult.failed(SessionError(refused))
-        creation = AsyncCreation(self.client, self._governor, params, owner, self._discard, self._delete_by_id)
+        try:
+            params = arguments.check_create_params(params)
+        except ValueError as error:
+            return SessionResult.failed(SessionError(str(error)))
+        creation = AsyncCreation(self.client, self._limiter, self.attach, params, owner)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
         try:
@@ -202,32 +205,10 @@ class AsyncAGB:
         session._hidden_labels = creation.labels
         if not syncs:
             return SessionResult(request_id, True, session=session)
-        try:
-            status, missing = await session.context._arrival(
-                syncs, Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
-            )
-        except BaseException as gone:  # cancelled or interrupted: nobody will ever know of the session
-            try:
-                await shielded(partial(self._discard, data))
-            except Exception as error:
-                raise gone from error
-            raise
+        limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
+        status, missing = await creation.wait_for_contexts(data, syncs, limit)
         message = str(missing) if missing else ""
         return SessionResult(request_id, True, message, session, error=missing, context_status=status)
-
-    async def _discard(self, created: GetSessionData) -> None:
-        """Delete a session whose creator is gone."""
-        session = AsyncSession._from_data(self, created)
-        _warn_if_left_behind(await _delete_surely(session), session)
-
-    async def _is_gone(self, session_id: str) -> bool:
-        """Return whether the service says that a session is gone."""
-        status = await AsyncSession(self, session_id).get_status()
-        return ops.is_gone(status.status, status.error)
-
-    async def _delete_by_id(self, session_id: str) -> AGBError | None:
-        """Delete a session of which nothing but the id is known; return what went wrong, if anything."""
-        return _left_behind(await _delete_surely(AsyncSession(self, session_id)))
 
     @asynccontextmanager
     async def session(
@@ -262,27 +243,29 @@ class AsyncAGB:
                 raise created.error
             yield session
         except BaseException as error:
-            left_behind = await self._leave(session)
+            left_behind = await self._delete_at_exit(session)
             if left_behind is not None:
                 error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
-                if not isinstance(error, Exception):  # nobody reads the notes of a cancellation
-                    with suppress(RuntimeWarning):  # made an error, it must not take the cancellation's place
-                        _warn_left_behind(session.session_id, left_behind)
+                if not isinstance(error, Exception):  # the notes of a cancellation are not shown
+                    with suppress(RuntimeWarning):  # as an error, it must not replace the cancellation
+                        warn_left_behind(session.session_id, left_behind)
             raise
-        left_behind = await self._leave(session)
+        left_behind = await self._delete_at_exit(session)
         if left_behind is not None:
             raise left_behind
 
-    async def _leave(self, session: AsyncSession) -> AGBError | None:
-        """Delete the session of a block that is left; return what went wrong, if anything."""
+    async def _delete_at_exit(self, session: AsyncSession) -> AGBError | None:
+        """Delete the session of a block that is left; return why it may still exist."""
 
         async def delete() -> DeleteResult:
             return await session.delete(timeout=CLEANUP_LIMIT)
 
-        async def tell(result: DeleteResult) -> None:
-            _warn_if_left_behind(result, session)
+        async def report(result: DeleteResult) -> None:
+            error = deletion_error(result)
+            if error is not None:
+                warn_left_behind(session.session_id, error)
 
-        return _left_behind(await run_to_completion(delete, tell))
+        return deletion_error(await run_to_completion(delete, report))
 
     # --- many ----------------------------------------------------------------------------------------------------
 
@@ -294,7 +277,7 @@ class AsyncAGB:
         params: CreateSessionParams | None = None,
         concurrency: int = 10,
         ordered: bool = False,
-        pool: AsyncSessionPool | bool = False,
+        pool: AsyncSessionPool[AsyncSession] | bool = False,
         timeout: float | None = None,
         attempts: int = 1,
         retries: int | None = None,
@@ -428,12 +411,14 @@ class AsyncAGB:
 
         Source: control-plane.md 2.2 and 3.6.
         """
-        if not isinstance(session_id, str) or not session_id.strip():
-            return SessionResult.failed(SessionError(f"session_id is required: a string, not {session_id!r}"))
+        try:
+            arguments.check_session_id(session_id)
+        except ValueError as error:
+            return SessionResult.failed(SessionError(str(error)))
         found = await self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            error = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(error)
+            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
+            return SessionResult.failed(failure)
         return SessionResult(found.request_id, True, session=AsyncSession._from_data(self, found.data))
 
     async def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
@@ -497,8 +482,10 @@ class AsyncAGB:
 
         Source: control-plane.md 2.4 and 3.4.
         """
-        if refused := _list_refused(labels, page, limit):
-            return SessionListResult.failed(SessionError(refused))
+        try:
+            arguments.check_session_list(labels, page, limit)
+        except ValueError as error:
+            return SessionListResult.failed(SessionError(str(error)))
         size = 10 if limit is None else limit
         number, token = 1, ""
         while True:
@@ -508,8 +495,8 @@ class AsyncAGB:
                 return result
             if not result.next_token:
                 why = f"Cannot reach page {page}: page {number} is the last one"
-                error = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
-                return evolve(SessionListResult.failed(error), total_count=result.total_count)
+                absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
+                return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token
 
     def iterate(
@@ -529,9 +516,9 @@ class AsyncAGB:
             >>> async for session in agb.iterate({"project": "demo"}):
             ...     await session.delete()
         """
-        if refused := _list_refused(labels, None, limit):
-            raise ValueError(refused)
-        return AsyncSessionIterator(self, dict(labels or {}), limit, timeout)
+        arguments.check_session_list(labels, None, limit)
+        listing = ops.session_listing(dict(labels or {}), limit)
+        return AsyncSessionIterator(self.client, listing, timeout, self.attach)
 
     # --- delete --------------------------------------------------------------------------------------------------
 
@@ -558,16 +545,16 @@ class AsyncAGB:
         *,
         min: int = 0,  # noqa: A002 - the words of the domain
         max: int = 10,  # noqa: A002
-        prepare: Hook | None = None,
-        reset: Hook | None = None,
-        check: Hook | None = None,
+        prepare: Hook[AsyncSession] | None = None,
+        reset: Hook[AsyncSession] | None = None,
+        check: Hook[AsyncSession] | None = None,
         max_uses: int | None = None,
         max_age: float | None = None,
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
         name: str | None = None,
-    ) -> AsyncSessionPool:
+    ) -> AsyncSessionPool[AsyncSession]:
         """Return a pool of warm sessions, which works and makes sessions ahead inside its ``with`` block.
 
         Args:
@@ -604,6 +591,7 @@ class AsyncAGB:
         return AsyncSessionPool(
             self,
             params,
+            is_live=self._limiter.is_live,
             min=min,
             max=max,
             prepare=prepare,
@@ -656,95 +644,8 @@ class AsyncAGB:
         """
         from ..stats import ClientStats
 
-        return ClientStats(self.client.connections(), self._governor.stats())
+        return ClientStats(self.client.connections(), self._limiter.stats())
 
 
-class AsyncSessionIterator:
+class AsyncSessionIterator(AsyncPager[AsyncSession]):
     """The sessions that `AsyncAGB.iterate` finds, one after the other."""
-
-    def __init__(self, agb: AsyncAGB, labels: dict[str, str], limit: int, timeout: float | None) -> None:
-        self._agb = agb
-        self._labels, self._limit, self._timeout = labels, limit, timeout
-        self._ids: list[str] = []
-        self._token: str | None = ""
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> AsyncSession:
-        while not self._ids:
-            if self._token is None:
-                raise StopAsyncIteration
-            call = ops.list_sessions(self._labels, self._limit, self._token)
-            page, request_id = await self._agb.client.call(call, timeout=self._timeout)
-            if page.next_token and page.next_token == self._token and not page.session_ids:
-                why = "Could not list sessions: the service gives the same empty page again and again"
-                raise SessionError(why, kind=ErrorKind.INVALID_ANSWER, request_id=request_id, sent=Sent.YES)
-            self._ids = page.session_ids[::-1]
-            self._token = page.next_token or None
-        return self._agb.attach(self._ids.pop())
-
-
-def _params_refused(params: CreateSessionParams | None) -> str:
-    """Return why no session can be created from these, ``""`` if one can; the key words are those of 0.12."""
-    if params is None:
-        return "params is required: pass CreateSessionParams(image_id=...)"
-    from ..session_params import CreateSessionParams  # loaded by whoever made the params
-
-    if not isinstance(params, CreateSessionParams):
-        raise TypeError(f"params is a CreateSessionParams, not {type(params).__name__}")
-    if not isinstance(params.image_id, str) or not params.image_id.strip():
-        return 'image_id is required: pass CreateSessionParams(image_id="agb-code-space-1"), for example'
-    return (ops.labels_refused(params.labels) if params.labels else "") or _syncs_refused(params)
-
-
-def _syncs_refused(params: CreateSessionParams) -> str:
-    """Return which context cannot be mounted, ``""`` if all can."""
-    from ..context_sync import ContextSync  # loaded by whoever made the params
-
-    for sync in params.all_context_syncs():
-        if not isinstance(sync, ContextSync):
-            raise TypeError(f"context_syncs is a list of ContextSync, not of {type(sync).__name__}")
-        if not isinstance(sync.context_id, str) or not sync.context_id.strip():
-            return f"a context to be mounted needs its context_id, not {sync.context_id!r}: agb.context.get tells it"
-        if not isinstance(sync.path, str) or not sync.path.startswith("/"):
-            return f"a context is mounted at an absolute path of the session, not at {sync.path!r}"
-    return ""
-
-
-def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int | None) -> str:
-    if labels is not None and not isinstance(labels, Mapping):
-        return f"labels is a dict of strings to strings, not {type(labels).__name__}"
-    for name, value in (("page", page), ("limit", limit)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise TypeError(f"{name} is a whole number, not {value!r}")
-    if page is not None and page < 1:
-        return f"Cannot reach page {page}: page is a number >= 1"
-    if limit is not None and limit < 1:
-        return f"limit is a number >= 1, not {limit}"
-    return ops.labels_invalid(labels) if labels else ""
-
-
-async def _delete_surely(session: AsyncSession) -> DeleteResult:
-    """Delete a session that nobody else will; on another connection once more if nothing moved on the first."""
-    result = await session.delete(timeout=CLEANUP_LIMIT / 2)
-    if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
-        result = await session.delete(timeout=CLEANUP_LIMIT / 2)
-    return result
-
-
-def _left_behind(result: DeleteResult) -> AGBError | None:
-    """Return why a session is still there; one that was not found is gone, as was wanted."""
-    error = result.error
-    return None if result.success or error is None or error.kind is ErrorKind.NOT_FOUND else error
-
-
-def _warn_if_left_behind(result: DeleteResult, session: AsyncSession) -> None:
-    """Report a session that could not be deleted where no result and no exception can."""
-    error = _left_behind(result)
-    if error is not None:
-        _warn_left_behind(session.session_id, error)
-
-
-def _warn_left_behind(session_id: str, error: AGBError) -> None:
-    warnings.warn(f"session {session_id} was left behind: {error}", RuntimeWarning, stacklevel=3)
