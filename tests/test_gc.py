@@ -65,7 +65,7 @@ def test_sessions_of_the_dead_are_deleted(
 
     assert main(["--all-owned"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert "1 kept: the processes that made them still run; --force deletes them too" in told
+    assert "1 kept: the processes that created them still run; --force deletes them too" in told
     assert [is_there(session) for session in (dead, alive, elsewhere)] == [False, True, False]
 
     assert main(["--owner", owner.label, "--force"]) == 0

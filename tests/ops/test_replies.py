@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -31,7 +32,8 @@ from agb.results import OperationResult
 T = TypeVar("T")
 
 few = settings(deadline=None, derandomize=True, max_examples=25)
-many = settings(few, max_examples=150)
+many = settings(few, max_examples=int(os.environ.get("AGB_EXAMPLES", "50")))
+"""``AGB_EXAMPLES=1000`` tries so many; `nox -s long` does."""
 
 # --- every operation ---------------------------------------------------------------------------------------------
 
