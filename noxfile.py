@@ -114,6 +114,14 @@ def readme_command(name: str) -> str:
 
 
 @nox.session
+def long(session: nox.Session) -> None:
+    """Run the tests with random input for longer: more examples, more creations that are cancelled and cut."""
+    install(session, "dev")
+    variables = {"AGB_EXAMPLES": "1000", "AGB_ORPHAN_RUNS": "1000"}
+    session.run("python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", env=variables)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Look for mistakes of style, and for generated files that are not what their source makes them."""
     install(session, "lint", extra="")

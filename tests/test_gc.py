@@ -12,7 +12,7 @@ import pytest
 
 from agb import AGB, Config, CreateSessionParams, Session
 from agb._ops import ownership
-from agb._sync.lifecycle import owner_process as makers
+from agb._sync.lifecycle import owner_process
 from agb.gc import main
 from agb.local import LocalServer
 from tests.servers import LIST, RELEASE, Sessions, refuse, scripted
@@ -40,7 +40,7 @@ def is_there(session: Session) -> bool:
     return session.get_status().status == "RUNNING"
 
 
-DEAD = makers.this_process() + "0"
+DEAD = owner_process.this_process() + "0"
 
 
 def test_sessions_of_the_dead_are_deleted(
@@ -48,7 +48,7 @@ def test_sessions_of_the_dead_are_deleted(
 ) -> None:
     owner = ownership.Owner("pool", uuid4().hex)
     dead = made_by(DEAD, agb, owner, monkeypatch)
-    alive = made_by(makers.this_process(), agb, owner, monkeypatch)
+    alive = made_by(owner_process.this_process(), agb, owner, monkeypatch)
     elsewhere = made_by("elsewhere/1/2", agb, owner, monkeypatch)
 
     assert main(["--owner", owner.label, "--dry-run"]) == 0
@@ -65,7 +65,7 @@ def test_sessions_of_the_dead_are_deleted(
 
     assert main(["--all-owned"]) == 0
     told = capsys.readouterr().out.splitlines()
-    assert "1 kept: the processes that made them still run; --force deletes them too" in told
+    assert "1 kept: the processes that created them still run; --force deletes them too" in told
     assert [is_there(session) for session in (dead, alive, elsewhere)] == [False, True, False]
 
     assert main(["--owner", owner.label, "--force"]) == 0
@@ -131,16 +131,16 @@ def test_no_key_is_told(tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsy
     assert "AGB_API_KEY" in capsys.readouterr().err
 
 
-def test_makers_are_told_apart() -> None:
-    mine = makers.this_process()
-    assert makers.is_alive(mine) is True
-    assert makers.is_alive(DEAD) is False
-    assert makers.is_alive("elsewhere/1/2") is None
-    assert makers.is_alive("") is None
+def test_owner_processes_are_distinguished() -> None:
+    mine = owner_process.this_process()
+    assert owner_process.is_alive(mine) is True
+    assert owner_process.is_alive(DEAD) is False
+    assert owner_process.is_alive("elsewhere/1/2") is None
+    assert owner_process.is_alive("") is None
     child = subprocess.run(
         [sys.executable, "-c", "from agb._sync.lifecycle.owner_process import this_process; print(this_process())"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert makers.is_alive(child.stdout.strip()) is False
+    assert owner_process.is_alive(child.stdout.strip()) is False

@@ -1,4 +1,4 @@
-"""The command ``agb``: finds the subcommand and hands over to it; each is imported only when it is called."""
+"""The command ``agb``: imports the module of a subcommand and runs it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _help(given: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="agb",
         description="AGB cloud sandboxes from the command line.",
-        epilog=f"commands:\n{summary}\n\n'agb <command> --help' tells more.",
+        epilog=f"commands:\n{summary}\n\n'agb <command> --help' shows its options.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"agb {__version__}")

@@ -1,7 +1,7 @@
 """Context syncs: which persistent context is mounted where in a session, and by what policy.
 
-Source: control-plane.md, sections 4.2 and 4.3. Attributes may be assigned later, as in 0.12; unlike there, an
-assigned value is checked like one passed to the constructor.
+Attributes may be assigned later, as in 0.12; unlike there, an assigned value is checked like one passed to the
+constructor.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ The tree; everything the package raises on purpose is an ``AGBError``, except wr
     ├── ClearanceTimeoutError    clearing a context did not end in time
     ├── WorkerLostError          a worker of an executor was lost, or the executor
     ├── ItemTimeoutError         the function that works on an item of a batch did not return in time
-    ├── JournalError             the journal of a batch cannot be read or written, or is another's
+    ├── JournalError             the journal of a batch cannot be read or written
     ├── AuthenticationError      reserved for programs that raise it themselves
     └── APIError                 an API call outside the groups above
 
@@ -38,9 +38,9 @@ class ErrorKind(StrEnum):
     """Why an operation went wrong."""
 
     REFUSED = "refused"
-    """The service answered, and said no."""
+    """The service answered with a refusal."""
     NOT_FOUND = "not found"
-    """The service answered that what was named does not exist (any more)."""
+    """The service answered that the session, context or file does not exist (any more)."""
     BAD_CREDENTIALS = "bad credentials"
     """The service does not accept the API key or token."""
     RATE_LIMITED = "rate limited"
@@ -50,11 +50,11 @@ class ErrorKind(StrEnum):
     UNREACHABLE = "unreachable"
     """No connection, or the connection broke before the answer was complete."""
     INVALID_ANSWER = "invalid answer"
-    """Something answered, but not in the API's language: HTML, half a JSON, a proxy's error page."""
+    """There was an answer that is not one of the API: HTML, incomplete JSON, the error page of a proxy."""
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the service gave a valid answer that says no (otherwise: no valid answer)."""
+        """Whether the service answered with a valid refusal (otherwise there was no valid answer)."""
         return self in _REFUSALS
 
 
@@ -65,9 +65,9 @@ class Sent(StrEnum):
     """Whether the request reached the service."""
 
     NO = "no"
-    """Certainly not: the connection failed before anything was written."""
+    """No: the connection failed before anything was written."""
     MAYBE = "maybe"
-    """Something was written, and no answer came back."""
+    """Data was written, and there was no answer."""
     YES = "yes"
     """The service answered."""
 
@@ -131,7 +131,7 @@ class AGBError(Exception):
 
 
 class AuthenticationError(AGBError):
-    """Kept from 0.12 for programs that raise it; the package tells bad credentials by `ErrorKind.BAD_CREDENTIALS`."""
+    """Kept from 0.12 for programs that raise it; the package reports bad credentials by `ErrorKind.BAD_CREDENTIALS`."""
 
     def __init__(self, message: str = "Authentication failed", *args: object, **kwargs: Any) -> None:
         kwargs.setdefault("kind", ErrorKind.BAD_CREDENTIALS)
@@ -165,8 +165,8 @@ class CommandError(AGBError):
 
     Attributes:
         exit_code: its exit code, 128 plus the signal's number after a signal; None if it was not run, or still runs.
-        stdout: what it has written to its output.
-        stderr: what it has written to its error output.
+        stdout: its standard output.
+        stderr: its standard error.
     """
 
     def __init__(
@@ -217,8 +217,8 @@ class ItemTimeoutError(AGBError):
     """A function that works on an item of ``agb.map`` did not return in time.
 
     Attributes:
-        abandoned: whether it goes on nevertheless: a thread cannot be ended, and this one did not end when its session
-            was deleted.
+        abandoned: whether it still runs: a thread cannot be stopped, and this one did not end when its session was
+            deleted.
     """
 
     def __init__(self, message: str = "Item timed out", *args: object, abandoned: bool = False, **kwargs: Any) -> None:
@@ -228,10 +228,10 @@ class ItemTimeoutError(AGBError):
 
 
 class JournalError(AGBError):
-    """The journal of a batch cannot be read or written, belongs to another, or cannot hold a value.
+    """The journal of a batch cannot be read or written, belongs to another batch, or cannot hold a value.
 
     Attributes:
-        unrecorded: outcomes of items that were finished and could not be written down; nothing else has them.
+        unrecorded: outcomes of finished items that could not be written to the journal, and are nowhere else.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class ExecutionError(AGBError):
     Attributes:
         name: the name of the exception that the code raised, such as ``"ValueError"``.
         value: its text.
-        traceback: its traceback, ``""`` if the service does not tell.
+        traceback: its traceback, ``""`` if it is not known.
     """
 
     def __init__(self, name: str = "", value: str = "", traceback: str = "", **kwargs: Any) -> None:
@@ -283,7 +283,7 @@ class WorkerLostError(AGBError):
         super().__init__(message, *args, **kwargs)
 
 
-class RemoteTraceback(Exception):  # noqa: N818 - no error of its own: it shows where another was raised
+class RemoteTraceback(Exception):  # noqa: N818 - it only shows where another one was raised
     """The traceback of an exception where it was raised, a session or a worker, as the cause of it here."""
 
     def __str__(self) -> str:

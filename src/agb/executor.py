@@ -31,7 +31,8 @@ from ._ops.ownership import Owner, nameless
 from ._ops.tools import process as processes
 from ._ops.tools import remote_call as ops
 from ._sync._compat.cancellation import CLEANUP_LIMIT
-from ._sync.client import AGB, _warn_if_left_behind
+from ._sync.client import AGB
+from ._sync.lifecycle.deletion import deletion_error, warn_left_behind
 from ._sync.modules.process import LOOK, Process
 from ._sync.session import Session
 from ._wire.deadline import check_timeout
@@ -522,7 +523,9 @@ class _Sandboxes:
 
 
 def _delete(sandbox: _Sandbox) -> None:
-    _warn_if_left_behind(sandbox.session.delete(timeout=CLEANUP_LIMIT), sandbox.session)
+    error = deletion_error(sandbox.session.delete(timeout=CLEANUP_LIMIT))
+    if error is not None:
+        warn_left_behind(sandbox.session.session_id, error)
 
 
 def _let_go(sandboxes: _Sandboxes) -> None:

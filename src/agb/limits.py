@@ -1,4 +1,4 @@
-"""Limits: how much of the machine and of the service a client may take, and what is taken of it now."""
+"""Limits: how much of the machine and of the service a client may use, and the state of its connections."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USUAL_DESCRIPTORS = 1024
 
 
 def _default_connections() -> int:
-    """Return three quarters of the files that this process may open: the rest is for files and others' connections."""
+    """Return three quarters of the files that this process may open: the rest is for files and other connections."""
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows
@@ -45,16 +45,15 @@ class Limits:
 
     Args:
         connections: how many connections may be open at a time, for each event loop, or for the process in the
-            synchronous flavour. A call beyond that waits for one; those who wait are served in the order they came.
-            Up- and downloads take three quarters of them at most, so that calls get through, and the WebSockets of
-            sessions are not counted. Without it three quarters of the files the process may open (``ulimit -n``),
-            5,000 at most: 768 where that is the usual 1,024.
-        waiting: how many may wait for a connection, and how many creations for their turn; whoever comes then is
-            refused at once.
+            synchronous flavour. Further calls wait in a queue, first in, first out. Up- and downloads use three
+            quarters of them at most, so that calls are not held up, and the WebSockets of sessions are not counted.
+            Without it three quarters of the files the process may open (``ulimit -n``), 5,000 at most: 768 where that
+            is the usual 1,024.
+        waiting: how many calls may wait for a connection, and how many creations may wait; further ones fail at once.
 
-        creates_per_second: how many sessions are created per second at most, on average; None for no limit. Whatever
-            it is, creations slow down when the service asks for it, and speed up again step by step.
-        create_burst: how many may be created at once after a time of rest; for ``creates_per_second`` only.
+        creates_per_second: how many sessions are created per second at most, on average; None for no limit. In
+            any case creations slow down when the service asks for it, and speed up again step by step.
+        create_burst: how many may be created at once after a period without any; for ``creates_per_second`` only.
         sessions: how many sessions made by this client may be alive at a time; None for no limit. A creation beyond
             that waits for one to end.
 
@@ -76,15 +75,15 @@ class Limits:
 
 @frozen
 class PoolStats:
-    """The connections of a client to where it is asked for, at one moment.
+    """The connections of a client at one moment.
 
     Attributes:
         open: those that are open, or being opened.
-        idle: those of them that are kept for the next call.
-        in_use: those of them that are not.
-        waiting: how many callers wait for one.
+        idle: the open connections that are kept for the next call.
+        in_use: the other open connections.
+        waiting: how many callers wait for a connection.
         opened: how many were opened so far.
-        longest_wait: the longest time that a caller has waited for one so far, in seconds.
+        longest_wait: the longest time that a caller has waited for a connection so far, in seconds.
     """
 
     open: int

@@ -1,4 +1,4 @@
-"""Owned sessions: those that belong to a pool, a map or another owner, found by their hidden labels, and reaped."""
+"""Owned sessions: those of a pool or a batch, which are found by their hidden labels and reaped."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from .exceptions import AGBError
 
 @frozen
 class OwnedSession:
-    """A session that is not only its creator's.
+    """A session that belongs to a pool, a batch or another owner.
 
     Attributes:
         session_id: its id.
-        owner: what it belongs to, such as ``"pool:nightly"``; ``""`` if to nothing.
+        owner: the owner, such as ``"pool:nightly"``; ``""`` if there is none.
         create: the nonce of its creation.
-        made_at: when it was made, in seconds since 1970; 0 if that is not known.
-        maker: the process that made it: host, id and start; ``""`` if that is not known.
-        has_maker: whether that process still runs; None if that cannot be told on this machine.
+        made_at: when it was created, in seconds since 1970; 0 if that is not known.
+        maker: the process that created it: host, id and start; ``""`` if that is not known.
+        has_maker: whether that process still runs; None if that cannot be known on this machine.
     """
 
     session_id: str
@@ -30,11 +30,11 @@ class OwnedSession:
 
 @frozen
 class Reaped:
-    """What became of the sessions of an owner.
+    """The outcome of reaping the sessions of an owner.
 
     Attributes:
         deleted: those that were deleted.
-        kept: those that were not, because the process that made them still runs.
+        kept: those that were not, because the process that created them still runs.
         failed: those that could not be deleted, with the reasons.
     """
 

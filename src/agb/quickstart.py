@@ -90,9 +90,9 @@ async def asynchronous(agb: AsyncAGB, tour: Tour) -> None:
 async def _use(agb: AsyncAGB, session: AsyncSession, labels: dict[str, str], tour: Tour) -> None:
     with tour.step("label it") as outcome:
         (await session.set_labels(labels)).raise_for_error()
-        told = (await session.get_labels()).raise_for_error().data
-        expect(told == labels, f"the labels are {told}")
-        outcome.shown = " ".join(f"{name}={value}" for name, value in told.items())
+        labels_read = (await session.get_labels()).raise_for_error().data
+        expect(labels_read == labels, f"the labels are {labels_read}")
+        outcome.shown = " ".join(f"{name}={value}" for name, value in labels_read.items())
     with tour.step("find it again by its labels") as outcome:
         found = (await agb.list(labels)).raise_for_error()
         expect(found.session_ids == [session.session_id], f"found {found.session_ids}")

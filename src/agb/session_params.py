@@ -1,6 +1,6 @@
-"""Session parameters: what a session is created from.
+"""Session parameters: what a session is created from (API: POST /mcp/createSession).
 
-Source: control-plane.md, sections 2.1, 3.2, 3.3 and 4.7. The client never changes the object it is given.
+The client never changes the object that is passed to it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .context_sync import (
 )
 
 EXTENSIONS_BASE_PATH = "/tmp/extensions"  # noqa: S108 - a path inside a context
-"""The folder of a context, and of a session, where browser extensions lie."""
+"""The folder of browser extensions in a context, and in a session."""
 
 
 def _not_blank(_: object, attribute: Attribute[Any], value: object) -> None:

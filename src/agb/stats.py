@@ -12,16 +12,16 @@ class CreationStats:
     """The creations of a client's sessions, at one moment.
 
     Attributes:
-        waiting: how many wait for their turn.
-        under_way: how many are with the service.
-        done: how many sessions were made so far.
+        waiting: how many are waiting to begin.
+        under_way: how many have been sent and not answered.
+        done: how many sessions were created so far.
         failed: how many creations have failed so far.
         refused: how often the service asked to slow down so far.
         rate: how many may begin per second now, None if there is no limit.
         paused_for: seconds during which none begins, because the service asked for it.
-        sessions: how many sessions made by this client are alive, as far as it knows: it does not know of those that
-            end by themselves before it asks for their status.
-        held_up_by: what those who wait are waiting for, in words; ``""`` if nobody waits.
+        sessions: how many sessions created by this client are alive, as far as it knows: the end of a session that ends
+            by itself is noticed when its status is requested.
+        held_up_by: what the waiting creations wait for, as text; ``""`` if none waits.
     """
 
     waiting: int
@@ -37,7 +37,7 @@ class CreationStats:
 
 @frozen
 class ClientStats:
-    """What a client is doing at one moment; ``agb.stats()`` gives it.
+    """What a client is doing at one moment; returned by ``agb.stats()``.
 
     Attributes:
         connections: its connections, those of all event loops together.
@@ -49,7 +49,7 @@ class ClientStats:
 
     @property
     def held_up_by(self) -> str:
-        """What its callers are waiting for, in words; ``""`` if nothing holds them up."""
+        """What its callers wait for, as text; ``""`` if nothing holds them up."""
         return "; ".join(why for why in (self.creations.held_up_by, self._busy()) if why)
 
     def _busy(self) -> str:
@@ -60,18 +60,18 @@ class ClientStats:
 
 @frozen
 class SessionPoolStats:
-    """A pool of warm sessions at one moment; ``pool.stats()`` gives it.
+    """A pool of warm sessions at one moment; returned by ``pool.stats()``.
 
     Attributes:
         idle: sessions that are ready to be borrowed.
-        in_use: those that are borrowed.
-        making: those that are being made.
-        waiting: how many wait for one.
-        made: how many were made so far.
-        discarded: how many of them were deleted.
-        failed: how many could not be made or prepared.
-        uses: how often one was given back.
-        last_error: the last thing that went wrong, if any.
+        in_use: sessions that are borrowed.
+        making: sessions that are being created.
+        waiting: how many callers wait for a session.
+        made: how many sessions were created so far.
+        discarded: how many sessions were deleted so far.
+        failed: how many sessions could not be created or prepared.
+        uses: how often a session was given back.
+        last_error: the last failure of a creation, a hook or a deletion, if any.
     """
 
     idle: int

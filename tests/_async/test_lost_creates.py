@@ -103,20 +103,20 @@ async def test_session_that_comes_late_is_found(service: Service) -> None:
     assert next(looks, None) is None
 
 
-async def test_session_that_comes_after_the_deadline_is_deleted(service: Service) -> None:
+async def test_session_that_is_created_after_the_deadline_is_deleted(service: Service) -> None:
     service.sessions.answers[CREATE] = silent
     async with service.client() as agb:
-        result = await agb.create(IMAGE, timeout=0.1)
+        result = await agb.create(IMAGE, timeout=1)
     assert not result.success
     assert not service.sessions.alive
     assert result.error is not None
     assert result.error.kind is ErrorKind.TIMED_OUT
-    assert "within 0.1 s; session s-1 was made all the same, and is deleted" in result.error_message
+    assert "within 1 s; session s-1 was created nevertheless, and is deleted" in result.error_message
     assert "create" not in result.error.extra
     assert result.error.retryable
 
 
-async def test_session_that_cannot_be_had_is_deleted(service: Service) -> None:
+async def test_session_that_cannot_be_read_is_deleted(service: Service) -> None:
     service.sessions.answers[CREATE] = cut()
     service.sessions.answers[GET] = refuse("Odd", "not today")
     async with service.client() as agb:
@@ -126,19 +126,19 @@ async def test_session_that_cannot_be_had_is_deleted(service: Service) -> None:
     assert not service.sessions.alive
 
 
-async def test_session_that_cannot_be_deleted_is_told_of(service: Service) -> None:
+async def test_session_that_cannot_be_deleted_is_reported(service: Service) -> None:
     service.sessions.answers[CREATE] = then_silent(HALF)
     service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
     async with service.client() as agb:
-        result = await agb.create(IMAGE, timeout=0.1)
-    assert "session s-1 was made and is left behind (" in result.error_message
+        result = await agb.create(IMAGE, timeout=1)
+    assert "session s-1 was created and is left behind (" in result.error_message
     assert "try tomorrow" in result.error_message
     assert result.error is not None
     assert f"`agb gc --create {result.error.extra['create']}`" in result.error_message
     assert not result.error.retryable
 
 
-async def test_nothing_found_is_told(service: Service) -> None:
+async def test_lookup_without_a_result_is_reported(service: Service) -> None:
     service.sessions.instead[CREATE] = cut()
     async with service.client() as agb:
         result = await agb.create(IMAGE)
@@ -160,7 +160,7 @@ async def test_service_that_cannot_be_asked_is_told(service: Service) -> None:
     async with service.client() as agb:
         result = await agb.create(IMAGE)
     assert service.count(LIST) == 1
-    assert "whether it has made a session could not be found out (" in result.error_message
+    assert "whether it has created a session could not be found out (" in result.error_message
     assert "not you" in result.error_message
     assert "agb gc --create" in result.error_message
 

@@ -12,7 +12,7 @@ from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, 
 from agb._async._compat.concurrency import TaskGroup
 from agb._async._compat.loop import sleep
 from agb._async._compat.primitives import ThreadSafeEvent
-from agb._async.lifecycle import owner_process as makers
+from agb._async.lifecycle import owner_process
 from agb.local import LocalServer
 from tests.servers import CREATE, RELEASE, STATUS, Scripted, Sessions, refuse, scripted
 
@@ -164,23 +164,23 @@ async def test_session_is_replaced_after_so_many_uses(service: Service) -> None:
 
 async def test_session_is_replaced_when_it_is_old(service: Service) -> None:
     async with service.client() as agb, agb.pool(IMAGE, max=1, max_age=100) as pool:
-        now = pool._clock()
+        now = pool._sessions.clock()
         async with pool.session() as session:
             assert session.session_id == "s-1"
         await until(lambda: pool.stats().idle == 1)
-        pool._clock = lambda: now + 200
+        pool._sessions.clock = lambda: now + 200
         async with pool.session() as session:
             assert session.session_id == "s-2"
 
 
 async def test_session_that_has_died_is_replaced(service: Service) -> None:
     async with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
-        now = pool._clock()
+        now = pool._sessions.clock()
         async with pool.session():
             pass
         await until(lambda: pool.stats().idle == 1)
         service.alive.clear()
-        pool._clock = lambda: now + 30
+        pool._sessions.clock = lambda: now + 30
         async with pool.session() as session:
             assert session.session_id == "s-2"
 
@@ -220,12 +220,12 @@ async def test_idle_sessions_are_kept_alive_and_surplus_ones_let_go(service: Ser
         async with pool.session(), pool.session(), pool.session():
             pass
         await until(lambda: pool.stats().idle == 3)
-        now = pool._clock()
-        pool._clock = lambda: now + 55
-        pool._wake()
+        now = pool._sessions.clock()
+        pool._sessions.clock = lambda: now + 55
+        pool._sessions.wake()
         await until(lambda: service.count(KEEP_ALIVE) == 3)
-        pool._clock = lambda: now + 65
-        pool._wake()
+        pool._sessions.clock = lambda: now + 65
+        pool._sessions.wake()
         await until(lambda: len(service.alive) == 1)
         await until(lambda: pool.stats().idle == 1)
 
@@ -235,9 +235,9 @@ async def test_idle_session_that_died_is_replaced_ahead(service: Service) -> Non
         await until(lambda: pool.stats().idle == 1)
         service.sessions.instead[KEEP_ALIVE] = refuse("InvalidMcpSession.NotFound", "no such session")
         service.alive.clear()
-        now = pool._clock()
-        pool._clock = lambda: now + 55
-        pool._wake()
+        now = pool._sessions.clock()
+        pool._sessions.clock = lambda: now + 55
+        pool._sessions.wake()
         await until(lambda: service.alive == {"s-2"})
 
 
@@ -359,7 +359,7 @@ async def test_next_run_deletes_what_a_killed_one_has_left(
 ) -> None:
     name = uuid4().hex
     params = CreateSessionParams({"pool": name}, "agb-code-space-1")
-    mine = makers.this_process()
+    mine = owner_process.this_process()
     host, pid, start = mine.split("/")
     async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
         owner = agb.pool(params, name=name).owner

@@ -13,7 +13,7 @@ from agb import AGB, Config, CreateSessionParams, ErrorKind, Session, SessionErr
 from agb._sync._compat.concurrency import TaskGroup
 from agb._sync._compat.loop import sleep
 from agb._sync._compat.primitives import ThreadSafeEvent
-from agb._sync.lifecycle import owner_process as makers
+from agb._sync.lifecycle import owner_process
 from agb.local import LocalServer
 from tests.servers import CREATE, RELEASE, STATUS, Scripted, Sessions, refuse, scripted
 
@@ -163,23 +163,23 @@ def test_session_is_replaced_after_so_many_uses(service: Service) -> None:
 
 def test_session_is_replaced_when_it_is_old(service: Service) -> None:
     with service.client() as agb, agb.pool(IMAGE, max=1, max_age=100) as pool:
-        now = pool._clock()
+        now = pool._sessions.clock()
         with pool.session() as session:
             assert session.session_id == "s-1"
         until(lambda: pool.stats().idle == 1)
-        pool._clock = lambda: now + 200
+        pool._sessions.clock = lambda: now + 200
         with pool.session() as session:
             assert session.session_id == "s-2"
 
 
 def test_session_that_has_died_is_replaced(service: Service) -> None:
     with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
-        now = pool._clock()
+        now = pool._sessions.clock()
         with pool.session():
             pass
         until(lambda: pool.stats().idle == 1)
         service.alive.clear()
-        pool._clock = lambda: now + 30
+        pool._sessions.clock = lambda: now + 30
         with pool.session() as session:
             assert session.session_id == "s-2"
 
@@ -219,12 +219,12 @@ def test_idle_sessions_are_kept_alive_and_surplus_ones_let_go(service: Service) 
         with pool.session(), pool.session(), pool.session():
             pass
         until(lambda: pool.stats().idle == 3)
-        now = pool._clock()
-        pool._clock = lambda: now + 55
-        pool._wake()
+        now = pool._sessions.clock()
+        pool._sessions.clock = lambda: now + 55
+        pool._sessions.wake()
         until(lambda: service.count(KEEP_ALIVE) == 3)
-        pool._clock = lambda: now + 65
-        pool._wake()
+        pool._sessions.clock = lambda: now + 65
+        pool._sessions.wake()
         until(lambda: len(service.alive) == 1)
         until(lambda: pool.stats().idle == 1)
 
@@ -234,9 +234,9 @@ def test_idle_session_that_died_is_replaced_ahead(service: Service) -> None:
         until(lambda: pool.stats().idle == 1)
         service.sessions.instead[KEEP_ALIVE] = refuse("InvalidMcpSession.NotFound", "no such session")
         service.alive.clear()
-        now = pool._clock()
-        pool._clock = lambda: now + 55
-        pool._wake()
+        now = pool._sessions.clock()
+        pool._sessions.clock = lambda: now + 55
+        pool._sessions.wake()
         until(lambda: service.alive == {"s-2"})
 
 
@@ -356,7 +356,7 @@ def test_cancelled_pool_leaves_nothing(service: Service) -> None:
 def test_next_run_deletes_what_a_killed_one_has_left(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch) -> None:
     name = uuid4().hex
     params = CreateSessionParams({"pool": name}, "agb-code-space-1")
-    mine = makers.this_process()
+    mine = owner_process.this_process()
     host, pid, start = mine.split("/")
     with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
         owner = agb.pool(params, name=name).owner

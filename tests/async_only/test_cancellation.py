@@ -339,13 +339,13 @@ async def test_create_that_pauses_between_two_tries_ends_at_once(service: Servic
     pausing = asyncio.Event()
 
     async with service.client() as agb:
-        wait = agb._governor._wait
+        wait = agb._limiter._wait
 
         async def pause(bell: ThreadSafeEvent, seconds: float) -> None:
             pausing.set()
             await wait(bell, seconds)
 
-        agb._governor._wait = pause
+        agb._limiter._wait = pause
         task = asyncio.ensure_future(agb.create(IMAGE))
         await asyncio.wait_for(pausing.wait(), SECONDS)
         task.cancel()

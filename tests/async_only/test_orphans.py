@@ -20,6 +20,8 @@ import pytest
 
 from agb import AGB, AsyncAGB, Config, CreateSessionParams
 from agb._async._compat.cancellation import shielded
+from agb._async.lifecycle.deletion import delete_surely
+from agb._sync.lifecycle import deletion
 from agb.local import LocalServer
 from tests.relay import Relay, relay, unlucky
 from tests.servers import Sessions, scripted
@@ -72,7 +74,7 @@ async def life(make: Callable[[], AsyncAGB], params: CreateSessionParams, timeou
     async with make() as agb:
         result = await agb.create(params, timeout=timeout)
         if result.session is not None:
-            error = await shielded(partial(agb._delete_by_id, result.session.session_id))
+            error = await shielded(partial(delete_surely, result.session))
             assert error is None, error
 
 
@@ -137,7 +139,7 @@ def sync_lives(between: Relay, key: str, params: CreateSessionParams, runs: int,
                 wait = agb.client._sleep
                 agb.client._sleep = lambda seconds, wait=wait: wait(seconds * faster)  # type: ignore[misc]
                 session = agb.create(params, timeout=timeout).session
-                if session is not None and (error := agb._delete_by_id(session.session_id)):
+                if session is not None and (error := deletion.delete_surely(session)):
                     failures.append(error)
 
     threads = [Thread(target=live, args=(len(range(number, runs, AT_A_TIME)),)) for number in range(AT_A_TIME)]

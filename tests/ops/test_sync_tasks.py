@@ -20,7 +20,7 @@ from agb import (
 from agb._ops import contexts
 from agb._ops.sync_tasks import (
     LOST_AFTER,
-    PATIENCE,
+    QUIET_AFTER,
     REPORTED_WITHIN,
     MountWatch,
     SyncWatch,
@@ -115,7 +115,7 @@ def test_new_row_of_the_same_second_in_place_of_its_equal(clock: Clock) -> None:
     """It cannot be told from the old one, so the sync is started again, in another second."""
     watch = watched(clock, row())
     assert watch.look([row()]) is WAIT
-    clock.now = PATIENCE
+    clock.now = QUIET_AFTER
     assert watch.look([row()]) is AGAIN
     watch.started(None)
     assert watch.look([row("Success", 103)]) is DONE
@@ -123,12 +123,12 @@ def test_new_row_of_the_same_second_in_place_of_its_equal(clock: Clock) -> None:
 
 def test_it_is_started_again_once(clock: Clock) -> None:
     watch = watched(clock, row())
-    clock.now = PATIENCE
+    clock.now = QUIET_AFTER
     assert watch.look([row()]) is AGAIN
     watch.started(None)
     for clock.now in (5.0, 31.0):
         assert watch.look([row()]) is WAIT
-    clock.now = PATIENCE + LOST_AFTER
+    clock.now = QUIET_AFTER + LOST_AFTER
     assert watch.look([row()]) is Verdict.LOST
 
 
@@ -174,14 +174,14 @@ def test_mount_that_takes_no_part_is_not_waited_for(clock: Clock) -> None:
     watch = watched(clock, *before)
     rows = [*before, row("Success", 160, "/a")]
     assert watch.look(rows) is WAIT
-    clock.now = PATIENCE
+    clock.now = QUIET_AFTER
     assert watch.look(rows) is DONE
 
 
 def test_session_without_contexts(clock: Clock) -> None:
     watch = watched(clock)
     assert watch.look([]) is WAIT
-    clock.now = PATIENCE
+    clock.now = QUIET_AFTER
     assert watch.look([]) is DONE
     assert watch.tasks == []
 

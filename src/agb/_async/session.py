@@ -10,6 +10,7 @@ from attrs import evolve
 
 from .._ops import ownership
 from .._ops import sessions as ops
+from .._ops.arguments import check_labels
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
 from .._wire.toolcall import ToolAccess, ToolCall, parse_tool_list
@@ -187,8 +188,10 @@ class AsyncSession:
 
         Source: control-plane.md 2.8 and 3.7.
         """
-        if refused := ops.labels_refused(labels):
-            return OperationResult.failed(SessionError(refused, session_id=self.session_id))
+        try:
+            check_labels(labels)
+        except ValueError as error:
+            return OperationResult.failed(SessionError(str(error), session_id=self.session_id))
         deadline = self._transport.deadline(timeout)
         if self._hidden_labels is None:
             present = await self.get_labels(timeout=timeout)
@@ -269,7 +272,7 @@ class AsyncSession:
         if result.success:
             self._state = result.status
         if ops.is_gone(result.status, result.error):
-            self.agb._governor.gone(self.session_id)
+            self.agb._limiter.gone(self.session_id)
         return result
 
     async def keep_alive(self, *, timeout: float | None = None) -> OperationResult:
@@ -420,7 +423,7 @@ class AsyncSession:
         result = await self._transport.result(call, DeleteResult, timeout=timeout)
         error = result.error
         if error is not None and error.kind is ErrorKind.NOT_FOUND:
-            self.agb._governor.gone(self.session_id)
+            self.agb._limiter.gone(self.session_id)
         if error is not None and not (error.kind is ErrorKind.NOT_FOUND and error.extra.get("attempts", 1) > 1):
             return result  # not found after a first try whose answer was lost: that try has done it
         failure = await self._wait_until_gone(deadline)

@@ -1,7 +1,4 @@
-"""Browser operations: start the session's browser and find its DevTools address.
-
-Source: control-plane.md, sections 2.11 and 2.15.
-"""
+"""Browser operations: start the session's browser and find its DevTools address."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from ..exceptions import BrowserError
 def init_browser(
     session_id: str, option: Mapping[str, Any] | None = None, persistent_path: str = BROWSER_DATA_PATH
 ) -> Call[int]:
-    """POST /browser/init (2.15): start the browser and return its port."""
+    """POST /browser/init: start the browser and return its port."""
     return post(
         f"start the browser of session {session_id}",
         "/browser/init",
@@ -27,7 +24,7 @@ def init_browser(
             "browserOption": json_text(dict(option or {})),
         },
         read=_read_port,
-        repeatable=True,  # starting a browser that runs changes nothing (data-plane.md 5.7)
+        repeatable=True,  # starting a browser that runs changes nothing
         session_id=session_id,
         error=BrowserError,
     )
@@ -43,7 +40,7 @@ def _read_port(reply: Reply) -> int:
 
 
 def get_cdp_link(session_id: str) -> Call[str]:
-    """POST /internet/getCdpLink (2.11): the address of the browser's DevTools."""
+    """POST /internet/getCdpLink: the address of the browser's DevTools."""
     return post(
         f"get the DevTools address of session {session_id}",
         "/internet/getCdpLink",

@@ -1,41 +1,27 @@
-"""Context operations: named persistent stores, their files, and their sync with sessions.
-
-Source: control-plane.md, sections 2.16 to 2.27 and 4.5.
-"""
+"""Context operations: named persistent stores, their files, and their sync with sessions."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
-
-from attrs import frozen
+from typing import Any, TypeVar
 
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
 from ..exceptions import AGBError, ErrorKind
 from ..results.contexts import Context, ContextFileEntry
 from ..results.syncs import ContextStatusData
+from .pages import NumberedListing, Page, TokenListing
 
 T = TypeVar("T")
 
 CLEARING = "clearing"
 AVAILABLE = "available"
-"""States of a context (4.6): ``clearing`` while a clear runs, ``available`` when it is over."""
-
-
-@frozen
-class Page(Generic[T]):
-    """One page of a list."""
-
-    items: list[T]
-    next_token: str
-    max_results: int | None
-    total_count: int | None
+"""States of a context: ``clearing`` while a clear runs, ``available`` when it has ended."""
 
 
 def list_contexts(max_results: int = 10, next_token: str = "") -> Call[Page[Context]]:
-    """GET /sdk/ListContexts (2.16)."""
+    """GET /sdk/ListContexts."""
     return get(
         "list contexts",
         "/sdk/ListContexts",
@@ -46,10 +32,15 @@ def list_contexts(max_results: int = 10, next_token: str = "") -> Call[Page[Cont
     )
 
 
+def context_listing(max_results: int = 50) -> TokenListing[Context]:
+    """Return how all contexts are listed, so many at a time."""
+    return TokenListing(lambda token: list_contexts(max_results, token), key=lambda context: context.id)
+
+
 def get_context(
     name: str = "", context_id: str = "", *, create: bool = False, login_region_id: str = ""
 ) -> Call[Context]:
-    """GET /sdk/GetContext (2.17): find by name or id, or create by name; also tells the state of a clearing."""
+    """GET /sdk/GetContext: find by name or id, or create by name; the answer also has the state of a clearing."""
     return get(
         f"{'get or create' if create else 'get'} the context {context_id or name!r}",
         "/sdk/GetContext",
@@ -61,17 +52,17 @@ def get_context(
 
 
 def modify_context(context_id: str, name: str) -> Call[None]:
-    """POST /sdk/ModifyContext (2.18): rename."""
+    """POST /sdk/ModifyContext: rename."""
     return _on_context(f"rename the context {context_id}", "/sdk/ModifyContext", {"id": context_id, "name": name})
 
 
 def delete_context(context_id: str) -> Call[None]:
-    """POST /sdk/DeleteContext (2.19)."""
+    """POST /sdk/DeleteContext."""
     return _on_context(f"delete the context {context_id}", "/sdk/DeleteContext", {"id": context_id})
 
 
 def clear_context(context_id: str) -> Call[None]:
-    """POST /sdk/ClearContext (2.20): start clearing; the state is told by `get_context`."""
+    """POST /sdk/ClearContext: start clearing; `get_context` returns the state."""
     return _on_context(f"clear the context {context_id}", "/sdk/ClearContext", {"id": context_id}, raises=True)
 
 
@@ -80,10 +71,10 @@ def _on_context(what: str, path: str, params: dict[str, Any], *, raises: bool = 
 
 
 def sync_context(session_id: str, context_id: str = "", path: str = "", mode: str = "") -> Call[list[str] | None]:
-    """POST /sdk/SyncContext (2.21): start a sync; ``mode`` is ``upload``, ``download`` or nothing.
+    """POST /sdk/SyncContext: start a sync; ``mode`` is ``upload``, ``download`` or nothing.
 
-    Gives the ids of the tasks started, None if the service does not name them: the cloud does not, the local runtime
-    does.
+    The value is the ids of the tasks started, None if the service does not name them: the cloud does not, the local
+    runtime does.
     """
     return post(
         f"sync {'the context ' + context_id if context_id else 'the contexts'} of session {session_id}",
@@ -98,7 +89,7 @@ def sync_context(session_id: str, context_id: str = "", path: str = "", mode: st
 def get_context_info(
     session_id: str, context_id: str = "", path: str = "", task_type: str = ""
 ) -> Call[list[ContextStatusData]]:
-    """GET /sdk/GetContextInfo (2.22): the sync tasks."""
+    """GET /sdk/GetContextInfo: the sync tasks."""
     return get(
         f"get the state of the contexts of session {session_id}",
         "/sdk/GetContextInfo",
@@ -110,12 +101,12 @@ def get_context_info(
 
 
 def get_context_file_download_url(context_id: str, file_path: str) -> Call[dict[str, Any]]:
-    """POST /sdk/GetContextFileDownloadUrl (2.23): a pre-signed GET as ``url`` and ``expire_time``."""
+    """POST /sdk/GetContextFileDownloadUrl: a pre-signed GET as ``url`` and ``expire_time``."""
     return _file_url("download", "/sdk/GetContextFileDownloadUrl", context_id, file_path)
 
 
 def get_context_file_upload_url(context_id: str, file_path: str) -> Call[dict[str, Any]]:
-    """POST /sdk/GetContextFileUploadUrl (2.24): a pre-signed PUT as ``url`` and ``expire_time``."""
+    """POST /sdk/GetContextFileUploadUrl: a pre-signed PUT as ``url`` and ``expire_time``."""
     return _file_url("upload", "/sdk/GetContextFileUploadUrl", context_id, file_path)
 
 
@@ -131,7 +122,7 @@ def _file_url(verb: str, path: str, context_id: str, file_path: str) -> Call[dic
 
 
 def delete_context_file(context_id: str, file_path: str) -> Call[None]:
-    """POST /sdk/DeleteContextFile (2.25)."""
+    """POST /sdk/DeleteContextFile."""
     return _on_context(
         f"delete {file_path!r} from the context {context_id}",
         "/sdk/DeleteContextFile",
@@ -142,7 +133,7 @@ def delete_context_file(context_id: str, file_path: str) -> Call[None]:
 def describe_context_files(
     context_id: str, parent_folder_path: str = "", page_number: int = 1, page_size: int = 50
 ) -> Call[Page[ContextFileEntry]]:
-    """POST /sdk/DescribeContextFiles (2.26)."""
+    """POST /sdk/DescribeContextFiles."""
     return post(
         f"list the files of the context {context_id}",
         "/sdk/DescribeContextFiles",
@@ -158,10 +149,19 @@ def describe_context_files(
     )
 
 
+def file_listing(context_id: str, parent: str = "", page_size: int = 100) -> NumberedListing[ContextFileEntry]:
+    """Return how all files of a folder of a context are listed, so many at a time."""
+    return NumberedListing(
+        lambda number: describe_context_files(context_id, parent, number, page_size),
+        key=lambda entry: entry.file_path,
+        size=page_size,
+    )
+
+
 def get_and_load_internal_context(
     session_id: str, context_types: Sequence[str] = ("file_transfer",)
 ) -> Call[list[dict[str, Any]]]:
-    """POST /sdk/GetAndLoadInternalContext (2.27): the session's own contexts, made on first use."""
+    """POST /sdk/GetAndLoadInternalContext: the session's own contexts, made on first use."""
     return post(
         f"load the internal context of session {session_id}",
         "/sdk/GetAndLoadInternalContext",
@@ -184,7 +184,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _read_page(reply: Reply, make: Callable[[dict[str, Any]], T]) -> Page[T]:
-    """Read a page; its tokens stand at the top level, or in ``data`` when that is an object (2.16)."""
+    """Read a page; its tokens are at the top level, or in ``data`` when that is an object."""
     data = reply.data()
     inner: dict[str, Any] = data if isinstance(data, dict) else {}
     items = data if isinstance(data, list) else next((v for v in inner.values() if isinstance(v, list)), [])
@@ -212,7 +212,7 @@ def _context(data: dict[str, Any], name: str, context_id: str) -> Context:
 
 
 def _read_context(reply: Reply, name: str, context_id: str) -> Context:
-    """Read a context; an answer that is a success and holds nothing says that there is none (2.17)."""
+    """Read a context; a success without data says that there is none."""
     data = reply.data()
     if data is None:
         error = reply.refused("there is no such context")
@@ -263,7 +263,7 @@ def _read_task_ids(reply: Reply) -> list[str] | None:
 
 
 def _read_status_rows(reply: Reply) -> list[ContextStatusData]:
-    """Read the rows, which are JSON inside JSON inside JSON (4.5); null and nothing are no rows."""
+    """Read the rows, which are JSON inside JSON inside JSON; null and an empty text are no rows."""
     data = reply.data()
     status = data.get("contextStatus") if isinstance(data, dict) else None
     try:

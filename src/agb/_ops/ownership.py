@@ -1,9 +1,9 @@
-"""Ownership: the labels by which a session is found again when nobody holds it any more.
+"""Ownership: the hidden labels by which a session is found again when its creator is gone.
 
-Every session gets, beside the labels its user gave, a nonce of its own: it finds the session whose creation was never
-answered. A session that belongs to something bigger, a pool or a map, gets the name of that too, and its nonce says
-which process made it. Keys that begin with ``agb.sdk/`` are reserved for this: they are never shown among the user's
-labels, and setting those keeps them.
+Every session gets, beside the labels of its user, a nonce of its own: by it a session is found whose creation was not
+answered. A session of a pool or a batch also gets the name of its owner, and its nonce names the process that created
+it. Keys that begin with ``agb.sdk/`` are reserved for this: they are never returned among the user's labels, and
+setting the user's labels keeps them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from attrs import field, frozen
 from ..exceptions import AGBError, ErrorKind, Sent
 
 PREFIX = "agb.sdk/"
-"""What the keys of hidden labels begin with."""
+"""The prefix of the keys of hidden labels."""
 CREATE = f"{PREFIX}create"
 """The key of the nonce of a creation."""
 OWNER = f"{PREFIX}owner"
 """The key of the owner's name."""
 PART = f"{PREFIX}part"
-"""The key of the part of the owner, such as a chunk of a map, that a session belongs to."""
+"""The key of the part of the owner, such as a chunk of a batch, that a session belongs to."""
 LONGEST = 128
-"""Characters that a name may have."""
+"""The most characters of a name."""
 
 
 def _is_word(owner: Owner, attribute: Any, value: str) -> None:
@@ -40,9 +40,9 @@ class Owner:
     Its sessions can be listed by its label: ``agb.list({ownership.OWNER: owner.label})``.
 
     Args:
-        kind: what it is: ``"pool"``, ``"map"``.
-        id: which of them; a name that stays the same from run to run, or one made for the occasion (`nameless`).
-        part: which part of it, for what is reaped part by part.
+        kind: ``"pool"`` or ``"map"``.
+        id: its name: one that stays the same from run to run, or a random one (`nameless`).
+        part: which part of it, for an owner whose sessions are reaped part by part.
     """
 
     kind: str = field(validator=_is_word)
@@ -51,7 +51,7 @@ class Owner:
 
     @property
     def labels(self) -> dict[str, str]:
-        """What its sessions are found by: those of the part, if it is one."""
+        """The labels by which its sessions, or those of its part, are found."""
         return {OWNER: self.label, PART: self.part} if self.part else {OWNER: self.label}
 
     @property
@@ -64,7 +64,7 @@ class Owner:
 
 
 def check_name(name: object, what: str) -> str:
-    """Return a name that something can be found by; raise `TypeError` or `ValueError` unless it is one."""
+    """Return a name by which something can be found; raise `TypeError` or `ValueError` if it cannot be one."""
     if not isinstance(name, str):
         raise TypeError(f"{what} is a string, not {type(name).__name__}")
     if not name.strip() or not name.isprintable() or len(name) > LONGEST:
@@ -78,11 +78,11 @@ def nameless() -> str:
 
 
 def labels_of_creation(owner: Owner | None = None, maker: str = "", now: float = 0) -> dict[str, str]:
-    """Return the hidden labels of a new session, with a nonce that no other has.
+    """Return the hidden labels of a new session, with a unique nonce.
 
     Args:
-        owner: what the session belongs to, if to anything; only then is its maker told.
-        maker: the process that makes it, as `makers.this_process` tells.
+        owner: what the session belongs to, if to anything; only then do the labels name the process.
+        maker: the process that creates it, as `owner_process.this_process` names it.
         now: seconds since 1970.
     """
     nonce = secrets.token_hex(12)
@@ -92,47 +92,46 @@ def labels_of_creation(owner: Owner | None = None, maker: str = "", now: float =
 
 
 def making_of(labels: Mapping[str, str]) -> tuple[float, str]:
-    """Return when a session with these labels was made, and by which process; 0 and ``""`` if they do not tell."""
+    """Return when a session with these labels was created, and by which process; 0 and ``""`` if that is not known."""
     when, _, maker = labels.get(CREATE, "").partition("@")[2].partition("/")
     return (float(when), maker) if when.isdecimal() else (0.0, "")
 
 
 def shown(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels that are the user's own."""
+    """Return the labels of the user."""
     return {key: value for key, value in labels.items() if not key.startswith(PREFIX)}
 
 
 def hidden(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels that are not the user's own."""
+    """Return the hidden labels."""
     return {key: value for key, value in labels.items() if key.startswith(PREFIX)}
 
 
-def reserved(labels: Mapping[str, str]) -> str:
-    """Return why a user cannot set these labels, ``""`` if they can."""
-    taken = next((key for key in labels if key.startswith(PREFIX)), None)
-    return "" if taken is None else f"Label keys that begin with {PREFIX!r} are reserved for the SDK: rename {taken!r}"
+def check_not_reserved(labels: Mapping[str, str]) -> None:
+    """Raise `ValueError` if a key begins with the prefix of hidden labels."""
+    reserved = next((key for key in labels if key.startswith(PREFIX)), None)
+    if reserved is not None:
+        raise ValueError(f"Label keys that begin with {PREFIX!r} are reserved for the SDK: rename {reserved!r}")
 
 
 # --- a creation without an answer --------------------------------------------------------------------------------
 
 
 def may_have_made(error: AGBError) -> bool:
-    """Return whether there may be a session although its creation failed: sent, and no valid answer came."""
+    """Return whether a failed creation may have made a session: it was sent, and there was no valid answer."""
     return error.sent is Sent.MAYBE or error.kind is ErrorKind.INVALID_ANSWER or error.http_status in _GATEWAY
 
 
 _GATEWAY = frozenset({502, 504})
-"""Statuses by which a proxy, or the service itself, says that what is behind it has not answered."""
+"""Statuses by which a proxy, or the service itself, reports that the server behind it has not answered."""
 
 
 LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
-"""Seconds to wait before each look for a session whose creation was not answered; the service may be at it still."""
-
-
+"""Seconds before each lookup of a session whose creation was not answered: the service may still be creating it."""
 LOOK_LIMIT = 6.0
-"""Seconds that all looks may take together, also when the service does not answer them."""
+"""Seconds that all lookups may take together, also when the service does not answer them."""
 
 
 def how_to_reap(labels: Mapping[str, str]) -> str:
-    """Return what to do about a session that may be there."""
-    return f"should there be one, `agb gc --create {labels[CREATE]}` deletes it"
+    """Return the advice about a session that may exist."""
+    return f"if there is one, `agb gc --create {labels[CREATE]}` deletes it"

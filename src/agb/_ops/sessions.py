@@ -1,7 +1,4 @@
-"""Session operations: create, find, list, label, link, release.
-
-Source: control-plane.md, sections 2.1 to 2.13.
-"""
+"""Session operations: create, find, list, label, link, release."""
 
 from __future__ import annotations
 
@@ -9,14 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
-
 from .. import _version
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
 from ..exceptions import AGBError, ErrorKind
 from ..results.sessions import GetSessionData, McpTool
-from . import ownership
+from .pages import Page, TokenListing
 
 if TYPE_CHECKING:
     from ..session_params import CreateSessionParams
@@ -25,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def create_session(params: CreateSessionParams, hidden: Mapping[str, str] | None = None) -> Call[GetSessionData]:
-    """POST /mcp/createSession (2.1); ``hidden`` are labels beside the user's own."""
+    """POST /mcp/createSession; ``hidden`` are the SDK's labels beside those of the user."""
     persistence = [
         {
             "contextId": sync.context_id,
@@ -65,7 +60,7 @@ def _default_policy() -> Any:
 
 
 def _read_created(reply: Reply, image_id: str) -> GetSessionData:
-    """Read the new session; both the envelope and the data inside may say no (3.2)."""
+    """Read the new session; both the envelope and the data inside may report a refusal."""
     data = reply.json().get("data")
     data = data if isinstance(data, dict) else {}
     if reply.status >= 400 or reply.json().get("success") is False or data.get("success") is False:
@@ -76,7 +71,7 @@ def _read_created(reply: Reply, image_id: str) -> GetSessionData:
 
 
 def get_session(session_id: str) -> Call[GetSessionData]:
-    """POST /mcp/getSession (2.2)."""
+    """POST /mcp/getSession."""
     return post(
         f"get session {session_id}",
         "/mcp/getSession",
@@ -88,7 +83,7 @@ def get_session(session_id: str) -> Call[GetSessionData]:
 
 
 def _session_data(data: Mapping[str, Any], session_id: str, image_id: str) -> GetSessionData:
-    """Read connection data; getSession may spell some names with a capital letter (2.2)."""
+    """Read connection data; getSession may spell some names with a capital letter."""
 
     def either(name: str) -> Any:
         return data[name] if name in data else data.get(name[:1].upper() + name[1:])
@@ -109,7 +104,7 @@ def _session_data(data: Mapping[str, Any], session_id: str, image_id: str) -> Ge
 
 
 def get_session_info(session_id: str) -> Call[str]:
-    """POST /mcp/getSessionInfo (2.3): the state alone; it does not count as activity."""
+    """POST /mcp/getSessionInfo: the state alone; the call does not count as activity."""
     return post(
         f"get the status of session {session_id}",
         "/mcp/getSessionInfo",
@@ -126,7 +121,7 @@ def _read_status(reply: Reply) -> str:
 
 
 _GONE = frozenset({"FINISH", "DELETED"})
-"""States in which a session is gone for good (3.5 and section 6, S16)."""
+"""States in which a session is gone for good."""
 
 
 def is_gone(status: str, error: AGBError | None) -> bool:
@@ -139,20 +134,10 @@ def is_gone(status: str, error: AGBError | None) -> bool:
 # --- list --------------------------------------------------------------------------------------------------------
 
 
-@frozen
-class SessionPage:
-    """One page of sessions."""
-
-    session_ids: list[str]
-    next_token: str
-    max_results: int
-    total_count: int
-
-
 def list_sessions(
     labels: Mapping[str, str] | None = None, max_results: int = 10, next_token: str = "", is_all: bool | None = None
-) -> Call[SessionPage]:
-    """GET /sdk/ListSession (2.4); all labels given must match."""
+) -> Call[Page[str]]:
+    """GET /sdk/ListSession: a page of session ids; all labels must match."""
     return get(
         "list sessions",
         "/sdk/ListSession",
@@ -167,13 +152,18 @@ def list_sessions(
     )
 
 
-def _read_page(reply: Reply, max_results: int) -> SessionPage:
-    """Read a page; its tokens and counts stand at the top level of the envelope."""
+def session_listing(labels: Mapping[str, str], limit: int = 50) -> TokenListing[str]:
+    """Return how the ids of all sessions with these labels are listed, ``limit`` at a time."""
+    return TokenListing(lambda token: list_sessions(labels, limit, token), key=lambda session_id: session_id)
+
+
+def _read_page(reply: Reply, max_results: int) -> Page[str]:
+    """Read a page; its tokens and counts are at the top level of the envelope."""
     data = reply.data()
     items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
     body = reply.json()
-    return SessionPage(
-        session_ids=[session_id for item in items if (session_id := _text(item, "sessionId"))],
+    return Page(
+        items=[session_id for item in items if (session_id := _text(item, "sessionId"))],
         next_token=_text(body, "nextToken"),
         max_results=_number(body, "maxResults") or max_results,
         total_count=_number(body, "count"),
@@ -184,7 +174,7 @@ def _read_page(reply: Reply, max_results: int) -> SessionPage:
 
 
 def release_session_async(session_id: str) -> Call[None]:
-    """POST /mcp/releaseSessionAsync (2.5): ask for the release; it ends some time later."""
+    """POST /mcp/releaseSessionAsync: start the release, which ends some time later."""
     return post(
         f"delete session {session_id}",
         "/mcp/releaseSessionAsync",
@@ -196,7 +186,7 @@ def release_session_async(session_id: str) -> Call[None]:
 
 
 def _read_release(reply: Reply) -> None:
-    """Read the answer, which may stand under ``body`` and be spelled with capital letters (2.5)."""
+    """Read the answer, which may be inside ``body`` and be spelled with capital letters."""
     outer = reply.json()
     body = inner if isinstance(inner := outer.get("body"), dict) else outer
     success = body.get("Success", body.get("success"))
@@ -207,7 +197,7 @@ def _read_release(reply: Reply) -> None:
 
 
 def release_session(session_id: str) -> Call[None]:
-    """POST /mcp/releaseSession (2.6): the older form, which answers when the session is gone."""
+    """POST /mcp/releaseSession: the older form, which answers when the session is gone."""
     return post(
         f"release session {session_id}",
         "/mcp/releaseSession",
@@ -219,7 +209,7 @@ def release_session(session_id: str) -> Call[None]:
 
 
 def refresh_session_idle_time(session_id: str) -> Call[None]:
-    """POST /mcp/refreshSessionIdleTime (2.7)."""
+    """POST /mcp/refreshSessionIdleTime."""
     return post(
         f"keep session {session_id} alive",
         "/mcp/refreshSessionIdleTime",
@@ -233,45 +223,8 @@ def refresh_session_idle_time(session_id: str) -> Call[None]:
 # --- labels ------------------------------------------------------------------------------------------------------
 
 
-def labels_refused(labels: object) -> str:
-    """Return why these labels cannot be set, ``""`` if they can; the texts keep the key words of 0.12 (3.7)."""
-    if labels is None:
-        return "Labels cannot be null: pass a dict of strings to strings"
-    if isinstance(labels, (list, tuple)):
-        return "Labels cannot be an array: pass a dict of strings to strings"
-    if not isinstance(labels, Mapping):
-        return f"Labels cannot be null or {type(labels).__name__}: pass a dict of strings to strings"
-    if not labels:
-        return "Labels cannot be empty: setting labels replaces the whole set, and a set needs at least one"
-    return labels_invalid(labels) or ownership.reserved(labels)
-
-
-def labels_invalid(labels: Mapping[Any, Any]) -> str:
-    """Return which label cannot be sent, ``""`` if all can."""
-    for key, value in labels.items():
-        if not key or (isinstance(key, str) and not key.strip()):
-            return f"Label keys cannot be empty: {key!r}"
-        if not isinstance(key, str):
-            return f"Label keys are strings, not {type(key).__name__}: {key!r}"
-        if value is None or (isinstance(value, str) and not value.strip()):
-            return f"Label values cannot be empty: that of {key!r} is {value!r}"
-        if not isinstance(value, str):
-            return f"Label values are strings, not {type(value).__name__}: that of {key!r} is {value!r}"
-        if not (_is_text(key) and _is_text(value)):
-            return f"Labels are text, and half a surrogate pair is none: {key!r}: {value!r}"
-    return ""
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def set_label(session_id: str, labels: Mapping[str, str]) -> Call[None]:
-    """POST /sdk/SetLabel (2.8): replace the whole set; note the capital letter of ``Labels``."""
+    """POST /sdk/SetLabel: replace the whole set; note the capital letter of ``Labels``."""
     return post(
         f"set the labels of session {session_id}",
         "/sdk/SetLabel",
@@ -284,7 +237,7 @@ def set_label(session_id: str, labels: Mapping[str, str]) -> Call[None]:
 
 
 def get_label(session_id: str, max_results: int | None = None, next_token: str = "") -> Call[dict[str, str]]:
-    """GET /sdk/GetLabel (2.9)."""
+    """GET /sdk/GetLabel."""
     return get(
         f"get the labels of session {session_id}",
         "/sdk/GetLabel",
@@ -314,12 +267,12 @@ def _read_labels(reply: Reply) -> dict[str, str]:
 
 
 def get_link(session_id: str, protocol_type: str | None = None, port: int | None = None) -> Call[str]:
-    """GET /internet/getLink (2.10)."""
+    """GET /internet/getLink."""
     return _get_link("/internet/getLink", session_id, protocol_type, port)
 
 
 def get_link_mcp(session_id: str, protocol_type: str | None = None, port: int | None = None) -> Call[str]:
-    """GET /mcp/getLink (2.10): the same at another path, which some deployments serve instead."""
+    """GET /mcp/getLink: the same at another path, which some deployments serve instead."""
     return _get_link("/mcp/getLink", session_id, protocol_type, port)
 
 
@@ -336,7 +289,7 @@ def _get_link(path: str, session_id: str, protocol_type: str | None, port: int |
 
 
 def get_mcp_resource(session_id: str) -> Call[dict[str, Any]]:
-    """POST /mcp/getMcpResource (2.12): where the session's desktop is shown."""
+    """POST /mcp/getMcpResource: where the session's desktop is shown."""
     return post(
         f"get the information of session {session_id}",
         "/mcp/getMcpResource",
@@ -377,7 +330,7 @@ _DESKTOP_INFO = {
 
 
 def list_tools(image_id: str) -> Call[list[McpTool]]:
-    """POST /mcp/listTools (2.13): the tools of an image."""
+    """POST /mcp/listTools: the tools of an image."""
     return post(
         f"list the tools of the image {image_id}",
         "/mcp/listTools",

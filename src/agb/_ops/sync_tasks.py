@@ -1,8 +1,12 @@
 """Sync tasks: which of the tasks a service reports belong to what was just started, and how they ended.
 
-The service keeps the rows of older tasks, and the cloud gives tasks no name (control-plane.md 4.5). So the rows are
-compared with those that were there before the start. Times are whole seconds, and whether a row is replaced or joined
-by that of the next task is not documented; what could be either an old row or a new one is not believed.
+The service keeps the rows of older tasks, and the cloud gives tasks no name. So the rows are compared with those that
+were there before the start. Times are whole seconds, and whether the row of the next task replaces a row or is added
+to it is not documented.
+
+Invariant: a row counts as a task of this sync only if it cannot be a row of an older task. A row that could be either
+is ignored, so a sync is never reported as done because an older one has ended; in the worst case it is started again,
+or reported as lost.
 """
 
 from __future__ import annotations
@@ -19,45 +23,45 @@ from ..results.syncs import ContextStatusData
 
 _SUCCEEDED = frozenset({"success", "successful", "succeeded", "ok", "finished", "done", "completed", "complete"})
 _FAILED = frozenset({"failed", "failure", "fail", "error", "cancelled", "canceled", "timeout"})
-"""``Success`` and ``Failed`` are the service's words; 0.12 knows the others of the first kind (3.11, loop E)."""
+"""``Success`` and ``Failed`` are the words of the service; agbcloud-sdk 0.12 accepts the others of the first kind."""
 
 _DATA = frozenset({"upload", "download"})
 
-PATIENCE = 2.0
-"""Seconds without news after which no more tasks are expected."""
+QUIET_AFTER = 2.0
+"""Seconds without a change after which no more tasks are expected."""
 REPORTED_WITHIN = 5.0
 """Seconds after its creation within which a session is expected to report the download of each of its contexts."""
 LOST_AFTER = 30.0
-"""Seconds after its start in which a sync must have come up somewhere; as long as 0.12 waits for a transfer in all."""
+"""Seconds after its start within which a row of a sync must appear; as long as 0.12 waits for a whole transfer."""
 
 
 def has_failed(task: ContextStatusData) -> bool:
-    """Return whether a task has ended and brought nothing, or not all."""
+    """Return whether a task has ended without transferring everything."""
     return task.status.lower() in _FAILED
 
 
 def has_ended(task: ContextStatusData) -> bool:
-    """Return whether a task will not change any more."""
+    """Return whether a task has ended, so that its row does not change any more."""
     return has_failed(task) or task.status.lower() in _SUCCEEDED
 
 
 class Verdict(Enum):
-    """What a look at the tasks says."""
+    """What the rows mean for a caller that waits for the sync."""
 
     WAIT = auto()
     DONE = auto()
-    """All tasks have ended, well or badly."""
+    """All tasks have ended, with or without success."""
     START_AGAIN = auto()
-    """Nothing new has come up: it looks like an old row, or was joined with an older task that has ended since."""
+    """No new row has appeared: it equals an old one, or the sync joined an older task, which has ended meanwhile."""
     LOST = auto()
-    """Nothing new has come up for so long that it will not any more."""
+    """No new row has appeared for so long that none is expected any more."""
 
 
 class SyncWatch:
-    """Tells the tasks of one sync from all others.
+    """Distinguishes the tasks of one sync from all others.
 
     Attributes:
-        tasks: those found so far, as they were seen last.
+        tasks: those found so far, as they were last reported.
     """
 
     def __init__(
@@ -73,22 +77,22 @@ class SyncWatch:
         self._context_id = context_id
         self._ids: list[str] | None = None
         self._clock = clock
-        self._started_at = self._news_at = clock()
+        self._started_at = self._changed_at = clock()
         self._was_started_again = False
         self._before = [row for row in before if self._is_of_context(row)]
         self._places = {_place(row) for row in self._before if row.task_type.lower() in _DATA}
         self._before = [row for row in self._before if self._is_of_type(row)]
 
     def started(self, task_ids: list[str] | None) -> None:
-        """Note that the sync was started, and the ids of its tasks if the service gave them."""
+        """Record that the sync was started, and the ids of its tasks if the service returned them."""
         self._ids = task_ids
-        self._started_at = self._news_at = self._clock()
+        self._started_at = self._changed_at = self._clock()
 
     def look(self, rows: Sequence[ContextStatusData]) -> Verdict:
-        """Find the tasks of this sync among all rows, and say what to do."""
+        """Find the tasks of this sync among all rows, and return what to do."""
         found = self._found(rows)
         if found != self.tasks:
-            self.tasks, self._news_at = found, self._clock()
+            self.tasks, self._changed_at = found, self._clock()
         if not all(map(has_ended, found)):
             return Verdict.WAIT
         if self._ids is not None and {task.task_id for task in found} >= set(self._ids):
@@ -97,14 +101,14 @@ class SyncWatch:
             return self._without_tasks(rows)
         if self._ids is not None:
             return Verdict.WAIT
-        is_quiet = self._clock() - self._news_at >= PATIENCE
+        is_quiet = self._clock() - self._changed_at >= QUIET_AFTER
         return Verdict.DONE if is_quiet or self._places <= {_place(task) for task in found} else Verdict.WAIT
 
     def _without_tasks(self, rows: Sequence[ContextStatusData]) -> Verdict:
-        """Say what to do as long as nothing new has come up."""
+        """Return what to do as long as no new row has appeared."""
         elapsed = self._clock() - self._started_at
         busy = [row for row in rows if self._is_of_context(row) and self._is_of_type(row) and not has_ended(row)]
-        if busy or elapsed < PATIENCE:
+        if busy or elapsed < QUIET_AFTER:
             return Verdict.WAIT
         if self._ids is None and not self._places and not self._context_id:
             return Verdict.DONE  # the session has no contexts
@@ -123,7 +127,7 @@ class SyncWatch:
                 unended.append(old)
             elif old in new:
                 new.remove(old)
-        for old in unended:  # it may have gone on since
+        for old in unended:  # it may have progressed since
             same = next((row for row in new if _place(row) == _place(old) and _may_be(old, row)), None)
             if same is not None:
                 new.remove(same)
@@ -141,17 +145,17 @@ def _place(row: ContextStatusData) -> tuple[str, str]:
 
 
 def _may_be(old: ContextStatusData, row: ContextStatusData) -> bool:
-    """Return whether an unended task may be the one of a row by now."""
+    """Return whether the row of an unended task may have become this row."""
     return (old.task_type, old.task_id) == (row.task_type, row.task_id) and old.start_time in (0, row.start_time)
 
 
 def sync_failure(tasks: Iterable[ContextStatusData], what: str, session_id: str) -> SessionError | None:
-    """Return what went wrong with tasks that have ended, None if nothing did."""
+    """Return the error of the tasks that have failed, None if none has."""
     failed = [task for task in tasks if has_failed(task)]
     if not failed:
         return None
-    told = "; ".join(f"{_shown(task)}: {task.error_message or 'no reason given'}" for task in failed)
-    return SessionError(f"Could not {what}: {told}", session_id=session_id, sent=Sent.YES)
+    reasons = "; ".join(f"{_shown(task)}: {task.error_message or 'no reason given'}" for task in failed)
+    return SessionError(f"Could not {what}: {reasons}", session_id=session_id, sent=Sent.YES)
 
 
 def sync_timeout(
@@ -177,10 +181,10 @@ def _shown(task: ContextStatusData) -> str:
 
 
 class MountWatch:
-    """Waits for the data of the contexts that a session was created with.
+    """Follows the downloads of the contexts that a session was created with.
 
     Attributes:
-        tasks: the downloads, as they were seen last.
+        tasks: the downloads, as they were last reported.
     """
 
     def __init__(self, syncs: Sequence[ContextSync], *, clock: Clock = time.monotonic) -> None:
@@ -190,7 +194,7 @@ class MountWatch:
         self._began = clock()
 
     def look(self, rows: Sequence[ContextStatusData]) -> Verdict:
-        """Say whether all data is there, or known not to come."""
+        """Return whether to wait, or all downloads have ended or will not be reported any more."""
         self.tasks = [row for row in rows if row.task_type.lower() == "download"]
         if not all(map(has_ended, self.tasks)):
             return Verdict.WAIT
@@ -204,7 +208,7 @@ class MountWatch:
     def failure(self, session_id: str, seconds: float, error: AGBError | None = None) -> SessionError | None:
         """Return which data is missing and why, None if all is there.
 
-        ``error`` is what kept us from looking on, otherwise ``seconds`` have passed.
+        ``error`` is why the service could not be asked any longer; otherwise ``seconds`` have passed.
         """
         why = f"the service could not be asked any more: {error}" if error else f"after {round(seconds, 2):g} s"
         failed = [f"{task.path}: {task.error_message or 'no reason given'}" for task in self.tasks if has_failed(task)]

@@ -1,9 +1,8 @@
 # Generated from src/agb/_async/client.py by tools/unasync.py. Do not edit.
-"""The client: creates sessions, finds them, lists them, and lets them go."""
+"""The client: creates, finds, lists and deletes sessions."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
 from attrs import evolve
 
-from .._ops import ownership
+from .._ops import arguments, ownership
 from .._ops import sessions as ops
 from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
@@ -21,11 +20,13 @@ from ..exceptions import AGBError, ErrorKind, Sent, SessionError
 from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
-from ..results.sessions import GetSessionData, GetSessionResult, SessionListResult, SessionResult
+from ..results.sessions import GetSessionResult, SessionListResult, SessionResult
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import API
-from .lifecycle.create_limiter import CreateLimiter
+from .lifecycle.create_limiter import CreateLimiter, is_gone
 from .lifecycle.creation import Creation
+from .lifecycle.deletion import deletion_error, warn_left_behind
+from .pager import Pager
 from .session import Session
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from ._compat.iteration import AnyIterable
     from .batch.map import Batch
     from .host.progress import Progress
-    from .lifecycle.session_pool import Hook, SessionPool
+    from .lifecycle.session_pool import SessionPool
+    from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
     from .storage.contexts import ContextService
 
@@ -47,7 +49,7 @@ ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 
 ARRIVAL_LIMIT = 300.0
-"""Seconds that `create` waits for the data of a session's contexts."""
+"""Seconds that `create` waits for the data of a session's contexts, unless it has a time-out."""
 
 
 class AGB:
@@ -60,27 +62,25 @@ class AGB:
         api_key: the API key; without it ``AGB_API_KEY`` from the environment or from ``./.env``.
         cfg: endpoint and time-out; without it ``AGB_ENDPOINT`` and ``AGB_TIMEOUT_MS`` from there, else the cloud
             and 60 seconds.
-        timeout: seconds that a call may take in all, in place of the one configured.
-        http_client: a client of your own with httpx's interface (httpx or httpx2) to send everything through; it is
-            never closed by this package.
-        transport: a transport of your own with httpx's interface (httpx or httpx2), used in place of this package's
-            connections; never closed by it either.
+        timeout: seconds that a call may take in all, in place of the configured time-out.
+        http_client: a client with httpx's interface (httpx or httpx2), used for all requests and never closed.
+        transport: a transport with httpx's interface (httpx or httpx2), used for all requests and never closed.
         limits: how much the client may take at a time; without it `Limits()`.
-        proxy: the URL of a proxy: ``http://``, ``https://``, ``socks5://`` (this machine looks hosts up) or
-            ``socks5h://`` (the proxy does), with user name and password if it wants them; ``""`` for none. Without it
+        proxy: the URL of a proxy: ``http://``, ``https://``, ``socks5://`` (this machine looks up host names) or
+            ``socks5h://`` (the proxy does), with user name and password if needed; ``""`` for none. Without it
             ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` of the environment.
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
-            `ssl.SSLContext`; False for any, which lets others read and change everything.
+            `ssl.SSLContext`; False for all of them, which is unsafe.
 
     Attributes:
-        api_key, config, endpoint, timeout_ms: what is in force.
+        api_key, config, endpoint, timeout_ms: the settings in use.
         settings: the same, with the source of each value.
         client: what calls are sent through.
         context: the service of persistent contexts.
 
     Raises:
         ValueError: no API key, or an endpoint, time-out, proxy or path of certificates that cannot be used.
-        TypeError: something is of a wrong type, or does not go with a client or transport of your own.
+        TypeError: an argument is of a wrong type, or excluded by ``http_client`` or ``transport``.
         ImportError: a SOCKS proxy without ``agb[socks]``.
 
     Example:
@@ -117,7 +117,7 @@ class AGB:
             proxy=proxy,
             verify=verify,
         )
-        self._governor = CreateLimiter(self.client.limits, self._is_gone)
+        self._limiter = CreateLimiter(self.client.limits, partial(is_gone, self.client))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} for {self.client.endpoint}>"
@@ -159,26 +159,24 @@ class AGB:
     ) -> SessionResult[Session]:
         """Create a session, and wait for the data of its contexts.
 
-        If the caller is cancelled while the service is at it, the answer is awaited and the session deleted; it is
-        deleted as well when the caller is cancelled while the data is on its way.
+        If the caller is cancelled, the session is deleted, also when the service is still creating it.
 
-        If the request was sent and its answer lost (a broken connection, an answer that came too late), the session
-        is looked for by a label that every session gets for this, hidden among its own. What is found is the result
-        if there is time left, and is deleted otherwise. Looking may take 6 seconds more than ``timeout``; if nothing
-        is found, the error tells how to delete what may still come.
+        If the answer is lost (a broken connection, a late answer), the session is looked up by a hidden label. It is
+        the result if there is time left, and is deleted otherwise. The lookup may take 6 seconds more than
+        ``timeout``; if it finds nothing, the error says how to delete a session that may still appear.
 
         Args:
             params: what to create it from; without an image the result is a failure. The object is not changed.
             wait_for_contexts: whether to wait until the data of ``context_syncs`` and ``browser_context`` is in the
-                session; otherwise ``session.context.info()`` tells how far it is.
+                session; otherwise ``session.context.info()`` returns the progress.
             timeout: seconds for all of it; without it the creation has the client's time-out, and the data 300
                 seconds more.
-            owner: what the session belongs to; for pools and maps, which find theirs by it.
+            owner: the pool or batch that the session belongs to, by which it is found again.
 
         Returns:
             The session as ``session``, or why there is none. If data of a context is missing, because its download
-            failed or has not ended in time, the session is there and the result is a success, with what is missing in
-            ``error_message`` and ``error``; ``context_status`` has all downloads. Never raises for a failed call.
+            failed or has not ended in time, the result is a success with the session, and ``error_message`` and
+            ``error`` say what is missing; ``context_status`` has all downloads. Never raises for a failed call.
 
         Example:
             >>> result = agb.create(CreateSessionParams(image_id="agb-code-space-1"))
@@ -187,12 +185,13 @@ class AGB:
             >>> deleted.success
             True
 
-        Source: control-plane.md 2.1 and 3.2.
+        API: POST /mcp/createSession.
         """
-        refused = _params_refused(params)
-        if params is None or refused:
-            return SessionResult.failed(SessionError(refused))
-        creation = Creation(self.client, self._governor, params, owner, self._discard, self._delete_by_id)
+        try:
+            params = arguments.check_create_params(params)
+        except ValueError as error:
+            return SessionResult.failed(SessionError(str(error)))
+        creation = Creation(self.client, self._limiter, self.attach, params, owner)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
         try:
@@ -203,30 +202,10 @@ class AGB:
         session._hidden_labels = creation.labels
         if not syncs:
             return SessionResult(request_id, True, session=session)
-        try:
-            status, missing = session.context._arrival(syncs, Deadline(ARRIVAL_LIMIT) if timeout is None else deadline)
-        except BaseException as gone:  # cancelled or interrupted: nobody will ever know of the session
-            try:
-                shielded(partial(self._discard, data))
-            except Exception as error:
-                raise gone from error
-            raise
+        limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
+        status, missing = creation.wait_for_contexts(data, syncs, limit)
         message = str(missing) if missing else ""
         return SessionResult(request_id, True, message, session, error=missing, context_status=status)
-
-    def _discard(self, created: GetSessionData) -> None:
-        """Delete a session whose creator is gone."""
-        session = Session._from_data(self, created)
-        _warn_if_left_behind(_delete_surely(session), session)
-
-    def _is_gone(self, session_id: str) -> bool:
-        """Return whether the service says that a session is gone."""
-        status = Session(self, session_id).get_status()
-        return ops.is_gone(status.status, status.error)
-
-    def _delete_by_id(self, session_id: str) -> AGBError | None:
-        """Delete a session of which nothing but the id is known; return what went wrong, if anything."""
-        return _left_behind(_delete_surely(Session(self, session_id)))
 
     @contextmanager
     def session(
@@ -234,13 +213,12 @@ class AGB:
     ) -> Iterator[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
-        It is deleted also when the block is left by an exception or by cancellation. A deletion that fails is
-        raised; if the block raised already, it is added to that exception as a note.
+        It is deleted also when the block is left by an exception or by cancellation. The error of a failed deletion is
+        raised, or added as a note to the exception of the block.
 
         Args:
             params: what to create it from.
-            wait_for_contexts: as for `create`; data that is missing is raised here, since there is no result that
-                could tell, and the block is not entered.
+            wait_for_contexts: as for `create`; if data is missing, the error is raised and the block is not entered.
             timeout: seconds for creating it, as for `create`.
 
         Raises:
@@ -261,27 +239,29 @@ class AGB:
                 raise created.error
             yield session
         except BaseException as error:
-            left_behind = self._leave(session)
+            left_behind = self._delete_at_exit(session)
             if left_behind is not None:
                 error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
-                if not isinstance(error, Exception):  # nobody reads the notes of a cancellation
-                    with suppress(RuntimeWarning):  # made an error, it must not take the cancellation's place
-                        _warn_left_behind(session.session_id, left_behind)
+                if not isinstance(error, Exception):  # the notes of a cancellation are not shown
+                    with suppress(RuntimeWarning):  # as an error, it must not replace the cancellation
+                        warn_left_behind(session.session_id, left_behind)
             raise
-        left_behind = self._leave(session)
+        left_behind = self._delete_at_exit(session)
         if left_behind is not None:
             raise left_behind
 
-    def _leave(self, session: Session) -> AGBError | None:
-        """Delete the session of a block that is left; return what went wrong, if anything."""
+    def _delete_at_exit(self, session: Session) -> AGBError | None:
+        """Delete the session of a block that is left; return why it may still exist."""
 
         def delete() -> DeleteResult:
             return session.delete(timeout=CLEANUP_LIMIT)
 
-        def tell(result: DeleteResult) -> None:
-            _warn_if_left_behind(result, session)
+        def report(result: DeleteResult) -> None:
+            error = deletion_error(result)
+            if error is not None:
+                warn_left_behind(session.session_id, error)
 
-        return _left_behind(run_to_completion(delete, tell))
+        return deletion_error(run_to_completion(delete, report))
 
     # --- many ----------------------------------------------------------------------------------------------------
 
@@ -293,7 +273,7 @@ class AGB:
         params: CreateSessionParams | None = None,
         concurrency: int = 10,
         ordered: bool = False,
-        pool: SessionPool | bool = False,
+        pool: SessionPool[Session] | bool = False,
         timeout: float | None = None,
         attempts: int = 1,
         retries: int | None = None,
@@ -312,71 +292,52 @@ class AGB:
     ) -> Batch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
+        See docs/map.md for journals and further attempts, and docs/distributed.md for executors.
+
         Args:
-            function: called with a session and an item; what it gives is the item's value. What it raises is the
-                item's error, and ends nothing else. A result with ``success=False`` is a value like any other:
-                ``raise_for_error()`` makes it an error.
-            items: any iterable. Items are taken when there is work for them, never more than ``concurrency + buffer``
-                beyond those whose outcomes were fetched, so it may be endless. Its own error is raised after the
-                outcomes of the items before.
+            function: called with a session and an item; what it returns is the item's value, what it raises the item's
+                error. A result with ``success=False`` is a value; ``raise_for_error()`` makes it an error.
+            items: any iterable, also an endless one: at most ``concurrency + buffer`` items are taken beyond those
+                whose outcomes were fetched. Its own error is raised after the outcomes of the items before.
             params: what sessions are created from; not with a pool, which has its own.
             concurrency: how many items are worked on at the same time.
-            ordered: whether outcomes come in the order of the items; otherwise as items are done.
-            pool: True if a session is used for one item after the other, until one fails, otherwise each item has a
-                session of its own; or a pool of warm sessions, as `pool` gives it, whose block is around this one's,
-                and from which sessions are borrowed.
-            timeout: seconds that the function may take for an item, each time it is tried. Creating and deleting the
-                session have limits of their own.
-            attempts: how often an item is tried, each time in a new session. Tried again is what failed because the
-                session had ended, or by an error of the service or of the way there (unreachable, timed out, rate
-                limited, no valid answer), also when the function raised it; what else does is said by ``retry_on``.
-            retries: how many attempts beyond the first there may be in the whole batch; None for as many as needed.
-            retry_on: a class of exceptions, several in a tuple, or a function that tells of an exception whether the
-                item is tried again; `ItemTimeoutError` for items that took too long.
-            buffer: how many outcomes may wait to be fetched before no more items are begun, ``concurrency`` unless
-                given.
-            progress: a function of (items_done, items_in_all), called when an outcome arrives, or True for a bar (with
+            ordered: whether outcomes are in the order of the items; otherwise in the order in which items end.
+            pool: False for a session per item; True for sessions that are used until an item fails; or a pool of
+                warm sessions, which was entered already.
+            timeout: seconds that the function may take for one attempt, without creating and deleting the session.
+            attempts: how often an item is tried, each time in a new session: after the end of its session, and after
+                errors of the service or the connection. ``retry_on`` adds other errors.
+            retries: how many further attempts the whole batch may have; None for no limit.
+            retry_on: a class of exceptions, several in a tuple, or a function of an exception that returns whether to
+                try again; `ItemTimeoutError` for items that took too long.
+            buffer: how many outcomes may wait to be fetched before no more items begin; without it ``concurrency``.
+            progress: a function of (items_done, items_in_all), called for each outcome, or True for a bar (with
                 ``agb[progress]``); items_in_all is None if ``items`` has no length.
-            journal: a file that remembers what was done; see below.
-            key: gives the name of an item in the journal, a string that no other item has. Without it that is its
-                number and a digest of it, and the items must be the same, in the same order, in each run.
+            journal: a file that records what was done, from which an interrupted or killed run is resumed. Values that
+                JSON cannot hold are pickled in it, so use only journals that you trust.
+            key: returns the unique name of an item in the journal. Without it that is its number and a digest of it,
+                and the items must be the same, in the same order, in each run.
             redo_failed: whether items that failed in an earlier run are done again.
-            name: what the batch is called: in the journal, above the bar, and to find its sessions by.
-            executor: any `concurrent.futures.Executor`, whose workers do the items in chunks; or a function that makes
-                one, which is called again should a lost worker have broken it. See below.
-            chunk_size: how many items travel together; without it a few, and more if they take little time.
-            chunks: how many chunks are on their way at a time, as many as the executor has workers unless given;
-                4 if it does not tell.
-            chunk_timeout: seconds after which a chunk's worker is taken for lost.
-            send_key: whether the API key travels to the workers; otherwise they read their own ``AGB_API_KEY``.
+            name: the name of the batch: in the journal, above the bar, and to find its sessions by.
+            executor: a `concurrent.futures.Executor` whose workers do the items in chunks, each with a client of its
+                own, or a function that makes one, which is called again when a lost worker has broken it. The function,
+                the items, values and errors are pickled.
+            chunk_size: how many items are sent together; without it a few, and more if they take little time.
+            chunks: how many chunks are in progress at a time; without it one per worker of the executor, or 4.
+            chunk_timeout: seconds after which the worker of a chunk counts as lost.
+            send_key: whether the API key is sent to the workers; otherwise they read their own ``AGB_API_KEY``.
 
         Returns:
-            A batch, to be entered by ``with`` and then iterated over, which gives an `Outcome` for each item.
-            When the block is left, by its end, ``break``, an error or a cancellation, all work is ended and no session
-            is left; one that cannot be deleted is told by a `RuntimeWarning`.
+            A batch, to be entered by ``with`` and then iterated over, with an `Outcome` for each item. When the
+            block is left, by its end, ``break``, an error or a cancellation, all work is ended and all sessions are
+            deleted; one that cannot be deleted is reported by a `RuntimeWarning`.
 
-        A **journal** has a line for each item that began and for each that ended, on the disk before the function is
-        called and before the outcome is given to you. A run with the journal of an earlier one that was interrupted,
-        or killed, gives the outcomes of finished items from it (``resumed``), deletes the sessions that were left,
-        does the items that were begun and not finished again and says so (``repeated``), and then does the rest.
-        Values that JSON cannot hold are pickled, so treat a journal like a program: use only your own. If it cannot be
-        written, `JournalError` is raised after the outcomes that were; it has the others as ``unrecorded``.
-
-        With an **executor**, each worker makes a client of its own, for the endpoint and with the time-out of this one,
-        and runs its share of ``concurrency``, of the quotas in ``limits`` and of ``retries``. The function, items,
-        values and errors are pickled (by cloudpickle, if it is installed), one by one: what does not pickle concerns
-        its item only. When a worker is lost its sessions are deleted and its items are done again, apart from others,
-        at most twice; ``attempts`` counts that and ``repeated`` says it. When the executor itself is of no use any
-        more, the items that were taken have a `WorkerLostError`, which is then raised as well. Outcomes come when their
-        chunk is done.
-
-        Threads cannot be cancelled. In the synchronous flavour a function that has no more time, or is interrupted,
-        has its session deleted, so that its calls fail; if it does not return within 5 seconds of that, its thread is
-        left alone, and the error says so.
+        In the synchronous flavour a function without time left has its session deleted, so that its calls fail; a
+        thread that does not end within 5 seconds of that is left alone, and the error says so.
 
         Raises:
             ValueError, TypeError: an argument that cannot be used.
-            JournalError: when entered, the journal is another batch's, in use, or cannot be read.
+            JournalError: when entered, the journal belongs to another batch, is in use, or cannot be read.
 
         Example:
             >>> def square(session, number):
@@ -425,28 +386,30 @@ class AGB:
         Returns:
             The session as ``session``, or why there is none. Never raises for a failed call.
 
-        Source: control-plane.md 2.2 and 3.6.
+        API: POST /mcp/getSession.
         """
-        if not isinstance(session_id, str) or not session_id.strip():
-            return SessionResult.failed(SessionError(f"session_id is required: a string, not {session_id!r}"))
+        try:
+            arguments.check_session_id(session_id)
+        except ValueError as error:
+            return SessionResult.failed(SessionError(str(error)))
         found = self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            error = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(error)
+            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
+            return SessionResult.failed(failure)
         return SessionResult(found.request_id, True, session=Session._from_data(self, found.data))
 
     def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
         """Return the connection data of a session by its id. Never raises for a failed call.
 
-        Source: control-plane.md 2.2 and 3.6.
+        API: POST /mcp/getSession.
         """
         return self.client.result(ops.get_session(session_id), GetSessionResult, timeout=timeout)
 
     def attach(self, ref: SessionRef | str) -> Session:
         """Return a session object for a reference, or for an id, without any I/O.
 
-        Whether the session is there is not looked at; its tools are called through the API, and the service is asked
-        for the address of its streams when the first is opened.
+        The session is not looked up; its tools are called through the API, and the address of its streams is requested
+        when the first stream is opened.
 
         Raises:
             ValueError: the reference is for another endpoint than this client's.
@@ -482,10 +445,10 @@ class AGB:
     ) -> SessionListResult:
         """Return one page of the ids of active sessions.
 
-        Page N costs N requests, since the service can only be asked for the next page; `iterate` costs one a page.
+        Page N costs N requests, because pages can only be requested in order; `iterate` costs one request per page.
 
         Args:
-            labels: all of these must match; none means every session.
+            labels: all of these must match; without them, every session is listed.
             page: which page, from 1.
             limit: how many ids a page holds, 10 unless given.
             timeout: seconds for each request.
@@ -494,10 +457,12 @@ class AGB:
             The ids, ``next_token`` (``""`` on the last page) and ``total_count`` of all pages. Never raises for a
             failed call.
 
-        Source: control-plane.md 2.4 and 3.4.
+        API: GET /sdk/ListSession.
         """
-        if refused := _list_refused(labels, page, limit):
-            return SessionListResult.failed(SessionError(refused))
+        try:
+            arguments.check_session_list(labels, page, limit)
+        except ValueError as error:
+            return SessionListResult.failed(SessionError(str(error)))
         size = 10 if limit is None else limit
         number, token = 1, ""
         while True:
@@ -507,30 +472,30 @@ class AGB:
                 return result
             if not result.next_token:
                 why = f"Cannot reach page {page}: page {number} is the last one"
-                error = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
-                return evolve(SessionListResult.failed(error), total_count=result.total_count)
+                absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
+                return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token
 
     def iterate(
         self, labels: Mapping[str, str] | None = None, limit: int = 50, *, timeout: float | None = None
     ) -> SessionIterator:
-        """Iterate over all active sessions whose labels match, page by page, asking only when more are wanted.
+        """Iterate over all active sessions whose labels match; a page is requested when the caller reaches it.
 
         Args:
-            labels: all of these must match; none means every session.
-            limit: how many sessions are asked for at a time.
+            labels: all of these must match; without them, every session is listed.
+            limit: how many sessions are requested at a time.
             timeout: seconds for each request.
 
         Returns:
-            An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be had.
+            An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.
 
         Example:
             >>> for session in agb.iterate({"project": "demo"}):
             ...     session.delete()
         """
-        if refused := _list_refused(labels, None, limit):
-            raise ValueError(refused)
-        return SessionIterator(self, dict(labels or {}), limit, timeout)
+        arguments.check_session_list(labels, None, limit)
+        listing = ops.session_listing(dict(labels or {}), limit)
+        return SessionIterator(self.client, listing, timeout, self.attach)
 
     # --- delete --------------------------------------------------------------------------------------------------
 
@@ -555,37 +520,37 @@ class AGB:
         self,
         params: CreateSessionParams,
         *,
-        min: int = 0,  # noqa: A002 - the words of the domain
+        min: int = 0,  # noqa: A002 - the usual words
         max: int = 10,  # noqa: A002
-        prepare: Hook | None = None,
-        reset: Hook | None = None,
-        check: Hook | None = None,
+        prepare: Hook[Session] | None = None,
+        reset: Hook[Session] | None = None,
+        check: Hook[Session] | None = None,
         max_uses: int | None = None,
         max_age: float | None = None,
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
         name: str | None = None,
-    ) -> SessionPool:
-        """Return a pool of warm sessions, which works and makes sessions ahead inside its ``with`` block.
+    ) -> SessionPool[Session]:
+        """Return a pool of warm sessions, which creates sessions ahead inside its ``with`` block.
 
         Args:
             params: what its sessions are created from.
-            min: how many sessions there should be, also when nobody wants one.
+            min: how many sessions are kept ready, also when none is requested.
             max: how many there may be.
             prepare: called with each new session, before it is lent for the first time.
             reset: called with a session that was given back, before it is lent again; if it raises, the session is
                 deleted and replaced. Without it a session is lent as its last user has left it.
-            check: called with a session that is about to be lent; if it raises or returns False, the session is
-                replaced. Whether the session is there is looked at in any case, if it has rested for 5 seconds.
+            check: called with a session before it is lent; if it raises or returns False, the session is replaced.
+                Independent of it, the status of a session that was idle for 5 seconds is requested.
             max_uses: how often a session is lent until it is replaced.
             max_age: seconds after which a session is not lent again, but replaced.
-            idle: seconds after which a session that nobody wants is deleted if there are more than ``min``; None for
-                never. Until then it is kept from being released by the service.
+            idle: seconds after which an idle session is deleted if there are more than ``min``; None for never. Until
+                then it is kept alive.
             timeout: seconds that creating a session, or waiting for one, may take; the client's time-out unless given.
             drain: seconds for which leaving the block waits for borrowed sessions.
-            name: a name that stays the same from run to run: when the pool is entered, what an earlier run on this
-                machine has left behind, killed, is deleted.
+            name: a name that stays the same from run to run: when the pool is entered, sessions are deleted that a
+                killed run on this machine has left behind.
 
         Raises:
             TypeError, ValueError: an argument is of the wrong type or size.
@@ -603,6 +568,7 @@ class AGB:
         return SessionPool(
             self,
             params,
+            is_live=self._limiter.is_live,
             min=min,
             max=max,
             prepare=prepare,
@@ -616,24 +582,24 @@ class AGB:
             name=name,
         )
 
-    # --- what is left and what is going on -----------------------------------------------------------------------
+    # --- sessions that are left behind, and stats ----------------------------------------------------------------
 
     def reap(self, owner: Owner | str, *, even_if_alive: bool = False, timeout: float | None = None) -> Reaped:
         """Delete the sessions that an owner, such as a pool or a map, has left behind.
 
-        A session whose maker still runs is kept; that can be told of the processes of this machine. ``agb gc`` does
-        the same from the command line.
+        A session whose owner process still runs on this machine is kept. ``agb gc`` does the same from the command
+        line.
 
         Args:
             owner: such as ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``.
-            even_if_alive: whether to delete those too whose maker still runs.
+            even_if_alive: whether to delete those too whose owner process still runs.
             timeout: seconds for each call.
 
         Returns:
-            What was deleted, kept, and not to be deleted.
+            The sessions that were deleted, that were kept, and that could not be deleted.
 
         Raises:
-            SessionError: the sessions could not be found out.
+            SessionError: the sessions could not be listed.
 
         Example:
             >>> reaped = agb.reap("pool:nightly")
@@ -655,95 +621,8 @@ class AGB:
         """
         from ..stats import ClientStats
 
-        return ClientStats(self.client.connections(), self._governor.stats())
+        return ClientStats(self.client.connections(), self._limiter.stats())
 
 
-class SessionIterator:
+class SessionIterator(Pager[Session]):
     """The sessions that `AGB.iterate` finds, one after the other."""
-
-    def __init__(self, agb: AGB, labels: dict[str, str], limit: int, timeout: float | None) -> None:
-        self._agb = agb
-        self._labels, self._limit, self._timeout = labels, limit, timeout
-        self._ids: list[str] = []
-        self._token: str | None = ""
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Session:
-        while not self._ids:
-            if self._token is None:
-                raise StopIteration
-            call = ops.list_sessions(self._labels, self._limit, self._token)
-            page, request_id = self._agb.client.call(call, timeout=self._timeout)
-            if page.next_token and page.next_token == self._token and not page.session_ids:
-                why = "Could not list sessions: the service gives the same empty page again and again"
-                raise SessionError(why, kind=ErrorKind.INVALID_ANSWER, request_id=request_id, sent=Sent.YES)
-            self._ids = page.session_ids[::-1]
-            self._token = page.next_token or None
-        return self._agb.attach(self._ids.pop())
-
-
-def _params_refused(params: CreateSessionParams | None) -> str:
-    """Return why no session can be created from these, ``""`` if one can; the key words are those of 0.12."""
-    if params is None:
-        return "params is required: pass CreateSessionParams(image_id=...)"
-    from ..session_params import CreateSessionParams  # loaded by whoever made the params
-
-    if not isinstance(params, CreateSessionParams):
-        raise TypeError(f"params is a CreateSessionParams, not {type(params).__name__}")
-    if not isinstance(params.image_id, str) or not params.image_id.strip():
-        return 'image_id is required: pass CreateSessionParams(image_id="agb-code-space-1"), for example'
-    return (ops.labels_refused(params.labels) if params.labels else "") or _syncs_refused(params)
-
-
-def _syncs_refused(params: CreateSessionParams) -> str:
-    """Return which context cannot be mounted, ``""`` if all can."""
-    from ..context_sync import ContextSync  # loaded by whoever made the params
-
-    for sync in params.all_context_syncs():
-        if not isinstance(sync, ContextSync):
-            raise TypeError(f"context_syncs is a list of ContextSync, not of {type(sync).__name__}")
-        if not isinstance(sync.context_id, str) or not sync.context_id.strip():
-            return f"a context to be mounted needs its context_id, not {sync.context_id!r}: agb.context.get tells it"
-        if not isinstance(sync.path, str) or not sync.path.startswith("/"):
-            return f"a context is mounted at an absolute path of the session, not at {sync.path!r}"
-    return ""
-
-
-def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int | None) -> str:
-    if labels is not None and not isinstance(labels, Mapping):
-        return f"labels is a dict of strings to strings, not {type(labels).__name__}"
-    for name, value in (("page", page), ("limit", limit)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-            raise TypeError(f"{name} is a whole number, not {value!r}")
-    if page is not None and page < 1:
-        return f"Cannot reach page {page}: page is a number >= 1"
-    if limit is not None and limit < 1:
-        return f"limit is a number >= 1, not {limit}"
-    return ops.labels_invalid(labels) if labels else ""
-
-
-def _delete_surely(session: Session) -> DeleteResult:
-    """Delete a session that nobody else will; on another connection once more if nothing moved on the first."""
-    result = session.delete(timeout=CLEANUP_LIMIT / 2)
-    if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
-        result = session.delete(timeout=CLEANUP_LIMIT / 2)
-    return result
-
-
-def _left_behind(result: DeleteResult) -> AGBError | None:
-    """Return why a session is still there; one that was not found is gone, as was wanted."""
-    error = result.error
-    return None if result.success or error is None or error.kind is ErrorKind.NOT_FOUND else error
-
-
-def _warn_if_left_behind(result: DeleteResult, session: Session) -> None:
-    """Report a session that could not be deleted where no result and no exception can."""
-    error = _left_behind(result)
-    if error is not None:
-        _warn_left_behind(session.session_id, error)
-
-
-def _warn_left_behind(session_id: str, error: AGBError) -> None:
-    warnings.warn(f"session {session_id} was left behind: {error}", RuntimeWarning, stacklevel=3)

@@ -45,7 +45,7 @@ class SessionListResult(Result):
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
         return {
-            "session_ids": value.session_ids,
+            "session_ids": value.items,
             "next_token": value.next_token,
             "max_results": value.max_results,
             "total_count": value.total_count,

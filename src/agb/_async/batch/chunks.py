@@ -20,6 +20,7 @@ from ...outcomes import Outcome
 from .._compat.concurrency import gather
 from .._compat.loop import run_in_new_loop, sleep
 from ..client import AsyncAGB
+from ..lifecycle.deletion import delete_surely
 from .journal import locked
 from .map import AsyncBatch, _Options
 
@@ -99,7 +100,7 @@ async def reap(agb: AsyncAGB, owner: ownership.Owner) -> int:
     sessions = [session async for session in agb.iterate(owner.labels)]
 
     async def delete(session_id: str) -> None:
-        error = await agb._delete_by_id(session_id)
+        error = await delete_surely(agb.attach(session_id))
         if error is not None:
             raise error
 

@@ -1,6 +1,6 @@
-"""Directories of this machine as tar, in streams of bounded memory.
+"""Directories of this machine as tar archives, streamed in bounded memory.
 
-`packed` gives an archive piece by piece, `unpack` reads one from a function that gives pieces.
+`packed` yields an archive piece by piece; `unpack` reads one from a function that returns its pieces.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ...exceptions import FileError
 
@@ -21,10 +22,10 @@ _PIECE = 1 << 20
 
 
 def packed(directory: Path) -> Iterator[bytes]:
-    """Yield the archive of what a directory holds: files, directories and symbolic links, as they are.
+    """Yield the archive of a directory's content: files, directories and symbolic links, as they are.
 
     Raises:
-        OSError: something cannot be read, or changed its size while it was read.
+        OSError: an entry cannot be read, or changed its size while it was read.
     """
     buffer = bytearray()
     for piece in _members(directory):
@@ -39,9 +40,9 @@ def _members(directory: Path) -> Iterator[bytes]:
     with tarfile.open(fileobj=io.BytesIO(), mode="w") as describing:
         for path in _walked(directory):
             member = describing.gettarinfo(path, path.relative_to(directory).as_posix())
-            describing.inodes.clear()  # type: ignore[attr-defined]  # a second name of a file is a file of its own
+            describing.inodes.clear()  # type: ignore[attr-defined]  # a second name of a file is stored as another file
             if member is None or not (member.isreg() or member.isdir() or member.issym()):
-                _log.debug("%s is no file, directory or link, and is left out", path)
+                _log.debug("%s is not a file, directory or link, and is left out", path)
                 continue
             member.uid = member.gid = 0
             member.uname = member.gname = ""
@@ -73,32 +74,42 @@ def _content(path: Path, size: int) -> Iterator[bytes]:
 
 
 def unpack(receive: Callable[[], bytes], directory: Path) -> None:
-    """Unpack an archive into a directory, which is made if need be; ``receive`` gives ``b""`` at its end.
+    """Unpack an archive into a directory, which is made if needed; ``receive`` returns ``b""`` at the end.
+
+    The data filter of `tarfile` keeps every member inside the directory.
 
     Raises:
-        FileError: a member would lie outside the directory, or the archive is damaged; what came before is there.
-        OSError: something cannot be written.
+        FileError: a member would be outside the directory, or the archive is damaged; earlier members are unpacked.
+        OSError: a file cannot be written.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise FileError("unpacking safely needs Python 3.11.4 or later: its tarfile has the data filter")
+    safe = _tarfile_with_data_filter()
     directory.mkdir(parents=True, exist_ok=True)
     source = _Source(receive)
     try:
-        with tarfile.open(fileobj=source, mode="r|") as archive:
+        with safe.open(fileobj=source, mode="r|") as archive:
             while (member := archive.next()) is not None:
                 if member.isdev():
                     _log.debug("%s is a device or a pipe, and is left out", member.name)
                 else:
                     archive.extract(member, directory, filter="data")
-                archive.members.clear()  # type: ignore[attr-defined]  # or a million files would fill the memory
+                archive.members.clear()  # or a million files would fill the memory
         while source.read(_PIECE):
-            pass  # what pads the archive belongs to it
-    except tarfile.TarError as error:
+            pass  # the padding belongs to the archive
+    except safe.TarError as error:
         raise FileError(f"the archive cannot be unpacked into {str(directory)!r}: {error}") from error
 
 
+def _tarfile_with_data_filter() -> Any:
+    """Return the standard library's `tarfile`, or its backport: the data filter is new in Python 3.11.4."""
+    if hasattr(tarfile, "data_filter"):
+        return tarfile
+    from backports import tarfile as backport
+
+    return backport
+
+
 class _Source(io.BufferedIOBase):
-    """What tarfile reads from."""
+    """The stream that tarfile reads from."""
 
     def __init__(self, receive: Callable[[], bytes]) -> None:
         super().__init__()
@@ -112,6 +123,6 @@ class _Source(io.BufferedIOBase):
             piece = self._receive()
             self._buffer += piece
             self._is_over = not piece
-        given = bytes(self._buffer[:count])
+        data = bytes(self._buffer[:count])
         del self._buffer[:count]
-        return given
+        return data

@@ -1,4 +1,4 @@
-"""Progress of what takes long: a caller's function, or a bar."""
+"""Progress reports: the caller's function, or a bar."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 from .._compat.loop import call
 
 Progress = Callable[[int, int | None], Any] | bool | None
-"""A function called with what is done and what there is in all (None if not known); True for a bar; None for neither.
+"""A function called with the amount done and the total (None if not known); True for a bar; None for neither.
 
 Transfers count bytes, batches items.
 """
 
 
 class AsyncProgressReport:
-    """Tells a caller how far something is, as a context manager; the bar is drawn when there is news."""
+    """Reports progress to the caller, as a context manager; the bar is drawn at each report."""
 
     def __init__(self, progress: Progress, what: str, unit: str = "bytes") -> None:
         self._function: Callable[[int, int | None], Any] | None = None
@@ -43,7 +43,7 @@ class AsyncProgressReport:
             self._bar.stop()
 
     async def add(self, count: int, total: int | None = None) -> None:
-        """Tell that ``count`` more are done, of ``total`` if that is known."""
+        """Report that ``count`` more are done, of ``total`` if that is known."""
         self.done += count
         if total is not None:
             total = max(total, self.done)  # a file may grow while it is read

@@ -1,10 +1,10 @@
-"""Creating a session: one request, and what is done when its answer is lost."""
+"""Creating a session: its request, and finding and deleting what was created when the answer is lost."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,170 +14,218 @@ from ..._ops import ownership
 from ..._ops import sessions as ops
 from ..._wire.deadline import Deadline
 from ..._wire.reply import Reply, error_for
-from ...exceptions import AGBError, ErrorKind
+from ...context_sync import ContextSync
+from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.sessions import GetSessionData
+from ...results.syncs import ContextStatusData
 from .._compat.cancellation import run_to_completion, shielded
-from .create_limiter import AsyncCreateLimiter, Created
+from .arrival import wait_for_contexts
+from .create_limiter import AsyncCreateLimiter
+from .deletion import delete_surely, warn_left_behind
 from .owner_process import this_process
+from .protocols import AsyncManagedSession
 
 if TYPE_CHECKING:
     from ...session_params import CreateSessionParams
     from ..api import AsyncAPI
 
+Created = tuple[GetSessionData, str]
+"""The connection data of a new session, and the id of the request that created it."""
+
 
 class AsyncCreation:
-    """One creation. Whatever happens to its request, there is a session that its caller knows, or none.
+    """One creation.
 
-    A request that was sent and not answered may have made a session. It is looked for by the nonce among its labels,
-    and adopted if the caller still waits for it, else deleted. The same creation is never sent again then: what is not
-    there yet may still come.
+    Invariant: at its end there is one session, which the caller knows, or none. There are three ways in which a
+    request can leave a session that the caller does not know:
+
+    - The caller is cancelled while the service creates the session. The request is awaited to its end, and the session
+      is deleted (`_compensate`).
+    - The answer is lost or invalid. The session is looked up by the nonce among its labels, which no other session
+      has; it becomes the result if the caller still waits for it, and is deleted otherwise (`_settle`).
+    - Both: the caller is cancelled, and the answer is lost. The session is looked up and deleted (`_reap`).
+
+    `_may_exist` is true from the moment at which a request may have been sent until its session is known, deleted, or
+    known not to exist. While it is true the creation is never sent again, because a session that is not found yet may
+    still appear. If the lookup finds nothing, or the session cannot be deleted, the error says how to delete it, and
+    names the nonce; where there is no caller to raise it to, it is a `RuntimeWarning`.
     """
 
     def __init__(
         self,
-        transport: AsyncAPI,
-        governor: AsyncCreateLimiter,
+        api: AsyncAPI,
+        limiter: AsyncCreateLimiter,
+        attach: Callable[[str], AsyncManagedSession],
         params: CreateSessionParams,
         owner: ownership.Owner | None,
-        discard: Callable[[GetSessionData], Awaitable[object]],
-        delete: Callable[[str], Awaitable[AGBError | None]],
     ) -> None:
         self.labels = ownership.labels_of_creation(owner, this_process() if owner else "", time.time())
         self._image_id = params.image_id or ""
-        self._transport, self._governor = transport, governor
+        self._api, self._limiter, self._attach = api, limiter, attach
         call = ops.create_session(params, self.labels)
         self._read_created = call.read
         self._call = evolve(call, read=self._read)
-        self._is_open = False
-        """Whether a request may have made a session that nobody has seen to."""
-        self._discard = discard  # deletes a session whose creator is gone, and warns if that fails
-        self._delete = delete  # deletes a session, and returns what went wrong
+        self._may_exist = False
 
     async def run(self, deadline: Deadline) -> Created:
-        """Return the new session, when its turn has come.
+        """Return the new session, once the limiter lets it begin.
 
         Raises:
-            AGBError: there is none; or it may be that there is one, and then the text says how to get rid of it.
+            AGBError: there is no session; or there may be one, and then the text says how to delete it.
         """
-        return await self._governor.create(self._call, deadline, partial(self._once, deadline))
+        slot = self._limiter.slot(self._call, deadline)
+        while True:
+            async with slot:
+                try:
+                    data, request_id = await self._attempt(deadline)
+                except AGBError as error:
+                    if not slot.may_retry(error):
+                        raise
+                else:
+                    slot.created(data.session_id)
+                    return data, request_id
 
-    async def _once(self, deadline: Deadline) -> Created:
-        """Send the request, and see to what it has made."""
-        self._is_open = False
+    async def wait_for_contexts(
+        self, data: GetSessionData, syncs: Sequence[ContextSync], deadline: Deadline
+    ) -> tuple[list[ContextStatusData], SessionError | None]:
+        """Wait for the data of the new session's contexts; the session is deleted if the caller is cancelled."""
         try:
-            return await self._transport.call(
-                self._call, deadline=deadline, compensate=self._undo, on_sent=self._on_its_way, is_paced=True
+            return await wait_for_contexts(self._api, data.session_id, syncs, deadline)
+        except BaseException as cancellation:  # or an interruption: the caller never learns of the session
+            try:
+                await shielded(partial(self._discard, data))
+            except Exception as error:
+                raise cancellation from error
+            raise
+
+    # --- the request ---------------------------------------------------------------------------------------------
+
+    async def _attempt(self, deadline: Deadline) -> Created:
+        """Send the request once, and settle what it has created."""
+        self._may_exist = False
+        try:
+            return await self._api.call(
+                self._call, deadline=deadline, compensate=self._compensate, on_sent=self._on_sent, is_paced=True
             )
         except AGBError as error:
             if not ownership.may_have_made(error):
                 raise
             lost = error
-        except BaseException as gone:  # cancelled or interrupted
-            if self._is_open:
-                await self._reap(gone)
+        except BaseException as cancellation:  # or an interruption
+            if self._may_exist:
+                await self._reap(cancellation)
             raise
-        outcome = await run_to_completion(partial(self._settle, lost, deadline), self._forget)
+        outcome = await run_to_completion(partial(self._settle, lost, deadline), self._drop)
         if isinstance(outcome, AGBError):
             raise outcome from lost.__cause__
         return outcome
 
-    def _on_its_way(self) -> None:
-        self._is_open = True
+    def _on_sent(self) -> None:
+        self._may_exist = True
 
-    async def _undo(self, data: GetSessionData) -> None:
+    async def _compensate(self, data: GetSessionData) -> None:
         await self._discard(data)
-        self._is_open = False
+        self._may_exist = False
 
     def _read(self, reply: Reply) -> GetSessionData:
-        """Read the answer, and note if it says that nothing was made."""
+        """Read the answer, and record whether it says that no session was created."""
         try:
             return self._read_created(reply)
         except AGBError as error:
-            self._is_open = ownership.may_have_made(error)
+            self._may_exist = ownership.may_have_made(error)
             raise
 
+    # --- without an answer ---------------------------------------------------------------------------------------
+
     async def _settle(self, lost: AGBError, deadline: Deadline) -> Created | AGBError:
-        """Return the session that was made although the answer was lost, or the error to raise when there is none."""
-        found = await self._look()
+        """Return the session that was created although the answer was lost, or the error if there is none."""
+        found = await self._look_up()
         if not found.ids:
-            return _told(lost, f"{found.told}; {ownership.how_to_reap(self.labels)}", self.labels)
-        session_id, *others = found.ids  # others there are none: one nonce, one request
+            return _extended(lost, f"{found.reason}; {ownership.how_to_reap(self.labels)}", self.labels)
+        session_id, *others = found.ids  # one nonce, one request: there are no others
         if deadline.left() > 0 and not others:
             try:
-                data, request_id = await self._transport.call(ops.get_session(session_id), deadline=deadline)
+                data, request_id = await self._api.call(ops.get_session(session_id), deadline=deadline)
                 return evolve(data, image_id=data.image_id or self._image_id), request_id
             except AGBError as error:
-                lost = _told(lost, f"the session that was made is not to be had: {error}")
-        return await self._without(found.ids, lost)
+                lost = _extended(lost, f"the session that was created cannot be read: {error}")
+        return await self._delete(found.ids, lost)
 
-    async def _without(self, ids: list[str], lost: AGBError) -> AGBError:
-        """Delete sessions that nobody will have; return the error that says so."""
+    async def _delete(self, ids: list[str], lost: AGBError) -> AGBError:
+        """Delete sessions that the caller does not get; return the error that says so."""
         for session_id in ids:
-            failure = await self._delete(session_id)
+            failure = await delete_surely(self._attach(session_id))
             if failure is not None:
-                why = f"session {session_id} was made and is left behind ({failure})"
-                return _told(lost, f"{why}; `agb gc --create {self.labels[ownership.CREATE]}` deletes it", self.labels)
+                why = f"session {session_id} was created and is left behind ({failure})"
+                advice = f"`agb gc --create {self.labels[ownership.CREATE]}` deletes it"
+                return _extended(lost, f"{why}; {advice}", self.labels)
         lost.retryable = True
-        return _told(lost, f"session {', '.join(ids)} was made all the same, and is deleted")
+        return _extended(lost, f"session {', '.join(ids)} was created nevertheless, and is deleted")
 
-    async def _forget(self, outcome: Created | AGBError) -> None:
-        """Do without the outcome: the caller was cancelled meanwhile."""
+    async def _discard(self, data: GetSessionData) -> None:
+        """Delete a session whose caller is gone."""
+        failure = await delete_surely(self._attach(data.session_id))
+        if failure is not None:
+            warn_left_behind(data.session_id, failure)
+
+    async def _drop(self, outcome: Created | AGBError) -> None:
+        """Drop the outcome of a caller that was cancelled while it was settled."""
         if isinstance(outcome, AGBError):
             _warn(outcome)
         else:
             await self._discard(outcome[0])
 
-    async def _reap(self, gone: BaseException) -> None:
-        """Delete what a request has made whose caller is gone and whose answer was lost."""
+    async def _reap(self, cancellation: BaseException) -> None:
+        """Delete the session of a request whose caller is cancelled and whose answer is lost."""
 
         async def reap() -> None:
-            found = await self._look()
+            found = await self._look_up()
             lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
             if found.ids:
-                _warn(await self._without(found.ids, lost))
+                _warn(await self._delete(found.ids, lost))
             else:
-                _warn(_told(lost, f"{found.told}; {ownership.how_to_reap(self.labels)}", self.labels))
+                _warn(_extended(lost, f"{found.reason}; {ownership.how_to_reap(self.labels)}", self.labels))
 
         try:
             await shielded(reap)
         except Exception as error:
-            raise gone from error
+            raise cancellation from error
 
-    async def _look(self) -> _Found:
-        """Look for the session until it is there; the service may be at it still."""
+    async def _look_up(self) -> _Found:
+        """Look the session up by its nonce, several times: the service may still be creating it."""
         limit = Deadline(ownership.LOOK_LIMIT)
         call = ops.list_sessions({ownership.CREATE: self.labels[ownership.CREATE]})
         failure: AGBError | None = None
-        for wait in ownership.LOOKS:
-            if wait:
-                await self._transport.sleep(min(wait, limit.left()))
+        for pause in ownership.LOOKS:
+            if pause:
+                await self._api.sleep(min(pause, limit.left()))
             if limit.left() <= 0:
                 break
             try:
-                page, _ = await self._transport.call(call, timeout=min(limit.left(), self._transport.timeout))
+                page, _ = await self._api.call(call, timeout=min(limit.left(), self._api.timeout))
             except AGBError as error:
                 failure = error
                 if not error.retryable:
                     break
             else:
                 failure = None
-                if page.session_ids:
-                    return _Found(page.session_ids)
+                if page.items:
+                    return _Found(page.items)
         if failure is None:
             return _Found([], f"no session of it was there {sum(ownership.LOOKS):g} s later")
-        return _Found([], f"whether it has made a session could not be found out ({failure})")
+        return _Found([], f"whether it has created a session could not be found out ({failure})")
 
 
 @frozen
 class _Found:
-    """What looking for a session has given."""
+    """The result of looking for a session: its id, or the reason why there is none."""
 
     ids: list[str]
-    told: str = ""
+    reason: str = ""
 
 
-def _told(error: AGBError, more: str, labels: dict[str, str] | None = None) -> AGBError:
-    """Add to what an error says; with labels also the nonce, as ``extra["create"]``."""
+def _extended(error: AGBError, more: str, labels: dict[str, str] | None = None) -> AGBError:
+    """Add to the text of an error; with labels also the nonce, as ``extra["create"]``."""
     error.message = f"{error.message}; {more}"
     error.args = (error.message, *error.args[1:])
     if labels is not None:
@@ -186,6 +234,6 @@ def _told(error: AGBError, more: str, labels: dict[str, str] | None = None) -> A
 
 
 def _warn(error: AGBError) -> None:
-    """Report what may be left where no result and no exception can."""
+    """Report a session that may be left behind where neither a result nor an exception can."""
     if "create" in error.extra:
         warnings.warn(str(error), RuntimeWarning, stacklevel=4)

@@ -1,4 +1,8 @@
-"""Makers: which process made a session, and whether it still runs, as far as this machine can tell."""
+"""Owner processes: which process created a session, and whether it still runs, as far as this machine can know.
+
+psutil is not used for this: it is not among the required packages, its start times follow changes of the clock, and it
+does not tell process namespaces apart.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """Return a name for this process that no other has, and that `is_alive` understands: host, id and start."""
+    """Return a unique name for this process that `is_alive` understands: host, id and start."""
     return _named(os.getpid())
 
 
@@ -19,14 +23,15 @@ def _named(pid: int) -> str:
     return f"{_host()}/{pid}/{_start(pid) or '-'}"
 
 
-def is_alive(maker: str) -> bool | None:
-    """Return whether a process runs that `this_process` has named, None if it cannot be told here.
+def is_alive(name: str) -> bool | None:
+    """Return whether the process runs that `this_process` has named so, None if that cannot be known here.
 
-    It cannot for one of another machine or container, and on systems that do not tell when a process was started.
+    It cannot be known for a process of another machine or container, or where the system does not report when a
+    process was started: without the start, an id that was given to a new process would count as alive.
     """
-    host, _, rest = maker.partition("/")
+    host, _, rest = name.partition("/")
     pid, _, start = rest.partition("/")
-    if host != _host() or not pid.isdecimal() or not _tells_starts():
+    if host != _host() or not pid.isdecimal() or not _reports_starts():
         return None
     return _start(int(pid)) == start
 
@@ -35,18 +40,18 @@ def _host() -> str:
     return "".join(c if c.isalnum() or c in "-." else "-" for c in platform.node())[:40] or "-"
 
 
-def _tells_starts() -> bool:
+def _reports_starts() -> bool:
     return bool(_start(os.getpid()))
 
 
 def _start(pid: int) -> str:
-    """Return when a process was started, in this machine's and container's own count; ``""`` if that is not told."""
+    """Return when a process was started, counted by this boot and process namespace; ``""`` if it does not run."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
         namespace = str(Path("/proc/self/ns/pid").readlink()).encode()
     except OSError:
         return ""
-    if after_name[0] == "Z":  # it has ended, and nobody has asked how
+    if len(after_name) < 20 or after_name[0] == "Z":  # it has ended
         return ""
     return f"{int(after_name[19]):x}-{blake2s(boot + namespace, digest_size=4).hexdigest()}"

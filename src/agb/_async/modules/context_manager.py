@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._ops import contexts as ops
-from ..._ops.sync_tasks import MountWatch, SyncWatch, Verdict, sync_failure, sync_timeout
+from ..._ops.sync_tasks import SyncWatch, Verdict, sync_failure, sync_timeout
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline, check_timeout
-from ...context_sync import ContextSync
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
@@ -132,25 +131,6 @@ class AsyncContextManager:
             return result
 
         return await run_in_background(end_and_tell, ContextSyncAnswer(run.request_id, success=True))
-
-    async def _arrival(
-        self, syncs: Sequence[ContextSync], deadline: Deadline
-    ) -> tuple[list[ContextStatusData], SessionError | None]:
-        """Wait for the data of the contexts of a session just created; return how that went, and what is missing."""
-        watch, began = MountWatch(syncs), deadline.left()
-        look = ops.get_context_info(self._session.session_id)
-        pause, error = 0.02, None
-        while True:
-            try:
-                rows, _ = await _send(self._transport, look, deadline)
-            except AGBError as failure:
-                error = failure if deadline.left() > 0 else None
-                break
-            if watch.look(rows) is Verdict.DONE or deadline.left() <= 0:
-                break
-            await sleep(min(pause, 1.0, deadline.left()))
-            pause *= 1.5
-        return watch.tasks, watch.failure(self._session.session_id, began - deadline.left(), error)
 
 
 def _limit(max_retries: int, retry_interval: int, timeout: float | None) -> float:

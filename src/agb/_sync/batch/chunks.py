@@ -21,6 +21,7 @@ from ...outcomes import Outcome
 from .._compat.concurrency import gather
 from .._compat.loop import run_in_new_loop, sleep
 from ..client import AGB
+from ..lifecycle.deletion import delete_surely
 from .journal import locked
 from .map import Batch, _Options
 
@@ -98,7 +99,7 @@ def reap(agb: AGB, owner: ownership.Owner) -> int:
     sessions = [session for session in agb.iterate(owner.labels)]
 
     def delete(session_id: str) -> None:
-        error = agb._delete_by_id(session_id)
+        error = delete_surely(agb.attach(session_id))
         if error is not None:
             raise error
 

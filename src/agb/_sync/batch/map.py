@@ -19,6 +19,7 @@ from attrs import define, evolve, frozen
 
 from ..._ops import journal as ops
 from ..._ops import ownership
+from ..._ops.arguments import check_create_params
 from ..._ops.sessions import is_gone
 from ..._wire.deadline import check_timeout
 from ...exceptions import AGBError, ErrorKind, ItemTimeoutError, JournalError
@@ -30,8 +31,8 @@ from .._compat.flavour import check_function
 from .._compat.iteration import AnyIterable, close_iterator, each
 from .._compat.loop import call, sleep
 from .._compat.primitives import ClosedResource, Queue
-from ..client import _params_refused, _warn_left_behind
 from ..host.progress import Progress, ProgressReport
+from ..lifecycle.deletion import warn_left_behind
 from ..lifecycle.session_pool import SessionPool
 from .journal import Journal
 
@@ -186,7 +187,7 @@ class Batch(Generic[ItemT, ValueT]):
             for session_id in list(self._left_behind):
                 self._delete(self._agb.attach(session_id))
             for session_id, problem in self._left_behind.items():
-                _warn_left_behind(session_id, problem)
+                warn_left_behind(session_id, problem)
             if self._is_heir:
                 self._reap()  # what was being created when the earlier run was killed may be there now
         except AGBError as error:
@@ -256,7 +257,7 @@ class Batch(Generic[ItemT, ValueT]):
     def _params(self) -> CreateSessionParams:
         """What sessions are created from, by this batch or by the pool that lends them."""
         pool = self._options.pool
-        params = self._options.params if isinstance(pool, bool) else pool._params
+        params = self._options.params if isinstance(pool, bool) else pool.params
         assert params is not None  # noqa: S101 - it was checked
         return params
 
@@ -610,8 +611,8 @@ def batch(
             raise ValueError("params are those of the pool: pass one of the two")
         if executor is not None:
             raise ValueError("a pool of sessions does not travel to the workers of an executor: pass pool=True")
-    elif refused := _params_refused(params):
-        raise ValueError(refused)
+    else:
+        check_create_params(params)
     for what, number, least in (
         ("concurrency", concurrency, 1),
         ("attempts", attempts, 1),

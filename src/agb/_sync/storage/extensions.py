@@ -1,5 +1,5 @@
 # Generated from src/agb/_async/storage/extensions.py by tools/unasync.py. Do not edit.
-"""Browser extensions: kept as archives in a context, from which sessions with a browser take them."""
+"""Browser extensions: archives in a context, which is mounted in sessions with a browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 import time
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from ...exceptions import AGBError, ErrorKind
@@ -17,24 +17,33 @@ from ...session_params import EXTENSIONS_BASE_PATH, ExtensionOption
 from .._compat.loop import eager_start, in_thread
 
 if TYPE_CHECKING:
-    from ..client import AGB
+    from .contexts import ContextService
+
+
+class ContextClient(Protocol):
+    """What this service needs of the client."""
+
+    @property
+    def context(self) -> ContextService:
+        """The service of contexts."""
+        ...
 
 
 class ExtensionsService:
     """The browser extensions in one context.
 
-    The context is found, or made, by the first method that is used, or by `open`; making this object sends nothing. An
-    existing context is used as it is, and never deleted by this object. A context made here is deleted by `cleanup`.
+    The context is found, or made, by the first method that is called, or by `open`; making this object sends nothing.
+    An existing context is used as it is, and never deleted by this object. A context made here is deleted by `cleanup`.
 
     Args:
         agb: the client.
         context_id: the **name** of the context, as in 0.12 in spite of the parameter's own name; the id of an existing
-            context is understood as well. Blank makes a new context, with a name of its own.
+            context is accepted as well. Blank makes a new context, with a generated name.
 
     Attributes:
         agb: the client.
         context_service: its service of contexts.
-        context_name: the name or id that was given, or the name that was made up.
+        context_name: the name or id that was passed, or the generated name.
 
     Example:
         >>> from pathlib import Path
@@ -51,11 +60,9 @@ class ExtensionsService:
         >>> browser = BrowserContext("SdkCtx-profile", extension_option=option)
         >>> extensions.cleanup()
         True
-
-    Source: control-plane.md 3.3 and 4.7.
     """
 
-    def __init__(self, agb: AGB, context_id: str = "") -> None:
+    def __init__(self, agb: ContextClient, context_id: str = "") -> None:
         if not isinstance(context_id, str):
             raise TypeError(f"context_id is the name of a context, not {type(context_id).__name__}")
         self.agb = agb
@@ -67,7 +74,7 @@ class ExtensionsService:
         self._context: Context | None = None
         self._auto_created = False
         self._names: dict[str, str] = {}
-        """The extensions that were uploaded here, and what their files are called."""
+        """The extensions that were uploaded by this object, and the names of their files."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {self.context_name!r}>"
@@ -75,7 +82,7 @@ class ExtensionsService:
     # --- the context ---------------------------------------------------------------------------------------------
 
     def open(self) -> Context:
-        """Return the context; it is looked up, or made, when it is first asked for.
+        """Return the context; the first call looks it up, or makes it.
 
         Raises:
             AGBError: it can be neither found nor made.
@@ -91,9 +98,9 @@ class ExtensionsService:
         return self._context
 
     def _find(self) -> tuple[Context | None, bool]:
-        """Return the context of that name or id, if any, and whether the service said that the name is not in use.
+        """Return the context of that name or id, if any, and whether the service says that the name is not in use.
 
-        A refusal for another reason says nothing of the kind, so what is made then may have been there before.
+        A refusal for another reason does not say that: a context made then may have existed before.
         """
         by_name = self.context_service.get(self.context_name)
         if by_name.success:
@@ -102,7 +109,7 @@ class ExtensionsService:
         if by_id.success:
             return by_id.context, False
         for error in (by_name.error, by_id.error):
-            if error is not None and (error.kind in _SAYS_NOTHING or not error.kind.is_refusal):
+            if error is not None and (error.kind in _UNRELATED or not error.kind.is_refusal):
                 raise error
         return None, by_name.error is not None and by_name.error.kind is ErrorKind.NOT_FOUND
 
@@ -133,12 +140,12 @@ class ExtensionsService:
     def list(self) -> builtins.list[Extension]:
         """Return all extensions of the context.
 
-        The service keeps no other name than the id; those uploaded by this object have the names of their files.
+        The service stores the id only; those uploaded by this object have the names of their files.
 
         Raises:
             AGBError: they cannot be listed.
 
-        Source: control-plane.md 2.26 and 4.7.
+        API: POST /sdk/DescribeContextFiles.
         """
         context = self.open()
         return [
@@ -154,39 +161,42 @@ class ExtensionsService:
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is not called .zip.
-            AGBError: it cannot be uploaded, also after other tries.
+            ValueError: its name does not end in .zip.
+            AGBError: it cannot be uploaded.
 
-        Source: control-plane.md 2.24 and 4.7.
+        API: POST /sdk/GetContextFileUploadUrl.
         """
         archive = _archive(local_path)
         return self._upload(f"ext_{uuid4().hex}.zip", archive)
 
     def update(self, extension_id: str, new_local_path: str | PathLike[str]) -> Extension:
-        """Put another archive in the place of an extension, which keeps its id.
+        """Replace the archive of an extension, which keeps its id.
 
         Raises:
             FileNotFoundError: there is no such file.
-            ValueError: it is not called .zip, or there is no extension of that id.
+            ValueError: its name does not end in .zip, or there is no extension of that id.
             AGBError: it cannot be uploaded, or the extensions cannot be listed.
         """
         _check_id(extension_id)
         archive = _archive(new_local_path)
         if extension_id not in [extension.id for extension in self.list()]:
             raise ValueError(
-                f"there is no extension {extension_id!r} in the context {self.context_name!r}: list() tells"
+                f"there is no extension {extension_id!r} in the context {self.context_name!r}: list() returns them"
             )
         return self._upload(extension_id, archive)
 
     def _upload(self, extension_id: str, archive: Path) -> Extension:
         context = self.open()
-        self._names[extension_id] = archive.name  # before, since the answer may be lost
+        self._names[extension_id] = archive.name  # before the upload, whose answer may be lost
         sent = self.context_service.upload(context.id, archive, _stored_at(extension_id))
         sent.raise_for_error()
         return Extension(extension_id, archive.name)
 
     def delete(self, extension_id: str) -> bool:
-        """Delete an extension; return whether it was there and is gone. Never raises for a failed call."""
+        """Delete an extension; return whether it existed and is deleted. Never raises for a failed call.
+
+        API: POST /sdk/DeleteContextFile.
+        """
         _check_id(extension_id)
         try:
             context = self.open()
@@ -198,7 +208,7 @@ class ExtensionsService:
         return deleted.success
 
     def create_extension_option(self, extension_ids: builtins.list[str]) -> ExtensionOption:
-        """Return the option of a `BrowserContext` that brings these extensions into a session.
+        """Return the option of a `BrowserContext` that installs these extensions in a session.
 
         Raises:
             ValueError: there are no ids.
@@ -212,11 +222,11 @@ class ExtensionsService:
     def cleanup(self) -> bool:
         """Delete what this object has made, and nothing else: its extensions, and the context if it made that too.
 
-        A context that was there before stays, with all that was in it before. One that was made here stays as well if
-        something lies in it that this object has not put there.
+        A context that existed before stays, with all its other files. One that was made here stays as well if it
+        contains a file that this object has not uploaded.
 
         Returns:
-            Whether all of that is gone. Never raises for a failed call.
+            Whether all of that is deleted. Never raises for a failed call.
         """
         if self._context is None:
             return True
@@ -228,11 +238,11 @@ class ExtensionsService:
                 return result.success
         except AGBError:
             return False
-        gone = [self._is_gone(extension_id) for extension_id in list(self._names)]
-        return all(gone) and not self._auto_created
+        deleted = [self._is_deleted(extension_id) for extension_id in list(self._names)]
+        return all(deleted) and not self._auto_created
 
     def _holds_more(self, context_id: str) -> bool:
-        """Return whether a context holds what this object has not put there; raise if that cannot be known."""
+        """Return whether a context contains files that this object has not uploaded; raise if that cannot be known."""
         ours = {_stored_at(extension_id) for extension_id in self._names}
         above = {
             EXTENSIONS_BASE_PATH,
@@ -244,18 +254,18 @@ class ExtensionsService:
                     return True
         return False
 
-    def _is_gone(self, extension_id: str) -> bool:
-        """Delete an extension; one that is not there is gone as well."""
+    def _is_deleted(self, extension_id: str) -> bool:
+        """Delete an extension; one that does not exist counts as deleted."""
         assert self._context is not None  # noqa: S101 - it was opened
         result = self.context_service.delete_file(self._context.id, _stored_at(extension_id))
-        is_gone = result.success or (result.error is not None and result.error.kind is ErrorKind.NOT_FOUND)
-        if is_gone:
+        is_deleted = result.success or (result.error is not None and result.error.kind is ErrorKind.NOT_FOUND)
+        if is_deleted:
             self._names.pop(extension_id, None)
-        return is_gone
+        return is_deleted
 
 
-_SAYS_NOTHING = frozenset({ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
-"""Refusals that have nothing to do with the context asked for."""
+_UNRELATED = frozenset({ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
+"""Refusals that say nothing about the context."""
 
 
 def _stored_at(extension_id: str) -> str:
@@ -267,7 +277,7 @@ def _check_id(extension_id: str) -> None:
         raise TypeError(f"extension_id is a string, not {type(extension_id).__name__}")
     if not extension_id.strip() or "/" in extension_id or extension_id in (".", ".."):
         raise ValueError(
-            f"extension_id is the id of an extension, such as create and list give it, not {extension_id!r}"
+            f"extension_id is the id of an extension, such as create and list return it, not {extension_id!r}"
         )
 
 

@@ -1,0 +1,50 @@
+"""The pager: iterates over a list of the service, one page after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+
+from .._ops.pages import Listing
+
+if TYPE_CHECKING:
+    from .api import AsyncAPI
+
+T = TypeVar("T")
+
+
+class AsyncPager(Generic[T]):
+    """The items of a list; a page is requested when the items of the page before are used up.
+
+    After an error, the next step requests the same page again.
+
+    Args:
+        api: sends the calls.
+        listing: which pages there are.
+        timeout: seconds for each request.
+        convert: returns what the caller gets for an item; without it, the item.
+    """
+
+    def __init__(
+        self,
+        api: AsyncAPI,
+        listing: Listing[Any],
+        timeout: float | None,
+        convert: Callable[[Any], T] | None = None,
+    ) -> None:
+        self._api, self._listing, self._timeout, self._convert = api, listing, timeout, convert
+        self._ready: deque[Any] = deque()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._ready:
+            call = self._listing.next_call
+            if call is None:
+                raise StopAsyncIteration
+            page, request_id = await self._api.call(call, timeout=self._timeout)
+            self._ready.extend(self._listing.read(page, request_id))
+        item: T = self._ready.popleft()
+        return item if self._convert is None else self._convert(item)
