@@ -25,7 +25,7 @@ from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import AsyncAPI
 from .lifecycle.create_limiter import AsyncCreateLimiter
 from .lifecycle.creation import AsyncCreation
-from .session import AsyncSession
+from .session import AsyncSession, session_from_data
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -198,14 +198,14 @@ class AsyncAGB:
             data, request_id = await creation.run(deadline)
         except AGBError as error:
             return SessionResult.failed(error)
-        session = AsyncSession._from_data(self, data)
-        session._hidden_labels = creation.labels
+        session = session_from_data(self, data, creation.labels)
         if not syncs:
             return SessionResult(request_id, True, session=session)
         try:
-            status, missing = await session.context._arrival(
-                syncs, Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
-            )
+            from .modules.context_manager import wait_for_downloads
+
+            limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
+            status, missing = await wait_for_downloads(self.client, session.session_id, syncs, limit)
         except BaseException as gone:  # cancelled or interrupted: nobody will ever know of the session
             try:
                 await shielded(partial(self._discard, data))
@@ -217,7 +217,7 @@ class AsyncAGB:
 
     async def _discard(self, created: GetSessionData) -> None:
         """Delete a session whose creator is gone."""
-        session = AsyncSession._from_data(self, created)
+        session = session_from_data(self, created)
         _warn_if_left_behind(await _delete_surely(session), session)
 
     async def _is_gone(self, session_id: str) -> bool:
@@ -434,7 +434,7 @@ class AsyncAGB:
         if found.error is not None or found.data is None:
             error = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
             return SessionResult.failed(error)
-        return SessionResult(found.request_id, True, session=AsyncSession._from_data(self, found.data))
+        return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     async def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
         """Return the connection data of a session by its id. Never raises for a failed call.
@@ -468,7 +468,7 @@ class AsyncAGB:
         if not ref.session_id.strip():
             raise ValueError("the session id is empty")
         session = AsyncSession(self, ref.session_id)
-        session._is_bare = True
+        session.needs_addresses = True
         return session
 
     # --- list ----------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import API
 from .lifecycle.create_limiter import CreateLimiter
 from .lifecycle.creation import Creation
-from .session import Session
+from .session import Session, session_from_data
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -199,12 +199,14 @@ class AGB:
             data, request_id = creation.run(deadline)
         except AGBError as error:
             return SessionResult.failed(error)
-        session = Session._from_data(self, data)
-        session._hidden_labels = creation.labels
+        session = session_from_data(self, data, creation.labels)
         if not syncs:
             return SessionResult(request_id, True, session=session)
         try:
-            status, missing = session.context._arrival(syncs, Deadline(ARRIVAL_LIMIT) if timeout is None else deadline)
+            from .modules.context_manager import wait_for_downloads
+
+            limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
+            status, missing = wait_for_downloads(self.client, session.session_id, syncs, limit)
         except BaseException as gone:  # cancelled or interrupted: nobody will ever know of the session
             try:
                 shielded(partial(self._discard, data))
@@ -216,7 +218,7 @@ class AGB:
 
     def _discard(self, created: GetSessionData) -> None:
         """Delete a session whose creator is gone."""
-        session = Session._from_data(self, created)
+        session = session_from_data(self, created)
         _warn_if_left_behind(_delete_surely(session), session)
 
     def _is_gone(self, session_id: str) -> bool:
@@ -433,7 +435,7 @@ class AGB:
         if found.error is not None or found.data is None:
             error = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
             return SessionResult.failed(error)
-        return SessionResult(found.request_id, True, session=Session._from_data(self, found.data))
+        return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
         """Return the connection data of a session by its id. Never raises for a failed call.
@@ -467,7 +469,7 @@ class AGB:
         if not ref.session_id.strip():
             raise ValueError("the session id is empty")
         session = Session(self, ref.session_id)
-        session._is_bare = True
+        session.needs_addresses = True
         return session
 
     # --- list ----------------------------------------------------------------------------------------------------
