@@ -362,7 +362,8 @@ class AsyncProcessOutput:
     Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
     call. One observation waits in the session until there is output. A process that writes small pieces all the time
     would end each wait immediately; so after an observation that returned all there was, the next one is made after a
-    pause that grows to 0.1 s, and one that returned nothing, or not all, resets the pause.
+    pause that grows to 0.1 s, and one that returned nothing, or not all, resets the pause. The first observation after
+    the deadline is the last: its output is returned, and then the time-out is raised.
 
     Attributes:
         stdout, stderr: how many bytes of each have been read; a later `stream` can go on from there.
