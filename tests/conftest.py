@@ -45,6 +45,19 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run tests marked ``one_event_loop`` on asyncio only: their subject does not depend on the event loop."""
+
+    def is_repetition(item: pytest.Item) -> bool:
+        on_trio = isinstance(item, pytest.Function) and "trio" in item.name.partition("[")[2]
+        return on_trio and item.get_closest_marker("one_event_loop") is not None
+
+    repetitions = [item for item in items if is_repetition(item)]
+    if repetitions:
+        config.hook.pytest_deselected(items=repetitions)
+        items[:] = [item for item in items if not is_repetition(item)]
+
+
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[agb.local.LocalServer]:
     """One local runtime for all tests of a process; tests separate their sessions by labels."""

@@ -36,9 +36,12 @@ SYNC_ONLY = {"watch_dir"}
 
 
 def methods(cls: type) -> dict[str, Any]:
+    """Return the public methods of a class and of its bases in this package."""
     return {
         name: inspect.unwrap(value)
-        for name, value in vars(cls).items()
+        for base in reversed(cls.__mro__)
+        if base.__module__.startswith("agb.")
+        for name, value in vars(base).items()
         if inspect.isfunction(value) and not name.startswith("_")
     }
 
@@ -214,7 +217,9 @@ def expected() -> set[str]:
     from agb._sync.modules.code import Code, CodeEvents
     from agb._sync.modules.command import Command
     from agb._sync.modules.context_manager import ContextManager
-    from agb._sync.modules.files import FileChanges, FileStream, FileSystem
+    from agb._sync.modules.file_stream import FileStream
+    from agb._sync.modules.file_watch import FileChanges
+    from agb._sync.modules.files import FileSystem
     from agb._sync.modules.process import Process
     from agb._sync.storage.contexts import ContextService
 

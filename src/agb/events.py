@@ -1,7 +1,4 @@
-"""Events: what happens while code runs, as ``session.code.stream`` tells it.
-
-Source: data-plane.md 3.2.
-"""
+"""Events of code that runs, as ``session.code.stream`` returns them."""
 
 from __future__ import annotations
 
@@ -30,14 +27,14 @@ class Stderr:
 
 @frozen
 class Result:
-    """Something that the code displayed, or the value of its last expression."""
+    """A display of the code, or the value of its last expression."""
 
     result: ExecutionResult
 
 
 @frozen
 class Error:
-    """The code raised; `Finished` follows. ``payload`` is what the service told, as it came."""
+    """The code raised; `Finished` follows. ``payload`` is the service's description, unchanged."""
 
     error: ExecutionError
     payload: Mapping[str, Any] = field(factory=dict, kw_only=True, eq=False, repr=False)
@@ -45,7 +42,7 @@ class Error:
 
 @frozen
 class Finished:
-    """The end, always the last event: the kernel's counter, seconds, and ``error`` if it was no success."""
+    """The end, always the last event: the kernel's counter, seconds, and ``error`` if the code failed."""
 
     execution_count: int | None = None
     execution_time: float = 0.0

@@ -29,11 +29,12 @@ from attrs import frozen
 
 from ._ops.ownership import Owner, nameless
 from ._ops.tools import process as processes
+from ._ops.tools import program
 from ._ops.tools import remote_call as ops
 from ._sync._compat.cancellation import CLEANUP_LIMIT
 from ._sync.client import AGB
 from ._sync.lifecycle.deletion import deletion_error, warn_left_behind
-from ._sync.modules.process import LOOK, Process
+from ._sync.modules.process import LONGEST_WAIT, Process, observe
 from ._sync.session import Session
 from ._wire.deadline import check_timeout
 from .exceptions import AGBError, ErrorKind, ExecutionError, RemoteTraceback
@@ -149,7 +150,7 @@ class SandboxExecutor(Executor):
         self._timeout = timeout
         self._cwd = cwd
         self._envs = dict(envs or {})
-        processes.run_script("true", self._envs)  # raises if they cannot be used
+        program.run_script("true", self._envs)  # raises if they cannot be used
         self._owned = client is None
         self._client = AGB() if client is None else client
         self._sandboxes = _Sandboxes(self._client, params, prepare, python)
@@ -392,11 +393,11 @@ class _Sandbox:
     def end_of(self, process: Process, work: _Work[Any]) -> _Ended:
         """Wait for the end of a call; raise `BrokenSandbox` or, if its time was over, `ExecutionError`."""
         try:
-            look = process._look(chunk=processes.CHUNK, wait=LOOK, for_output=False)
+            look = observe(process, chunk=processes.CHUNK, wait=LONGEST_WAIT, for_output=False)
             while look.is_running:
-                look = process._look(chunk=0, wait=LOOK, for_output=False)
+                look = observe(process, chunk=0, wait=LONGEST_WAIT, for_output=False)
                 if not look.is_running:
-                    look = process._look(chunk=processes.CHUNK)
+                    look = observe(process, chunk=processes.CHUNK)
             stdout, answer = ops.parted(look.stdout, work.mark)
             file = ""
             if answer is None and look.exit_code == 0:

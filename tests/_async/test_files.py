@@ -1,4 +1,4 @@
-"""Files of a session on the local runtime, on both routes, and what other services and bad luck do."""
+"""Files of a session on the local runtime, on both routes, and with services that answer differently or fail."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from tests.servers import Conversation, Scripted, refuse, scripted, value
 pytestmark = pytest.mark.anyio
 
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+LIMIT_MS = 60_000
+"""Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""
 
 
 def client(runtime: LocalServer) -> AsyncAGB:
@@ -59,6 +61,7 @@ async def test_text(runtime: LocalServer) -> None:
             assert (await one.file.read("/tmp/a.txt")).content == ""
 
 
+@pytest.mark.one_event_loop
 async def test_characters_are_never_split(runtime: LocalServer) -> None:
     text = "a" + "€😀" * 50_000
     async with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -67,9 +70,10 @@ async def test_characters_are_never_split(runtime: LocalServer) -> None:
             assert (await one.file.read("/tmp/big.txt")).content == text
             assert (await one.file.write("/tmp/big.txt", text, "append")).success
             assert (await one.file.read("/tmp/big.txt")).content == text * 2
-            assert (await one.command.execute(left_behind(one))).stdout == ""
+            assert (await one.command.execute(left_behind(one), timeout_ms=LIMIT_MS)).stdout == ""
 
 
+@pytest.mark.one_event_loop
 async def test_any_bytes(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -82,6 +86,7 @@ async def test_any_bytes(runtime: LocalServer) -> None:
             assert (await one.file.read("/tmp/b.bin", format="bytes")).content == data + b"\xff\xfe"
 
 
+@pytest.mark.one_event_loop
 async def test_names_and_directories(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -109,6 +114,7 @@ async def test_names_and_directories(runtime: LocalServer) -> None:
             assert (await file.remove("/tmp/d", recursive=True)).error.kind is ErrorKind.NOT_FOUND  # type: ignore[union-attr]
 
 
+@pytest.mark.one_event_loop
 async def test_edit(runtime: LocalServer) -> None:
     edits = [{"oldText": "two", "newText": "2"}]
     async with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -120,6 +126,7 @@ async def test_edit(runtime: LocalServer) -> None:
             assert (await one.file.read("/tmp/e")).content == "one 2"
 
 
+@pytest.mark.one_event_loop
 async def test_several_files_keep_what_they_hold(runtime: LocalServer) -> None:
     contents = {"/tmp/a: b": "---\n", "/tmp/c": "\n\n---\n/tmp/x: y\n\n", "/tmp/e": "", "/tmp/f": " x ", "/tmp/g": "7"}
     async with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -136,6 +143,7 @@ async def test_several_files_keep_what_they_hold(runtime: LocalServer) -> None:
             assert (await one.file.read_batch([])).success
 
 
+@pytest.mark.one_event_loop
 async def test_files_that_do_not_know_their_size(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         result = await session.file.read("/proc/self/status")
@@ -147,7 +155,7 @@ async def test_files_that_do_not_know_their_size(runtime: LocalServer) -> None:
 
 async def test_streams(runtime: LocalServer) -> None:
     data = os.urandom(700_001)
-    told: list[Any] = []
+    reports: list[Any] = []
 
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(data), 99_999):
@@ -155,16 +163,16 @@ async def test_streams(runtime: LocalServer) -> None:
 
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
-            written = await one.file.write_stream("/tmp/s", chunks(), progress=lambda *args: told.append(args))
+            written = await one.file.write_stream("/tmp/s", chunks(), progress=lambda *args: reports.append(args))
             assert written.success, written
-            assert told[-1] == (len(data), None)
-            told.clear()
-            async with one.file.read_stream("/tmp/s", 100_000, progress=lambda *args: told.append(args)) as stream:
+            assert reports[-1] == (len(data), None)
+            reports.clear()
+            async with one.file.read_stream("/tmp/s", 100_000, progress=lambda *args: reports.append(args)) as stream:
                 assert stream.size == len(data)
                 got = [bytes(chunk) async for chunk in stream]
             assert [len(chunk) for chunk in got] == [100_000] * 7 + [1]
             assert b"".join(got) == data
-            assert told[-1] == (len(data), len(data))
+            assert reports[-1] == (len(data), len(data))
             assert (await one.file.write_stream("/tmp/s", [])).success
             assert (await one.file.info("/tmp/s")).file_info["size"] == 0
 
@@ -179,12 +187,13 @@ async def test_chunks_that_end_in_an_exception_change_nothing(runtime: LocalServ
             assert (await one.file.write("/tmp/s", "old")).success
             with pytest.raises(RuntimeError, match="the source broke"):
                 await one.file.write_stream("/tmp/s", chunks())
-            with pytest.raises(TypeError, match="chunks gives bytes, not str"):
+            with pytest.raises(TypeError, match="chunks must be an iterable of bytes, not of str"):
                 await one.file.write_stream("/tmp/s", ["text"])  # type: ignore[list-item]
             assert (await one.file.read("/tmp/s")).content == "old"
-            assert (await one.command.execute(left_behind(one))).stdout == ""
+            assert (await one.command.execute(left_behind(one), timeout_ms=LIMIT_MS)).stdout == ""
 
 
+@pytest.mark.one_event_loop
 async def test_stream_that_is_left(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         assert (await session.file.write("/tmp/s", bytes(50_000))).success
@@ -207,36 +216,39 @@ async def test_directories_there_and_back(runtime: LocalServer, tmp_path: Path) 
     (source / "link").symlink_to("run.sh")
     (source / ("n" * 150)).write_text("long")
     os.mkfifo(source / "pipe")
-    told: list[int] = []
+    reports: list[int] = []
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for number, one in enumerate(routes(agb, session)):
-            sent = await one.file.upload_dir(source, "/tmp/up/here", progress=lambda done, total: told.append(done))
+            sent = await one.file.upload_dir(source, "/tmp/up/here", progress=lambda done, total: reports.append(done))
             assert sent.success, sent
             target = tmp_path / f"target{number}"
-            got = await one.file.download_dir("/tmp/up/here", target, progress=lambda done, total: told.append(done))
+            got = await one.file.download_dir("/tmp/up/here", target, progress=lambda done, total: reports.append(done))
             assert got.success, got
-            assert tree(target) == {name: what for name, what in tree(source).items() if name != "pipe"}
+            assert tree(target) == {name: content for name, content in tree(source).items() if name != "pipe"}
             assert (target / "run.sh").stat().st_mode & 0o111
-            assert (await one.command.execute(left_behind(one))).stdout == ""
-    assert told[-1] > 100_000
+            assert (await one.command.execute(left_behind(one), timeout_ms=LIMIT_MS)).stdout == ""
+    assert reports[-1] > 100_000
 
 
 def tree(root: Path) -> dict[str, Any]:
-    def what(path: Path) -> Any:
+    def content(path: Path) -> Any:
         if path.is_symlink():
             return path.readlink()
         return path.read_bytes() if path.is_file() else path.is_dir()
 
-    return {str(path.relative_to(root)): what(path) for path in root.rglob("*")}
+    return {str(path.relative_to(root)): content(path) for path in root.rglob("*")}
 
 
+@pytest.mark.one_event_loop
 async def test_directories_that_cannot_be_copied(runtime: LocalServer, tmp_path: Path) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         result = await session.file.download_dir("/tmp/none", tmp_path / "t")
         assert result.error is not None
         assert result.error.kind is ErrorKind.NOT_FOUND
         assert not (tmp_path / "t").exists()
-        assert (await session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out")).success
+        assert (
+            await session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out", timeout_ms=LIMIT_MS)
+        ).success
         result = await session.file.download_dir("/tmp/evil", tmp_path / "t")
         assert not result.success
         assert "out" in result.error_message
@@ -270,16 +282,17 @@ async def test_damaged_archive(tmp_path: Path) -> None:
 # --- finding -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 async def test_pattern_that_matches_very_many_files(runtime: LocalServer) -> None:
-    make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 20000 | xargs touch"
+    make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 6000 | xargs touch"
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         assert (await session.command.execute(make, 30_000)).success
         found = await session.file.glob("/tmp/many/*-0*")
         assert found.success
-        assert len(found.matches) == 20_000
+        assert len(found.matches) == 6_000
         assert found.matches[6] == "/tmp/many/file-with-a-rather-long-name-000007"
         assert (await session.file.glob("/tmp/many/none*")).matches == []
-        assert (await session.command.execute("ls /tmp/tmp.* 2>/dev/null | wc -l")).stdout == "0\n"
+        assert (await session.command.execute("ls /tmp/tmp.* 2>/dev/null | wc -l", timeout_ms=LIMIT_MS)).stdout == "0\n"
 
 
 # --- watching ----------------------------------------------------------------------------------------------------
@@ -306,6 +319,7 @@ async def test_watch(runtime: LocalServer) -> None:
             assert not [event for event in seen if "before" in event.path]
 
 
+@pytest.mark.one_event_loop
 async def test_watching_what_is_not_there(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         with pytest.raises(FileError):
@@ -316,6 +330,7 @@ async def test_watching_what_is_not_there(runtime: LocalServer) -> None:
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 async def test_what_cannot_be_read(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -331,6 +346,7 @@ async def test_what_cannot_be_read(runtime: LocalServer) -> None:
             assert 'format="bytes"' in result.error_message
 
 
+@pytest.mark.one_event_loop
 async def test_what_cannot_be_written(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -420,15 +436,15 @@ async def test_wrong_arguments_of_streams() -> None:
 
 
 def tools(answers: dict[str, Any]) -> Callable[[Conversation], None]:
-    """Answer tool calls on the API's route by what is said for each tool: a text, an error, or a function of both."""
+    """Answer tool calls on the API's route: the text or error of each tool, or its function of the arguments."""
 
     def act(talk: Conversation) -> None:
         body = json.loads(talk.request.body)
-        said = answers[body["name"]]
-        if callable(said):
-            said = said(json.loads(body["args"]))
-        is_error = isinstance(said, Exception)
-        value({"content": [{"type": "text", "text": str(said)}], "isError": is_error})(talk)
+        reply = answers[body["name"]]
+        if callable(reply):
+            reply = reply(json.loads(body["args"]))
+        is_error = isinstance(reply, Exception)
+        value({"content": [{"type": "text", "text": str(reply)}], "isError": is_error})(talk)
 
     return act
 
@@ -440,7 +456,7 @@ async def attached(server: Scripted) -> AsyncIterator[AsyncSession]:
 
 
 def served(data: bytes, most: int = 1 << 30) -> Callable[[dict[str, Any]], str]:
-    """Read a file that gives at most so many bytes at once."""
+    """Return a `read_file` that returns at most ``most`` bytes per call."""
 
     def read(args: dict[str, Any]) -> str:
         start = args["offset"]
@@ -454,7 +470,7 @@ def served(data: bytes, most: int = 1 << 30) -> Callable[[dict[str, Any]], str]:
     [(size, most) for most in (1 << 30, 700) for size in (0, 5, 1000, 3000, 9000) if size != 5 or most > 700],
 )
 async def test_any_size_is_read_to_its_end(size: int, most: int) -> None:
-    """Whatever size a service reports, and however little it gives at once."""
+    """With any size that a service reports, and any number of bytes that it returns per call."""
     data = os.urandom(3000)
     answers = {"get_file_info": f"size: {size}\nisDirectory: false", "read_file": served(data, most)}
     with scripted(tools(answers)) as server:

@@ -1,5 +1,5 @@
 # Generated from tests/_async/test_context_manager.py by tools/unasync.py. Do not edit.
-"""The contexts of a session: syncs, the wait of a creation, deletion with the data first, whatever a service says."""
+"""The contexts of a session: syncs, the wait of a creation, deletion with the data first; for any answer."""
 
 from __future__ import annotations
 
@@ -177,14 +177,14 @@ def test_status_that_is_away_for_a_moment_is_asked_for_again() -> None:
 
 
 def test_sync_that_cannot_be_started_says_so_and_calls_nobody() -> None:
-    told: list[bool] = []
+    calls: list[bool] = []
     service = Syncing(rows(), start=refuse("Context.NotFound", "no such context", 404))
     with scripted(service) as server:
         with client(server.endpoint) as agb:
-            result = agb.attach("s-1").context.sync("c", "/p", callback=told.append)
+            result = agb.attach("s-1").context.sync("c", "/p", callback=calls.append)
     assert not result.success
     assert "no such context" in result.error_message
-    assert told == []
+    assert calls == []
 
 
 def test_half_of_what_names_a_mount_is_refused_before_it_is_sent() -> None:
@@ -194,7 +194,7 @@ def test_half_of_what_names_a_mount_is_refused_before_it_is_sent() -> None:
             for half in (("c", None), (None, "/p"), ("c", " ")):
                 result = context.sync(*half)
                 assert not result.success
-                assert "context_id and path are given together" in result.error_message
+                assert "context_id and path must be passed together" in result.error_message
                 assert result.request_id == ""
             wrongs: list[tuple[dict[str, Any], type[Exception]]] = [
                 ({"max_retries": 0}, ValueError),

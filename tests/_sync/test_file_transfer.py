@@ -1,5 +1,5 @@
 # Generated from tests/_async/test_file_transfer.py by tools/unasync.py. Do not edit.
-"""`session.file.upload` and `download`: into a session of the local runtime and out of it, and what may go wrong."""
+"""`session.file.upload` and `download`: into a session of the local runtime and out of it, and the failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ from agb.modules.file_transfer import FileTransfer
 from tests.bucket import CONTEXT, SECRET, Bucket
 from tests.servers import Action, Conversation, answer, refuse, scripted, silent, value
 
+pytestmark = [pytest.mark.one_event_loop]
+
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
+LIMIT_MS = 60_000
+"""Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""
 PLACE = "/tmp/file_transfer"
 LARGE = os.urandom(1 << 20) * 9
 
@@ -31,27 +35,29 @@ def test_there_and_back(runtime: LocalServer, config: Config, tmp_path: Path) ->
     (tmp_path / "large").write_bytes(LARGE)
     with AGB(runtime.api_key, config) as agb, agb.session(IMAGE) as session:
         place = session.file.transfer_path()
-        assert session.command.execute(f"echo begun > {place}/begun").success
+        assert session.command.execute(f"echo begun > {place}/begun", timeout_ms=LIMIT_MS).success
         begun = session.file.download(f"{place}/begun", f"{tmp_path}/begun")
         assert begun.success, begun.error_message
         assert (tmp_path / "begun").read_text() == "begun\n"
-        told: list[int] = []
-        sent = session.file.upload(f"{tmp_path}/large", f"{place}/with space ü%+?.bin", progress_cb=told.append)
+        reports: list[int] = []
+        sent = session.file.upload(f"{tmp_path}/large", f"{place}/with space ü%+?.bin", progress_cb=reports.append)
         assert sent.success, sent.error_message
         assert sent.raise_for_error() is sent
         assert (sent.http_status, sent.bytes_sent, sent.path) == (200, len(LARGE), f"{place}/with space ü%+?.bin")
         assert sent.etag
         assert sent.request_id_upload_url
         assert sent.request_id_sync
-        assert told[-1] == len(LARGE)
-        assert told == sorted(told)
-        changed = session.command.execute(f"cd {place}; wc -c < with*; mkdir -p sub; mv with* sub/moved")
+        assert reports[-1] == len(LARGE)
+        assert reports == sorted(reports)
+        changed = session.command.execute(
+            f"cd {place}; wc -c < with*; mkdir -p sub; mv with* sub/moved", timeout_ms=LIMIT_MS
+        )
         assert changed.output.strip() == str(len(LARGE))
-        told.clear()
-        got = session.file.download(f"{place}/sub/moved", f"{tmp_path}/new/back", progress_cb=told.append)
+        reports.clear()
+        got = session.file.download(f"{place}/sub/moved", f"{tmp_path}/new/back", progress_cb=reports.append)
         assert got.success, got.error_message
         assert (got.http_status, got.bytes_received, got.local_path) == (200, len(LARGE), f"{tmp_path}/new/back")
-        assert told[-1] == len(LARGE)
+        assert reports[-1] == len(LARGE)
         assert (tmp_path / "new" / "back").read_bytes() == LARGE
 
 
@@ -69,10 +75,10 @@ def test_what_is_refused(runtime: LocalServer, config: Config, tmp_path: Path) -
         empty = session.file.upload(f"{tmp_path}/a", f"{PLACE}/empty")
         assert empty.success
         assert empty.bytes_sent == 0
-        there = session.file.download(f"{PLACE}/none", f"{tmp_path}/b")
-        assert "get_file_download_url failed" in str(there.error_message)
-        assert there.error is not None
-        assert there.error.kind is ErrorKind.NOT_FOUND
+        absent = session.file.download(f"{PLACE}/none", f"{tmp_path}/b")
+        assert "get_file_download_url failed" in str(absent.error_message)
+        assert absent.error is not None
+        assert absent.error.kind is ErrorKind.NOT_FOUND
         kept = session.file.download(f"{PLACE}/none", f"{tmp_path}/a", overwrite=False)
         assert "Destination exists and overwrite=False" in str(kept.error_message)
         with pytest.raises(AGBError):
@@ -102,7 +108,7 @@ ITEMS = [
 
 @define(eq=False)
 class Service(Bucket):
-    """A service with one session, whose tasks give no ids, as in the cloud."""
+    """A service with one session, whose tasks have no ids, as in the cloud."""
 
     items: Any = field(factory=lambda: ITEMS)
     rows_now: list[dict[str, Any]] = field(factory=list)
@@ -240,7 +246,7 @@ def test_without_waiting(service: Service, local: Path, tmp_path: Path) -> None:
     assert got.success
     assert service.started == ["download", "upload"]
     looks = [request for request in service.server.requests if request.path == "/sdk/GetContextInfo"]
-    assert len(looks) == 2  # what was there before each start
+    assert len(looks) == 2  # the tasks before each start
 
 
 def test_sync_that_cannot_be_started(service: Service, local: Path) -> None:

@@ -1,5 +1,5 @@
 # Generated from tests/_async/test_files.py by tools/unasync.py. Do not edit.
-"""Files of a session on the local runtime, on both routes, and what other services and bad luck do."""
+"""Files of a session on the local runtime, on both routes, and with services that answer differently or fail."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, refuse, scripted, value
 
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+LIMIT_MS = 60_000
+"""Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""
 
 
 def client(runtime: LocalServer) -> AGB:
@@ -58,6 +60,7 @@ def test_text(runtime: LocalServer) -> None:
             assert one.file.read("/tmp/a.txt").content == ""
 
 
+@pytest.mark.one_event_loop
 def test_characters_are_never_split(runtime: LocalServer) -> None:
     text = "a" + "€😀" * 50_000
     with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -66,9 +69,10 @@ def test_characters_are_never_split(runtime: LocalServer) -> None:
             assert one.file.read("/tmp/big.txt").content == text
             assert one.file.write("/tmp/big.txt", text, "append").success
             assert one.file.read("/tmp/big.txt").content == text * 2
-            assert one.command.execute(left_behind(one)).stdout == ""
+            assert one.command.execute(left_behind(one), timeout_ms=LIMIT_MS).stdout == ""
 
 
+@pytest.mark.one_event_loop
 def test_any_bytes(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -81,6 +85,7 @@ def test_any_bytes(runtime: LocalServer) -> None:
             assert one.file.read("/tmp/b.bin", format="bytes").content == data + b"\xff\xfe"
 
 
+@pytest.mark.one_event_loop
 def test_names_and_directories(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -108,6 +113,7 @@ def test_names_and_directories(runtime: LocalServer) -> None:
             assert file.remove("/tmp/d", recursive=True).error.kind is ErrorKind.NOT_FOUND  # type: ignore[union-attr]
 
 
+@pytest.mark.one_event_loop
 def test_edit(runtime: LocalServer) -> None:
     edits = [{"oldText": "two", "newText": "2"}]
     with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -119,6 +125,7 @@ def test_edit(runtime: LocalServer) -> None:
             assert one.file.read("/tmp/e").content == "one 2"
 
 
+@pytest.mark.one_event_loop
 def test_several_files_keep_what_they_hold(runtime: LocalServer) -> None:
     contents = {"/tmp/a: b": "---\n", "/tmp/c": "\n\n---\n/tmp/x: y\n\n", "/tmp/e": "", "/tmp/f": " x ", "/tmp/g": "7"}
     with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -135,6 +142,7 @@ def test_several_files_keep_what_they_hold(runtime: LocalServer) -> None:
             assert one.file.read_batch([]).success
 
 
+@pytest.mark.one_event_loop
 def test_files_that_do_not_know_their_size(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         result = session.file.read("/proc/self/status")
@@ -146,7 +154,7 @@ def test_files_that_do_not_know_their_size(runtime: LocalServer) -> None:
 
 def test_streams(runtime: LocalServer) -> None:
     data = os.urandom(700_001)
-    told: list[Any] = []
+    reports: list[Any] = []
 
     def chunks() -> Iterator[bytes]:
         for start in range(0, len(data), 99_999):
@@ -154,16 +162,16 @@ def test_streams(runtime: LocalServer) -> None:
 
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
-            written = one.file.write_stream("/tmp/s", chunks(), progress=lambda *args: told.append(args))
+            written = one.file.write_stream("/tmp/s", chunks(), progress=lambda *args: reports.append(args))
             assert written.success, written
-            assert told[-1] == (len(data), None)
-            told.clear()
-            with one.file.read_stream("/tmp/s", 100_000, progress=lambda *args: told.append(args)) as stream:
+            assert reports[-1] == (len(data), None)
+            reports.clear()
+            with one.file.read_stream("/tmp/s", 100_000, progress=lambda *args: reports.append(args)) as stream:
                 assert stream.size == len(data)
                 got = [bytes(chunk) for chunk in stream]
             assert [len(chunk) for chunk in got] == [100_000] * 7 + [1]
             assert b"".join(got) == data
-            assert told[-1] == (len(data), len(data))
+            assert reports[-1] == (len(data), len(data))
             assert one.file.write_stream("/tmp/s", []).success
             assert one.file.info("/tmp/s").file_info["size"] == 0
 
@@ -178,12 +186,13 @@ def test_chunks_that_end_in_an_exception_change_nothing(runtime: LocalServer) ->
             assert one.file.write("/tmp/s", "old").success
             with pytest.raises(RuntimeError, match="the source broke"):
                 one.file.write_stream("/tmp/s", chunks())
-            with pytest.raises(TypeError, match="chunks gives bytes, not str"):
+            with pytest.raises(TypeError, match="chunks must be an iterable of bytes, not of str"):
                 one.file.write_stream("/tmp/s", ["text"])  # type: ignore[list-item]
             assert one.file.read("/tmp/s").content == "old"
-            assert one.command.execute(left_behind(one)).stdout == ""
+            assert one.command.execute(left_behind(one), timeout_ms=LIMIT_MS).stdout == ""
 
 
+@pytest.mark.one_event_loop
 def test_stream_that_is_left(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         assert session.file.write("/tmp/s", bytes(50_000)).success
@@ -206,36 +215,37 @@ def test_directories_there_and_back(runtime: LocalServer, tmp_path: Path) -> Non
     (source / "link").symlink_to("run.sh")
     (source / ("n" * 150)).write_text("long")
     os.mkfifo(source / "pipe")
-    told: list[int] = []
+    reports: list[int] = []
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for number, one in enumerate(routes(agb, session)):
-            sent = one.file.upload_dir(source, "/tmp/up/here", progress=lambda done, total: told.append(done))
+            sent = one.file.upload_dir(source, "/tmp/up/here", progress=lambda done, total: reports.append(done))
             assert sent.success, sent
             target = tmp_path / f"target{number}"
-            got = one.file.download_dir("/tmp/up/here", target, progress=lambda done, total: told.append(done))
+            got = one.file.download_dir("/tmp/up/here", target, progress=lambda done, total: reports.append(done))
             assert got.success, got
-            assert tree(target) == {name: what for name, what in tree(source).items() if name != "pipe"}
+            assert tree(target) == {name: content for name, content in tree(source).items() if name != "pipe"}
             assert (target / "run.sh").stat().st_mode & 0o111
-            assert one.command.execute(left_behind(one)).stdout == ""
-    assert told[-1] > 100_000
+            assert one.command.execute(left_behind(one), timeout_ms=LIMIT_MS).stdout == ""
+    assert reports[-1] > 100_000
 
 
 def tree(root: Path) -> dict[str, Any]:
-    def what(path: Path) -> Any:
+    def content(path: Path) -> Any:
         if path.is_symlink():
             return path.readlink()
         return path.read_bytes() if path.is_file() else path.is_dir()
 
-    return {str(path.relative_to(root)): what(path) for path in root.rglob("*")}
+    return {str(path.relative_to(root)): content(path) for path in root.rglob("*")}
 
 
+@pytest.mark.one_event_loop
 def test_directories_that_cannot_be_copied(runtime: LocalServer, tmp_path: Path) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         result = session.file.download_dir("/tmp/none", tmp_path / "t")
         assert result.error is not None
         assert result.error.kind is ErrorKind.NOT_FOUND
         assert not (tmp_path / "t").exists()
-        assert session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out").success
+        assert session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out", timeout_ms=LIMIT_MS).success
         result = session.file.download_dir("/tmp/evil", tmp_path / "t")
         assert not result.success
         assert "out" in result.error_message
@@ -269,16 +279,17 @@ def test_damaged_archive(tmp_path: Path) -> None:
 # --- finding -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 def test_pattern_that_matches_very_many_files(runtime: LocalServer) -> None:
-    make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 20000 | xargs touch"
+    make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 6000 | xargs touch"
     with client(runtime) as agb, agb.session(PARAMS) as session:
         assert session.command.execute(make, 30_000).success
         found = session.file.glob("/tmp/many/*-0*")
         assert found.success
-        assert len(found.matches) == 20_000
+        assert len(found.matches) == 6_000
         assert found.matches[6] == "/tmp/many/file-with-a-rather-long-name-000007"
         assert session.file.glob("/tmp/many/none*").matches == []
-        assert session.command.execute("ls /tmp/tmp.* 2>/dev/null | wc -l").stdout == "0\n"
+        assert session.command.execute("ls /tmp/tmp.* 2>/dev/null | wc -l", timeout_ms=LIMIT_MS).stdout == "0\n"
 
 
 # --- watching ----------------------------------------------------------------------------------------------------
@@ -305,6 +316,7 @@ def test_watch(runtime: LocalServer) -> None:
             assert not [event for event in seen if "before" in event.path]
 
 
+@pytest.mark.one_event_loop
 def test_watching_what_is_not_there(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         with pytest.raises(FileError):
@@ -315,6 +327,7 @@ def test_watching_what_is_not_there(runtime: LocalServer) -> None:
 # --- bad input ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 def test_what_cannot_be_read(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -330,6 +343,7 @@ def test_what_cannot_be_read(runtime: LocalServer) -> None:
             assert 'format="bytes"' in result.error_message
 
 
+@pytest.mark.one_event_loop
 def test_what_cannot_be_written(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -419,15 +433,15 @@ def test_wrong_arguments_of_streams() -> None:
 
 
 def tools(answers: dict[str, Any]) -> Callable[[Conversation], None]:
-    """Answer tool calls on the API's route by what is said for each tool: a text, an error, or a function of both."""
+    """Answer tool calls on the API's route: the text or error of each tool, or its function of the arguments."""
 
     def act(talk: Conversation) -> None:
         body = json.loads(talk.request.body)
-        said = answers[body["name"]]
-        if callable(said):
-            said = said(json.loads(body["args"]))
-        is_error = isinstance(said, Exception)
-        value({"content": [{"type": "text", "text": str(said)}], "isError": is_error})(talk)
+        reply = answers[body["name"]]
+        if callable(reply):
+            reply = reply(json.loads(body["args"]))
+        is_error = isinstance(reply, Exception)
+        value({"content": [{"type": "text", "text": str(reply)}], "isError": is_error})(talk)
 
     return act
 
@@ -439,7 +453,7 @@ def attached(server: Scripted) -> Iterator[Session]:
 
 
 def served(data: bytes, most: int = 1 << 30) -> Callable[[dict[str, Any]], str]:
-    """Read a file that gives at most so many bytes at once."""
+    """Return a `read_file` that returns at most ``most`` bytes per call."""
 
     def read(args: dict[str, Any]) -> str:
         start = args["offset"]
@@ -453,7 +467,7 @@ def served(data: bytes, most: int = 1 << 30) -> Callable[[dict[str, Any]], str]:
     [(size, most) for most in (1 << 30, 700) for size in (0, 5, 1000, 3000, 9000) if size != 5 or most > 700],
 )
 def test_any_size_is_read_to_its_end(size: int, most: int) -> None:
-    """Whatever size a service reports, and however little it gives at once."""
+    """With any size that a service reports, and any number of bytes that it returns per call."""
     data = os.urandom(3000)
     answers = {"get_file_info": f"size: {size}\nisDirectory: false", "read_file": served(data, most)}
     with scripted(tools(answers)) as server:

@@ -27,6 +27,8 @@ from agb.local import LocalServer
 
 IMAGE = "agb-code-space-1"
 PARAMS = CreateSessionParams(image_id=IMAGE)
+LIMIT_MS = 60_000
+"""Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""
 
 
 def client(runtime: LocalServer) -> AGB:
@@ -85,7 +87,7 @@ def test_deleted_session_refuses_everything(runtime: LocalServer) -> None:
             session.get_link(port=30100),
             session.keep_alive(),
             session.get_metrics(),
-            session.command.execute("true"),
+            session.command.execute("true", timeout_ms=LIMIT_MS),
             session.code.run("1", "python"),
             session.call_mcp_tool("shell", {"command": "true"}),
             agb.get(session.session_id),
@@ -94,11 +96,12 @@ def test_deleted_session_refuses_everything(runtime: LocalServer) -> None:
             assert result.error is not None
             assert result.error.kind is ErrorKind.NOT_FOUND, result
             assert session.session_id in result.error_message
-        by_api = agb.attach(session.ref).command.execute("true")
+        by_api = agb.attach(session.ref).command.execute("true", timeout_ms=LIMIT_MS)
         assert by_api.error is not None
         assert by_api.error.kind is ErrorKind.NOT_FOUND
 
 
+@pytest.mark.one_event_loop
 def test_unknown_session(runtime: LocalServer) -> None:
     with client(runtime) as agb:
         for result in (
@@ -118,6 +121,7 @@ def test_unknown_session(runtime: LocalServer) -> None:
             assert "session_id is required" in refused.error_message
 
 
+@pytest.mark.one_event_loop
 def test_wrong_key(runtime: LocalServer) -> None:
     with AGB("ako-wrong", Config(runtime.endpoint, 30_000)) as agb:
         for result in (agb.create(PARAMS), agb.list(), agb.get("s-1")):
@@ -148,6 +152,7 @@ def test_what_cannot_be_created(runtime: LocalServer, params: CreateSessionParam
     assert result.error is not None
 
 
+@pytest.mark.one_event_loop
 def test_unknown_context_is_refused(runtime: LocalServer) -> None:
     params = CreateSessionParams(image_id=IMAGE, context_syncs=[ContextSync("SdkCtx-1", "/home/user/data")])
     with client(runtime) as agb:
@@ -171,7 +176,7 @@ def test_wrong_types_raise_before_any_call() -> None:
         session.get_link(port="80")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="cannot be written as JSON"):
         session.call_mcp_tool("shell", {"command": object()})
-    with pytest.raises(TypeError, match="are a dict"):
+    with pytest.raises(TypeError, match="must be a dict"):
         session.call_mcp_tool("shell", None)  # type: ignore[arg-type]
 
 
@@ -208,12 +213,13 @@ def test_block_that_cannot_create(runtime: LocalServer) -> None:
     with client(runtime) as agb:
         with pytest.raises(SessionError, match="no-such-image"):
             with agb.session(CreateSessionParams(image_id="no-such-image")):
-                pytest.fail("there is no session to use")
+                pytest.fail("no session was created")
 
 
 # --- labels ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 def test_labels_replace_the_whole_set(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(CreateSessionParams({"a": "1", "b": "2"}, IMAGE)) as session:
         got = session.get_labels()
@@ -249,6 +255,7 @@ def test_labels_that_cannot_be_set(labels: dict[str, str], words: str) -> None:
 # --- lists -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 def test_lists_and_pages(runtime: LocalServer) -> None:
     mine = {"run": uuid4().hex}
     with client(runtime) as agb:
@@ -267,7 +274,7 @@ def test_lists_and_pages(runtime: LocalServer) -> None:
         assert "Cannot reach page 4" in beyond.error_message
         assert beyond.total_count == 5
         assert agb.list({**mine, "n": "1"}).session_ids == ids[1::2]
-        assert agb.list({"run": "nobody's"}).session_ids == []
+        assert agb.list({"run": "unused"}).session_ids == []
         for page, limit in ((0, None), (-1, None), (None, 0)):
             assert not agb.list(mine, page, limit).success
 
@@ -293,6 +300,7 @@ def test_iterate_asks_when_asked() -> None:
 # --- what it is, and how it is reached ---------------------------------------------------------------------------
 
 
+@pytest.mark.one_event_loop
 def test_info_and_its_page(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         info = session.info().data
@@ -303,6 +311,7 @@ def test_info_and_its_page(runtime: LocalServer) -> None:
         assert session.session_id in page.text
 
 
+@pytest.mark.one_event_loop
 def test_link_reaches_a_port_of_the_session(runtime: LocalServer) -> None:
     serve = (
         "mkdir -p www && echo hello from $NAME > www/index.html && "
@@ -317,6 +326,7 @@ def test_link_reaches_a_port_of_the_session(runtime: LocalServer) -> None:
         assert browser.get(link).text == "hello from inside\n"
 
 
+@pytest.mark.one_event_loop
 def test_link_to_a_port_that_is_not_allowed(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         refused = session.get_link(port=80)
@@ -324,10 +334,11 @@ def test_link_to_a_port_that_is_not_allowed(runtime: LocalServer) -> None:
     assert "30100" in refused.error_message
 
 
+@pytest.mark.one_event_loop
 def test_metrics(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         # On disk, since not every file system gives a directory or an unwritten file blocks of its own.
-        session.command.execute("head -c 1000000 /dev/urandom > file && sync file", check=True)
+        session.command.execute("head -c 1000000 /dev/urandom > file && sync file", check=True, timeout_ms=LIMIT_MS)
         result = session.get_metrics()
         metrics = result.raise_for_error().metrics
         assert metrics is not None
@@ -338,6 +349,7 @@ def test_metrics(runtime: LocalServer) -> None:
         assert result.raw["mem_used"] == metrics.mem_used
 
 
+@pytest.mark.one_event_loop
 def test_tools_and_both_routes(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         tools = session.list_mcp_tools().raise_for_error().tools
@@ -359,6 +371,7 @@ def test_tools_and_both_routes(runtime: LocalServer) -> None:
             assert "command" in wrong.error_message
 
 
+@pytest.mark.one_event_loop
 def test_accessors(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         assert session.get_session_id() == session.session_id

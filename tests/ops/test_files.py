@@ -1,4 +1,4 @@
-"""The file tools: what is sent, and how every answer is read; the scripts run in a real shell."""
+"""The file tools: the arguments that are sent, and how every answer is read; the scripts run in a real shell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0
 )
 
 
-def said(text: str | None, *, is_error: bool = False) -> ToolReply:
+def reply_of(text: str | None, *, is_error: bool = False) -> ToolReply:
     return ToolReply(text, is_error, "R-1")
 
 
@@ -73,13 +73,13 @@ def test_matches() -> None:
 @pytest.mark.parametrize("text", ["{}", "null", "[", "7", "[" * 100_000])
 def test_changes_that_are_no_array(text: str) -> None:
     with pytest.raises(FileError) as caught:
-        ops.get_file_change("/tmp", session_id="s").read(said(text))
+        ops.get_file_change("/tmp", session_id="s").read(reply_of(text))
     assert caught.value.kind is ErrorKind.INVALID_ANSWER
 
 
 def test_changes() -> None:
     text = json.dumps([{"eventType": "create", "path": "/a", "pathType": "file"}, {"EventType": "DESTROY"}, 5])
-    result = ops.get_file_change("/tmp", session_id="s").read(said(text))
+    result = ops.get_file_change("/tmp", session_id="s").read(reply_of(text))
     assert [event.event_type for event in result.events] == ["create", "DESTROY"]
     assert result.events[1].is_deletion
     assert result.get_created_files() == ["/a"]
@@ -98,13 +98,13 @@ def test_parsers_take_any_text(text: str) -> None:
 def test_chunks_are_bytes(data: bytes) -> None:
     call = ops.read_file("/a", 5, 10, session_id="s")
     assert call.args == {"path": "/a", "offset": 5, "length": 10, "format": "binary"}
-    assert call.read(said(base64.b64encode(data).decode())).data == data
+    assert call.read(reply_of(base64.b64encode(data).decode())).data == data
 
 
 @pytest.mark.parametrize("text", ["ö", "abc", "YWJj\n", "!!!!"])
 def test_chunk_that_is_no_base64(text: str) -> None:
     with pytest.raises(FileError, match="not base64") as caught:
-        ops.read_file("/a", 0, 1, session_id="s").read(said(text))
+        ops.read_file("/a", 0, 1, session_id="s").read(reply_of(text))
     assert caught.value.kind is ErrorKind.INVALID_ANSWER
 
 
@@ -119,7 +119,7 @@ def test_chunk_that_is_no_base64(text: str) -> None:
 )
 def test_failures_tell_what_is_missing(text: str, kind: ErrorKind) -> None:
     with pytest.raises(FileError) as caught:
-        ops.delete_file("/a", session_id="s").read(said(text, is_error=True))
+        ops.delete_file("/a", session_id="s").read(reply_of(text, is_error=True))
     assert caught.value.kind is kind
     assert not ops.is_session_gone(caught.value)
 
@@ -137,12 +137,12 @@ def test_text_that_is_none() -> None:
 
 
 def test_whether_write_file_takes_bytes() -> None:
-    def told(*names: str) -> bool | None:
+    def takes(*names: str) -> bool | None:
         schema: dict[str, Any] = {"properties": {name: {} for name in names}}
         return ops.takes_bytes([McpTool("shell"), McpTool("write_file", input_schema=schema)])
 
-    assert told("path") is False
-    assert told("path", "format") is True
+    assert takes("path") is False
+    assert takes("path", "format") is True
     assert ops.takes_bytes([McpTool("write_file")]) is None
     assert ops.write_file("/a", b"\xff", "append", session_id="s").args == {
         "path": "/a",
@@ -156,10 +156,10 @@ def test_whether_write_file_takes_bytes() -> None:
 
 
 def run(call: ToolCall[Any]) -> Any:
-    """Do what a service does with a script, in this machine's shell."""
+    """Run a script in this machine's shell as a service does, and read the answer."""
     done = subprocess.run(["bash", "-c", call.args["command"]], capture_output=True, check=False)
-    told = {"stdout": done.stdout.decode(), "stderr": done.stderr.decode(), "exit_code": done.returncode}
-    return call.read(said(json.dumps(told), is_error=done.returncode != 0))
+    fields = {"stdout": done.stdout.decode(), "stderr": done.stderr.decode(), "exit_code": done.returncode}
+    return call.read(reply_of(json.dumps(fields), is_error=done.returncode != 0))
 
 
 @settings(max_examples=25, deadline=None)  # each starts a dozen programs
@@ -275,7 +275,7 @@ def test_error_of_a_script_does_not_name_the_shell() -> None:
 
 @pytest.mark.parametrize("text", ["", "maybe"])
 def test_answer_of_a_script_that_is_none(text: str) -> None:
-    reply = said(json.dumps({"stdout": text, "stderr": "", "exit_code": 0}))
+    reply = reply_of(json.dumps({"stdout": text, "stderr": "", "exit_code": 0}))
     with pytest.raises(FileError) as caught:
         scripts.exists("/a", session_id="s").read(reply)
     assert caught.value.kind is ErrorKind.INVALID_ANSWER

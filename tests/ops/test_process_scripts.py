@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agb import AGBError, CommandError, ErrorKind
 from agb._ops.tools import process as ops
+from agb._ops.tools.program import run_script
 from agb._wire.toolcall import ToolCall, ToolReply
 
 SHELLS = [path for name in ("dash", "bash") if (path := shutil.which(name))]
@@ -24,7 +25,7 @@ NASTY = st.sampled_from(
 )
 ARGUMENT = st.one_of(WORDS, NASTY, st.lists(NASTY, max_size=5).map("".join))
 NAME = ARGUMENT.map(lambda text: text.replace("=", "_")).filter(bool)
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(params=SHELLS)
@@ -35,8 +36,10 @@ def shell(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """A directory with a program that writes down its arguments and environment."""
-    program = tmp_path / "tell"
-    program.write_text('#!/bin/sh\nprintf "%s\\0" "$@" >"$TOLD/arguments"\ncat /proc/$$/environ >"$TOLD/environment"\n')
+    program = tmp_path / "record"
+    program.write_text(
+        '#!/bin/sh\nprintf "%s\\0" "$@" >"$RECORDED/arguments"\ncat /proc/$$/environ >"$RECORDED/environment"\n'
+    )
     program.chmod(0o755)
     return tmp_path
 
@@ -47,57 +50,57 @@ def run(shell: str, place: Path, script: str) -> int:
     (place / "ready").touch()
     done = subprocess.run(
         [shell, str(place / "run"), str(place), shell, "0022"],
-        env={"PATH": os.environ["PATH"], "TOLD": str(place)},
+        env={"PATH": os.environ["PATH"], "RECORDED": str(place)},
         cwd=place,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        timeout=20,
+        timeout=120,
     )
     assert not (place / "run").exists()
     return done.returncode
 
 
-def told(place: Path, what: str) -> list[str]:
-    return (place / what).read_bytes().decode().split("\0")[:-1]
+def recorded(place: Path, name: str) -> list[str]:
+    return (place / name).read_bytes().decode().split("\0")[:-1]
 
 
 @MANY
 @given(arguments=st.lists(ARGUMENT, max_size=6), envs=st.dictionaries(NAME, ARGUMENT, max_size=4))
 def test_any_arguments_and_environment(shell: str, place: Path, arguments: list[str], envs: dict[str, str]) -> None:
-    script = ops.run_script([str(place / "tell"), *arguments], envs)
+    script = run_script([str(place / "record"), *arguments], envs)
     assert run(shell, place, script) == 0
-    assert told(place, "arguments") == (arguments or [""])
-    there = dict(pair.split("=", 1) for pair in told(place, "environment"))
-    assert {name: there.get(name) for name in envs} == envs
+    assert recorded(place, "arguments") == (arguments or [""])
+    variables = dict(pair.split("=", 1) for pair in recorded(place, "environment"))
+    assert {name: variables.get(name) for name in envs} == envs
 
 
 @MANY
 @given(name=st.one_of(st.sampled_from(["-", "a=b", "=", "-x", "--", "'", "$0", "a b"]), ARGUMENT.filter(bool)))
 def test_any_name_of_a_program(shell: str, place: Path, name: str) -> None:
-    """It is the program that is looked for, or none is found: never is anything else run."""
-    code = run(shell, place, ops.run_script([name.replace("/", "_").replace(".", "_")[:60], "exit 9"]))
+    """The named program is run, or none: never any other."""
+    code = run(shell, place, run_script([name.replace("/", "_").replace(".", "_")[:60], "exit 9"]))
     assert code != 9
 
 
 @pytest.mark.parametrize("name", ["a=b", "a b", "=", "'", "$x", "é"])
 def test_program_with_an_odd_name_runs(shell: str, place: Path, name: str) -> None:
-    (place / "tell").rename(place / name)
-    script = ops.run_script([name, "1", "a=2"], {"PATH": f"{place}:{os.environ['PATH']}", "A": "b=c"})
+    (place / "record").rename(place / name)
+    script = run_script([name, "1", "a=2"], {"PATH": f"{place}:{os.environ['PATH']}", "A": "b=c"})
     assert run(shell, place, script) == 0
-    assert told(place, "arguments") == ["1", "a=2"]
+    assert recorded(place, "arguments") == ["1", "a=2"]
 
 
 @MANY
 @given(text=ARGUMENT)
 def test_text_for_the_shell_arrives_whole(shell: str, place: Path, text: str) -> None:
-    script = ops.run_script('printf "%s\\0" "$TEXT" >"$TOLD/arguments"', {"TEXT": text})
+    script = run_script('printf "%s\\0" "$TEXT" >"$RECORDED/arguments"', {"TEXT": text})
     assert run(shell, place, script) == 0
-    assert told(place, "arguments") == [text]
+    assert recorded(place, "arguments") == [text]
 
 
 @given(text=st.text())
-def test_what_is_refused_is_refused_before_anything_is_sent(text: str) -> None:
+def test_invalid_commands_are_refused_before_anything_is_sent(text: str) -> None:
     try:
         text.encode()
         usable = "\0" not in text and bool(text.strip())
@@ -118,17 +121,17 @@ def test_secrets_are_not_in_the_command_line() -> None:
     assert "hush" not in str(caught.value)
 
 
-def test_scripts_are_what_any_shell_reads(shell: str) -> None:
+def test_scripts_are_valid_in_any_shell(shell: str) -> None:
     calls: list[ToolCall[Any]] = [
         ops.start("true", stdin=True, timeout=1, session_id="s"),
-        ops.look("AbCdEf1", session_id="s"),
+        ops.observe("AbCdEf1", session_id="s"),
         ops.write("AbCdEf1", b"x", wait=1, session_id="s"),
         ops.close_stdin("AbCdEf1", session_id="s"),
         ops.send_signal("AbCdEf1", "TERM", session_id="s"),
         ops.clean_up("AbCdEf1", session_id="s"),
     ]
     for call in calls:
-        subprocess.run([shell, "-n", "-c", call.args["command"]], check=True, timeout=20)
+        subprocess.run([shell, "-n", "-c", call.args["command"]], check=True, timeout=120)
 
 
 # --- answers -----------------------------------------------------------------------------------------------------
@@ -138,16 +141,16 @@ def answered(stdout: str) -> ToolReply:
     return ToolReply(json.dumps({"stdout": stdout, "stderr": "", "exit_code": 0}), False, "r")
 
 
-def test_answer_of_a_look() -> None:
-    call = ops.look("AbCdEf1", 2, 0, session_id="s")
-    look = call.read(answered("agb-process ended 137 yes 5 1 42\naGVs\nIQ==\n"))
-    assert look == ops.Look(42, False, 137, True, b"hel", b"!", True)
-    assert not call.read(answered("agb-process running - no 50 1 42\naGVs\nIQ==\n")).is_all
+def test_answer_of_an_observation() -> None:
+    call = ops.observe("AbCdEf1", 2, 0, session_id="s")
+    state = call.read(answered("agb-process ended 137 yes 5 1 42\naGVs\nIQ==\n"))
+    assert state == ops.ProcessState(42, False, 137, True, b"hel", b"!", True)
+    assert not call.read(answered("agb-process running - no 50 1 42\naGVs\nIQ==\n")).is_complete
 
 
 @given(text=st.text(max_size=200))
 def test_any_other_answer_is_an_error(text: str) -> None:
-    for call in (ops.look("AbCdEf1", session_id="s"), ops.close_stdin("AbCdEf1", session_id="s")):
+    for call in (ops.observe("AbCdEf1", session_id="s"), ops.close_stdin("AbCdEf1", session_id="s")):
         with pytest.raises(CommandError) as caught:
             call.read(answered(text))
         assert caught.value.kind is ErrorKind.INVALID_ANSWER
@@ -155,9 +158,9 @@ def test_any_other_answer_is_an_error(text: str) -> None:
             call.read(ToolReply(text, True, "r"))
 
 
-def test_process_that_is_not_there() -> None:
+def test_process_that_does_not_exist() -> None:
     with pytest.raises(CommandError) as caught:
-        ops.look("AbCdEf1", session_id="s").read(answered("agb-process gone\n"))
+        ops.observe("AbCdEf1", session_id="s").read(answered("agb-process gone\n"))
     assert caught.value.kind is ErrorKind.NOT_FOUND
 
 

@@ -26,7 +26,7 @@ from .lifecycle.create_limiter import AsyncCreateLimiter, is_gone
 from .lifecycle.creation import AsyncCreation
 from .lifecycle.deletion import deletion_error, warn_left_behind
 from .pager import AsyncPager
-from .session import AsyncSession
+from .session import AsyncSession, session_from_data
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -197,8 +197,7 @@ class AsyncAGB:
             data, request_id = await creation.run(deadline)
         except AGBError as error:
             return SessionResult.failed(error)
-        session = AsyncSession._from_data(self, data)
-        session._hidden_labels = creation.labels
+        session = session_from_data(self, data, creation.labels)
         if not syncs:
             return SessionResult(request_id, True, session=session)
         limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
@@ -395,7 +394,7 @@ class AsyncAGB:
         if found.error is not None or found.data is None:
             failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
             return SessionResult.failed(failure)
-        return SessionResult(found.request_id, True, session=AsyncSession._from_data(self, found.data))
+        return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     async def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
         """Return the connection data of a session by its id. Never raises for a failed call.
@@ -429,7 +428,7 @@ class AsyncAGB:
         if not ref.session_id.strip():
             raise ValueError("the session id is empty")
         session = AsyncSession(self, ref.session_id)
-        session._is_bare = True
+        session.needs_addresses = True
         return session
 
     # --- list ----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from .lifecycle.create_limiter import CreateLimiter, is_gone
 from .lifecycle.creation import Creation
 from .lifecycle.deletion import deletion_error, warn_left_behind
 from .pager import Pager
-from .session import Session
+from .session import Session, session_from_data
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -198,8 +198,7 @@ class AGB:
             data, request_id = creation.run(deadline)
         except AGBError as error:
             return SessionResult.failed(error)
-        session = Session._from_data(self, data)
-        session._hidden_labels = creation.labels
+        session = session_from_data(self, data, creation.labels)
         if not syncs:
             return SessionResult(request_id, True, session=session)
         limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
@@ -396,7 +395,7 @@ class AGB:
         if found.error is not None or found.data is None:
             failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
             return SessionResult.failed(failure)
-        return SessionResult(found.request_id, True, session=Session._from_data(self, found.data))
+        return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
         """Return the connection data of a session by its id. Never raises for a failed call.
@@ -430,7 +429,7 @@ class AGB:
         if not ref.session_id.strip():
             raise ValueError("the session id is empty")
         session = Session(self, ref.session_id)
-        session._is_bare = True
+        session.needs_addresses = True
         return session
 
     # --- list ----------------------------------------------------------------------------------------------------

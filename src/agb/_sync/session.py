@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from attrs import evolve
 
@@ -14,12 +14,11 @@ from .._ops import sessions as ops
 from .._ops.arguments import check_labels
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
-from .._wire.toolcall import ToolAccess, ToolCall, parse_tool_list
+from .._wire.toolcall import parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
 from ..results.base import DeleteResult, OperationResult
 from ..results.sessions import GetSessionData, McpTool, McpToolResult, McpToolsResult, SessionStatusResult
-from ._compat.loop import sleep
 
 if TYPE_CHECKING:
     from ..results.metrics import SessionMetricsResult
@@ -30,12 +29,8 @@ if TYPE_CHECKING:
     from .modules.context_manager import ContextManager
     from .modules.files import FileSystem
 
-T = TypeVar("T")
-
 DELETION_LIMIT = 300.0
 """Seconds that `delete` waits for the session to be gone."""
-SYNC_SHARE = 0.75
-"""Which part of its time `delete` gives to the sync before; of 300 seconds that is 225, as in 0.12."""
 
 
 class Session:
@@ -44,15 +39,20 @@ class Session:
     Sessions come from ``agb.create()``, ``agb.get()``, ``agb.session()`` and ``agb.attach()``. They borrow their
     client's connections; there is nothing to close, but a session runs, and costs, until it is deleted.
 
+    A session object made by `create` or `get` knows the addresses of the session's own host. One made by `attach` knows
+    its id only: its tools are called through the API, and ``needs_addresses`` says that the first stream must ask the
+    service for the address. The parts of a session read these attributes at each call, so a program may change them.
+
     Attributes:
         agb: the client.
         session_id: the id.
         image_id: the image it was made from, ``""`` if not known.
-        resource_url: where the session is shown; it holds an auth code.
+        resource_url: the address of the session's page; it holds an auth code.
         app_instance_id, resource_id: the service's own ids.
         link_url, ws_url, token: the addresses of the session's own host, and the token for it.
-        tool_list: the tools of the session that are reached straight at its host.
-        code, command: what runs in the session.
+        needs_addresses: whether the service must be asked for ``ws_url`` and ``token`` before a stream is opened.
+        tool_list: the tools that the session's own host runs.
+        code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
     """
@@ -68,27 +68,10 @@ class Session:
         self.ws_url = ""
         self.token = ""
         self.tool_list: list[McpTool] = []
+        self.needs_addresses = False
         self._state = ""
-        self._is_bare = False
         self._hidden_labels: dict[str, str] | None = None
-        """Labels of the SDK's own, which are kept when others are set; None if not known yet."""
-
-    @classmethod
-    def _from_data(cls, agb: AGB, data: GetSessionData) -> Session:
-        session = cls(agb, data.session_id)
-        session.resource_url = data.resource_url
-        session.image_id = data.image_id
-        session.app_instance_id = data.app_instance_id
-        session.resource_id = data.resource_id
-        session.link_url = data.link_url
-        session.ws_url = data.ws_url
-        session.token = data.token
-        session.tool_list = [
-            McpTool(name=tool["name"], server=tool["server"], input_schema=tool.get("inputSchema"))
-            for tool in parse_tool_list(data.tool_list)
-        ]
-        session._state = data.status
-        return session
+        """The SDK's own labels, which are kept when others are set; None if not known yet."""
 
     def __repr__(self) -> str:
         parts = [repr(self.session_id)]
@@ -104,14 +87,14 @@ class Session:
 
     @property
     def ref(self) -> SessionRef:
-        """The session's address, to be stored or sent elsewhere; it holds no secret."""
-        return SessionRef(self.session_id, str(self._transport.endpoint))
+        """A reference to the session, to store or to send elsewhere; it holds no secret."""
+        return SessionRef(self.session_id, str(self._api.endpoint))
 
     @property
-    def _transport(self) -> API:
+    def _api(self) -> API:
         return self.agb.client
 
-    # --- what is in it: each is loaded when first used, since a call that needs none need not wait for them ---------
+    # --- parts: each is loaded when it is first used, since importing all of them takes longer than a call --------
 
     @cached_property
     def code(self) -> Code:
@@ -152,8 +135,8 @@ class Session:
         return self.agb.api_key
 
     def get_client(self) -> API:
-        """Return what the client sends its calls through."""
-        return self._transport
+        """Return the object that the client sends its calls through."""
+        return self._api
 
     def get_link_url(self) -> str:
         """Return the address of the session's own host, ``""`` if it is not known."""
@@ -166,17 +149,18 @@ class Session:
     # --- labels --------------------------------------------------------------------------------------------------
 
     def set_labels(self, labels: Mapping[str, str], *, timeout: float | None = None) -> OperationResult:
-        """Replace all labels of the session by these.
+        """Replace all labels of the session.
 
-        The session's hidden labels, by which the SDK finds it again when its creator is gone, are kept. An object
-        that was not made by ``create`` learns them first, by one more request, the first time.
+        The service knows one set of labels, and the SDK keeps labels of its own in it, by which a session is found
+        again when its creator is gone; they are hidden from callers. So they are sent again with each new set. An
+        object that was not made by ``create`` requests them first, once.
 
         Args:
             labels: at least one; keys and values are strings that are not blank, and no key begins with ``agb.sdk/``.
             timeout: seconds for the whole call.
 
         Returns:
-            Success or failure; labels that cannot be set are a failure, and nothing is sent.
+            Success or failure; invalid labels are a failure, and nothing is sent.
 
         Raises:
             SessionError: there was no valid answer.
@@ -187,22 +171,22 @@ class Session:
             ...     print(result.success)
             True
 
-        Source: control-plane.md 2.8 and 3.7.
+        API: POST /sdk/SetLabel.
         """
         try:
             check_labels(labels)
         except ValueError as error:
             return OperationResult.failed(SessionError(str(error), session_id=self.session_id))
-        deadline = self._transport.deadline(timeout)
+        deadline = self._api.deadline(timeout)
         if self._hidden_labels is None:
             present = self.get_labels(timeout=timeout)
             if not present.success:
                 return present
         call = ops.set_label(self.session_id, {**labels, **(self._hidden_labels or {})})
-        return self._transport.result(call, OperationResult, deadline=deadline)
+        return self._api.result(call, OperationResult, deadline=deadline)
 
     def get_labels(self, *, timeout: float | None = None) -> OperationResult:
-        """Return the labels of the session as ``data``, a dict, without those of the SDK's own.
+        """Return the labels of the session as ``data``, a dict, without the SDK's own.
 
         Raises:
             SessionError: there was no valid answer.
@@ -214,39 +198,39 @@ class Session:
             ...     print(result.data)
             {'project': 'demo'}
 
-        Source: control-plane.md 2.9.
+        API: GET /sdk/GetLabel.
         """
-        result = self._transport.result(ops.get_label(self.session_id), OperationResult, timeout=timeout)
+        result = self._api.result(ops.get_label(self.session_id), OperationResult, timeout=timeout)
         if not result.success:
             return result
         self._hidden_labels = ownership.hidden(result.data)
         return evolve(result, data=ownership.shown(result.data))
 
-    # --- what it is ----------------------------------------------------------------------------------------------
+    # --- information ---------------------------------------------------------------------------------------------
 
     def info(self, *, timeout: float | None = None) -> OperationResult:
-        """Return what is known about the session's desktop as ``data``, a dict.
+        """Return the properties of the session's desktop as ``data``, a dict.
 
-        Its keys are ``session_id``, ``resource_url`` and, where there is a desktop, ``app_id``, ``auth_code``,
+        Its keys are ``session_id``, ``resource_url`` and, if there is a desktop, ``app_id``, ``auth_code``,
         ``connection_properties``, ``resource_id``, ``resource_type`` and ``ticket``. Never raises for a failed call.
 
-        Source: control-plane.md 2.12.
+        API: POST /mcp/getMcpResource.
         """
-        return self._transport.result(ops.get_mcp_resource(self.session_id), OperationResult, timeout=timeout)
+        return self._api.result(ops.get_mcp_resource(self.session_id), OperationResult, timeout=timeout)
 
     def get_link(
         self, protocol_type: str | None = None, port: int | None = None, *, timeout: float | None = None
     ) -> OperationResult:
-        """Return a URL as ``data``, by which a port of the session is reached from outside.
+        """Return a URL as ``data`` by which a port of the session is reached from outside.
 
         Args:
             protocol_type: such as ``"https"`` or ``"wss"``; None leaves the choice to the service.
-            port: the port that something in the session listens on, 30100 to 30199 on the service.
+            port: the port that a program in the session listens on, 30100 to 30199 on the service.
             timeout: seconds for the whole call.
 
         Raises:
             SessionError: there was no valid answer.
-            ValueError, TypeError: the port is no port number.
+            ValueError, TypeError: the port is not a port number.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -254,22 +238,22 @@ class Session:
             ...     print(link.data.partition("://")[0])
             http
 
-        Source: control-plane.md 2.10.
+        API: GET /internet/getLink.
         """
         if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
-            raise TypeError(f"port is a whole number, not {port!r}")
+            raise TypeError(f"port must be a whole number, not {port!r}")
         if port is not None and not 0 <= port <= 65535:
-            raise ValueError(f"port is a number from 1 to 65535, not {port}")
+            raise ValueError(f"port must be a number from 1 to 65535, not {port}")
         call = ops.get_link(self.session_id, protocol_type, port)
-        return self._transport.result(call, OperationResult, timeout=timeout)
+        return self._api.result(call, OperationResult, timeout=timeout)
 
     def get_status(self, *, timeout: float | None = None) -> SessionStatusResult:
-        """Return the session's state; asking does not count as activity. Never raises for a failed call.
+        """Return the session's state; the request does not count as activity. Never raises for a failed call.
 
-        Source: control-plane.md 2.3.
+        API: POST /mcp/getSessionInfo.
         """
         call = ops.get_session_info(self.session_id)
-        result = self._transport.result(call, SessionStatusResult, timeout=timeout)
+        result = self._api.result(call, SessionStatusResult, timeout=timeout)
         if result.success:
             self._state = result.status
         if ops.is_gone(result.status, result.error):
@@ -277,12 +261,12 @@ class Session:
         return result
 
     def keep_alive(self, *, timeout: float | None = None) -> OperationResult:
-        """Start the session's idle time anew. Never raises for a failed call.
+        """Restart the session's idle time. Never raises for a failed call.
 
-        Source: control-plane.md 2.7.
+        API: POST /mcp/refreshSessionIdleTime.
         """
         call = ops.refresh_session_idle_time(self.session_id)
-        return self._transport.result(call, OperationResult, timeout=timeout)
+        return self._api.result(call, OperationResult, timeout=timeout)
 
     # --- tools ---------------------------------------------------------------------------------------------------
 
@@ -298,14 +282,14 @@ class Session:
         """Call any tool of the session by name; its text is the ``data`` of the result.
 
         Args:
-            tool_name: such as ``"shell"``; `list_mcp_tools` tells what there is.
+            tool_name: such as ``"shell"``; `list_mcp_tools` returns the tools of an image.
             args: the tool's arguments.
-            read_timeout: milliseconds to wait for the answer; heard on both routes, alone or with the other.
-            connect_timeout: milliseconds that connecting may take on top.
-            timeout: seconds for the whole call; goes before the two.
+            read_timeout: milliseconds to wait for the answer; used on both routes, alone or with ``connect_timeout``.
+            connect_timeout: milliseconds that connecting may take in addition.
+            timeout: seconds for the whole call; takes precedence over the other two.
 
         Raises:
-            ValueError, TypeError: the arguments cannot be written as JSON; nothing was sent.
+            ValueError, TypeError: JSON cannot represent the arguments; nothing was sent.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -313,12 +297,14 @@ class Session:
             ...     print(result.success)
             True
 
-        Source: control-plane.md 2.14, 2.28 and 3.9.
+        API: POST {link_url}/callTool if the session's host and its tool are known, otherwise POST /mcp.
         """
+        from .modules.tools import run_tool
+
         call = any_tool(tool_name, args, self.session_id)
         try:
             limit = self._total(read_timeout, connect_timeout) if timeout is None else timeout
-            return self._tool(call, timeout=limit)
+            return run_tool(self, call, timeout=limit)
         except AGBError as error:
             return McpToolResult.failed(error)
 
@@ -332,31 +318,32 @@ class Session:
         Raises:
             ValueError: neither is known.
 
-        Source: control-plane.md 2.13.
+        API: POST /mcp/listTools.
         """
         image = image_id or self.image_id
         if not image:
             raise ValueError("image_id is required. Provide it as a parameter or set it on the session.")
-        return self._transport.result(ops.list_tools(image), McpToolsResult, timeout=timeout)
+        return self._api.result(ops.list_tools(image), McpToolsResult, timeout=timeout)
 
     def get_metrics(
         self, read_timeout: int | None = None, connect_timeout: int | None = None, *, timeout: float | None = None
     ) -> SessionMetricsResult:
-        """Return what the session uses of processors, memory, disk and network.
+        """Return the session's use of processors, memory, disk and network.
 
         Args:
             read_timeout: milliseconds to wait for the answer.
-            connect_timeout: milliseconds that connecting may take on top.
-            timeout: seconds for the whole call; goes before the two.
+            connect_timeout: milliseconds that connecting may take in addition.
+            timeout: seconds for the whole call; takes precedence over the other two.
 
-        Source: data-plane.md 2.9.
+        API: the tool ``get_metrics``.
         """
         from .._ops.tools.metrics import get_metrics
         from ..results.metrics import SessionMetricsResult
+        from .modules.tools import run_tool
 
         try:
             limit = self._total(read_timeout, connect_timeout) if timeout is None else timeout
-            return self._tool(get_metrics(self.session_id), timeout=limit)
+            return run_tool(self, get_metrics(self.session_id), timeout=limit)
         except AGBError as error:
             return SessionMetricsResult.failed(error)
 
@@ -365,27 +352,10 @@ class Session:
         check_timeout(read_timeout, "read_timeout", "milliseconds")
         check_timeout(connect_timeout, "connect_timeout", "milliseconds")
         if read_timeout is None:
-            return None if connect_timeout is None else self._transport.timeout + connect_timeout / 1000
+            return None if connect_timeout is None else self._api.timeout + connect_timeout / 1000
         return (read_timeout + (connect_timeout or 0)) / 1000
 
-    def _tool(self, tool: ToolCall[T], *, timeout: float | None = None) -> T:
-        """Call a tool by the route that is open for it now."""
-        tools = self.tool_list or []  # 0.12 stored "" for none, and so may a program
-        servers: dict[str, str] = {}
-        for entry in tools:
-            servers.setdefault(entry.name, entry.server)
-        access = ToolAccess(self.session_id, self.link_url, self.token, servers)
-        return self._transport.tool(tool, access, timeout=timeout)
-
-    def _learn_stream_address(self, timeout: float) -> None:
-        """Ask the service where a session's streams are, if it was attached to and so never asked about anything."""
-        if self.ws_url or not self._is_bare:
-            return
-        call = ops.get_session(self.session_id)
-        data, _ = self._transport.call(call, timeout=min(timeout, self._transport.timeout))
-        self.ws_url, self.token, self._is_bare = data.ws_url, self.token or data.token, False
-
-    # --- the end -------------------------------------------------------------------------------------------------
+    # --- deletion ------------------------------------------------------------------------------------------------
 
     def delete(
         self,
@@ -398,40 +368,50 @@ class Session:
 
         Args:
             sync_context: first store the data of the session's contexts, and wait until that is done.
-            on_sync_failure: what to do if it fails, or does not end in three quarters of the time: ``"delete"`` the
-                session all the same, as 0.12 does; or ``"keep"`` it, so that the data can still be saved.
-            timeout: seconds for all of it, 300 unless given.
+            on_sync_failure: if that fails, or takes longer than three quarters of the time: ``"delete"`` the session
+                nevertheless, as 0.12 does; or ``"keep"`` it, so that the data can still be saved.
+            timeout: seconds for everything; 300 by default.
 
         Returns:
             Success once the session is gone. If its data was not stored, ``error_message`` and ``error`` of this
-            success say so; a session that was kept is a failure that says why. A failure to release, or a status that
-            cannot be asked for, ends the waiting. Never raises for a failed call.
+            success say so; a session that was kept is a failure that says why. A failed release, or a failed status
+            request, ends the waiting. Never raises for a failed call.
 
         Raises:
             ValueError: ``on_sync_failure`` is neither of the two.
 
-        Source: control-plane.md 2.5, 3.5 and 4.4.
+        API: POST /mcp/releaseSessionAsync, POST /mcp/getSessionInfo; before them POST /sdk/SyncContext.
         """
+        from .modules.deletion import store_contexts, wait_until_gone
+
         check_timeout(timeout)
         if on_sync_failure not in ("delete", "keep"):
-            raise ValueError(f'on_sync_failure is "delete" or "keep", not {on_sync_failure!r}')
+            raise ValueError(f'on_sync_failure must be "delete" or "keep", not {on_sync_failure!r}')
         deadline = Deadline(DELETION_LIMIT if timeout is None else timeout)
-        unsynced = self._store_data(deadline) if sync_context else None
+        unsynced: AGBError | None = None
+        if sync_context:
+            try:
+                store_contexts(self._api, self.session_id, deadline)
+            except AGBError as error:
+                unsynced = error
         if unsynced is not None and on_sync_failure == "keep":
-            why = f"the session is kept, because its contexts were not stored: {unsynced}"
-            return evolve(DeleteResult.failed(unsynced), error_message=why)
-        call = ops.release_session_async(self.session_id)
-        result = self._transport.result(call, DeleteResult, timeout=timeout)
-        error = result.error
-        if error is not None and error.kind is ErrorKind.NOT_FOUND:
+            message = f"the session is kept, because its contexts were not stored: {unsynced}"
+            return evolve(DeleteResult.failed(unsynced), error_message=message)
+        result = self._api.result(ops.release_session_async(self.session_id), DeleteResult, timeout=timeout)
+        refusal = result.error
+        if refusal is not None and refusal.kind is ErrorKind.NOT_FOUND:
             self.agb._limiter.gone(self.session_id)
-        if error is not None and not (error.kind is ErrorKind.NOT_FOUND and error.extra.get("attempts", 1) > 1):
-            return result  # not found after a first try whose answer was lost: that try has done it
-        failure = self._wait_until_gone(deadline)
-        if failure is not None:
-            return DeleteResult.failed(failure)
+        # Not found after an attempt whose answer was lost: that attempt has released the session.
+        if refusal is not None and not (refusal.kind is ErrorKind.NOT_FOUND and refusal.extra.get("attempts", 1) > 1):
+            return result
+        try:
+            wait_until_gone(
+                lambda left: self.get_status(timeout=min(left, self._api.timeout)), self.session_id, deadline
+            )
+        except AGBError as error:
+            return DeleteResult.failed(error)
         self._state = "FINISH"
-        self._transport.hang_up(self.session_id)
+        self._api.hang_up(self.session_id)
         if unsynced is not None:
             return DeleteResult(
                 result.request_id,
@@ -441,36 +421,21 @@ class Session:
             )
         return evolve(result, success=True, error_message="", error=None)
 
-    def _wait_until_gone(self, deadline: Deadline) -> AGBError | None:
-        """Ask for the status, ever less often, until the session is gone; return what went wrong, if anything."""
-        pause = 0.02
-        while True:
-            left = deadline.left()
-            if left <= 0:
-                return SessionError(
-                    f"Timeout waiting for session deletion: session {self.session_id} was asked to go "
-                    f"{deadline.seconds:g} s ago and is still {self._state or 'there'}",
-                    kind=ErrorKind.TIMED_OUT,
-                    session_id=self.session_id,
-                    retryable=True,
-                )
-            status = self.get_status(timeout=min(left, self._transport.timeout))
-            if ops.is_gone(status.status, status.error):
-                return None
-            if status.error is not None:
-                return status.error
-            sleep(min(pause, deadline.left()))
-            pause = min(pause * 1.5, 1.0)
 
-    def _store_data(self, deadline: Deadline) -> AGBError | None:
-        """Store the data of all contexts and wait for it; return what went wrong, if anything."""
-        limit = Deadline(deadline.left() * SYNC_SHARE)
-        from .modules.context_manager import SyncRun
-
-        run = SyncRun(self._transport, self.session_id)
-        try:
-            run.start(limit)
-            run.wait(limit)
-        except AGBError as error:
-            return error
-        return None
+def session_from_data(agb: AGB, data: GetSessionData, hidden_labels: dict[str, str] | None = None) -> Session:
+    """Return the session object for an answer of the service; ``hidden_labels`` are the SDK's own, if known."""
+    session = Session(agb, data.session_id)
+    session.resource_url = data.resource_url
+    session.image_id = data.image_id
+    session.app_instance_id = data.app_instance_id
+    session.resource_id = data.resource_id
+    session.link_url = data.link_url
+    session.ws_url = data.ws_url
+    session.token = data.token
+    session.tool_list = [
+        McpTool(name=tool["name"], server=tool["server"], input_schema=tool.get("inputSchema"))
+        for tool in parse_tool_list(data.tool_list)
+    ]
+    session._state = data.status
+    session._hidden_labels = hidden_labels
+    return session

@@ -1,10 +1,10 @@
-"""Results: what the methods return.
+"""Results: the values that the methods return.
 
 Every result has ``success``, ``request_id``, ``error_message`` and ``error``. A refusal of the service is a result
 with ``success=False``; so is a failure, except for the methods that are documented to raise. Results are frozen;
 they can be compared, copied and pickled, and their ``repr`` shows no secret.
 
-Source: control-plane.md 3.14; the names, their order and their defaults are those of 0.12.
+The names of the fields, their order and their defaults are those of 0.12.
 
 Each module is loaded when one of its names is first used: making so many classes takes longer than a call.
 """

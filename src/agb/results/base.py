@@ -1,4 +1,4 @@
-"""Results: what all of them have, and the plain ones."""
+"""Results: the base classes, and the plain ones."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ..exceptions import AGBError, SessionError
 
 
 def error_field() -> Any:
-    """Return the field ``error``, which neither equality nor ``repr`` looks at."""
+    """Return the field ``error``, which equality and ``repr`` ignore."""
     return field(default=None, kw_only=True, eq=False, repr=False)
 
 
 def strings(value: list[str] | None) -> list[str]:
-    """Return a list of one's own."""
+    """Return a copy of a list, an empty one for None."""
     return list(value or [])
 
 
 def entries(value: list[Any] | None) -> list[Any]:
-    """Return a list of one's own."""
+    """Return a copy of a list, an empty one for None."""
     return list(value or [])
 
 
 def mapping(value: dict[str, Any] | None) -> dict[str, Any]:
-    """Return a dict of one's own."""
+    """Return a copy of a dict, an empty one for None."""
     return dict(value or {})
 
 
@@ -42,7 +42,7 @@ class ApiResponse:
 
 
 def error_of(result: Any) -> AGBError:
-    """Return the error of a result that is no success; one made by hand may have nothing but a message."""
+    """Return the error of a failed result; a result made by a caller may have a message only."""
     if result.error is not None:
         return result.error  # type: ignore[no-any-return]
     return SessionError(result.error_message or "the operation failed", request_id=result.request_id)
@@ -50,7 +50,7 @@ def error_of(result: Any) -> AGBError:
 
 @frozen
 class Result(ApiResponse):
-    """Base of the results that tell success from failure."""
+    """Base of the results with ``success``."""
 
     success: bool = False
 
@@ -69,7 +69,7 @@ class Result(ApiResponse):
         return {"data": value}
 
     def raise_for_error(self) -> Self:
-        """Return this very result if it is a success, else raise its ``error``.
+        """Return this result if it is a success, otherwise raise its ``error``.
 
         Raises:
             AGBError: as in ``error``, usually one of its subclasses.
@@ -81,7 +81,7 @@ class Result(ApiResponse):
 
 @frozen
 class OperationResult(Result):
-    """The result of an operation; what ``data`` holds is said by the method."""
+    """The result of an operation; the method documents ``data``."""
 
     data: Any = field(default=None, repr=masked_repr)
     error_message: str = ""
@@ -103,7 +103,7 @@ class DeleteResult(Result):
 
 @frozen
 class BoolResult(Result):
-    """The result of an operation that answers yes or no."""
+    """The result of an operation with a yes or no."""
 
     data: bool | None = None
     error_message: str = ""

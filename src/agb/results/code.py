@@ -14,9 +14,9 @@ from .base import ApiResponse, entries, strings
 
 @frozen
 class ExecutionResult:
-    """One thing that code displayed or returned, in every format it came in; ``png`` and ``jpeg`` are base64.
+    """A display or value of code, in all formats that the service returned; ``png`` and ``jpeg`` are base64.
 
-    A notebook shows it as what it is: a figure as a picture, a table as a table.
+    A notebook shows it in its best format: a figure as a picture, a table as a table.
     """
 
     text: str | None = None
@@ -33,7 +33,7 @@ class ExecutionResult:
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the picture of this result to a file of this machine, and return its path.
 
-        The suffix says which: ``.png``, ``.jpg``, ``.jpeg`` or ``.svg``; without a suffix it is the only one there.
+        The suffix selects the format: ``.png``, ``.jpg``, ``.jpeg`` or ``.svg``; without a suffix, the only picture.
 
         Raises:
             ValueError: there is no such picture; nothing was written.
@@ -50,8 +50,8 @@ class ExecutionResult:
         return target
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Return all formats by MIME type; a notebook takes the best that it can show."""
-        del include, exclude  # a caller may do without them
+        """Return all formats by MIME type; a notebook shows the best that it can."""
+        del include, exclude  # a caller may ignore them
         from .._wire.display import mime_bundle
 
         return mime_bundle(self)
@@ -64,7 +64,7 @@ class ExecutionResult:
 
 @frozen
 class ExecutionLogs:
-    """What code printed, in the pieces in which it arrived."""
+    """The output of code, in the pieces in which it arrived."""
 
     stdout: list[str] = field(default=None, converter=strings)
     stderr: list[str] = field(default=None, converter=strings)
@@ -76,10 +76,10 @@ def _logs(value: ExecutionLogs | None) -> ExecutionLogs:
 
 @frozen
 class EnhancedCodeExecutionResult(ApiResponse):
-    """What running code gave.
+    """The result of running code.
 
-    ``error`` tells why a run failed: an `ExecutionError` with name, value and traceback of the exception that the
-    code raised, or with the kind of failure if the code could not be run. ``execution_time`` is in seconds.
+    ``error`` is the reason of a failed run: an `ExecutionError` with name, value and traceback of the exception that
+    the code raised, or with the kind of failure if the code could not be run. ``execution_time`` is in seconds.
     """
 
     execution_count: int | None = None
@@ -92,7 +92,7 @@ class EnhancedCodeExecutionResult(ApiResponse):
 
     @property
     def result(self) -> str:
-        """The text of the main result, else of the first result, else what was printed, else ``""``."""
+        """The text of the main result, else of the first result, else the output, else ``""``."""
         mains = [item for item in self.results if item.is_main_result and item.text]
         for item in mains or self.results[:1]:
             if item.text:
@@ -101,7 +101,7 @@ class EnhancedCodeExecutionResult(ApiResponse):
 
     @classmethod
     def failed(cls, error: AGBError) -> Self:
-        """Return the result of a run that could not be made."""
+        """Return the result of a run that ended in ``error``."""
         if not isinstance(error, ExecutionError):
             name = error.kind.name.title().replace("_", "")
             error = ExecutionError(
@@ -119,7 +119,7 @@ class EnhancedCodeExecutionResult(ApiResponse):
         return cls(error.request_id, error=error, error_message=error.value or str(error), success=False)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Return what a notebook shows: a run that gave one thing and printed nothing is shown as that thing."""
+        """Return the formats for a notebook: a run with one result and no output is shown as that result."""
         if self.success and len(self.results) == 1 and not self.logs.stdout and not self.logs.stderr:
             return self.results[0]._repr_mimebundle_(include, exclude)
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
@@ -130,7 +130,7 @@ class EnhancedCodeExecutionResult(ApiResponse):
         return html_of_run(self)
 
     def raise_for_error(self) -> Self:
-        """Return this very result if the run succeeded, else raise its ``error``.
+        """Return this result if the run succeeded, otherwise raise its ``error``.
 
         Raises:
             ExecutionError: the code raised, or could not be run.

@@ -12,7 +12,7 @@ from .base import Result, error_field
 
 @frozen
 class CommandResult(Result):
-    """What a command printed, and how it ended.
+    """The output of a command, and how it ended.
 
     ``output`` is ``stdout`` and ``stderr``, one after the other. ``exit_code`` is None if the command was not run.
     """

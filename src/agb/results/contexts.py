@@ -15,9 +15,9 @@ def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{attribute.name} is a whole number, not {value!r}")
+        raise TypeError(f"{attribute.name} must be a whole number, not {value!r}")
     if value < 1:
-        raise ValueError(f"{attribute.name} is a number >= 1, not {value}")
+        raise ValueError(f"{attribute.name} must be at least 1, not {value}")
 
 
 @define
@@ -29,8 +29,8 @@ class Context:
     Attributes:
         id: the service's id, such as ``SdkCtx-...``.
         name: unique for an API key and a region.
-        created_at, last_used_at: when, as the service writes it; None if it did not say.
-        state: ``available``, ``clearing`` or ``pre-available``; None if the service did not say.
+        created_at, last_used_at: times, as the service writes them; None if it did not report them.
+        state: ``available``, ``clearing`` or ``pre-available``; None if the service did not report it.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Context:
 
 @define
 class ContextListParams:
-    """Which page of the contexts is wanted; both are checked, when they are assigned too."""
+    """The requested page of the contexts; both values are checked, also when they are assigned."""
 
     max_results: int | None = field(default=None, validator=_page_size)
     next_token: str | None = field(default=None, validator=optional(instance_of(str)))
@@ -50,7 +50,7 @@ class ContextListParams:
 
 @frozen
 class ContextResult(Result):
-    """A context, found or made, with its id as ``context_id``."""
+    """A context, found or created, with its id as ``context_id``."""
 
     context_id: str = ""
     context: Context | None = None
@@ -64,7 +64,7 @@ class ContextResult(Result):
 
 @frozen
 class ContextListResult(Result):
-    """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages if it is told."""
+    """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages, if reported."""
 
     contexts: list[Context] = field(default=None, converter=entries)
     next_token: str | None = None
@@ -85,7 +85,7 @@ class ContextListResult(Result):
 
 @frozen
 class ContextFileEntry:
-    """A file stored in a context; ``size`` is in bytes, ``file_path`` is the path it has inside a session."""
+    """A file stored in a context; ``size`` is in bytes, ``file_path`` is its path inside a session."""
 
     file_id: str
     file_name: str
@@ -99,7 +99,7 @@ class ContextFileEntry:
 
 @frozen
 class ContextFileListResult(Result):
-    """One page of the files of a context; ``count`` counts all pages, None if it is not told."""
+    """One page of the files of a context; ``count`` counts all pages, None if it is not reported."""
 
     entries: list[ContextFileEntry] = field(default=None, converter=entries)
     count: int | None = None
@@ -113,10 +113,10 @@ class ContextFileListResult(Result):
 
 @frozen
 class FileUrlResult(Result):
-    """A pre-signed URL. Whoever has it may use it, so it is not shown by ``repr``.
+    """A pre-signed URL. It works for everyone who has it, so ``repr`` does not show it.
 
-    ``expire_time`` is given as the service gives it, which does not say its unit; the local runtime gives seconds
-    since 1970.
+    ``expire_time`` is the service's number, whose unit is not documented; the local runtime returns seconds since
+    1970.
     """
 
     url: str = field(default="", repr=False)
@@ -131,7 +131,7 @@ class FileUrlResult(Result):
 
 @frozen
 class ClearContextResult(OperationResult):
-    """How far the clearing of a context is: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
+    """The progress of clearing a context: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
 
     data: Any = field(default=None, init=False, repr=False)
     error_message: str = ""
@@ -149,7 +149,7 @@ class ClearContextResult(OperationResult):
 class Extension:
     """A browser extension stored in a context.
 
-    ``name`` is the name of the file it was made from where that is known, else the same as ``id``.
+    ``name`` is the name of the file it was created from if that is known, otherwise the same as ``id``.
     """
 
     id: str

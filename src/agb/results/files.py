@@ -12,7 +12,7 @@ from .base import Result, entries, error_field, mapping, strings
 
 @frozen
 class FileInfoResult(Result):
-    """What is known of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it is there."""
+    """The properties of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it exists."""
 
     file_info: dict[str, Any] = field(default=None, converter=mapping)
     error_message: str = ""
@@ -21,7 +21,7 @@ class FileInfoResult(Result):
 
 @frozen
 class DirectoryListResult(Result):
-    """What a directory holds: a dict with ``name`` and ``isDirectory`` for each entry."""
+    """The contents of a directory: a dict with ``name`` and ``isDirectory`` for each entry."""
 
     entries: list[dict[str, Any]] = field(default=None, converter=entries)
     error_message: str = ""
@@ -39,7 +39,7 @@ class FileContentResult(Result):
 
 @frozen
 class BinaryFileContentResult(Result):
-    """The bytes of a file; ``size`` is how many there are."""
+    """The bytes of a file; ``size`` is their number."""
 
     content: bytes = field(default=b"", repr=False)
     error_message: str = ""
@@ -49,7 +49,7 @@ class BinaryFileContentResult(Result):
 
 @frozen
 class MultipleFileContentResult(Result):
-    """The texts of several files by their paths; ``errors`` tells why those that are not there could not be read."""
+    """The texts of several files by their paths; ``errors`` holds the error of each file that could not be read."""
 
     contents: dict[str, str] = field(default=None, converter=mapping, repr=False)
     error_message: str = ""
@@ -70,7 +70,7 @@ class FileSearchResult(Result):
 class FileChangeEvent:
     """One change below a watched directory.
 
-    ``event_type`` is the service's word: ``create``, ``modify`` or ``delete``; ``path_type`` is ``file`` or
+    ``event_type`` is the service's name: ``create``, ``modify`` or ``delete``; ``path_type`` is ``file`` or
     ``directory``.
     """
 
@@ -80,16 +80,16 @@ class FileChangeEvent:
 
     @property
     def is_deletion(self) -> bool:
-        """Whether something was removed; services have several words for it."""
+        """Whether something was removed; services have several names for it."""
         return self.event_type.lower() in ("delete", "destroy", "remove")
 
     def to_dict(self) -> dict[str, str]:
-        """Return the event as the wire has it."""
+        """Return the event as an object of the protocol."""
         return {"eventType": self.event_type, "path": self.path, "pathType": self.path_type}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return the event in an object of the wire; what is missing is ``""``."""
+        """Return the event of an object of the protocol; a missing field is ``""``."""
 
         def text(key: str) -> str:
             value = data.get(key, data.get(key[0].upper() + key[1:]))
@@ -100,7 +100,7 @@ class FileChangeEvent:
 
 @frozen
 class FileChangeResult(Result):
-    """What changed since one asked last, and the text it was read from as ``raw_data``."""
+    """The changes since the call before, and the service's text as ``raw_data``."""
 
     events: list[FileChangeEvent] = field(default=None, converter=entries)
     raw_data: str = field(default="", repr=False)

@@ -1,4 +1,4 @@
-"""Results about what a session uses."""
+"""Results about the resources that a session uses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .base import Result, error_field, mapping
 
 @frozen(init=False)
 class SessionMetrics:
-    """What a session uses: memory and disk in bytes, rates in kilobytes a second, totals in kilobytes."""
+    """The resources that a session uses: memory and disk in bytes, rates in kilobytes a second, totals in kilobytes."""
 
     cpu_count: int
     cpu_used_pct: float

@@ -1,4 +1,4 @@
-"""Results about sessions: made, found, listed, and their tools."""
+"""Results about sessions: created, found, listed, and their tools."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SessionT = TypeVar("SessionT")
 class SessionResult(Result, Generic[SessionT]):
     """A session, created or found.
 
-    ``context_status`` tells how the data of its contexts was brought into a session that was created. If some of it is
-    not there, the session is there all the same: ``success`` is true, and ``error_message`` and ``error`` say what is
-    missing.
+    ``context_status`` holds the downloads of its contexts' data into a session that was created. If some data is
+    missing, the session exists nevertheless: ``success`` is true, and ``error_message`` and ``error`` name the missing
+    data.
     """
 
     error_message: str = ""
@@ -54,7 +54,7 @@ class SessionListResult(Result):
 
 @frozen
 class GetSessionData:
-    """Connection data of a session; token and addresses are not shown by ``repr``."""
+    """Connection data of a session; ``repr`` hides token and addresses."""
 
     app_instance_id: str = ""
     resource_id: str = ""
@@ -71,7 +71,7 @@ class GetSessionData:
 
 @frozen
 class GetSessionResult(ApiResponse):
-    """Connection data of a session, or why there is none."""
+    """Connection data of a session, or the error."""
 
     http_status_code: int = 0
     code: str = ""
@@ -92,7 +92,7 @@ class GetSessionResult(ApiResponse):
         return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
 
     def raise_for_error(self) -> Self:
-        """Return this very result if it is a success, else raise its ``error``."""
+        """Return this result if it is a success, otherwise raise its ``error``."""
         if self.success:
             return self
         raise error_of(self)
@@ -121,7 +121,7 @@ class SessionStatusResult(ApiResponse):
         return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
 
     def raise_for_error(self) -> Self:
-        """Return this very result if it is a success, else raise its ``error``."""
+        """Return this result if it is a success, otherwise raise its ``error``."""
         if self.success:
             return self
         raise error_of(self)
@@ -140,7 +140,7 @@ class McpTool:
 
 @frozen
 class McpToolResult(Result):
-    """The text that a tool gave."""
+    """The text that a tool returned."""
 
     data: str | None = None
     error_message: str = ""

@@ -13,10 +13,10 @@ from .base import Result, entries, error_field
 
 @frozen
 class ContextStatusData:
-    """One task that brings data from a context into a session (``download``) or back (``upload``).
+    """One task that copies data from a context into a session (``download``) or back (``upload``).
 
-    ``status`` is the service's word; ``Success`` and ``Failed`` are final. ``start_time`` and ``finish_time`` are
-    seconds since 1970, 0 as long as they are not known. ``task_id`` tells tasks apart where the service names them.
+    ``status`` is the service's name; ``Success`` and ``Failed`` are final. ``start_time`` and ``finish_time`` are
+    seconds since 1970, 0 as long as they are not known. ``task_id`` is set where the service names its tasks.
     """
 
     context_id: str = ""
@@ -30,7 +30,7 @@ class ContextStatusData:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Return the task in an object of the wire; what is missing is ``""`` or 0."""
+        """Return the task of an object of the protocol; a missing field is ``""`` or 0."""
 
         def text(key: str) -> str:
             value = data.get(key)
@@ -67,7 +67,7 @@ class ContextInfoResult(Result):
 
 @frozen
 class ContextSyncResult(Result):
-    """How a sync ended; ``context_status_data`` holds the tasks it was made of, as they were seen last."""
+    """The end of a sync; ``context_status_data`` holds its tasks, with the state that was reported last."""
 
     error_message: str = ""
     context_status_data: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
@@ -80,11 +80,11 @@ class ContextSyncResult(Result):
 
 @frozen
 class AwaitableContextSyncResult(ContextSyncResult, Coroutine[Any, Any, ContextSyncResult]):
-    """What ``session.context.sync()`` gives in the synchronous flavour: a result that may be awaited as well.
+    """The result of ``session.context.sync()`` in the synchronous flavour, which may be awaited as well.
 
-    In agbcloud-sdk 0.12 ``sync`` was a coroutine function. ``asyncio.run(session.context.sync())`` and
-    ``await session.context.sync()``, written for that, go on to work: the sync is over before, and both give this very
-    result. ``asyncio.run`` takes nothing but coroutines, so it is one, which is at its end.
+    In agbcloud-sdk 0.12 ``sync`` was a coroutine function. Programs with ``asyncio.run(session.context.sync())`` or
+    ``await session.context.sync()`` go on to work: the sync has ended before, and both return this result.
+    ``asyncio.run`` accepts coroutines only, so the result is a coroutine that has finished.
     """
 
     def __hash__(self) -> int:
@@ -92,15 +92,15 @@ class AwaitableContextSyncResult(ContextSyncResult, Coroutine[Any, Any, ContextS
 
     def __await__(self) -> Generator[Any, None, Self]:
         return self
-        yield  # makes this a generator, as the language wants it
+        yield  # makes this a generator, which `__await__` must return
 
     def send(self, value: Any) -> NoReturn:
-        """Be at the end, with this result."""
+        """Finish with this result."""
         del value
         raise StopIteration(self)
 
     def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> NoReturn:
-        """Raise what is thrown in."""
+        """Raise the error that is thrown in."""
         del traceback
         raise error if value is None else value
 

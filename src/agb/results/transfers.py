@@ -22,7 +22,7 @@ class TransferredFile:
 
 @frozen
 class FailedTransfer:
-    """A file that was not moved, and why."""
+    """A file that was not moved, and the error."""
 
     local_path: str
     remote_path: str
@@ -31,7 +31,7 @@ class FailedTransfer:
 
 @frozen
 class ContextTransferResult:
-    """What became of the files of one upload or download: a success if all of them were moved."""
+    """The files of one upload or download: a success if all of them were moved."""
 
     success: bool = False
     files: list[TransferredFile] = field(default=None, converter=entries)
@@ -42,7 +42,7 @@ class ContextTransferResult:
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
-        """Return this very result if it is a success, else raise the error of the first failure.
+        """Return this result if it is a success, otherwise raise the error of the first failure.
 
         Raises:
             AGBError: as in ``error``; ``failures`` has those of the other files.
@@ -65,7 +65,7 @@ class UploadResult:
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
-        """Return this very result if it is a success, else raise its ``error``.
+        """Return this result if it is a success, otherwise raise its ``error``.
 
         Raises:
             AGBError: as in ``error``.
@@ -88,7 +88,7 @@ class DownloadResult:
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
-        """Return this very result if it is a success, else raise its ``error``.
+        """Return this result if it is a success, otherwise raise its ``error``.
 
         Raises:
             AGBError: as in ``error``.

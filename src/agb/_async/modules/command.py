@@ -12,15 +12,16 @@ from ...exceptions import AGBError
 from ...results.commands import CommandResult
 from .._compat.cancellation import run_to_completion
 from .process import AsyncProcess
+from .tools import run_tool
 
 if TYPE_CHECKING:
-    from ..session import AsyncSession
+    from .protocols import AsyncSessionAccess
 
 
 class AsyncCommand:
     """Runs shell commands in a session; available as ``session.command``."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSessionAccess) -> None:
         self.session = session
 
     async def execute(
@@ -33,10 +34,10 @@ class AsyncCommand:
         timeout: float | None = None,
         check: bool = False,
     ) -> CommandResult:
-        """Run a command in a new shell and return what it printed and its exit code.
+        """Run a command in a new shell and return its output and its exit code.
 
         Args:
-            command: what the shell runs; pipes, ``&&`` and here-documents work.
+            command: the command line for the shell; pipes, ``&&`` and here-documents work.
             timeout_ms: milliseconds after which the command is ended.
             cwd: the working directory; without it, a fixed directory of the session.
             envs: environment variables, added to the session's; values are never interpreted.
@@ -44,11 +45,11 @@ class AsyncCommand:
             check: raise the failure instead of returning it.
 
         Returns:
-            A success if the exit code is 0. ``stdout``, ``stderr`` and ``exit_code`` are there in either case;
+            A success if the exit code is 0. ``stdout``, ``stderr`` and ``exit_code`` are set in either case;
             ``exit_code`` is None if the command was not run.
 
         Raises:
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            ValueError, TypeError: an argument is invalid; nothing was sent.
             CommandError: with ``check`` only: the command failed, or was not run; ``exit_code``, ``stdout`` and
                 ``stderr`` are the error's attributes too.
 
@@ -58,11 +59,11 @@ class AsyncCommand:
             ...     print(result.stdout, end="")
             world
 
-        Source: data-plane.md 2.2.
+        API: the tool ``shell``.
         """
         call = shell(command, timeout_ms, cwd, envs, session_id=self.session.session_id)
         try:
-            result = await self.session._tool(call, timeout=timeout)
+            result = await run_tool(self.session, call, timeout=timeout)
         except AGBError as error:
             result = CommandResult.failed(error)
         return result.raise_for_error() if check else result
@@ -79,21 +80,22 @@ class AsyncCommand:
         """Start a program that runs for as long as it needs, and return once it runs.
 
         No time limit of a tool ends it. Its output goes to files of the session, so it can be read from the beginning
-        at any time, also by another program (`attach`).
+        at any time, also by another program (`attach`). If the caller is cancelled meanwhile, the start is completed
+        and the process cleaned up: a process whose id is lost could not be ended.
 
         Args:
-            command: a string for the session's shell, or a list of arguments that no shell ever reads.
+            command: a string for the session's shell, or a list of arguments that no shell interprets.
             cwd: the working directory; without it, a fixed directory of the session.
             envs: environment variables, added to the session's; values are never interpreted.
-            stdin: whether the program reads what `AsyncProcess.write` gives; otherwise its input is empty.
+            stdin: whether the program reads the input that `AsyncProcess.write` sends; otherwise its input is empty.
             timeout: seconds after which the session itself ends the program: SIGTERM, and SIGKILL 5 seconds later.
 
         Returns:
-            The process, which runs. A program that is not there is no error here: it ends with exit code 127.
+            The process, which runs. A program that does not exist is no error here: it ends with exit code 127.
 
         Raises:
-            CommandError: the process could not be started: no such directory, no session, no answer.
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            CommandError: the process could not be started: no such directory, no such session, no answer.
+            ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -101,14 +103,14 @@ class AsyncCommand:
             ...         print((await process.wait()).stdout)
             a b|$HOME;|
 
-        Source: data-plane.md 2.2 and 6 (Command).
+        API: the tool ``shell``.
         """
         check_timeout(timeout)
         session = self.session
         call = processes.start(command, cwd=cwd, envs=envs, stdin=stdin, timeout=timeout, session_id=session.session_id)
 
         async def start() -> AsyncProcess:
-            started = await session._tool(call)
+            started = await run_tool(session, call)
             return AsyncProcess(session, started.process_id, started.pid)
 
         async def clean_up(process: AsyncProcess) -> None:
@@ -117,11 +119,11 @@ class AsyncCommand:
         return await run_to_completion(start, clean_up)
 
     async def attach(self, process_id: str) -> AsyncProcess:
-        """Return a process that `start` has started, here or in another program.
+        """Return a process that `start` started, here or in another program.
 
         Raises:
-            CommandError: there is no such process; its ``kind`` is not found if it was cleaned up, or never was.
-            ValueError, TypeError: this is no process id.
+            CommandError: there is no such process; its ``kind`` is not found if it was cleaned up, or never existed.
+            ValueError, TypeError: the process id is invalid.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -130,5 +132,5 @@ class AsyncCommand:
             ...     print((await again.wait()).stdout, end="")
             still here
         """
-        call = processes.look(process_id, chunk=0, session_id=self.session.session_id)
-        return AsyncProcess(self.session, process_id, (await self.session._tool(call)).pid)
+        call = processes.observe(process_id, chunk=0, session_id=self.session.session_id)
+        return AsyncProcess(self.session, process_id, (await run_tool(self.session, call)).pid)

@@ -1,4 +1,4 @@
-"""The contexts of a session: syncs them with the session's files, and tells how far that is."""
+"""The contexts of a session: syncs them with the session's files, and reports how far that is."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .._compat.results import ContextSyncAnswer
 
 if TYPE_CHECKING:
     from ..api import AsyncAPI
-    from ..session import AsyncSession
+    from .protocols import AsyncSessionAccess
 
 T = TypeVar("T")
 
 POLL_INTERVAL = 1.5
-"""Seconds between two looks at a sync, at most; the first ones follow each other faster."""
+"""Seconds between two status requests of a sync, at most; the first ones follow each other faster."""
 
 
 class AsyncContextManager:
     """The contexts of one session; available as ``session.context``."""
 
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSessionAccess) -> None:
         self._session = session
 
     @property
-    def _transport(self) -> AsyncAPI:
-        return self._session.agb.client
+    def _api(self) -> AsyncAPI:
+        return self._session.get_client()
 
     async def info(
         self,
@@ -42,7 +42,7 @@ class AsyncContextManager:
         *,
         timeout: float | None = None,
     ) -> ContextInfoResult:
-        """Return the tasks that bring data from contexts into the session and back, older ones included.
+        """Return the tasks that copy data from contexts into the session and back, older ones included.
 
         Args:
             context_id: only the tasks of this context.
@@ -53,10 +53,10 @@ class AsyncContextManager:
         Returns:
             The tasks as ``context_status_data``. Never raises for a failed call.
 
-        Source: control-plane.md 2.22 and 4.5.
+        API: GET /sdk/GetContextInfo.
         """
         call = ops.get_context_info(self._session.session_id, context_id or "", path or "", task_type or "")
-        return await self._transport.result(call, ContextInfoResult, timeout=timeout)
+        return await self._api.result(call, ContextInfoResult, timeout=timeout)
 
     async def sync(
         self,
@@ -69,41 +69,42 @@ class AsyncContextManager:
         *,
         timeout: float | None = None,
     ) -> ContextSyncAnswer:
-        """Sync the session's files with its contexts, and wait until just that is done.
+        """Sync the session's files with its contexts, and wait until this sync is done.
 
         Tasks of earlier syncs, finished, failed or still running, do not count.
 
         Args:
             context_id: the context to sync, together with ``path``; without both, all contexts of the session.
             path: where it is mounted.
-            mode: ``"upload"`` stores the session's files, ``"download"`` brings what is stored; None leaves it to the
-                service, and means ``upload`` in the local runtime.
-            callback: called once with whether the sync succeeded, unless it could not even be started. In the
-                asynchronous flavour that happens before this returns, and a coroutine function is awaited; in the
-                synchronous one this returns at once, as a success, and the callback is called in a thread of its own.
-            max_retries: together with ``retry_interval`` how long to wait: their product, 225 seconds.
-            retry_interval: milliseconds between two looks, at most; the first ones follow each other faster.
+            mode: ``"upload"`` stores the session's files, ``"download"`` fetches the stored files; None leaves it to
+                the service, and means ``upload`` in the local runtime.
+            callback: called once with whether the sync succeeded, unless it could not be started. In the asynchronous
+                flavour it is called before this method returns, and a coroutine function is awaited; in the
+                synchronous flavour the method returns immediately, with success, and the callback is called in a
+                thread of its own.
+            max_retries: multiplied by ``retry_interval``, the time to wait; 225 seconds by default.
+            retry_interval: milliseconds between two status requests, at most; the first ones follow each other faster.
             timeout: seconds to wait, in place of that product.
 
         Returns:
-            Whether all of it succeeded; a failure says which task failed and why, or what has not ended in time.
+            A success if all tasks succeeded; a failure says which task failed and why, or which has not ended in time.
             ``context_status_data`` holds the tasks. Never raises for a failed call. In the synchronous flavour the
             result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function.
 
         Raises:
-            TypeError, ValueError: the callback is no function, or a number cannot be used.
+            TypeError, ValueError: the callback is no function, or a number is invalid.
 
-        Source: control-plane.md 2.21, 4.4 and 4.5.
+        API: POST /sdk/SyncContext, GET /sdk/GetContextInfo.
         """
-        seconds = _limit(max_retries, retry_interval, timeout) or self._transport.timeout
+        seconds = _limit(max_retries, retry_interval, timeout) or self._api.timeout
         if callback is not None and not callable(callback):
-            raise TypeError(f"callback is a function, not {type(callback).__name__}")
+            raise TypeError(f"callback must be a function, not {type(callback).__name__}")
         context_id, path = (context_id or "").strip(), (path or "").strip()
         if bool(context_id) != bool(path):
-            why = "context_id and path are given together, or neither of them"
-            return ContextSyncAnswer.failed(SessionError(f"Could not sync: {why}", session_id=self._session.session_id))
+            message = "Could not sync: context_id and path must be passed together, or neither of them"
+            return ContextSyncAnswer.failed(SessionError(message, session_id=self._session.session_id))
         deadline = Deadline(seconds)
-        run = AsyncSyncRun(self._transport, self._session.session_id, context_id, path, mode or "")
+        run = AsyncSyncRun(self._api, self._session.session_id, context_id, path, mode or "")
         try:
             await run.start(deadline)
         except AGBError as error:
@@ -123,14 +124,14 @@ class AsyncContextManager:
 
         if callback is None:
             return await end()
-        tell = callback
+        notify = callback
 
-        async def end_and_tell() -> ContextSyncAnswer:
+        async def end_and_notify() -> ContextSyncAnswer:
             result = await end()
-            await call(tell, result.success)
+            await call(notify, result.success)
             return result
 
-        return await run_in_background(end_and_tell, ContextSyncAnswer(run.request_id, success=True))
+        return await run_in_background(end_and_notify, ContextSyncAnswer(run.request_id, success=True))
 
 
 def _limit(max_retries: int, retry_interval: int, timeout: float | None) -> float:
@@ -138,48 +139,50 @@ def _limit(max_retries: int, retry_interval: int, timeout: float | None) -> floa
     check_timeout(timeout)
     for name, value, least in (("max_retries", max_retries, 1), ("retry_interval", retry_interval, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} is a number, not {value!r}")
+            raise TypeError(f"{name} must be a number, not {value!r}")
         if not least <= value < float("inf"):
-            raise ValueError(f"{name} is a number >= {least}, not {value}")
+            raise ValueError(f"{name} must be at least {least}, not {value}")
     return max_retries * retry_interval / 1000 if timeout is None else timeout
 
 
 class AsyncSyncRun:
-    """One sync of a session: started by `start`, then waited for by `wait`, without taking an older one for it.
+    """One sync of a session: started by `start`, then waited for by `wait`.
+
+    The service reports the tasks of all syncs of a session in one list, and not every service names them. So the list
+    is requested before the sync is started: a task of this sync is one whose id the start returned, or a row that is
+    not in that first list. An older task, whatever its state, is never taken for a task of this sync.
 
     Attributes:
         request_id: of the request that started it.
-        tasks: its tasks, as they were seen last.
+        tasks: its tasks, with the state that was reported last.
     """
 
-    def __init__(
-        self, transport: AsyncAPI, session_id: str, context_id: str = "", path: str = "", mode: str = ""
-    ) -> None:
-        self._transport = transport
+    def __init__(self, api: AsyncAPI, session_id: str, context_id: str = "", path: str = "", mode: str = "") -> None:
+        self._api = api
         self._session_id = session_id
         self._call = ops.sync_context(session_id, context_id, path, mode)
-        self._look = ops.get_context_info(session_id, context_id, path)
+        self._status_call = ops.get_context_info(session_id, context_id, path)
         self._mode, self._context_id = mode, context_id
         self._watch = SyncWatch([])
         self.request_id = ""
 
     @property
     def tasks(self) -> list[ContextStatusData]:
-        """The tasks of this sync, as they were seen last."""
+        """The tasks of this sync, with the state that was reported last."""
         return self._watch.tasks
 
     async def start(self, deadline: Deadline) -> None:
-        """Look at what is there, and start the sync.
+        """Request the tasks of earlier syncs, and start this one.
 
         Raises:
-            AGBError: it was not started, as far as is known.
+            AGBError: the sync was not started, as far as is known.
         """
-        before, _ = await _send(self._transport, self._look, deadline)
+        before, _ = await _send(self._api, self._status_call, deadline)
         self._watch = SyncWatch(before, self._mode, self._context_id)
         await self._start(deadline)
 
     async def _start(self, deadline: Deadline) -> None:
-        task_ids, self.request_id = await _send(self._transport, self._call, deadline)
+        task_ids, self.request_id = await _send(self._api, self._call, deadline)
         self._watch.started(task_ids)
 
     async def wait(self, deadline: Deadline, interval: float = POLL_INTERVAL) -> list[ContextStatusData]:
@@ -187,7 +190,7 @@ class AsyncSyncRun:
 
         Raises:
             SessionError: a task failed, or did not end within the deadline.
-            AGBError: the service could not be asked for its tasks.
+            AGBError: the service did not return its tasks.
         """
         pause = 0.02
         while True:
@@ -195,7 +198,7 @@ class AsyncSyncRun:
             if verdict is Verdict.DONE:
                 break
             if verdict is Verdict.LOST or deadline.left() <= 0:
-                raise self._late(deadline)
+                raise self._timed_out(deadline)
             if verdict is Verdict.START_AGAIN:
                 await self._start(deadline)
             await sleep(min(pause, interval, deadline.left()))
@@ -207,18 +210,18 @@ class AsyncSyncRun:
 
     async def _verdict(self, deadline: Deadline) -> Verdict:
         try:
-            rows, _ = await _send(self._transport, self._look, deadline)
+            rows, _ = await _send(self._api, self._status_call, deadline)
         except AGBError as error:
             if error.kind is ErrorKind.TIMED_OUT and deadline.left() <= 0:
-                raise self._late(deadline) from error
+                raise self._timed_out(deadline) from error
             raise
         return self._watch.look(rows)
 
-    def _late(self, deadline: Deadline) -> SessionError:
+    def _timed_out(self, deadline: Deadline) -> SessionError:
         seconds = deadline.seconds - deadline.left()
         return sync_timeout(self.tasks, self._call.description, self._session_id, seconds, self.request_id)
 
 
-async def _send(transport: AsyncAPI, call: Call[T], deadline: Deadline) -> tuple[T, str]:
-    """Send a call that may take what is left, and no longer than any other."""
-    return await transport.call(call, timeout=max(0.001, min(deadline.left(), transport.timeout)))
+async def _send(api: AsyncAPI, call: Call[T], deadline: Deadline) -> tuple[T, str]:
+    """Send a call that may take the time that is left, but no longer than any other call."""
+    return await api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))

@@ -1,4 +1,10 @@
-"""Processes: programs that run in a session for as long as they need, whoever is looking."""
+"""Processes: programs that run in a session for as long as they need, observed or not.
+
+A process belongs to the session, not to a connection or a call. Each method makes one short call of the tool ``shell``,
+whose script works on the process's directory in the session (``agb._ops.tools.process`` describes it). So any number of
+callers can observe one process, in several programs; a lost answer costs nothing, since an observation is repeatable
+and says itself from which byte it reads; and the end of a caller does not concern the process.
+"""
 
 from __future__ import annotations
 
@@ -15,21 +21,22 @@ from ...results.base import OperationResult
 from ...results.commands import CommandResult
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.loop import sleep
+from .tools import run_tool
 
 if TYPE_CHECKING:
-    from ..session import AsyncSession
+    from .protocols import AsyncSessionAccess
 
-LOOK = 10.0
-"""Seconds that one look waits in the session at most; well below what the API's route allows a call."""
+LONGEST_WAIT = 10.0
+"""Seconds that one observation waits in the session at most; well below the time limit of a call on the API's route."""
 PAUSES = (0.01, 0.1)
-"""Seconds between two looks at a process that always has something to say: the first, and the longest."""
+"""Seconds between two observations of a process that writes all the time: the first, and the longest."""
 
 
 class AsyncProcess:
-    r"""A program that runs in a session; `start` and `attach` of ``session.command`` give it.
+    r"""A program that runs in a session; returned by `start` and `attach` of ``session.command``.
 
     It runs detached: neither the time limit of a command nor the end of this program ends it. Leaving a ``with`` block
-    ends it, if it still runs, and removes what it left behind in the session; so does `cleanup`.
+    ends it, if it still runs, and removes its files in the session; so does `cleanup`.
 
     Attributes:
         session: the session.
@@ -48,7 +55,7 @@ class AsyncProcess:
         0
     """
 
-    def __init__(self, session: AsyncSession, process_id: str, pid: int) -> None:
+    def __init__(self, session: AsyncSessionAccess, process_id: str, pid: int) -> None:
         self.session = session
         self.process_id = process_id
         self.pid = pid
@@ -69,12 +76,12 @@ class AsyncProcess:
             timeout: seconds after which the iterator raises, if the process has not ended by then; the process goes on.
 
         Returns:
-            A context manager that gives the iterator, which ends when the process has ended and all is read. Bytes that
-            are no UTF-8 become U+FFFD; a character is never split.
+            A context manager and iterator, which ends when the process has ended and all output was read. Bytes that
+            are not UTF-8 become U+FFFD; a character is never split.
 
         Raises:
             CommandError: by the iterator: the time is over, or the process cannot be reached (any more).
-            ValueError, TypeError: an argument cannot be used.
+            ValueError, TypeError: an argument is invalid.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -88,10 +95,11 @@ class AsyncProcess:
     async def poll(self) -> int | None:
         """Return the exit code, None if the process still runs.
 
-        A process that was ended by a signal has 128 plus the signal's number, as shells tell it: 137 after SIGKILL.
+        After a signal it is 128 plus the signal's number, as in a shell: 137 after SIGKILL.
 
         Raises:
-            AGBError: that cannot be told; `CommandError` of the kind not found if the process was cleaned up.
+            AGBError: the exit code is lost, or there was no valid answer; `CommandError` of the kind not found if the
+                process was cleaned up.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -101,18 +109,18 @@ class AsyncProcess:
         """
         if self._result is not None:
             return self._result.exit_code
-        return self._checked(await self._look(chunk=0)).exit_code
+        return _checked(await observe(self, chunk=0), self).exit_code
 
     async def wait(self, timeout: float | None = None, *, output: bool = True, keep: bool = False) -> CommandResult:
-        """Wait until the process has ended; return its exit code and what it has written.
+        """Wait until the process has ended; return its exit code and its output.
 
-        Then nothing more can be learned from the session, so what the process left there is removed; asking again gives
-        the same result.
+        The result is complete then, so the files of the process in the session are removed; calling `wait` again
+        returns the same result.
 
         Args:
             timeout: seconds to wait; without it, as long as it takes.
-            output: whether to fetch what it has written; False spares that if it was streamed already.
-            keep: leave everything in the session, for others that look at the process.
+            output: whether to fetch the output; False if it was streamed already.
+            keep: do not remove the files of the process, for others that observe it.
 
         Returns:
             A success if the exit code is 0; it is 128 plus the signal's number after a signal. If the time is over, a
@@ -120,7 +128,7 @@ class AsyncProcess:
             Never raises for a failed call.
 
         Raises:
-            ValueError, TypeError: the time cannot be used.
+            ValueError, TypeError: the time is invalid.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -129,103 +137,75 @@ class AsyncProcess:
             ...     print(result.exit_code, result.stdout, end="")
             3 done
 
-        Source: data-plane.md 2.2.
+        API: the tool ``shell``.
         """
         check_timeout(timeout)
         if self._result is not None:
             return self._result
         try:
-            look = await self._end(timeout)
+            state = await self._end(timeout)
             stdout, stderr = await self._outputs() if output else ("", "")
-            result = self._as_result(look, timeout, stdout, stderr)
+            result = self._as_result(state, timeout, stdout, stderr)
         except AGBError as error:
             return CommandResult.failed(error)
-        if look.is_running:
+        if state.is_running:
             return result
         self._result = result
         if not keep:
             await self.cleanup()  # if it fails, the directory goes with the session at the latest
         return result
 
-    async def _end(self, timeout: float | None) -> ops.Look:
-        """Return the first look that finds the process ended, or the one at the end of the time."""
+    async def _end(self, timeout: float | None) -> ops.ProcessState:
+        """Return the first observation of the ended process, or the one at the end of the time."""
         deadline = Deadline(float("inf") if timeout is None else timeout)
         while True:
-            look = await self._look(chunk=0, wait=min(LOOK, deadline.left()), for_output=False)
-            if not look.is_running or deadline.left() <= 0:
-                return look
+            state = await observe(self, chunk=0, wait=min(LONGEST_WAIT, deadline.left()), for_output=False)
+            if not state.is_running or deadline.left() <= 0:
+                return state
 
     async def _outputs(self) -> tuple[str, str]:
-        """Return all output there is now."""
+        """Return all output that was written until now."""
         stdout, stderr = bytearray(), bytearray()
         while True:
-            look = await self._look(len(stdout), len(stderr))
-            stdout += look.stdout
-            stderr += look.stderr
-            if look.is_all or not (look.stdout or look.stderr):
+            state = await observe(self, len(stdout), len(stderr))
+            stdout += state.stdout
+            stderr += state.stderr
+            if state.is_complete or not (state.stdout or state.stderr):
                 return stdout.decode("utf-8", "replace"), stderr.decode("utf-8", "replace")
 
-    def _as_result(self, look: ops.Look, timeout: float | None, stdout: str, stderr: str) -> CommandResult:
-        why, is_timeout = "", False
-        if look.is_running:
-            why, is_timeout = (
-                f"the process {self.process_id} still runs after {timeout:g} s; wait again, or kill it",
-                True,
-            )
-        elif look.exit_code is None:
-            why = _LOST
-        elif look.has_expired:
-            why, is_timeout = "the process was ended when its time was over", True
+    def _as_result(self, state: ops.ProcessState, timeout: float | None, stdout: str, stderr: str) -> CommandResult:
+        reason = ""
+        if state.is_running:
+            reason = f"the process {self.process_id} still runs after {timeout:g} s; wait again, or kill it"
+        elif state.exit_code is None:
+            reason = _LOST
+        elif state.has_expired:
+            reason = "the process was ended by its time limit"
         return CommandResult.of_exit(
             stdout,
             stderr,
-            look.exit_code,
+            state.exit_code,
             request_id="",
             session_id=self.session.session_id,
-            why=why,
-            is_timeout=is_timeout,
+            why=reason,
+            is_timeout=state.is_running or (state.has_expired and state.exit_code is not None),
         )
-
-    async def _look(
-        self,
-        stdout: int = 0,
-        stderr: int = 0,
-        *,
-        wait: float = 0.0,
-        for_output: bool = True,
-        chunk: int = ops.CHUNK,
-    ) -> ops.Look:
-        call = ops.look(
-            self.process_id,
-            stdout,
-            stderr,
-            wait=wait,
-            for_output=for_output,
-            chunk=chunk,
-            session_id=self.session.session_id,
-        )
-        return await self.session._tool(call)
-
-    def _checked(self, look: ops.Look) -> ops.Look:
-        if not look.is_running and look.exit_code is None:
-            raise CommandError(_LOST, session_id=self.session.session_id)
-        return look
 
     # --- input ---------------------------------------------------------------------------------------------------
 
     async def write(self, data: str | bytes, *, timeout: float | None = None) -> OperationResult:
-        """Give the process something to read on its standard input.
+        """Write to the standard input of the process.
 
         Args:
-            data: text, which goes as UTF-8, or any bytes.
+            data: text, which is written as UTF-8, or any bytes.
             timeout: seconds that the process may take to read all but the last 64 KiB; without it, the client's.
 
         Returns:
             Success with the number of bytes as ``data``. A failure if the process has ended, has closed its input, does
-            not read, or was started without ``stdin=True``; ``data`` is then the number of bytes surely written.
+            not read, or was started without ``stdin=True``; ``data`` is then the number of bytes certainly written.
 
         Raises:
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -239,9 +219,9 @@ class AsyncProcess:
         """
         check_timeout(timeout)
         if not isinstance(data, (str, bytes, bytearray, memoryview)):
-            raise TypeError(f"what a process reads is text or bytes, not {type(data).__name__}")
+            raise TypeError(f"data must be text or bytes, not {type(data).__name__}")
         content = data.encode("utf-8") if isinstance(data, str) else bytes(data)
-        seconds = self.session._transport.timeout if timeout is None else timeout
+        seconds = self.session.get_client().timeout if timeout is None else timeout
         deadline = Deadline(seconds)
         for start in range(0, len(content), ops.PIECE):
             piece = content[start : start + ops.PIECE]
@@ -249,20 +229,20 @@ class AsyncProcess:
                 self.process_id, piece, wait=max(deadline.left(), 0.05), session_id=self.session.session_id
             )
             try:
-                self._done(await self.session._tool(call))
+                self._check(await run_tool(self.session, call))
             except AGBError as error:
                 if error.kind is ErrorKind.TIMED_OUT:
-                    error = _not_read(self, seconds, start)
+                    error = self._not_read(seconds, start)
                 return OperationResult(error.request_id, False, start, str(error), error=error)
         return OperationResult("", True, len(content))
 
     async def close_stdin(self) -> OperationResult:
-        """Let the process come to the end of its input, when it has read what was written; closing twice is fine.
+        """Close the standard input: the process reads what was written, and then the end; closing twice is allowed.
 
         Returns:
             Success, also if the process has ended. Never raises for a failed call.
         """
-        return await self._tell(ops.close_stdin(self.process_id, session_id=self.session.session_id))
+        return await self._request(ops.close_stdin(self.process_id, session_id=self.session.session_id))
 
     # --- signals and the end -------------------------------------------------------------------------------------
 
@@ -276,7 +256,7 @@ class AsyncProcess:
             Success with True as ``data``; False if the process has ended, and nothing was sent.
 
         Raises:
-            ValueError, TypeError: this is no signal.
+            ValueError, TypeError: the signal is invalid.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -286,25 +266,25 @@ class AsyncProcess:
             True
             130
         """
-        return await self._tell(ops.send_signal(self.process_id, signal, session_id=self.session.session_id))
+        return await self._request(ops.send_signal(self.process_id, signal, session_id=self.session.session_id))
 
     async def terminate(self) -> OperationResult:
-        """Ask the process and its children to end (SIGTERM); they may not heed it."""
+        """Ask the process and its children to end (SIGTERM); they may ignore it."""
         return await self.signal("TERM")
 
     async def kill(self) -> OperationResult:
-        """End the process and its children at once (SIGKILL)."""
+        """End the process and its children immediately (SIGKILL)."""
         return await self.signal("KILL")
 
     async def cleanup(self) -> OperationResult:
-        """End the process if it still runs, and remove what it left in the session's directory of processes.
+        """End the process and its children if it still runs, and remove its files in the session.
 
         Returns:
             Success, also if there was nothing to do, or if the session is gone. Never raises for a failed call.
         """
         call = ops.clean_up(self.process_id, session_id=self.session.session_id)
         try:
-            await self.session._tool(call, timeout=CLEANUP_LIMIT)
+            await run_tool(self.session, call, timeout=CLEANUP_LIMIT)
         except AGBError as error:
             if error.kind is not ErrorKind.NOT_FOUND:
                 return OperationResult.failed(error)
@@ -323,22 +303,67 @@ class AsyncProcess:
             raise left_behind
         error.add_note(f"and process {self.process_id} was not cleaned up: {left_behind}")
 
-    async def _tell(self, call: ToolCall[str]) -> OperationResult:
+    async def _request(self, call: ToolCall[str]) -> OperationResult:
         try:
-            word = await self.session._tool(call)
-            if word != "ended":
-                self._done(word)
+            status = await run_tool(self.session, call)
+            if status != "ended":
+                self._check(status)
         except AGBError as error:
             return OperationResult.failed(error)
-        return OperationResult("", True, word == "done")
+        return OperationResult("", True, status == "done")
 
-    def _done(self, word: str) -> None:
-        if word != "done":
-            raise CommandError(_REFUSALS.get(word, word), session_id=self.session.session_id)
+    def _check(self, status: str) -> None:
+        """Raise `CommandError` unless a script reported that it did what it was asked to do."""
+        if status != "done":
+            raise CommandError(_REFUSALS.get(status, status), session_id=self.session.session_id)
+
+    def _not_read(self, seconds: float, written: int) -> CommandError:
+        return CommandError(
+            f"the process did not read its input within {seconds:g} s; {written} bytes were written, and perhaps some "
+            "of those after them",
+            kind=ErrorKind.TIMED_OUT,
+            session_id=self.session.session_id,
+        )
+
+
+async def observe(
+    process: AsyncProcess,
+    stdout: int = 0,
+    stderr: int = 0,
+    *,
+    wait: float = 0.0,
+    for_output: bool = True,
+    chunk: int = ops.CHUNK,
+) -> ops.ProcessState:
+    """Return the state of a process and its output from the given bytes on; see the tool call for the arguments."""
+    session = process.session
+    call = ops.observe(
+        process.process_id,
+        stdout,
+        stderr,
+        wait=wait,
+        for_output=for_output,
+        chunk=chunk,
+        session_id=session.session_id,
+    )
+    return await run_tool(session, call)
+
+
+def _checked(state: ops.ProcessState, process: AsyncProcess) -> ops.ProcessState:
+    """Return a state whose exit code is known if the process has ended; otherwise raise `CommandError`."""
+    if not state.is_running and state.exit_code is None:
+        raise CommandError(_LOST, session_id=process.session.session_id)
+    return state
 
 
 class AsyncProcessOutput:
-    """The output of a process as it grows; `AsyncProcess.stream` gives it.
+    """The output of a process as it grows; returned by `AsyncProcess.stream`.
+
+    Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
+    call. One observation waits in the session until there is output. A process that writes small pieces all the time
+    would end each wait immediately; so after an observation that returned all there was, the next one is made after a
+    pause that grows to 0.1 s, and one that returned nothing, or not all, resets the pause. The first observation after
+    the deadline is the last: its output is returned, and then the time-out is raised.
 
     Attributes:
         stdout, stderr: how many bytes of each have been read; a later `stream` can go on from there.
@@ -347,9 +372,9 @@ class AsyncProcessOutput:
     def __init__(self, process: AsyncProcess, stdout: int, stderr: int, timeout: float | None) -> None:
         for name, offset in (("stdout", stdout), ("stderr", stderr)):
             if isinstance(offset, bool) or not isinstance(offset, int):
-                raise TypeError(f"{name} is a number of bytes, not {offset!r}")
+                raise TypeError(f"{name} must be a number of bytes, not {offset!r}")
             if offset < 0:
-                raise ValueError(f"{name} is a number of bytes from the beginning, not {offset}")
+                raise ValueError(f"{name} must be a number of bytes from the beginning, not {offset}")
         check_timeout(timeout)
         self.stdout = stdout
         self.stderr = stderr
@@ -359,6 +384,7 @@ class AsyncProcessOutput:
         self._ready: list[Stdout | Stderr] = []
         self._pause = 0.0
         self._is_over = False
+        self._is_out_of_time = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -366,7 +392,7 @@ class AsyncProcessOutput:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop reading; the process is not concerned."""
+        """Stop reading; the process goes on."""
         self._is_over = True
         self._ready.clear()
 
@@ -377,35 +403,42 @@ class AsyncProcessOutput:
         while not self._ready:
             if self._is_over:
                 raise StopAsyncIteration
+            if self._is_out_of_time:
+                raise self._timed_out()
             await self._read()
         return self._ready.pop(0)
 
     async def _read(self) -> None:
-        """Look once, waiting in the session for news; make them events."""
+        """Observe the process once, waiting in the session for output; make events of it."""
         if self._pause:
             await sleep(min(self._pause, self._deadline.left()))
-        look = self._process._checked(
-            await self._process._look(self.stdout, self.stderr, wait=min(LOOK, self._deadline.left()))
-        )
-        self.stdout += len(look.stdout)
-        self.stderr += len(look.stderr)
-        self._is_over = not look.is_running and look.is_all
+        wait = min(LONGEST_WAIT, self._deadline.left())
+        state = _checked(await observe(self._process, self.stdout, self.stderr, wait=wait), self._process)
+        self.stdout += len(state.stdout)
+        self.stderr += len(state.stderr)
+        self._is_over = not state.is_running and state.is_complete
         out, err = (
             decoder.decode(data, self._is_over)
-            for decoder, data in zip(self._decoders, (look.stdout, look.stderr), strict=True)
+            for decoder, data in zip(self._decoders, (state.stdout, state.stderr), strict=True)
         )
         self._ready += [Stdout(out)] if out else []
         self._ready += [Stderr(err)] if err else []
-        if look.is_running and not self._ready and self._deadline.left() <= 0:
-            raise _out_of_time(self._process, self._deadline)
-        # Whoever writes all the time is read in gulps: a look costs the session more than a few bytes are worth.
-        trickles = look.is_running and look.is_all and bool(look.stdout or look.stderr)
-        self._pause = min(max(self._pause * 1.5, PAUSES[0]), PAUSES[1]) if trickles else 0.0
+        self._is_out_of_time = state.is_running and self._deadline.left() <= 0
+        writes_all_the_time = state.is_running and state.is_complete and bool(state.stdout or state.stderr)
+        self._pause = min(max(self._pause * 1.5, PAUSES[0]), PAUSES[1]) if writes_all_the_time else 0.0
+
+    def _timed_out(self) -> CommandError:
+        return CommandError(
+            f"the process {self._process.process_id} still runs after {self._deadline.seconds:g} s; "
+            "it goes on, and can be streamed again",
+            kind=ErrorKind.TIMED_OUT,
+            session_id=self._process.session.session_id,
+        )
 
 
 _LOST = (
-    "the process has ended, and its exit code is not known: its supervisor was killed, by the session's lack of memory "
-    "or by someone"
+    "the process has ended, and its exit code is not known: its supervisor was killed, by a signal or because the "
+    "session ran out of memory"
 )
 _REFUSALS = {
     "no-input": "the process was started without an input to write to; start it with stdin=True",
@@ -413,21 +446,3 @@ _REFUSALS = {
     "closed": "the input of the process is closed",
     "not-read": "the process has closed its input and reads no more",
 }
-
-
-def _not_read(process: AsyncProcess, seconds: float, written: int) -> CommandError:
-    return CommandError(
-        f"the process did not read its input within {seconds:g} s; {written} bytes were written, and of those "
-        "after them perhaps some",
-        kind=ErrorKind.TIMED_OUT,
-        session_id=process.session.session_id,
-    )
-
-
-def _out_of_time(process: AsyncProcess, deadline: Deadline) -> CommandError:
-    return CommandError(
-        f"the process {process.process_id} still runs after {deadline.seconds:g} s; it goes on, and can be streamed "
-        "again",
-        kind=ErrorKind.TIMED_OUT,
-        session_id=process.session.session_id,
-    )

@@ -6,12 +6,12 @@ from ..._wire.toolcall import ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 
 
-def tool_failure(name: str, said: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
-    """Return the error for a tool that answered that it failed; its text is the tool's own."""
+def tool_failure(name: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
+    """Return the error of a tool that reported a failure; its text is the tool's own."""
     return error(
-        said.text or f"the tool {name!r} failed and gave no reason",
+        reply.text or f"the tool {name!r} failed without a reason",
         kind=ErrorKind.REFUSED,
-        request_id=said.request_id,
+        request_id=reply.request_id,
         session_id=session_id,
         sent=Sent.YES,
         tool=name,

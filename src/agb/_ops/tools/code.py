@@ -1,7 +1,4 @@
-"""The tool `run_code`: code in a language, with everything it printed, displayed and returned.
-
-Source: data-plane.md 2.1 and 5.3.
-"""
+"""The tool `run_code`: code in a language, with its output, its displays and its value."""
 
 from __future__ import annotations
 
@@ -23,18 +20,18 @@ LANGUAGE_ALIASES = {
 }
 """Accepted spellings of languages."""
 SUPPORTED_LANGUAGES = {"python", "javascript", "java", "r"}
-"""The names of the languages on the wire."""
+"""The names of the languages in the protocol."""
 
 
-def language_refused(language: object) -> str:
-    """Return why code of this language cannot be run, ``""`` if it can."""
-    if canonical_language(language) in SUPPORTED_LANGUAGES:
-        return ""
-    return f"Unsupported language: {language}. Supported languages are {', '.join(sorted(SUPPORTED_LANGUAGES))}"
+def check_language(language: object) -> None:
+    """Raise ``ValueError`` unless code of this language can be run."""
+    if canonical_language(language) not in SUPPORTED_LANGUAGES:
+        supported = ", ".join(sorted(SUPPORTED_LANGUAGES))
+        raise ValueError(f"Unsupported language: {language}. Supported languages are {supported}")
 
 
 def canonical_language(language: object) -> str:
-    """Return the name of a language as the wire has it."""
+    """Return the name of a language in the protocol."""
     name = "" if language is None else str(language).strip().lower()
     return LANGUAGE_ALIASES.get(name, name)
 
@@ -44,47 +41,52 @@ def run_code(
 ) -> ToolCall[EnhancedCodeExecutionResult]:
     """Return the call that runs ``code``; wrong arguments raise ``ValueError`` or ``TypeError``."""
     if not isinstance(code, str):
-        raise TypeError(f"code is a string, not {type(code).__name__}")
+        raise TypeError(f"code must be a string, not {type(code).__name__}")
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)):
-        raise TypeError(f"timeout_s is a number of seconds, not {timeout_s!r}")
+        raise TypeError(f"timeout_s must be a number of seconds, not {timeout_s!r}")
     if not 0 < timeout_s < float("inf"):
-        raise ValueError(f"timeout_s is a number of seconds above zero, not {timeout_s!r}")
+        raise ValueError(f"timeout_s must be a number of seconds above zero, not {timeout_s!r}")
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
-    return ToolCall("run_code", args, lambda said: _read(said, session_id), seconds=float(timeout_s))
+    return ToolCall("run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s))
 
 
-def _read(said: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
-    """Read every format that the service is known to use, in the documented order (2.1)."""
-    if said.is_error:
-        return EnhancedCodeExecutionResult.failed(tool_failure("run_code", said, session_id))
-    if not said.text:
-        return _invalid("No data returned", said, session_id)
+def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
+    """Read every format that the service is known to use.
+
+    The order matters, since one answer may look like several formats: an error of the tool, text that is not JSON, a
+    result nested in ``content[0].text``, then the formats with ``result``, with ``logs`` or ``results``, and with
+    ``content`` alone.
+    """
+    if reply.is_error:
+        return EnhancedCodeExecutionResult.failed(tool_failure("run_code", reply, session_id))
+    if not reply.text:
+        return _invalid("No data returned", reply, session_id)
     try:
-        value = json.loads(said.text)
+        value = json.loads(reply.text)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        return _plain(said.text, said.request_id)
+        return _plain(reply.text, reply.request_id)
     value = _unwrapped(value)
     if value.get("isError") is True and not isinstance(value.get("result"), list):
-        why = "; ".join(_content_texts(value)) or "Unknown error"
+        reason = "; ".join(_content_texts(value)) or "Unknown error"
         return EnhancedCodeExecutionResult.failed(
-            tool_failure("run_code", ToolReply(f"Error in response: {why}", True, said.request_id), session_id)
+            tool_failure("run_code", ToolReply(f"Error in response: {reason}", True, reply.request_id), session_id)
         )
     if isinstance(value.get("result"), list):
-        return _new_format(value, said.request_id)
+        return _new_format(value, reply.request_id)
     if "logs" in value or "results" in value:
-        return _rich_format(value, said.request_id)
+        return _rich_format(value, reply.request_id)
     if "content" in value:
         texts = _content_texts(value)
         return (
-            _plain(texts[0], said.request_id) if texts else _invalid("No content found in response", said, session_id)
+            _plain(texts[0], reply.request_id) if texts else _invalid("No content found in response", reply, session_id)
         )
-    return _plain(said.text, said.request_id)
+    return _plain(reply.text, reply.request_id)
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """Return the result inside ``content[0].text`` if there is one."""
+    """Return the result that is nested in ``content[0].text``, otherwise the value itself."""
     for text in _content_texts(value)[:1]:
         try:
             inner = json.loads(text)
@@ -132,29 +134,29 @@ def _rich_format(value: Mapping[str, Any], request_id: str) -> EnhancedCodeExecu
 
 
 def _error(value: Mapping[str, Any], request_id: str) -> ExecutionError | None:
-    """Return what the code raised: the object with name, value and traceback if it is there, else the text."""
-    told = value.get("error")
+    """Return the exception of the code, from the object with name, value and traceback or else from the text."""
+    fields = value.get("error")
     text = _text(value.get("executionError"))
     timed_out = False
-    if isinstance(told, dict):
-        name, what = _text(told.get("name")) or "ExecutionError", _text(told.get("value")) or text
-        trace = told.get("traceback")
+    if isinstance(fields, dict):
+        name, message = _text(fields.get("name")) or "ExecutionError", _text(fields.get("value")) or text
+        trace = fields.get("traceback")
         traceback = "\n".join(_pieces(trace)) if isinstance(trace, list) else _text(trace)
-        timed_out = what.startswith(TIMED_OUT)
+        timed_out = message.startswith(TIMED_OUT)
     elif text or value.get("isError") is True:
-        name, what, traceback = "ExecutionError", text or "the code failed", ""
+        name, message, traceback = "ExecutionError", text or "the code failed", ""
         timed_out = text.startswith((TIMED_OUT, "TimeoutError"))
     else:
         return None
     kind = ErrorKind.TIMED_OUT if timed_out else ErrorKind.REFUSED
-    return ExecutionError(name, what, traceback, kind=kind, request_id=request_id, sent=Sent.YES)
+    return ExecutionError(name, message, traceback, kind=kind, request_id=request_id, sent=Sent.YES)
 
 
 TIMED_OUT = "Execution timeout"
-"""How the service says that a run was ended by its time limit; code that raises a TimeoutError is another thing."""
+"""The service's text for a run that was ended by its time limit; code that raises a TimeoutError is not meant."""
 
 _ENDLESS = 1e9
-"""No execution takes so many seconds; what says so is damaged."""
+"""No execution takes so many seconds; an answer with such a number is damaged."""
 
 _FORMATS = {
     "text": ("text/plain", "text"),
@@ -171,7 +173,7 @@ _FORMATS = {
 
 
 def read_item(item: Any) -> ExecutionResult:
-    """Read one result: an object, or a string that holds one, even encoded twice, or any other text."""
+    """Read one result: an object, a string that holds one (possibly encoded twice), or any other text."""
     value = item
     for _ in range(2):
         if isinstance(value, str):
@@ -194,12 +196,12 @@ def _plain(text: str, request_id: str) -> EnhancedCodeExecutionResult:
     )
 
 
-def _invalid(why: str, said: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
+def _invalid(reason: str, reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
     error = ExecutionError(
         "InvalidAnswer",
-        why,
+        reason,
         kind=ErrorKind.INVALID_ANSWER,
-        request_id=said.request_id,
+        request_id=reply.request_id,
         session_id=session_id,
         sent=Sent.YES,
     )

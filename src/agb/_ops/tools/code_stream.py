@@ -1,7 +1,4 @@
-"""Code with live output: what is sent, what each frame tells, and the result that they add up to.
-
-Source: data-plane.md 3.2, "run_code stream data".
-"""
+"""Code with live output: the request, the event of each frame, and the result of all of them."""
 
 from __future__ import annotations
 
@@ -27,7 +24,12 @@ def stream_request(code: str, language: str, timeout_s: float) -> dict[str, Any]
 
 
 class CodeRun:
-    """One execution as far as it has been told."""
+    """One execution, as far as its frames have arrived.
+
+    The result can be asked for at any time. It is a success only if the last frame (`end`) arrived and neither it nor
+    an event before it reported an error; a stream that breaks off, or that the service ends by an error of its own, is
+    never a success.
+    """
 
     def __init__(self, invocation_id: str, session_id: str) -> None:
         self._ids = {"request_id": invocation_id, "session_id": session_id}
@@ -38,7 +40,7 @@ class CodeRun:
         self._message = ""
 
     def event(self, data: Mapping[str, Any]) -> CodeEvent | None:
-        """Take in an event; None if it tells nothing (an unknown kind, or half a character)."""
+        """Add the data of an event frame; return its event, None for an unknown kind or half a character."""
         kind = data.get("eventType")
         if kind == "stdout":
             text = self._stdout.add(data.get("chunk"))
@@ -52,13 +54,13 @@ class CodeRun:
             return Result(item)
         if kind == "error":
             payload = data.get("error")
-            told: Mapping[str, Any] = payload if isinstance(payload, dict) else data
-            self._error = self._raised(told)
-            return Error(self._error, payload=told)
+            fields: Mapping[str, Any] = payload if isinstance(payload, dict) else data
+            self._error = self._raised(fields)
+            return Error(self._error, payload=fields)
         return None
 
     def end(self, data: Mapping[str, Any]) -> Finished:
-        """Take in the end; it is a success if nothing before it, and nothing in it, says otherwise."""
+        """Add the last frame; it is a success unless it, or an event before it, reports an error."""
         text = _text(data.get("executionError"))
         error = self._error
         if text and (error is None or text.startswith(TIMED_OUT)):
@@ -72,23 +74,23 @@ class CodeRun:
         return self._finished
 
     def refused(self, data: Mapping[str, Any]) -> ExecutionError:
-        """Take in that the service ended the stream with an error of its own."""
+        """Add the frame by which the service ends the stream with an error of its own."""
         error = self._made("ExecutionError", error_text(data))
         self.fail(error)
         return error
 
     def fail(self, error: AGBError) -> None:
-        """Take in what kept the end from coming."""
+        """Note the error that ended the stream early."""
         failed = EnhancedCodeExecutionResult.failed(error)
         self._error, self._message = failed.error, failed.error_message
 
     @property
     def failure(self) -> ExecutionError:
-        """What kept the end from coming."""
+        """The error that ended the stream early."""
         return self._error or self._made("ExecutionError", "the code failed")
 
     def result(self) -> EnhancedCodeExecutionResult:
-        """Return all that has been told so far, as `run` returns it."""
+        """Return the result of all frames so far, in the form that `run` returns."""
         finished = self._finished or Finished(success=False)
         message = self._message or ("" if self._finished else "the execution has not ended yet")
         return EnhancedCodeExecutionResult(
@@ -103,16 +105,16 @@ class CodeRun:
         )
 
     def rest(self) -> list[CodeEvent]:
-        """Return what was held back for its other half, which will not come any more."""
+        """Return the events of incomplete characters, whose other half will not arrive any more."""
         stdout, stderr = self._stdout.rest(), self._stderr.rest()
         return [*([Stdout(stdout)] if stdout else []), *([Stderr(stderr)] if stderr else [])]
 
-    def _raised(self, told: Mapping[str, Any]) -> ExecutionError:
-        name = _text(told.get("code")) or "ExecutionError"
-        value = _text(told.get("message")) or _text(told.get("error"))
-        trace = told.get("traceback")
+    def _raised(self, fields: Mapping[str, Any]) -> ExecutionError:
+        name = _text(fields.get("code")) or "ExecutionError"
+        value = _text(fields.get("message")) or _text(fields.get("error"))
+        trace = fields.get("traceback")
         traceback = "\n".join(line for line in trace if isinstance(line, str)) if isinstance(trace, list) else trace
-        trace_id = _text(told.get("traceId"))
+        trace_id = _text(fields.get("traceId"))
         traceback = _text(traceback) or (f"traceId={trace_id}" if trace_id else "")
         return self._made(name, value, traceback, is_timeout=value.startswith(TIMED_OUT))
 
@@ -122,7 +124,11 @@ class CodeRun:
 
 
 class _Output:
-    """Pieces of text; a character whose two halves came in two pieces is put together."""
+    """Pieces of text; a character that was cut into two pieces is joined.
+
+    Services that work in UTF-16 may cut a character between its two surrogates. A first half at the end of a chunk is
+    held back and put before the next chunk; a half that stays alone becomes U+FFFD.
+    """
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -148,7 +154,7 @@ class _Output:
 
 
 def _whole(text: str) -> tuple[str, str]:
-    """Return text with its surrogates put together (a lone one is replaced), and a first half at its end."""
+    """Return text with its surrogates joined (a lone one is replaced), and the first half at its end, if any."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -159,7 +165,7 @@ def _whole(text: str) -> tuple[str, str]:
 
 
 def _result(payload: Any) -> ExecutionResult:
-    """Read a result: its formats are under ``mime``; what is no object is a text."""
+    """Read a result: its formats are under ``mime``; anything but an object is text."""
     if not isinstance(payload, dict):
         return ExecutionResult(text=payload if isinstance(payload, str) else json.dumps(payload))
     mime = payload.get("mime")

@@ -1,8 +1,11 @@
-"""What the file tools do not offer, as scripts for `shell`, which every service has.
+"""File operations that the file tools do not offer, as scripts for `shell`, which every service has.
 
-Everything a caller gives is quoted by `shlex.quote`, so nothing of it is ever interpreted.
+Every value of a caller is quoted by `shlex.quote`, so no shell interprets it.
 
-Source: data-plane.md 2.2, and 6 ("Files": 33 and 34).
+A file that is replaced is written to a temporary file in the target's directory, and renamed over the target when its
+size is right. The rename is atomic, so a reader sees the old file or the new one, and it keeps a symbolic link: the
+file that the link leads to is replaced, with its mode. A special file (a device, a fifo) is refused, since a rename
+would replace it by a regular one.
 """
 
 from __future__ import annotations
@@ -26,20 +29,20 @@ T = TypeVar("T")
 PIECE = 72 * 1024
 """Bytes in one piece: as base64 they fit into one argument of a program, which Linux limits to 128 KiB."""
 SECONDS = 60.0
-"""How long a script may take that does little."""
+"""Seconds that a script of a few steps may take."""
 LONG = 600.0
-"""How long one may take that goes through many files."""
+"""Seconds that a script may take that works on many files."""
 _INLINE = 1 << 18
-"""Bytes of a list that are given back at once; a longer one is read from a file."""
+"""Bytes of a list that the script returns itself; a longer list is read from a file."""
 
 
 @frozen
 class Place:
-    """Where a file is written before it is moved to where it belongs, beside it."""
+    """A temporary file, and the target in the same directory that it will replace."""
 
     temporary: str
     target: str
-    """The path itself, or what it leads to as a symbolic link."""
+    """The path itself, or the file that it leads to as a symbolic link."""
 
 
 # --- writing -----------------------------------------------------------------------------------------------------
@@ -60,24 +63,24 @@ mv -fT -- "$n" "$t"
 
 
 def begin(path: str, token: str, *, session_id: str) -> ToolCall[Place]:
-    """Return the call that makes an empty file beside ``path``; ``token`` tells it from all others."""
+    """Return the call that creates an empty file beside ``path``; ``token`` makes its name unique."""
     script = (
         f'p={quote(path)}\n{_RESOLVE}n=$d.agb-{token}.part\n(set -C; : > "$n") || exit 1\n'
         'printf %s "$n" | base64 -w0 && echo && printf %s "$t" | base64 -w0'
     )
 
-    def read(text: str, said: ToolReply) -> Place:
+    def read(text: str, reply: ToolReply) -> Place:
         try:
             temporary, target = (base64.b64decode(line).decode() for line in text.split())
         except ValueError as error:
-            raise _not_understood(said, session_id) from error
+            raise _not_understood(reply, session_id) from error
         return Place(temporary, target)
 
     return _script(script, read, session_id)
 
 
 def put_piece(place: Place, number: int, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that writes a piece of `PIECE` bytes (the last may be shorter) into its place."""
+    """Return the call that writes a piece of `PIECE` bytes (the last may be shorter) at its offset."""
     script = (
         f"printf %s {_base64(data)} | "
         f"{{ dd bs={PIECE} seek={number} count=0 conv=notrunc status=none </dev/null && base64 -d; }} "
@@ -87,7 +90,7 @@ def put_piece(place: Place, number: int, data: bytes, *, session_id: str) -> Too
 
 
 def finish(place: Place, size: int, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that moves what was written to its place, if it is all there."""
+    """Return the call that moves the temporary file over the target, if it has ``size`` bytes."""
     script = (
         f'n={quote(place.temporary)}; t={quote(place.target)}; s=$(wc -c < "$n") || exit 1\n'
         f'[ "$s" -eq {size} ] || {{ echo "$s bytes arrived and {size} were sent; nothing was changed" >&2; exit 1; }}\n'
@@ -107,7 +110,7 @@ def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> Too
 
 
 def append(path: str, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that adds at most `PIECE` bytes to a file."""
+    """Return the call that appends at most `PIECE` bytes to a file."""
     return _script(f"printf %s {_base64(data)} | base64 -d >> {quote(path)}", _done, session_id)
 
 
@@ -119,33 +122,33 @@ def _base64(data: bytes) -> str:
 
 
 def exists(path: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that tells whether a path leads to anything, a broken symbolic link included."""
+    """Return the call that checks whether a path exists, a broken symbolic link included."""
     script = f'p={quote(path)}; if [ -e "$p" ] || [ -L "$p" ]; then echo yes; else echo no; fi'
 
-    def read(text: str, said: ToolReply) -> BoolResult:
+    def read(text: str, reply: ToolReply) -> BoolResult:
         if text.strip() not in ("yes", "no"):
-            raise _not_understood(said, session_id)
-        return BoolResult(said.request_id, True, text.strip() == "yes")
+            raise _not_understood(reply, session_id)
+        return BoolResult(reply.request_id, True, text.strip() == "yes")
 
     return _script(script, read, session_id, repeatable=True)
 
 
 def remove_tree(path: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that removes a file, or a directory with all that it holds."""
+    """Return the call that removes a file, or a directory with everything below it."""
     return _script(f"rm -r -- {quote(path)} </dev/null", _done, session_id, seconds=LONG)
 
 
 def remove_quietly(path: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that removes a temporary file, if it is there."""
+    """Return the call that removes a temporary file, if it exists."""
     return _script(f"rm -f -- {quote(path)}", _done, session_id, repeatable=True)
 
 
 @frozen
 class Listing:
-    """The names that a script found, or the file that holds them if they are many."""
+    """The names that a script found, or the file that holds them if there are many."""
 
     names: bytes
-    """Each with a NUL behind it."""
+    """Each is followed by a NUL."""
     file: str
     request_id: str
 
@@ -163,20 +166,20 @@ def find(pattern: str, *, session_id: str) -> ToolCall[Listing]:
         'else echo file; printf %s "$f" | base64 -w0; fi'
     )
 
-    def read(text: str, said: ToolReply) -> Listing:
+    def read(text: str, reply: ToolReply) -> Listing:
         where, _, content = text.partition("\n")
         try:
             given = base64.b64decode(content)
             file = given.decode() if where == "file" else ""
         except ValueError as error:
-            raise _not_understood(said, session_id) from error
-        return Listing(b"" if file else given, file, said.request_id)
+            raise _not_understood(reply, session_id) from error
+        return Listing(b"" if file else given, file, reply.request_id)
 
     return _script(script, read, session_id, seconds=LONG)
 
 
 def _for_find(pattern: str) -> tuple[str, str, int | None]:
-    """Return where to look, the regular expression for the whole path, and how deep to look (None: to the ground)."""
+    """Return the start directory, the regular expression for the whole path, and the greatest depth (None: any)."""
     parts = pattern.split("/")
     literal = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
     base = "/".join(parts[:literal])
@@ -226,7 +229,7 @@ def _escaped(text: str) -> str:
 
 
 def names_in(listing: bytes) -> list[str]:
-    """Return the names in a list, sorted; bytes that are no UTF-8 are kept as `os.fsdecode` keeps them."""
+    """Return the names in a list, sorted; bytes that are not UTF-8 become surrogates, as with `os.fsdecode`."""
     names = [name for name in listing.decode("utf-8", "surrogateescape").split("\0") if name]
     return sorted(name.removeprefix("./") for name in names)
 
@@ -235,21 +238,21 @@ def names_in(listing: bytes) -> list[str]:
 
 
 def temporary_name(token: str, *, session_id: str) -> ToolCall[str]:
-    """Return the call that makes an empty file for what is on its way, and tells its path."""
+    """Return the call that creates an empty temporary file and returns its path."""
     return _script(
         f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"', _text, session_id
     )
 
 
 def pack(directory: str, archive: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that packs what a directory holds."""
+    """Return the call that packs the contents of a directory."""
     script = f'd={quote(directory)}; [ -d "$d" ] || {{ echo "Not a directory, or not found: $d" >&2; exit 1; }}\n'
     script += f'tar -cf {quote(archive)} -C "$d" .'
     return _script(script, _done, session_id, seconds=LONG)
 
 
 def unpack(archive: str, directory: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that unpacks an archive into a directory, which is made if need be."""
+    """Return the call that unpacks an archive into a directory, which is created if needed."""
     script = f'd={quote(directory)}; mkdir -p -- "$d" && tar -xf {quote(archive)} -C "$d" --no-same-owner'
     return _script(script, _done, session_id, seconds=LONG)
 
@@ -265,15 +268,15 @@ def _script(
     seconds: float = SECONDS,
     repeatable: bool = False,
 ) -> ToolCall[T]:
-    """Return the call that runs a script and reads what it printed."""
+    """Return the call that runs a script and reads its output."""
     command = shell(script, int(seconds * 1000), session_id=session_id)
 
-    def read_or_raise(said: ToolReply) -> T:
-        result = command.read(said)
+    def read_or_raise(reply: ToolReply) -> T:
+        result = command.read(reply)
         if result.success:
-            return read(result.stdout, said)
-        why = (result.stderr or result.error_message).strip()
-        failed = ToolReply(re.sub(r"^(?:ba|da|a)?sh: (?:line \d+: )?", "", why), True, said.request_id)
+            return read(result.stdout, reply)
+        reason = (result.stderr or result.error_message).strip()
+        failed = ToolReply(re.sub(r"^(?:ba|da|a)?sh: (?:line \d+: )?", "", reason), True, reply.request_id)
         failure = file_failure("shell", failed, session_id)
         if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
             failure.kind = ErrorKind.TIMED_OUT
@@ -282,21 +285,21 @@ def _script(
     return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError)  # type: ignore[arg-type, return-value]
 
 
-def _done(text: str, said: ToolReply) -> BoolResult:
+def _done(text: str, reply: ToolReply) -> BoolResult:
     del text
-    return BoolResult(said.request_id, True, True)
+    return BoolResult(reply.request_id, True, True)
 
 
-def _text(text: str, said: ToolReply) -> str:
-    del said
+def _text(text: str, reply: ToolReply) -> str:
+    del reply
     return text
 
 
-def _not_understood(said: ToolReply, session_id: str) -> FileError:
+def _not_understood(reply: ToolReply, session_id: str) -> FileError:
     return FileError(
-        f"the answer of a script is not what it prints: {(said.text or '')[:200]!r}",
+        f"the answer is not the output of the script: {(reply.text or '')[:200]!r}",
         kind=ErrorKind.INVALID_ANSWER,
-        request_id=said.request_id,
+        request_id=reply.request_id,
         session_id=session_id,
         sent=Sent.YES,
     )

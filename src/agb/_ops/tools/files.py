@@ -1,8 +1,6 @@
-"""The file tools: one function each, what is sent and how the answer is read.
+"""The file tools: one function each, with the arguments that are sent and how the answer is read.
 
-The readers raise what the tool says when it fails; a method makes a result of it.
-
-Source: data-plane.md 2.3, 5.5, 5.6 and 6 ("Files", "Watching").
+A reader raises the error of a tool that failed; a method makes a result of it.
 """
 
 from __future__ import annotations
@@ -39,7 +37,8 @@ class Chunk:
 def takes_bytes(tools: Iterable[McpTool]) -> bool | None:
     """Return whether the `write_file` in a list of tools takes bytes as base64, None if the list does not say.
 
-    That is more than the protocol asks for: an argument ``format``, ``binary`` as with `read_file`.
+    The protocol does not require it; a service that takes bytes has an argument ``format``, which is ``binary`` as
+    with `read_file`.
     """
     for tool in tools:
         properties = tool.input_schema.get("properties")
@@ -52,20 +51,20 @@ def takes_bytes(tools: Iterable[McpTool]) -> bool | None:
 
 
 def check_path(path: object, name: str = "path") -> str:
-    """Return ``path`` if a service can be asked for it; else raise ``TypeError`` or ``ValueError``."""
+    """Return ``path`` if it can be a path of a session; otherwise raise ``TypeError`` or ``ValueError``."""
     if not isinstance(path, str):
-        raise TypeError(f"{name} is a string, a path inside the session, not {type(path).__name__}")
+        raise TypeError(f"{name} must be a string, a path inside the session, not {type(path).__name__}")
     if not path:
-        raise ValueError(f"{name} is empty; it is a path inside the session, such as '/tmp/data.txt'")
+        raise ValueError(f"{name} must be a path inside the session, and is empty; an example is '/tmp/data.txt'")
     if "\0" in path:
-        raise ValueError(f"{name} holds a NUL character, which no path can: {path!r}")
+        raise ValueError(f"{name} contains the character NUL, which no path can: {path!r}")
     return _unicode(path, name)
 
 
 def check_text(text: object, name: str) -> str:
-    """Return ``text`` if it is a string that UTF-8 can carry; else raise ``TypeError`` or ``ValueError``."""
+    """Return ``text`` if it is a string that UTF-8 can encode; otherwise raise ``TypeError`` or ``ValueError``."""
     if not isinstance(text, str):
-        raise TypeError(f"{name} is a string, not {type(text).__name__}")
+        raise TypeError(f"{name} must be a string, not {type(text).__name__}")
     return _unicode(text, name)
 
 
@@ -73,82 +72,85 @@ def _unicode(text: str, name: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"{name} holds a lone surrogate at character {error.start}, which is no text") from error
+        raise ValueError(
+            f"{name} contains a lone surrogate at character {error.start}, which UTF-8 cannot encode"
+        ) from error
     return text
 
 
-def mode_refused(mode: object) -> str:
-    """Return why files are not written in this mode, ``""`` if they are; a result says so, as in 0.12."""
-    return "" if mode in MODES else f"Invalid write mode: {mode}. Must be 'overwrite' or 'append'."
+def check_mode(mode: object) -> None:
+    """Raise ``ValueError`` unless files can be written in this mode; the text is that of 0.12."""
+    if mode not in MODES:
+        raise ValueError(f"Invalid write mode: {mode}. Must be 'overwrite' or 'append'.")
 
 
 # --- tools -------------------------------------------------------------------------------------------------------
 
 
 def create_directory(path: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that makes a directory (2.3.1)."""
+    """Return the call that creates a directory."""
     return _call("create_directory", {"path": check_path(path)}, _done, session_id)
 
 
 def edit_file(
     path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False, *, session_id: str
 ) -> ToolCall[BoolResult]:
-    """Return the call that replaces pieces of a text file (2.3.2)."""
+    """Return the call that replaces pieces of a text file."""
     if isinstance(edits, (str, bytes, Mapping)) or not isinstance(edits, Sequence):
-        raise TypeError(f"edits is a list of dicts with oldText and newText, not {type(edits).__name__}")
+        raise TypeError(f"edits must be a list of dicts with oldText and newText, not {type(edits).__name__}")
     sent = []
     for number, edit in enumerate(edits):
         if not isinstance(edit, Mapping) or not {"oldText", "newText"} <= edit.keys():
-            raise ValueError(f"edits[{number}] is a dict with oldText and newText, not {edit!r}")
+            raise ValueError(f"edits[{number}] must be a dict with oldText and newText, not {edit!r}")
         sent.append({key: check_text(edit[key], f"edits[{number}][{key!r}]") for key in ("oldText", "newText")})
     args = {"path": check_path(path), "edits": sent, "dryRun": bool(dry_run)}
     return _call("edit_file", args, _done, session_id)
 
 
 def get_file_info(path: str, *, session_id: str) -> ToolCall[FileInfoResult]:
-    """Return the call that tells size and kind of a file (2.3.3)."""
+    """Return the call that returns the size and kind of a file."""
 
-    def read(said: ToolReply) -> FileInfoResult:
-        return FileInfoResult(said.request_id, True, parse_info(said.text or ""))
+    def read(reply: ToolReply) -> FileInfoResult:
+        return FileInfoResult(reply.request_id, True, parse_info(reply.text or ""))
 
     return _call("get_file_info", {"path": check_path(path)}, read, session_id, repeatable=True)
 
 
 def list_directory(path: str, *, session_id: str) -> ToolCall[DirectoryListResult]:
-    """Return the call that tells what a directory holds (2.3.4)."""
+    """Return the call that lists a directory."""
 
-    def read(said: ToolReply) -> DirectoryListResult:
-        return DirectoryListResult(said.request_id, True, parse_entries(said.text or ""))
+    def read(reply: ToolReply) -> DirectoryListResult:
+        return DirectoryListResult(reply.request_id, True, parse_entries(reply.text or ""))
 
     return _call("list_directory", {"path": check_path(path)}, read, session_id, repeatable=True)
 
 
 def move_file(source: str, destination: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that gives a file or directory another path (2.3.5)."""
+    """Return the call that moves a file or directory."""
     args = {"source": check_path(source, "source"), "destination": check_path(destination, "destination")}
     return _call("move_file", args, _done, session_id)
 
 
 def delete_file(path: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that removes a file (2.3.6)."""
+    """Return the call that removes a file."""
     return _call("delete_file", {"path": check_path(path)}, _done, session_id)
 
 
 def read_file(path: str, offset: int, length: int, *, session_id: str) -> ToolCall[Chunk]:
-    """Return the call that reads ``length`` bytes from ``offset`` on (2.3.7), always as bytes.
+    """Return the call that reads ``length`` bytes from ``offset`` on, always as bytes.
 
-    Text is made of them here, since only who has all the bytes can tell where its characters end.
+    Text is decoded by the caller, who has all the bytes: a chunk may end inside a character.
     """
     args = {"path": path, "offset": offset, "length": length, "format": "binary"}
 
-    def read(said: ToolReply) -> Chunk:
+    def read(reply: ToolReply) -> Chunk:
         try:
-            return Chunk(base64.b64decode(said.text or "", validate=True), said.request_id)
+            return Chunk(base64.b64decode(reply.text or "", validate=True), reply.request_id)
         except (binascii.Error, ValueError) as error:
             raise FileError(
                 f"cannot read {path!r}: the answer is not base64: {error}",
                 kind=ErrorKind.INVALID_ANSWER,
-                request_id=said.request_id,
+                request_id=reply.request_id,
                 session_id=session_id,
                 sent=Sent.YES,
             ) from error
@@ -157,7 +159,7 @@ def read_file(path: str, offset: int, length: int, *, session_id: str) -> ToolCa
 
 
 def write_file(path: str, content: str | bytes, mode: str = "overwrite", *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that writes one piece (2.3.8); bytes only where `takes_bytes` says so."""
+    """Return the call that writes one piece; bytes only where `takes_bytes` says so."""
     args: dict[str, Any] = {"path": path, "content": content, "mode": mode}
     if not isinstance(content, str):
         args |= {"content": base64.b64encode(content).decode("ascii"), "format": "binary"}
@@ -167,31 +169,31 @@ def write_file(path: str, content: str | bytes, mode: str = "overwrite", *, sess
 def search_files(
     path: str, pattern: str, exclude_patterns: Sequence[str] | None = None, *, session_id: str
 ) -> ToolCall[FileSearchResult]:
-    """Return the call that finds files below a directory by their names (2.3.10)."""
+    """Return the call that finds files below a directory by their names."""
     args: dict[str, Any] = {"path": check_path(path), "pattern": check_path(pattern, "pattern")}
     if isinstance(exclude_patterns, str):
-        raise TypeError("exclude_patterns is a list of patterns, not a string")
+        raise TypeError("exclude_patterns must be a list of patterns, not a string")
     if exclude_patterns:
         args["excludePatterns"] = [check_text(one, "a pattern of exclude_patterns") for one in exclude_patterns]
 
-    def read(said: ToolReply) -> FileSearchResult:
-        return FileSearchResult(said.request_id, True, parse_matches(said.text or ""))
+    def read(reply: ToolReply) -> FileSearchResult:
+        return FileSearchResult(reply.request_id, True, parse_matches(reply.text or ""))
 
     return _call("search_files", args, read, session_id, repeatable=True)
 
 
 def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]:
-    """Return the call that tells what changed since the call before (2.3.11)."""
+    """Return the call that returns the changes since the call before it."""
 
-    def read(said: ToolReply) -> FileChangeResult:
-        text = said.text or "[]"
+    def read(reply: ToolReply) -> FileChangeResult:
+        text = reply.text or "[]"
         try:
-            return FileChangeResult(said.request_id, True, parse_changes(text), text)
+            return FileChangeResult(reply.request_id, True, parse_changes(text), text)
         except ValueError as error:
             raise FileError(
-                f"cannot tell what changed below {path!r}: {error}",
+                f"cannot read the changes below {path!r}: {error}",
                 kind=ErrorKind.INVALID_ANSWER,
-                request_id=said.request_id,
+                request_id=reply.request_id,
                 session_id=session_id,
                 sent=Sent.YES,
             ) from error
@@ -202,10 +204,10 @@ def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]
 def _call(
     name: str, args: Mapping[str, Any], read: Callable[[ToolReply], T], session_id: str, *, repeatable: bool = False
 ) -> ToolCall[T]:
-    def read_or_raise(said: ToolReply) -> T:
-        if said.is_error:
-            raise file_failure(name, said, session_id)
-        return read(said)
+    def read_or_raise(reply: ToolReply) -> T:
+        if reply.is_error:
+            raise file_failure(name, reply, session_id)
+        return read(reply)
 
     return ToolCall(name, args, read_or_raise, repeatable=repeatable, error=FileError)
 
@@ -213,25 +215,25 @@ def _call(
 _MISSING = re.compile(r"not found|no such file|does not exist|not exist", re.IGNORECASE)
 
 
-def file_failure(name: str, said: ToolReply, session_id: str) -> FileError:
-    """Return the error for a file tool that failed; its kind tells a missing file from all else."""
-    text = said.text or f"the tool {name!r} failed and gave no reason"
+def file_failure(name: str, reply: ToolReply, session_id: str) -> FileError:
+    """Return the error for a file tool that failed; its kind distinguishes a missing file from any other failure."""
+    text = reply.text or f"the tool {name!r} failed without a reason"
     kind = ErrorKind.NOT_FOUND if _MISSING.search(text) else ErrorKind.REFUSED
-    return FileError(text, kind=kind, request_id=said.request_id, session_id=session_id, sent=Sent.YES, tool=name)
+    return FileError(text, kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES, tool=name)
 
 
-def _done(said: ToolReply) -> BoolResult:
-    return BoolResult(said.request_id, True, True)
+def _done(reply: ToolReply) -> BoolResult:
+    return BoolResult(reply.request_id, True, True)
 
 
 # --- texts of the tools ------------------------------------------------------------------------------------------
 
 _WORDS = frozenset({"name", "path", "type", "owner", "group", "mode", "permissions", "target", "symlinkTarget"})
-"""Values that are text whatever they look like: a file may be called ``123``, and ``0644`` is no 644."""
+"""Values that are always text: a file may be called ``123``, and the mode ``0644`` is not the number 644."""
 
 
 def parse_info(text: str) -> dict[str, Any]:
-    """Return the lines ``key: value`` as a dict; the first of a key counts, since a name may hold a line of its own."""
+    """Return the lines ``key: value`` as a dict; the first of a key counts, since a name may contain a line break."""
     info: dict[str, Any] = {}
     for line in text.split("\n"):
         key, colon, value = line.partition(":")
@@ -254,7 +256,7 @@ def _value(key: str, value: str) -> Any:
 
 
 def parse_entries(text: str) -> list[dict[str, Any]]:
-    """Return the entries of a directory; a name is all that stands behind ``[DIR] `` or ``[FILE] ``."""
+    """Return the entries of a directory; a name is everything after ``[DIR] `` or ``[FILE] ``."""
     entries = []
     for line in text.split("\n"):
         for mark, is_directory in (("[DIR]", True), ("[FILE]", False)):
@@ -271,7 +273,7 @@ def parse_matches(text: str) -> list[str]:
 
 
 def parse_changes(text: str) -> list[FileChangeEvent]:
-    """Return the events in a JSON array; raise ``ValueError`` if it is none."""
+    """Return the events in a JSON array; raise ``ValueError`` if the text is none."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -282,7 +284,7 @@ def parse_changes(text: str) -> list[FileChangeEvent]:
 
 
 def decoded(content: bytes, path: str, session_id: str) -> str:
-    """Return the text in the bytes of a file, or raise `FileError` with the place of what is no UTF-8."""
+    """Return the bytes of a file as text, or raise `FileError` with the position of the first invalid byte."""
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -296,7 +298,7 @@ def decoded(content: bytes, path: str, session_id: str) -> str:
 
 
 def is_session_gone(error: AGBError) -> bool:
-    """Return whether an error says that the session is no more, rather than a file (2.3.11 for the words)."""
+    """Return whether an error says that the session is gone, rather than a file; the words are those of services."""
     if error.kind is ErrorKind.NOT_FOUND and "tool" not in error.extra:
         return True
     text = str(error).lower()

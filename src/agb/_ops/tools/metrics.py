@@ -1,7 +1,4 @@
-"""The tool `get_metrics`: what a session uses.
-
-Source: data-plane.md 2.9, control-plane.md 3.7.
-"""
+"""The tool `get_metrics`: the resources that a session uses."""
 
 from __future__ import annotations
 
@@ -18,14 +15,14 @@ from . import tool_failure
 
 def get_metrics(session_id: str) -> ToolCall[SessionMetricsResult]:
     """Return the call that reads the metrics."""
-    return ToolCall("get_metrics", {}, lambda said: _read(said, session_id), repeatable=True)
+    return ToolCall("get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True)
 
 
-def _read(said: ToolReply, session_id: str) -> SessionMetricsResult:
-    if said.is_error:
-        return SessionMetricsResult.failed(tool_failure("get_metrics", said, session_id))
+def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
+    if reply.is_error:
+        return SessionMetricsResult.failed(tool_failure("get_metrics", reply, session_id))
     try:
-        raw = json.loads(said.text or "")
+        raw = json.loads(reply.text or "")
         if not isinstance(raw, dict):
             raise TypeError("get_metrics returned non-object JSON")
         metrics = _metrics(raw)
@@ -34,12 +31,12 @@ def _read(said: ToolReply, session_id: str) -> SessionMetricsResult:
             SessionError(
                 f"Failed to parse get_metrics response of session {session_id}: {error}",
                 kind=ErrorKind.INVALID_ANSWER,
-                request_id=said.request_id,
+                request_id=reply.request_id,
                 session_id=session_id,
                 sent=Sent.YES,
             )
         )
-    return evolve(SessionMetricsResult(said.request_id, True, metrics), raw=raw)
+    return evolve(SessionMetricsResult(reply.request_id, True, metrics), raw=raw)
 
 
 def _metrics(raw: dict[str, Any]) -> SessionMetrics:

@@ -11,15 +11,15 @@ from . import tool_failure
 
 
 def any_tool(name: str, args: Mapping[str, Any], session_id: str) -> ToolCall[McpToolResult]:
-    """Return the call of any tool; ``args`` must be an object that JSON can carry."""
+    """Return the call of any tool; ``args`` must be an object that JSON can represent."""
     if not isinstance(name, str) or not name:
-        raise ValueError(f"the name of a tool is a string that is not empty, not {name!r}")
+        raise ValueError(f"the name of a tool must be a string that is not empty, not {name!r}")
     if not isinstance(args, Mapping):
-        raise TypeError(f"the arguments of the tool {name!r} are a dict, not {type(args).__name__}")
+        raise TypeError(f"the arguments of the tool {name!r} must be a dict, not {type(args).__name__}")
 
-    def read(said: ToolReply) -> McpToolResult:
-        if said.is_error:
-            return McpToolResult.failed(tool_failure(name, said, session_id))
-        return McpToolResult(said.request_id, True, said.text)
+    def read(reply: ToolReply) -> McpToolResult:
+        if reply.is_error:
+            return McpToolResult.failed(tool_failure(name, reply, session_id))
+        return McpToolResult(reply.request_id, True, reply.text)
 
     return ToolCall(name, args, read)

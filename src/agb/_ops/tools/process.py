@@ -1,23 +1,26 @@
-"""Processes: what the tool `shell` is asked for to start a program, and to follow, feed and end it.
+"""Processes: how the tool `shell` starts a program, observes it, feeds it and ends it.
 
 A process is a directory of the session, ``${TMPDIR:-/tmp}/agb-processes/<process id>``, mode 700. A supervisor, a shell
-in a session of its own (setsid), runs the program in another one, so that signals for the program's process group do
-not reach it, and writes the exit code when the program has ended. In the directory:
+in a session of its own (setsid), runs the program in another session, so that signals for the program's process group
+do not reach the supervisor, and writes the exit code when the program has ended. In the directory:
 
 =============  ======================================================================================================
 `pid`          the program's process id, which is its process group too
-`supervisor`   the supervisor's process id; without it and without `exit`, the exit code is lost
-`stdout`,      what the program has written
+`supervisor`   the supervisor's process id
+`stdout`,      the output of the program
 `stderr`
-`stdin`        a fifo, if the program reads from us; `holder` is the process that keeps it open, `closed` says it is not
-`expired`      is there if the program was ended by its time limit
-`exit`         the exit code; renamed into place, so that it is whole when it is there
+`stdin`        a fifo, if the program has an input; `holder` is the process that keeps it open, `closed` exists when it
+               was closed
+`expired`      exists if the program was ended by its time limit
+`exit`         the exit code; renamed into place, so that it is complete when it exists
 =============  ======================================================================================================
 
-The scripts are constant and for any POSIX shell. What is data (arguments, environment, input) travels in base64 as a
-variable of the call's environment: no shell ever reads it, and other users of the session's machine cannot see it.
+The state follows from two facts alone. While `exit` is missing and the supervisor lives, the process runs. When `exit`
+exists, it has ended. When neither is true, the supervisor was killed, and the exit code is lost. `exit` is written
+after the program has ended, so an observation that finds it finds all output of the program.
 
-Source: data-plane.md 2.2, 5.4 and 6 (Command).
+The scripts are constant and for any POSIX shell. Data (arguments, environment, input) travels in base64 as a variable
+of the call's environment: no shell interprets it, and other users of the session's machine cannot see it.
 """
 
 from __future__ import annotations
@@ -33,104 +36,23 @@ from attrs import evolve, frozen
 from ..._wire.toolcall import ToolCall
 from ...exceptions import CommandError, ErrorKind, Sent
 from ...results.commands import CommandResult
+from .program import check_text, run_script
 from .shell import shell
 
 T = TypeVar("T")
 
 CHUNK = 256 * 1024
-"""Bytes of each output that one look brings."""
+"""Bytes of each output that one observation returns at most."""
 PIECE = 48 * 1024
 """Bytes of input that one call carries: less than a pipe holds, and in base64 less than a variable may have."""
-LONGEST = 90_000
-"""Bytes of command line and environment: in base64 they must fit into one variable (128 KiB)."""
-STARTING = 30.0
-"""Seconds that the service gets to start a program, to send a signal, or to clean up."""
+SCRIPT_LIMIT = 30.0
+"""Seconds that a script may take to start a program, to send a signal, or to clean up."""
 
-# --- what is run -------------------------------------------------------------------------------------------------
-
-
-def command_line(command: str | Sequence[str]) -> list[str]:
-    """Return the words of a command; a string is for the session's shell, which the first word ``""`` stands for."""
-    if isinstance(command, str):
-        words = ["", command]
-        if not command.strip():
-            raise ValueError("the command is empty")
-    elif isinstance(command, (bytes, Mapping)) or not isinstance(command, Sequence):
-        raise TypeError(f"a command is a string or a list of strings, not {type(command).__name__}")
-    else:
-        words = list(command)
-        if not words or words[0] == "":
-            raise ValueError("a list of arguments begins with the program, and this one does not")
-    for word in words:
-        _check_text(word, "an argument of the command")
-    return words
-
-
-def _check_text(value: object, what: str) -> None:
-    """Raise unless this can be given to a program; the text itself is not shown, it may be a secret."""
-    if not isinstance(value, str):
-        raise TypeError(f"{what} is a string, not {type(value).__name__}")
-    if "\0" in value:
-        raise ValueError(f"{what} must not contain the character NUL, which no program can be given")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        place = error.start
-    else:
-        return
-    raise ValueError(f"{what} cannot be written as UTF-8: its character {place} is half of a surrogate pair")
-
-
-def _check_environment(envs: Mapping[str, str]) -> None:
-    if not isinstance(envs, Mapping):
-        raise TypeError(f"envs is a dict of strings to strings, not {type(envs).__name__}")
-    for name, value in envs.items():
-        _check_text(name, "the name of a variable in envs")
-        if not name or "=" in name:
-            raise ValueError(f"a name in envs is not empty and has no '=', unlike {name!r}")
-        try:
-            _check_text(value, f"the value of {name!r} in envs")
-        except ValueError as error:
-            raise type(error)(
-                f"the value of {name!r} in envs cannot be passed on: {error.__class__.__name__}"
-            ) from None
-
-
-def run_script(command: str | Sequence[str], envs: Mapping[str, str] | None = None) -> str:
-    """Return the script that becomes the program: ``$1`` is the directory, ``$2`` the shell, ``$3`` the umask.
-
-    Every word is quoted, and taken from the eyes of `env`, which would read ``a=b`` as a variable, by a shell between.
-    """
-    words = command_line(command)
-    variables = {} if envs is None else envs
-    _check_environment(variables)
-    assignments = " ".join(quote(f"{name}={value}") for name, value in variables.items())
-    if words[0] == "":
-        program = f'"$2" -c {quote(words[1])}'
-    elif words[0] == "-" or "=" in words[0]:
-        program = f""""$2" -c '"$@"' sh {" ".join(map(quote, words))}"""
-    else:
-        program = " ".join(map(quote, words))
-    script = _RUN + f"exec env -- {assignments} {program}\n"
-    if len(script.encode()) > LONGEST:
-        raise ValueError(
-            f"command line and environment have {len(script.encode()):,} bytes together, and a process may get "
-            f"{LONGEST:,}; write the data to a file or to the process's input"
-        )
-    return script
-
-
-# The first line removes the script, which may hold secrets; shells have read its only block by then, or keep it open.
-_RUN = """\
-rm -f -- "$0"
-echo $$ >"$1/pid"
-umask "$3"
-echo $$ >"$1/ready"
-"""
+# --- starting -------------------------------------------------------------------------------------------------------
 
 # A program in the background of a shell that is not interactive ignores SIGINT for ever; so the supervisor is started
-# by `setsid -f` where that is known, and the program runs in its foreground. The parentheses keep what the supervisor's
-# shell has to say of a program that was killed out of the program's own output.
+# by `setsid -f` where that is known, and the program runs in its foreground. The parentheses keep the message of the
+# supervisor's shell about a program that was killed out of the program's own output.
 _SUPERVISE = """\
 d=$1 shell=$2 mask=$3 limit=$4 piped=$5
 echo $$ >"$d/supervisor"
@@ -184,7 +106,7 @@ echo "agb-process ${{d##*/}} $pid"
 
 @frozen
 class Started:
-    """A process that runs: its id for `attach`, and its id in the session's operating system."""
+    """A process that runs: its id for `attach`, and its process id in the session's operating system."""
 
     process_id: str
     pid: int
@@ -201,12 +123,12 @@ def start(
 ) -> ToolCall[Started]:
     """Return the call that starts a program; wrong arguments raise ``ValueError`` or ``TypeError``."""
     if not isinstance(stdin, bool):
-        raise TypeError(f"stdin is True or False, not {stdin!r}; what the program shall read goes to write()")
+        raise TypeError(f"stdin must be True or False, not {stdin!r}; the input of the program goes to write()")
     if cwd is not None:
-        _check_text(cwd, "cwd")
+        check_text(cwd, "cwd")
     payload = b64encode(run_script(command, envs).encode()).decode("ascii")
     script = f"limit={'' if timeout is None else f'{timeout:.3f}'} piped={'1' if stdin else ''}\n{_START}"
-    return _call(script, STARTING, session_id, _started, cwd=cwd, envs={"AGB_RUN": payload})
+    return _call(script, SCRIPT_LIMIT, session_id, _started, cwd=cwd, envs={"AGB_RUN": payload})
 
 
 def _started(text: str) -> Started:
@@ -216,15 +138,15 @@ def _started(text: str) -> Started:
     return Started(match[1], int(match[2]))
 
 
-# --- a process that is there -------------------------------------------------------------------------------------
+# --- observing ---------------------------------------------------------------------------------------------------
 
 
 def check_process_id(process_id: str) -> None:
-    """Raise unless this can be the id of a process; then it is safe in a path as well."""
+    """Raise ``TypeError`` or ``ValueError`` unless this can be the id of a process, which is then safe in a path."""
     if not isinstance(process_id, str):
-        raise TypeError(f"a process id is a string, not {type(process_id).__name__}")
+        raise TypeError(f"a process id must be a string, not {type(process_id).__name__}")
     if not re.fullmatch(r"[A-Za-z0-9]{6,64}", process_id):
-        raise ValueError(f"{process_id!r} is no process id; it is what the attribute process_id of a process holds")
+        raise ValueError(f"{process_id!r} is no process id, such as the attribute process_id of a process")
 
 
 _GONE = "agb-process gone"
@@ -236,8 +158,8 @@ def _in_directory(process_id: str) -> str:
 
 
 @frozen
-class Look:
-    """How a process is, and what it has written since; ``exit_code`` is None while it runs, and if it is lost."""
+class ProcessState:
+    """The state of a process, and its output since; ``exit_code`` is None while it runs, and if it is lost."""
 
     pid: int
     is_running: bool
@@ -245,12 +167,13 @@ class Look:
     has_expired: bool
     stdout: bytes
     stderr: bytes
-    is_all: bool
-    """Whether there is no more output now than what this look and those before it brought."""
+    is_complete: bool
+    """Whether there is no more output now than this observation and those before it returned."""
 
 
-# The state is read before the sizes: of a process that has ended, nothing is missed.
-_LOOK = """\
+# The state is read before the sizes: of a process that has ended, no output is missed. `exit` is looked for once more
+# after the supervisor was found dead, since it may have written `exit` and ended between the two checks.
+_OBSERVE = """\
 waited=0; ms=10
 while :; do
   state=running code=-
@@ -274,7 +197,7 @@ echo
 """
 
 
-def look(
+def observe(
     process_id: str,
     stdout: int = 0,
     stderr: int = 0,
@@ -283,46 +206,48 @@ def look(
     for_output: bool = True,
     chunk: int = CHUNK,
     session_id: str,
-) -> ToolCall[Look]:
-    """Return the call that looks at a process; it may be repeated.
+) -> ToolCall[ProcessState]:
+    """Return the call that observes a process; it may be repeated.
 
     Args:
         process_id: the process.
         stdout: the byte of its output to read from; ``stderr`` likewise.
-        wait: seconds to wait in the session for something to tell: the process's end or, if ``for_output``, output.
+        wait: seconds to wait in the session for the process's end or, if ``for_output``, for output.
+        for_output: whether the wait ends when there is output.
         chunk: bytes of each output at most; 0 for none.
+        session_id: the session.
     """
     settings = (
         f"out={stdout} err={stderr} wait={int(wait * 1000)} outputs={'yes' if for_output else 'no'} chunk={chunk}\n"
     )
-    script = settings + _in_directory(process_id) + _LOOK
+    script = settings + _in_directory(process_id) + _OBSERVE
 
-    def read(text: str) -> Look:
-        return _look(text, stdout, stderr, chunk)
+    def read(text: str) -> ProcessState:
+        return _state(text, stdout, stderr, chunk)
 
-    return evolve(_call(script, wait + STARTING, session_id, read), seconds=wait, repeatable=True)
+    return evolve(_call(script, wait + SCRIPT_LIMIT, session_id, read), seconds=wait, repeatable=True)
 
 
-def _look(text: str, stdout: int, stderr: int, chunk: int) -> Look:
+def _state(text: str, stdout: int, stderr: int, chunk: int) -> ProcessState:
     head, *bodies = text.split("\n")
     match = re.fullmatch(r"agb-process (running|ended|lost) (-|[0-9]+) (yes|no) ([0-9]+) ([0-9]+) ([0-9]+)", head)
     if match is None or len(bodies) < 2:
         raise ValueError(text)
     out, err = (b64decode(body, validate=True) for body in bodies[:2])
-    return Look(
+    return ProcessState(
         pid=int(match[6]),
         is_running=match[1] == "running",
         exit_code=int(match[2]) if match[2] != "-" else None,
         has_expired=match[3] == "yes",
         stdout=out,
         stderr=err,
-        is_all=chunk == 0 or (stdout + len(out) >= int(match[4]) and stderr + len(err) >= int(match[5])),
+        is_complete=chunk == 0 or (stdout + len(out) >= int(match[4]) and stderr + len(err) >= int(match[5])),
     )
 
 
 # --- input, signals, end -----------------------------------------------------------------------------------------
 
-# Opening a fifo waits for a reader, and there may never be one again; dd can ask without waiting.
+# Opening a fifo waits for a reader, and there may never be one again; dd can check without waiting.
 _WRITE = """\
 [ -p stdin ] || { echo agb-process no-input; exit 0; }
 [ ! -f exit ] || { echo agb-process ended; exit 0; }
@@ -345,24 +270,24 @@ echo agb-process done
 
 
 def write(process_id: str, piece: bytes, *, wait: float, session_id: str) -> ToolCall[str]:
-    """Return the call that gives a process at most `PIECE` bytes to read; it says how that went, ``done`` for well."""
+    """Return the call that writes at most `PIECE` bytes to a process; it returns ``done``, or why it was not done."""
     script = _in_directory(process_id) + _WRITE
     envs = {"AGB_DATA": b64encode(piece).decode("ascii")}
-    return _call(script, wait, session_id, _word, envs=envs)
+    return _call(script, wait, session_id, _status, envs=envs)
 
 
 def close_stdin(process_id: str, *, session_id: str) -> ToolCall[str]:
-    """Return the call after which a process that has read everything comes to the end of its input."""
-    return evolve(_call(_in_directory(process_id) + _CLOSE, STARTING, session_id, _word), repeatable=True)
+    """Return the call that closes the input: a process that has read everything reads the end."""
+    return evolve(_call(_in_directory(process_id) + _CLOSE, SCRIPT_LIMIT, session_id, _status), repeatable=True)
 
 
 def signal_name(signal: int | str) -> str:
-    """Return a signal as `kill` is told it."""
+    """Return a signal as `kill` takes it."""
     if isinstance(signal, bool) or not isinstance(signal, (int, str)):
-        raise TypeError(f"a signal is a name such as 'TERM' or a number, not {signal!r}")
+        raise TypeError(f"a signal must be a name such as 'TERM' or a number, not {signal!r}")
     if isinstance(signal, int):
         if not 1 <= signal <= 64:
-            raise ValueError(f"a signal is a number from 1 to 64, not {int(signal)}")
+            raise ValueError(f"a signal must be a number from 1 to 64, not {int(signal)}")
         return str(int(signal))
     name = signal.upper().removeprefix("SIG")
     if not re.fullmatch(r"[A-Z][A-Z0-9]*([+-][0-9]+)?", name):
@@ -377,26 +302,31 @@ def send_signal(process_id: str, signal: int | str, *, session_id: str) -> ToolC
 read -r p <pid
 kill -s {quote(signal_name(signal))} -- "-$p" && echo agb-process done
 """
-    return _call(_in_directory(process_id) + script, STARTING, session_id, _word)
+    return _call(_in_directory(process_id) + script, SCRIPT_LIMIT, session_id, _status)
 
 
+# SIGKILL takes effect later than `kill` returns. The supervisor writes `exit` when the program was reaped, but the
+# group may hold more processes than the program, and there may be no supervisor any more. So the script also waits
+# until `kill -s 0` finds no process of the group; for a second only, since in a session whose first process reaps no
+# orphans a dead process would be found for ever.
 _CLEAN = """\
 if [ ! -f exit ]; then
   read -r p <pid; kill -s KILL -- "-$p" 2>/dev/null
   n=0; while [ ! -f exit ] && [ $n -lt 250 ] && read -r s <supervisor && kill -0 "$s" 2>/dev/null; do
     n=$((n + 1)); sleep 0.02
   done
+  n=0; while [ $n -lt 50 ] && kill -s 0 -- "-$p" 2>/dev/null; do n=$((n + 1)); sleep 0.02; done
 fi
 d=$PWD; cd / && rm -rf -- "$d" && echo agb-process done
 """
 
 
 def clean_up(process_id: str, *, session_id: str) -> ToolCall[str]:
-    """Return the call that ends a process if it still runs, and removes its directory."""
-    return evolve(_call(_in_directory(process_id) + _CLEAN, STARTING, session_id, _word), repeatable=True)
+    """Return the call that ends a process and its group if it still runs, and removes its directory."""
+    return evolve(_call(_in_directory(process_id) + _CLEAN, SCRIPT_LIMIT, session_id, _status), repeatable=True)
 
 
-def _word(text: str) -> str:
+def _status(text: str) -> str:
     match = re.search(r"^agb-process ([a-z-]+)$", text, re.MULTILINE)
     if match is None:
         raise ValueError(text)
@@ -415,10 +345,10 @@ def _call(
     cwd: str | None = None,
     envs: dict[str, str] | None = None,
 ) -> ToolCall[T]:
-    """Return the call of `shell` for a script of ours; it gives what ``parse`` makes of the output, or raises."""
+    """Return the call of `shell` for one of these scripts; its reader returns ``parse`` of the output, or raises."""
     call = shell(script, max(1, int(seconds * 1000)), cwd, envs, session_id=session_id)
 
-    def answer(result: CommandResult) -> T:
+    def read(result: CommandResult) -> T:
         if result.stdout.startswith(_GONE):
             raise _error(
                 "there is no such process in this session: it was cleaned up, or belongs to another session",
@@ -430,10 +360,10 @@ def _call(
         try:
             return parse(result.stdout)
         except ValueError as error:
-            message = f"the session did not answer as a POSIX shell does: {result.output[:200]!r}"
+            message = f"the output is not what the script prints in a POSIX shell: {result.output[:200]!r}"
             raise _error(message, result, session_id, ErrorKind.INVALID_ANSWER) from error
 
-    return ToolCall(call.name, call.args, lambda said: answer(call.read(said)), seconds=seconds, error=CommandError)
+    return ToolCall(call.name, call.args, lambda reply: read(call.read(reply)), seconds=seconds, error=CommandError)
 
 
 def _error(message: str, result: CommandResult, session_id: str, kind: ErrorKind) -> CommandError:

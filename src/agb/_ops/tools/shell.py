@@ -1,7 +1,4 @@
-"""The tool `shell`: one command in a new shell.
-
-Source: data-plane.md 2.2 and 5.4.
-"""
+"""The tool `shell`: one command in a new shell."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from ...results.commands import CommandResult
 from . import tool_failure
 
 TIMED_OUT = "Command execution timeout"
-"""How the service says that a command was ended by its time limit."""
+"""The service's text for a command that was ended by its time limit."""
 
 
 def shell(
@@ -28,23 +25,25 @@ def shell(
 ) -> ToolCall[CommandResult]:
     """Return the call that runs ``command``; wrong arguments raise ``ValueError`` or ``TypeError``."""
     if not isinstance(command, str):
-        raise TypeError(f"command is a string, not {type(command).__name__}")
+        raise TypeError(f"command must be a string, not {type(command).__name__}")
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int):
-        raise TypeError(f"timeout_ms is a whole number of milliseconds, not {timeout_ms!r}")
+        raise TypeError(f"timeout_ms must be a whole number of milliseconds, not {timeout_ms!r}")
     if timeout_ms <= 0:
-        raise ValueError(f"timeout_ms is a number of milliseconds above zero, not {timeout_ms!r}")
+        raise ValueError(f"timeout_ms must be a number of milliseconds above zero, not {timeout_ms!r}")
     args: dict[str, Any] = {"command": command, "timeout_ms": timeout_ms}
     if cwd is not None:
         args["cwd"] = cwd
     if envs is not None:
         _check_envs(envs)
         args["envs"] = dict(envs)
-    return ToolCall("shell", args, lambda said: _read(said, session_id), seconds=timeout_ms / 1000, error=CommandError)
+    return ToolCall(
+        "shell", args, lambda reply: _read(reply, session_id), seconds=timeout_ms / 1000, error=CommandError
+    )
 
 
 def _check_envs(envs: Mapping[str, str]) -> None:
     if not isinstance(envs, Mapping):
-        raise TypeError(f"envs is a dict of strings to strings, not {type(envs).__name__}")
+        raise TypeError(f"envs must be a dict of strings to strings, not {type(envs).__name__}")
     wrong: list[str] = []
     for key, value in envs.items():
         if not isinstance(key, str):
@@ -58,29 +57,29 @@ def _check_envs(envs: Mapping[str, str]) -> None:
         )
 
 
-def _read(said: ToolReply, session_id: str) -> CommandResult:
-    """Read both forms of a failing command, and text that is no JSON as plain output (2.2)."""
+def _read(reply: ToolReply, session_id: str) -> CommandResult:
+    """Read both forms of a failing command, and text that is not JSON as plain output."""
     try:
-        fields = json.loads(said.text or "")
+        fields = json.loads(reply.text or "")
     except (ValueError, RecursionError):
         fields = None
     if not isinstance(fields, dict) or not fields.keys() & {"stdout", "stderr", "exit_code", "errorCode"}:
-        if said.is_error:
-            return CommandResult.failed(tool_failure("shell", said, session_id, CommandError))
-        return CommandResult(said.request_id, True, output=said.text or "")
+        if reply.is_error:
+            return CommandResult.failed(tool_failure("shell", reply, session_id, CommandError))
+        return CommandResult(reply.request_id, True, output=reply.text or "")
     stdout, stderr = _text(fields.get("stdout")), _text(fields.get("stderr"))
     code = fields.get("exit_code", fields.get("errorCode"))
     if not isinstance(code, int) or isinstance(code, bool):
-        code = None if said.is_error else 0
+        code = None if reply.is_error else 0
     return CommandResult.of_exit(
         stdout,
         stderr,
         code,
-        request_id=said.request_id,
+        request_id=reply.request_id,
         session_id=session_id,
         trace_id=_text(fields.get("traceId")),
-        why=(stderr or said.text or "") if said.is_error else "",
-        is_timeout=said.is_error and stderr.rstrip().endswith(TIMED_OUT),
+        why=(stderr or reply.text or "") if reply.is_error else "",
+        is_timeout=reply.is_error and stderr.rstrip().endswith(TIMED_OUT),
     )
 
 

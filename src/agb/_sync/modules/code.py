@@ -1,5 +1,5 @@
 # Generated from src/agb/_async/modules/code.py by tools/unasync.py. Do not edit.
-"""Code in a session: run to its end, or told as it runs."""
+"""Code in a session: run to its end, or with events while it runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..._ops.tools.code import language_refused, run_code
+from ..._ops.sessions import get_session
+from ..._ops.tools.code import check_language, run_code
 from ..._ops.tools.code_stream import CodeRun, stream_request
 from ..._wire.deadline import Deadline, check_timeout
 from ..._wire.stream import CODE_SERVER, Phase
@@ -17,16 +18,17 @@ from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 from ...results.code import EnhancedCodeExecutionResult
 from .._compat.cancellation import shielded
 from .._compat.loop import call
+from .tools import run_tool
 
 if TYPE_CHECKING:
     from ..net.websocket import Stream
-    from ..session import Session
+    from .protocols import SessionAccess
 
 
 class Code:
     """Runs code in a session; available as ``session.code``."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionAccess) -> None:
         self.session = session
 
     def run(
@@ -41,29 +43,28 @@ class Code:
         *,
         timeout: float | None = None,
     ) -> EnhancedCodeExecutionResult:
-        """Run code and return what it printed, displayed and returned; variables are kept for the next run.
+        """Run code and return its output, its displays and its value; variables are kept for the next run.
 
         Args:
             code: the source; in Python it is a notebook cell, the value of its last expression is the main result.
             language: ``python``, ``javascript``, ``java`` or ``r``; also ``py``, ``python3``, ``js``, ``node``,
                 ``nodejs``.
             timeout_s: seconds after which the code is stopped.
-            stream_beta: live output, over the session's WebSocket; the three callbacks are heard then only.
-            on_stdout: called with each piece of output as it comes.
-            on_stderr: called with each piece of error output as it comes.
-            on_error: called once, with what the service told of an error (a dict), or with the exception that kept
-                the end from coming.
+            stream_beta: live output, over the session's WebSocket; the three callbacks are used only then.
+            on_stdout: called with each piece of output as it arrives.
+            on_stderr: called with each piece of error output as it arrives.
+            on_error: called once, with the service's description of an error (a dict), or with the exception that
+                ended the stream early.
             timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_s``.
 
         Returns:
-            A success if the code ran to its end without raising; else ``error`` has name, value and traceback.
-            An unsupported language is a result too.
-
-            When streaming, what came before a failure is in the result too.
+            A success if the code ran to its end without raising; otherwise ``error`` has name, value and traceback.
+            An unsupported language is a failure, and nothing is sent. When streaming, the result of a failed run holds
+            everything that arrived before the failure.
 
         Raises:
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
-            Whatever a callback raises; the execution is stopped then.
+            ValueError, TypeError: an argument is invalid; nothing was sent.
+            Any exception of a callback; the execution is stopped then.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -71,22 +72,24 @@ class Code:
             ...     print(result.result)
             42
 
-        Source: data-plane.md 2.1; streaming 3.
+        API: the tool ``run_code``; when streaming, the session's WebSocket.
         """
-        if refused := language_refused(language):
-            error = SessionError(refused, kind=ErrorKind.REFUSED, session_id=self.session.session_id)
-            return EnhancedCodeExecutionResult.failed(error)
+        try:
+            check_language(language)
+        except ValueError as error:  # a result, as in 0.12
+            failure = SessionError(str(error), kind=ErrorKind.REFUSED, session_id=self.session.session_id)
+            return EnhancedCodeExecutionResult.failed(failure)
         if stream_beta:
             events = self.stream(code, language, timeout_s, timeout=timeout)
-            return _told(events, on_stdout, on_stderr, on_error)
+            return _run_with_callbacks(events, on_stdout, on_stderr, on_error)
         tool = run_code(code, language, timeout_s, session_id=self.session.session_id)
         try:
-            return self.session._tool(tool, timeout=timeout)
+            return run_tool(self.session, tool, timeout=timeout)
         except AGBError as error:
             return EnhancedCodeExecutionResult.failed(error)
 
     def stream(self, code: str, language: str, timeout_s: float = 60, *, timeout: float | None = None) -> CodeEvents:
-        """Run code and tell what happens as it happens; a context manager that is iterated over.
+        """Run code and return its events as they happen: a context manager that is iterated over.
 
         The events are those of `agb.events`: ``Stdout``, ``Stderr``, ``Result``, ``Error`` and, last, ``Finished``.
         Leaving the block before the end stops the execution, and so do a passed deadline and a cancelled caller.
@@ -99,10 +102,10 @@ class Code:
             timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_s``.
 
         Raises:
-            ValueError, TypeError: an argument cannot be used.
-            SessionError: entering the block, if the stream could not be opened.
-            ExecutionError: iterating, if the stream broke or the deadline passed before the end; ``collect`` and
-                ``result`` do not raise that, and have what came until then.
+            ValueError, TypeError: an argument is invalid.
+            SessionError: when the block is entered: the stream could not be opened.
+            ExecutionError: when iterating: the stream broke, or the deadline passed before the end; ``collect`` and
+                ``result`` do not raise it, and have everything that arrived until then.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -114,20 +117,27 @@ class Code:
             hello
             42
 
-        Source: data-plane.md 3.
+        API: the tool ``run_code`` over the session's WebSocket (``ws_url``).
         """
-        if refused := language_refused(language):
-            raise ValueError(refused)
+        check_language(language)
         check_timeout(timeout)
         return CodeEvents(self.session, stream_request(code, language, timeout_s), timeout_s, timeout)
 
 
 class CodeEvents:
-    """What happens while code runs, from ``session.code.stream``; to be entered, and then iterated by one caller."""
+    """The events of code that runs, from ``session.code.stream``; entered once, and then iterated by one caller.
 
-    def __init__(self, session: Session, request: Mapping[str, Any], timeout_s: float, timeout: float | None) -> None:
+    There is no reader task: a frame is read when the caller asks for an event. The end of the execution is one of
+    three: the service's last frame, a failure of the stream, or `close`. Each sets ``_is_over``, and after it only
+    ``_ready`` is returned: text that was held back because its last character was incomplete, and the last event. A
+    failure of the stream is raised once, by the iterator; `collect` and `result` report it in the result instead.
+    """
+
+    def __init__(
+        self, session: SessionAccess, request: Mapping[str, Any], timeout_s: float, timeout: float | None
+    ) -> None:
         self._session, self._request = session, request
-        self._seconds = session._transport.timeout + timeout_s if timeout is None else timeout
+        self._seconds = session.get_client().timeout + timeout_s if timeout is None else timeout
         self._stream: Stream | None = None
         self._deadline = Deadline(self._seconds)
         self._run = CodeRun("", session.session_id)
@@ -146,17 +156,28 @@ class CodeEvents:
         if self._stream is not None:
             raise RuntimeError("code runs once: call session.code.stream again")
         session = self._session
-        session._learn_stream_address(self._seconds)
-        for name in ("ws_url", "token"):
-            if not getattr(session, name):
-                told = f"{name} is not available for {'this session' if name == 'ws_url' else 'WS connection'}"
-                raise SessionError(f"Failed to run code: {told}", session_id=session.session_id)
+        self._learn_addresses()
+        if not session.ws_url:
+            raise self._unavailable("ws_url is not available for this session")
+        if not session.token:
+            raise self._unavailable("token is not available for WS connection")
         self._deadline = Deadline(self._seconds)
-        channel = session._transport.channel(session.session_id, session.ws_url, session.token)
+        channel = session.get_client().channel(session.session_id, session.ws_url, session.token)
         servers = {tool.name: tool.server for tool in reversed(session.tool_list or [])}
         target = servers.get("run_code") or CODE_SERVER
         self._stream = channel.start(self._request, target, self._deadline)
         self._run = CodeRun(self._stream.invocation_id, session.session_id)
+
+    def _learn_addresses(self) -> None:
+        """Ask the service for the address of the session's streams, if the session was attached to by its id."""
+        session, api = self._session, self._session.get_client()
+        if session.ws_url or not session.needs_addresses:
+            return
+        data, _ = api.call(get_session(session.session_id), timeout=min(self._seconds, api.timeout))
+        session.ws_url, session.token, session.needs_addresses = data.ws_url, session.token or data.token, False
+
+    def _unavailable(self, reason: str) -> SessionError:
+        return SessionError(f"Failed to run code: {reason}", session_id=self._session.session_id)
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -167,15 +188,23 @@ class CodeEvents:
         """Stop the execution if it has not ended; may be called twice."""
         if self._stream is not None and not self._stream.has_ended:
             if not self._is_over:
-                self._run.fail(_stopped(self._session, self._stream.invocation_id))
+                self._run.fail(self._stopped(self._stream.invocation_id))
             self._is_over = True
             shielded(self._stream.close)
+
+    def _stopped(self, invocation_id: str) -> SessionError:
+        return SessionError(
+            "the execution was stopped before its end",
+            session_id=self._session.session_id,
+            request_id=invocation_id,
+            sent=Sent.YES,
+        )
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> CodeEvent:
-        event = self._event_that_is_there()
+        event = self._next_nowait()
         if event is not None:
             return event
         event = self._next()
@@ -187,20 +216,20 @@ class CodeEvents:
         raise self._run.failure from failure
 
     def collect(self) -> EnhancedCodeExecutionResult:
-        """Take all further events and return the result; a failure is a result too, with what came before it."""
+        """Read all further events and return the result; a failure is a result too, with everything before it."""
         while self._next() is not None:
             pass
         self._failure = None
         return self._run.result()
 
     def result(self) -> EnhancedCodeExecutionResult:
-        """Return the result as far as it has been told; no success before ``Finished``."""
+        """Return the result of the events so far; it is no success before ``Finished``."""
         return self._run.result()
 
     def _next(self) -> CodeEvent | None:
-        """Return the next event, None at the end; a failure is kept, for those who want to raise it."""
+        """Return the next event, None at the end; a failure of the stream is kept in ``_failure``."""
         if self._stream is None:
-            raise RuntimeError("the code runs once the stream is entered: with session.code.stream(...) as events")
+            raise RuntimeError("the code runs when the block is entered: with session.code.stream(...) as events")
         while not self._ready:
             if self._is_over:
                 return None
@@ -209,24 +238,24 @@ class CodeEvents:
             except AGBError as error:
                 self._fail(error)
                 return None
-            event = self._heard(phase, data)
+            event = self._event_of(phase, data)
             if event is not None:
                 return event
         return self._ready.popleft()
 
-    def _event_that_is_there(self) -> CodeEvent | None:
-        """Return the next event if it has come already, as most have; None if it takes more to know."""
+    def _next_nowait(self) -> CodeEvent | None:
+        """Return the next event if its frame has arrived already, as most have; None if `_next` must find out."""
         if self._stream is None or self._ready or self._is_over:
             return None
         try:
-            there = self._stream.receive_nowait()
+            frame = self._stream.receive_nowait()
         except AGBError as error:
             self._fail(error)
             return None
-        return None if there is None else self._heard(*there)
+        return None if frame is None else self._event_of(*frame)
 
-    def _heard(self, phase: Phase, data: Mapping[str, Any]) -> CodeEvent | None:
-        """Return the event in a frame, None if there is none; the last events are made ready."""
+    def _event_of(self, phase: Phase, data: Mapping[str, Any]) -> CodeEvent | None:
+        """Return the event of a frame, None if it has none; the last events go to ``_ready``."""
         if phase == "event":
             return self._run.event(data)
         if phase == "end":
@@ -243,18 +272,18 @@ class CodeEvents:
         self._run.fail(error)
 
 
-def _told(
+def _run_with_callbacks(
     events: CodeEvents,
     on_stdout: Callable[[str], Any] | None,
     on_stderr: Callable[[str], Any] | None,
     on_error: Callable[[Any], Any] | None,
 ) -> EnhancedCodeExecutionResult:
-    """Take all events, tell them to callbacks, and return the result."""
+    """Run code, call a callback for each event, and return the result."""
     try:
         events._open()
     except AGBError as error:
         return EnhancedCodeExecutionResult.failed(error)
-    heard = on_error is None
+    is_reported = on_error is None
     try:
         while (event := events._next()) is not None:
             if isinstance(event, Stdout):
@@ -264,19 +293,10 @@ def _told(
                 if on_stderr is not None:
                     call(on_stderr, event.text)
             elif isinstance(event, Error) and on_error is not None:
-                heard = True
+                is_reported = True
                 call(on_error, dict(event.payload))
-        if not heard and on_error is not None and events._failure is not None:
+        if not is_reported and on_error is not None and events._failure is not None:
             call(on_error, events._failure)
     finally:
         events.close()
     return events.result()
-
-
-def _stopped(session: Session, invocation_id: str) -> SessionError:
-    return SessionError(
-        "the execution was stopped before its end",
-        session_id=session.session_id,
-        request_id=invocation_id,
-        sent=Sent.YES,
-    )

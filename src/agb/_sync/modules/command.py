@@ -13,15 +13,16 @@ from ...exceptions import AGBError
 from ...results.commands import CommandResult
 from .._compat.cancellation import run_to_completion
 from .process import Process
+from .tools import run_tool
 
 if TYPE_CHECKING:
-    from ..session import Session
+    from .protocols import SessionAccess
 
 
 class Command:
     """Runs shell commands in a session; available as ``session.command``."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: SessionAccess) -> None:
         self.session = session
 
     def execute(
@@ -34,10 +35,10 @@ class Command:
         timeout: float | None = None,
         check: bool = False,
     ) -> CommandResult:
-        """Run a command in a new shell and return what it printed and its exit code.
+        """Run a command in a new shell and return its output and its exit code.
 
         Args:
-            command: what the shell runs; pipes, ``&&`` and here-documents work.
+            command: the command line for the shell; pipes, ``&&`` and here-documents work.
             timeout_ms: milliseconds after which the command is ended.
             cwd: the working directory; without it, a fixed directory of the session.
             envs: environment variables, added to the session's; values are never interpreted.
@@ -45,11 +46,11 @@ class Command:
             check: raise the failure instead of returning it.
 
         Returns:
-            A success if the exit code is 0. ``stdout``, ``stderr`` and ``exit_code`` are there in either case;
+            A success if the exit code is 0. ``stdout``, ``stderr`` and ``exit_code`` are set in either case;
             ``exit_code`` is None if the command was not run.
 
         Raises:
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            ValueError, TypeError: an argument is invalid; nothing was sent.
             CommandError: with ``check`` only: the command failed, or was not run; ``exit_code``, ``stdout`` and
                 ``stderr`` are the error's attributes too.
 
@@ -59,11 +60,11 @@ class Command:
             ...     print(result.stdout, end="")
             world
 
-        Source: data-plane.md 2.2.
+        API: the tool ``shell``.
         """
         call = shell(command, timeout_ms, cwd, envs, session_id=self.session.session_id)
         try:
-            result = self.session._tool(call, timeout=timeout)
+            result = run_tool(self.session, call, timeout=timeout)
         except AGBError as error:
             result = CommandResult.failed(error)
         return result.raise_for_error() if check else result
@@ -80,21 +81,22 @@ class Command:
         """Start a program that runs for as long as it needs, and return once it runs.
 
         No time limit of a tool ends it. Its output goes to files of the session, so it can be read from the beginning
-        at any time, also by another program (`attach`).
+        at any time, also by another program (`attach`). If the caller is cancelled meanwhile, the start is completed
+        and the process cleaned up: a process whose id is lost could not be ended.
 
         Args:
-            command: a string for the session's shell, or a list of arguments that no shell ever reads.
+            command: a string for the session's shell, or a list of arguments that no shell interprets.
             cwd: the working directory; without it, a fixed directory of the session.
             envs: environment variables, added to the session's; values are never interpreted.
-            stdin: whether the program reads what `Process.write` gives; otherwise its input is empty.
+            stdin: whether the program reads the input that `Process.write` sends; otherwise its input is empty.
             timeout: seconds after which the session itself ends the program: SIGTERM, and SIGKILL 5 seconds later.
 
         Returns:
-            The process, which runs. A program that is not there is no error here: it ends with exit code 127.
+            The process, which runs. A program that does not exist is no error here: it ends with exit code 127.
 
         Raises:
-            CommandError: the process could not be started: no such directory, no session, no answer.
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
+            CommandError: the process could not be started: no such directory, no such session, no answer.
+            ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -102,14 +104,14 @@ class Command:
             ...         print((process.wait()).stdout)
             a b|$HOME;|
 
-        Source: data-plane.md 2.2 and 6 (Command).
+        API: the tool ``shell``.
         """
         check_timeout(timeout)
         session = self.session
         call = processes.start(command, cwd=cwd, envs=envs, stdin=stdin, timeout=timeout, session_id=session.session_id)
 
         def start() -> Process:
-            started = session._tool(call)
+            started = run_tool(session, call)
             return Process(session, started.process_id, started.pid)
 
         def clean_up(process: Process) -> None:
@@ -118,11 +120,11 @@ class Command:
         return run_to_completion(start, clean_up)
 
     def attach(self, process_id: str) -> Process:
-        """Return a process that `start` has started, here or in another program.
+        """Return a process that `start` started, here or in another program.
 
         Raises:
-            CommandError: there is no such process; its ``kind`` is not found if it was cleaned up, or never was.
-            ValueError, TypeError: this is no process id.
+            CommandError: there is no such process; its ``kind`` is not found if it was cleaned up, or never existed.
+            ValueError, TypeError: the process id is invalid.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
@@ -131,5 +133,5 @@ class Command:
             ...     print((again.wait()).stdout, end="")
             still here
         """
-        call = processes.look(process_id, chunk=0, session_id=self.session.session_id)
-        return Process(self.session, process_id, self.session._tool(call).pid)
+        call = processes.observe(process_id, chunk=0, session_id=self.session.session_id)
+        return Process(self.session, process_id, run_tool(self.session, call).pid)

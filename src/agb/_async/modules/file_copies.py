@@ -1,0 +1,256 @@
+"""Copies between this machine and a session: directories as one archive, and large files past the tools."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..._ops.tools import file_scripts as scripts
+from ..._ops.tools import files as ops
+from ...exceptions import AGBError, FileError
+from ...results.base import BoolResult
+from ...results.transfers import DownloadResult, UploadResult
+from .._compat.loop import from_thread, in_thread
+from ..host.archive import packed, unpack
+from ..host.progress import AsyncProgressReport, Progress
+from .context_manager import POLL_INTERVAL
+from .file_calls import CHUNK, AsyncFileCalls, random_token
+from .file_stream import AsyncFileStream
+from .file_transfer import UPLOAD_LIMIT, AsyncFileTransfer, ProgressCallback
+from .file_writer import AsyncFileWriter
+
+if TYPE_CHECKING:
+    from .protocols import AsyncSessionAccess
+
+
+class AsyncFileCopies:
+    """The part of ``session.file`` that copies between this machine and the session."""
+
+    def __init__(self, session: AsyncSessionAccess) -> None:
+        self.session = session
+        self._writer = AsyncFileWriter(session)
+        self._transfer = AsyncFileTransfer(session.agb, session)
+
+    async def upload_dir(
+        self,
+        local_path: str | PathLike[str],
+        remote_path: str,
+        *,
+        progress: Progress = None,
+        timeout: float | None = None,
+    ) -> BoolResult:
+        """Copy the contents of a directory of this machine into one of the session, which is created if needed.
+
+        Files, directories and symbolic links, with their modes and times; sent as one archive, so that many small
+        files are as fast as a large one.
+
+        Args:
+            local_path: the directory here.
+            remote_path: the directory in the session.
+            progress: a function called with the bytes sent and None, or True for a bar.
+            timeout: seconds for everything.
+
+        Raises:
+            ValueError, TypeError: an argument is invalid; nothing was sent.
+            ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     written = Path(here, "a.txt").write_text("hello")
+            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         sent = await session.file.upload_dir(here, "/tmp/project")
+            ...         text = await session.file.read("/tmp/project/a.txt")
+            ...         got = await session.file.download_dir("/tmp/project", Path(here, "back"))
+            ...     print(sent.success, text.content, got.success, Path(here, "back", "a.txt").read_text())
+            True hello True hello
+        """
+        ops.check_path(remote_path, "remote_path")
+        source = Path(local_path)
+        if not source.is_dir():
+            raise ValueError(f"local_path must be a directory of this machine, and {str(source)!r} is none")
+        session_id = self.session.session_id
+        calls = AsyncFileCalls(self.session, timeout)
+        try:
+            async with AsyncProgressReport(progress, f"upload {source}") as report:
+                archive = await calls.run(scripts.temporary_name(random_token(), session_id=session_id))
+                try:
+                    await self._writer.fill(scripts.Place(archive, archive), _Packed(source), calls, report)
+                    return await calls.run(scripts.unpack(archive, remote_path, session_id=session_id))
+                finally:
+                    await calls.remove_temporary(archive)
+        except OSError as error:
+            return BoolResult.failed(FileError(f"cannot read {str(source)!r}: {error}", session_id=session_id))
+        except AGBError as error:
+            return BoolResult.failed(error)
+
+    async def download_dir(
+        self,
+        remote_path: str,
+        local_path: str | PathLike[str],
+        *,
+        progress: Progress = None,
+        timeout: float | None = None,
+    ) -> BoolResult:
+        """Copy the contents of a directory of the session into one of this machine, which is created if needed.
+
+        Nothing is written outside of it: a name or a link that leads out is an error, and devices and pipes are left
+        out.
+
+        Args:
+            remote_path: the directory in the session.
+            local_path: the directory here.
+            progress: a function called with the bytes received and the bytes in all, or True for a bar.
+            timeout: seconds for everything.
+
+        Raises:
+            ValueError, TypeError: an argument is invalid; nothing was sent.
+            ImportError: ``progress=True`` without rich.
+        """
+        ops.check_path(remote_path, "remote_path")
+        target = Path(local_path)
+        if target.exists() and not target.is_dir():
+            raise ValueError(f"local_path must be a directory of this machine, and {str(target)!r} is a file")
+        report = AsyncProgressReport(progress, f"download {remote_path}")
+        session_id = self.session.session_id
+        calls = AsyncFileCalls(self.session, timeout)
+        try:
+            archive = await calls.run(scripts.temporary_name(random_token(), session_id=session_id))
+            try:
+                result = await calls.run(scripts.pack(remote_path, archive, session_id=session_id))
+                async with AsyncFileStream(self.session, archive, CHUNK, report, calls.left()) as stream:
+                    await in_thread(lambda: unpack(lambda: from_thread(stream.receive), target))
+                return result
+            finally:
+                await calls.remove_temporary(archive)
+        except OSError as error:
+            return BoolResult.failed(FileError(f"cannot write {str(target)!r}: {error}", session_id=session_id))
+        except AGBError as error:
+            return BoolResult.failed(error)
+
+    async def upload(
+        self,
+        local_path: str,
+        remote_path: str,
+        *,
+        content_type: str | None = None,
+        wait: bool = True,
+        wait_timeout: float = UPLOAD_LIMIT,
+        poll_interval: float = POLL_INTERVAL,
+        progress_cb: ProgressCallback | None = None,
+    ) -> UploadResult:
+        """Copy a file of this machine into the directory `transfer_path` of the session; of any size, in pieces.
+
+        It goes to the session's internal context, and from there into the session; `upload_dir` and `write_stream`
+        write to any directory.
+
+        Args:
+            local_path: the file here.
+            remote_path: the path in the session, below `transfer_path`.
+            content_type: sent to the store; real stores refuse one that their URL was not signed with.
+            wait: whether to wait until the session has the file; otherwise this returns when the store has the file
+                and the session has begun to fetch it.
+            wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for 60 seconds.
+            poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
+            progress_cb: called with the bytes sent so far. An exception of it ends the upload and is raised here.
+
+        Returns:
+            A success when the session has the file. Never raises for a failed call.
+
+        Raises:
+            ValueError, TypeError: an argument is invalid; nothing was sent.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     written = Path(here, "a.txt").write_text("hello")
+            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         place = await session.file.transfer_path()
+            ...         sent = await session.file.upload(f"{here}/a.txt", f"{place}/a.txt")
+            ...         text = await session.file.read(f"{place}/a.txt")
+            ...         got = await session.file.download(f"{place}/a.txt", f"{here}/b.txt")
+            ...     print(sent.success, text.content, got.bytes_received, Path(here, "b.txt").read_text())
+            True hello 5 hello
+
+        API: POST /sdk/GetContextFileUploadUrl, PUT to its URL, POST /sdk/SyncContext, GET /sdk/GetContextInfo.
+        """
+        return await self._transfer.upload(
+            local_path,
+            remote_path,
+            content_type=content_type,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    async def download(
+        self,
+        remote_path: str,
+        local_path: str,
+        *,
+        overwrite: bool = True,
+        wait: bool = True,
+        wait_timeout: float = UPLOAD_LIMIT,
+        poll_interval: float = POLL_INTERVAL,
+        progress_cb: ProgressCallback | None = None,
+    ) -> DownloadResult:
+        """Copy a file out of the directory `transfer_path` of the session to this machine; of any size, in pieces.
+
+        The session stores it in its internal context first. Here it is written beside the target and moved there when
+        it is complete; directories are created if needed.
+
+        Args:
+            remote_path: the path in the session, below `transfer_path`.
+            local_path: the file here.
+            overwrite: whether an existing file is replaced; otherwise it is a failure.
+            wait: whether to wait until the session has stored the file; otherwise the version is copied that the store
+                has now.
+            wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for 60 seconds.
+            poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
+            progress_cb: called with the bytes received so far. An exception of it ends the download and is raised here.
+
+        Returns:
+            A success when the file is here. Never raises for a failed call.
+
+        Raises:
+            ValueError, TypeError: an argument is invalid; nothing was sent.
+
+        API: POST /sdk/SyncContext, GET /sdk/GetContextInfo, POST /sdk/GetContextFileDownloadUrl, GET from its URL.
+        """
+        return await self._transfer.download(
+            remote_path,
+            local_path,
+            overwrite=overwrite,
+            wait=wait,
+            wait_timeout=wait_timeout,
+            poll_interval=poll_interval,
+            progress_cb=progress_cb,
+        )
+
+    async def transfer_path(self) -> str | None:
+        """Return the directory of the session that `upload` and `download` work with; None if there is none.
+
+        API: POST /sdk/GetAndLoadInternalContext.
+        """
+        await self._transfer.ensure_context_id()
+        return self._transfer.context_path
+
+
+class _Packed:
+    """The archive of a directory; the disk is read in a thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self._pieces = packed(directory)
+
+    def __aiter__(self) -> _Packed:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await in_thread(lambda: next(self._pieces, None))
+        if piece is None:
+            raise StopAsyncIteration
+        return piece

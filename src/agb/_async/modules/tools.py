@@ -1,0 +1,40 @@
+"""Tool calls of a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..._wire.toolcall import ToolAccess, ToolCall
+from ...exceptions import AGBError
+
+if TYPE_CHECKING:
+    from .protocols import AsyncSessionAccess
+
+T = TypeVar("T")
+
+
+async def run_tool(session: AsyncSessionAccess, call: ToolCall[T], *, timeout: float | None = None) -> T:
+    """Call a tool of a session and return what its reader makes of the answer.
+
+    The session's addresses are read at each call, not kept: a program may assign them, as with 0.12, and a session that
+    was attached to learns them late. Where the tool list names a tool twice, the first entry counts.
+
+    Raises:
+        AGBError: the tool was not run, failed, or there was no valid answer.
+    """
+    servers: dict[str, str] = {}
+    for tool in session.tool_list or []:  # 0.12 stored "" for no tools, and so may a program
+        servers.setdefault(tool.name, tool.server)
+    access = ToolAccess(session.session_id, session.link_url, session.token, servers)
+    return await session.get_client().tool(call, access, timeout=timeout)
+
+
+async def tool_result(
+    session: AsyncSessionAccess, call: ToolCall[T], kind: type[T], *, timeout: float | None = None
+) -> T:
+    """Call a tool of a session and return its result, a failure included."""
+    make: Any = kind
+    try:
+        return await run_tool(session, call, timeout=timeout)
+    except AGBError as error:
+        return make.failed(error)  # type: ignore[no-any-return]

@@ -1,0 +1,39 @@
+# Generated from src/agb/_async/modules/tools.py by tools/unasync.py. Do not edit.
+"""Tool calls of a session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..._wire.toolcall import ToolAccess, ToolCall
+from ...exceptions import AGBError
+
+if TYPE_CHECKING:
+    from .protocols import SessionAccess
+
+T = TypeVar("T")
+
+
+def run_tool(session: SessionAccess, call: ToolCall[T], *, timeout: float | None = None) -> T:
+    """Call a tool of a session and return what its reader makes of the answer.
+
+    The session's addresses are read at each call, not kept: a program may assign them, as with 0.12, and a session that
+    was attached to learns them late. Where the tool list names a tool twice, the first entry counts.
+
+    Raises:
+        AGBError: the tool was not run, failed, or there was no valid answer.
+    """
+    servers: dict[str, str] = {}
+    for tool in session.tool_list or []:  # 0.12 stored "" for no tools, and so may a program
+        servers.setdefault(tool.name, tool.server)
+    access = ToolAccess(session.session_id, session.link_url, session.token, servers)
+    return session.get_client().tool(call, access, timeout=timeout)
+
+
+def tool_result(session: SessionAccess, call: ToolCall[T], kind: type[T], *, timeout: float | None = None) -> T:
+    """Call a tool of a session and return its result, a failure included."""
+    make: Any = kind
+    try:
+        return run_tool(session, call, timeout=timeout)
+    except AGBError as error:
+        return make.failed(error)  # type: ignore[no-any-return]
