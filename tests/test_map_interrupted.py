@@ -165,7 +165,7 @@ def nothing(session: Session, item: int) -> int:
 
 
 def test_thread_that_does_not_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
+    monkeypatch.setattr(concurrency, "GRACE", 0.1)
     goes_on = threading.Event()
 
     def deaf(session: Session, number: int) -> int:
@@ -191,7 +191,7 @@ def test_thread_that_does_not_end_is_left_alone(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_items_that_never_come_do_not_hold_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
+    monkeypatch.setattr(concurrency, "GRACE", 0.1)
     more = threading.Event()
 
     def items() -> Iterator[int]:

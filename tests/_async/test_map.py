@@ -120,7 +120,7 @@ async def test_warm_pool_that_is_closed(service: Service) -> None:
 async def test_session_that_rested_too_long_is_replaced(
     config: Config, runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb._async.batch.map.TRUSTED", 0)
+    monkeypatch.setattr("agb._async.batch.worker.MAX_IDLE", 0)
     used: list[str] = []
 
     async def use(session: AsyncSession, number: int) -> int:

@@ -119,7 +119,7 @@ def test_warm_pool_that_is_closed(service: Service) -> None:
 def test_session_that_rested_too_long_is_replaced(
     config: Config, runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb._sync.batch.map.TRUSTED", 0)
+    monkeypatch.setattr("agb._sync.batch.worker.MAX_IDLE", 0)
     used: list[str] = []
 
     def use(session: Session, number: int) -> int:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, partial
@@ -15,6 +14,7 @@ from attrs import evolve
 from .._ops import ownership
 from .._ops import sessions as ops
 from .._ops.ownership import Owner
+from .._ops.session_params import check_session_params
 from .._wire.deadline import Deadline
 from ..config import Config, Endpoint, settings
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
@@ -26,6 +26,7 @@ from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import API
 from .lifecycle.create_limiter import CreateLimiter
 from .lifecycle.creation import Creation
+from .lifecycle.left_behind import deletion_error, warn_if_left_behind, warn_left_behind
 from .session import Session
 
 if TYPE_CHECKING:
@@ -189,9 +190,10 @@ class AGB:
 
         Source: control-plane.md 2.1 and 3.2.
         """
-        refused = _params_refused(params)
-        if params is None or refused:
-            return SessionResult.failed(SessionError(refused))
+        try:
+            params = check_session_params(params)
+        except ValueError as refused:
+            return SessionResult.failed(SessionError(str(refused)))
         creation = Creation(self.client, self._governor, params, owner, self._discard, self._delete_by_id)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
@@ -217,7 +219,7 @@ class AGB:
     def _discard(self, created: GetSessionData) -> None:
         """Delete a session whose creator is gone."""
         session = Session._from_data(self, created)
-        _warn_if_left_behind(_delete_surely(session), session)
+        warn_if_left_behind(_delete_surely(session), session.session_id)
 
     def _is_gone(self, session_id: str) -> bool:
         """Return whether the service says that a session is gone."""
@@ -226,7 +228,7 @@ class AGB:
 
     def _delete_by_id(self, session_id: str) -> AGBError | None:
         """Delete a session of which nothing but the id is known; return what went wrong, if anything."""
-        return _left_behind(_delete_surely(Session(self, session_id)))
+        return deletion_error(_delete_surely(Session(self, session_id)))
 
     @contextmanager
     def session(
@@ -266,7 +268,7 @@ class AGB:
                 error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
                 if not isinstance(error, Exception):  # nobody reads the notes of a cancellation
                     with suppress(RuntimeWarning):  # made an error, it must not take the cancellation's place
-                        _warn_left_behind(session.session_id, left_behind)
+                        warn_left_behind(session.session_id, left_behind)
             raise
         left_behind = self._leave(session)
         if left_behind is not None:
@@ -279,9 +281,9 @@ class AGB:
             return session.delete(timeout=CLEANUP_LIMIT)
 
         def tell(result: DeleteResult) -> None:
-            _warn_if_left_behind(result, session)
+            warn_if_left_behind(result, session.session_id)
 
-        return _left_behind(run_to_completion(delete, tell))
+        return deletion_error(run_to_completion(delete, tell))
 
     # --- many ----------------------------------------------------------------------------------------------------
 
@@ -390,9 +392,9 @@ class AGB:
             3 9
             4 16
         """
-        from .batch.map import batch  # not needed by most programs
+        from .batch.start import start_batch  # not needed by most programs
 
-        return batch(
+        return start_batch(
             self,
             function,
             items,
@@ -684,33 +686,6 @@ class SessionIterator:
         return self._agb.attach(self._ids.pop())
 
 
-def _params_refused(params: CreateSessionParams | None) -> str:
-    """Return why no session can be created from these, ``""`` if one can; the key words are those of 0.12."""
-    if params is None:
-        return "params is required: pass CreateSessionParams(image_id=...)"
-    from ..session_params import CreateSessionParams  # loaded by whoever made the params
-
-    if not isinstance(params, CreateSessionParams):
-        raise TypeError(f"params is a CreateSessionParams, not {type(params).__name__}")
-    if not isinstance(params.image_id, str) or not params.image_id.strip():
-        return 'image_id is required: pass CreateSessionParams(image_id="agb-code-space-1"), for example'
-    return (ops.labels_refused(params.labels) if params.labels else "") or _syncs_refused(params)
-
-
-def _syncs_refused(params: CreateSessionParams) -> str:
-    """Return which context cannot be mounted, ``""`` if all can."""
-    from ..context_sync import ContextSync  # loaded by whoever made the params
-
-    for sync in params.all_context_syncs():
-        if not isinstance(sync, ContextSync):
-            raise TypeError(f"context_syncs is a list of ContextSync, not of {type(sync).__name__}")
-        if not isinstance(sync.context_id, str) or not sync.context_id.strip():
-            return f"a context to be mounted needs its context_id, not {sync.context_id!r}: agb.context.get tells it"
-        if not isinstance(sync.path, str) or not sync.path.startswith("/"):
-            return f"a context is mounted at an absolute path of the session, not at {sync.path!r}"
-    return ""
-
-
 def _list_refused(labels: Mapping[str, str] | None, page: int | None, limit: int | None) -> str:
     if labels is not None and not isinstance(labels, Mapping):
         return f"labels is a dict of strings to strings, not {type(labels).__name__}"
@@ -730,20 +705,3 @@ def _delete_surely(session: Session) -> DeleteResult:
     if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
         result = session.delete(timeout=CLEANUP_LIMIT / 2)
     return result
-
-
-def _left_behind(result: DeleteResult) -> AGBError | None:
-    """Return why a session is still there; one that was not found is gone, as was wanted."""
-    error = result.error
-    return None if result.success or error is None or error.kind is ErrorKind.NOT_FOUND else error
-
-
-def _warn_if_left_behind(result: DeleteResult, session: Session) -> None:
-    """Report a session that could not be deleted where no result and no exception can."""
-    error = _left_behind(result)
-    if error is not None:
-        _warn_left_behind(session.session_id, error)
-
-
-def _warn_left_behind(session_id: str, error: AGBError) -> None:
-    warnings.warn(f"session {session_id} was left behind: {error}", RuntimeWarning, stacklevel=3)

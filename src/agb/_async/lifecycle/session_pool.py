@@ -286,7 +286,7 @@ class AsyncSessionPool:
     def _wanted(self, more: int = 0) -> None:
         """Have so many sessions made as are waited for; those made ahead are the keeper's business."""
         with self._lock:
-            lack = self._ready.takers + more - len(self._ready) - self._making
+            lack = self._ready.waiting_getters + more - len(self._ready) - self._making
             count = max(0, min(lack, self._max - len(self._all) - self._making))
             self._making += count
         self._start_making(count)
@@ -345,7 +345,7 @@ class AsyncSessionPool:
             self._last_error = error
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 30))
         self._retry_at = self._clock() + pause
-        if self._ready.takers:
+        if self._ready.waiting_getters:
             self._offer(_Failure(error))
         if warm is not None:
             await self._discard(warm)
@@ -461,7 +461,7 @@ class AsyncSessionPool:
             idle=len(self._ready),
             in_use=len(self._lent),
             making=self._making,
-            waiting=self._ready.takers,
+            waiting=self._ready.waiting_getters,
             made=self._made,
             discarded=self._discarded,
             failed=self._failed,

@@ -1,4 +1,4 @@
-"""What the two clients of httpx call the same thing: the synchronous flavour."""
+"""Names that differ between the two clients of httpx: the synchronous flavour."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 BYTE_STREAM = "SyncByteStream"
-"""What httpx calls the body of an answer that is received piece by piece."""
+"""httpx's class for the body of a response that is streamed."""
 
 
 def check_client(client: Any) -> None:
@@ -24,7 +24,7 @@ def check_transport(transport: Any) -> None:
 
 
 def client_over(transport: Any) -> Any:
-    """Return a client of its own library around a transport; it adds nothing of the environment."""
+    """Return a client of its own library around a transport; it ignores the environment."""
     return sys.modules[_library_of(transport)].Client(transport=transport, trust_env=False)
 
 

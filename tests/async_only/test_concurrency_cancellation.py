@@ -23,13 +23,13 @@ async def test_block_that_is_cancelled_stops_its_workers() -> None:
             await never.get()
 
     task = asyncio.ensure_future(block())
-    while never.takers < 4:
+    while never.waiting_getters < 4:
         await asyncio.sleep(0)
     task.cancel("enough")
     with pytest.raises(asyncio.CancelledError):
         await task
     assert task.cancelled()
-    assert never.takers == 0
+    assert never.waiting_getters == 0
 
 
 async def test_leaving_that_is_cancelled_stops_the_workers() -> None:
@@ -41,7 +41,7 @@ async def test_leaving_that_is_cancelled_stops_the_workers() -> None:
 
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(block(), 0.01)
-    assert never.takers == 0
+    assert never.waiting_getters == 0
 
 
 async def test_task_goes_on_uncancelled_after_a_cancelled_crew() -> None:
@@ -63,7 +63,7 @@ async def test_nothing_is_lost_to_a_task_that_is_cancelled() -> None:
         channel: Queue[int] = Queue()
         first = asyncio.ensure_future(channel.get())
         second = asyncio.ensure_future(channel.get())
-        while channel.takers < 2:
+        while channel.waiting_getters < 2:
             await asyncio.sleep(0)
         if steps % 2:
             channel.offer(1)
@@ -77,4 +77,4 @@ async def test_nothing_is_lost_to_a_task_that_is_cancelled() -> None:
             assert await second == 1
         second.cancel()
         await asyncio.wait([second])
-        assert channel.takers == len(channel) == 0
+        assert channel.waiting_getters == len(channel) == 0

@@ -1,4 +1,4 @@
-# Generated from tests/_async/test_crew.py by tools/unasync.py. Do not edit.
+# Generated from tests/_async/test_concurrency.py by tools/unasync.py. Do not edit.
 """Crews of workers, and the channels between them."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SECONDS = 5
 
 def waiting(channel: Queue[Any], count: int) -> None:
     """Return once so many wait at a channel."""
-    while channel.takers < count:
+    while channel.waiting_getters < count:
         sleep(0)
 
 
@@ -94,7 +94,7 @@ def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> None:
     with pytest.raises(LookupError, match="of the block"):
         block()
     assert crew.is_cancelled
-    assert never.takers == 0
+    assert never.waiting_getters == 0
 
 
 def test_cancelled_crew_raises_nothing() -> None:
@@ -109,7 +109,7 @@ def test_cancelled_crew_raises_nothing() -> None:
         crew.cancel()
         never.get()
         pytest.fail("the block was not stopped")
-    assert never.takers == 0
+    assert never.waiting_getters == 0
 
 
 def test_cancelled_sleep() -> None:
@@ -229,7 +229,7 @@ def test_who_waits_longest_gets_it_first() -> None:
     def take(number: int) -> None:
         got[number] = channel.get(SECONDS)
 
-    crew = in_turn(lambda number: partial(take, number), lambda: channel.takers)
+    crew = in_turn(lambda number: partial(take, number), lambda: channel.waiting_getters)
     for number in range(5):
         assert channel.offer(number)
     assert len(channel) == 0
@@ -244,12 +244,12 @@ def test_putting_waits_for_room_in_order(size: int) -> None:
     def give(number: int) -> None:
         channel.put(number, SECONDS)
 
-    crew = in_turn(lambda number: partial(give, number), lambda: len(channel) + channel.givers)
+    crew = in_turn(lambda number: partial(give, number), lambda: len(channel) + channel.waiting_putters)
     assert len(channel) == size
     assert not channel.offer(9)
     assert [channel.get(SECONDS) for _ in range(5)] == [0, 1, 2, 3, 4]
     crew.__exit__(None, None, None)
-    assert len(channel) == channel.givers == 0
+    assert len(channel) == channel.waiting_putters == 0
 
 
 def test_limits_in_seconds() -> None:
@@ -262,7 +262,7 @@ def test_limits_in_seconds() -> None:
     assert channel.get() == 1
     with pytest.raises(TimeoutError):
         channel.get(0)
-    assert channel.takers == channel.givers == len(channel) == 0
+    assert channel.waiting_getters == channel.waiting_putters == len(channel) == 0
 
 
 def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
@@ -284,7 +284,7 @@ def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
     with TaskGroup() as crew:
         crew.start(take, empty)
         crew.start(give, full)
-        while not (empty.takers and full.givers):
+        while not (empty.waiting_getters and full.waiting_putters):
             sleep(0)
         empty.close()
         full.close()
@@ -314,7 +314,7 @@ def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
             channel.offer(1)
             crew.cancel()
         assert len(taken) + len(channel) == 1
-        assert channel.takers == 0
+        assert channel.waiting_getters == 0
 
 
 def test_many_hands() -> None:

@@ -21,7 +21,7 @@ SECONDS = 5
 
 async def waiting(channel: Queue[Any], count: int) -> None:
     """Return once so many wait at a channel."""
-    while channel.takers < count:
+    while channel.waiting_getters < count:
         await sleep(0)
 
 
@@ -95,7 +95,7 @@ async def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> 
     with pytest.raises(LookupError, match="of the block"):
         await block()
     assert crew.is_cancelled
-    assert never.takers == 0
+    assert never.waiting_getters == 0
 
 
 async def test_cancelled_crew_raises_nothing() -> None:
@@ -110,7 +110,7 @@ async def test_cancelled_crew_raises_nothing() -> None:
         crew.cancel()
         await never.get()
         pytest.fail("the block was not stopped")
-    assert never.takers == 0
+    assert never.waiting_getters == 0
 
 
 async def test_cancelled_sleep() -> None:
@@ -230,7 +230,7 @@ async def test_who_waits_longest_gets_it_first() -> None:
     async def take(number: int) -> None:
         got[number] = await channel.get(SECONDS)
 
-    crew = await in_turn(lambda number: partial(take, number), lambda: channel.takers)
+    crew = await in_turn(lambda number: partial(take, number), lambda: channel.waiting_getters)
     for number in range(5):
         assert channel.offer(number)
     assert len(channel) == 0
@@ -245,12 +245,12 @@ async def test_putting_waits_for_room_in_order(size: int) -> None:
     async def give(number: int) -> None:
         await channel.put(number, SECONDS)
 
-    crew = await in_turn(lambda number: partial(give, number), lambda: len(channel) + channel.givers)
+    crew = await in_turn(lambda number: partial(give, number), lambda: len(channel) + channel.waiting_putters)
     assert len(channel) == size
     assert not channel.offer(9)
     assert [await channel.get(SECONDS) for _ in range(5)] == [0, 1, 2, 3, 4]
     await crew.__aexit__(None, None, None)
-    assert len(channel) == channel.givers == 0
+    assert len(channel) == channel.waiting_putters == 0
 
 
 async def test_limits_in_seconds() -> None:
@@ -263,7 +263,7 @@ async def test_limits_in_seconds() -> None:
     assert await channel.get() == 1
     with pytest.raises(TimeoutError):
         await channel.get(0)
-    assert channel.takers == channel.givers == len(channel) == 0
+    assert channel.waiting_getters == channel.waiting_putters == len(channel) == 0
 
 
 async def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
@@ -285,7 +285,7 @@ async def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
     async with TaskGroup() as crew:
         crew.start(take, empty)
         crew.start(give, full)
-        while not (empty.takers and full.givers):
+        while not (empty.waiting_getters and full.waiting_putters):
             await sleep(0)
         empty.close()
         full.close()
@@ -315,7 +315,7 @@ async def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
             channel.offer(1)
             crew.cancel()
         assert len(taken) + len(channel) == 1
-        assert channel.takers == 0
+        assert channel.waiting_getters == 0
 
 
 async def test_many_hands() -> None:
