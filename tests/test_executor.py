@@ -419,7 +419,7 @@ def test_the_wrong_version_of_python(guest: Guest) -> None:
     with guest.executor(prepare=scripted_python("(3, 8, 1)"), python="/tmp/python-scripted") as executor:
         with pytest.raises(BrokenSandbox, match=r"has CPython 3\.8 .* runs on CPython " + mine) as caught:
             executor.submit(abs, -1).result()
-        assert "Take an image with" in str(caught.value)
+        assert "Use an image with" in str(caught.value)
         with pytest.raises(BrokenSandbox, match=r"CPython 3\.8"):  # no session is made to fail again
             executor.submit(abs, -1).result()
     assert guest.made.qsize() == 1
@@ -486,7 +486,7 @@ def test_shutdown_ends_what_runs_and_cancels_what_waits(guest: Guest) -> None:
     running, waiting = executor.submit(forever), executor.submit(abs, -1)
     until(guest.session(), "/tmp/started")
     executor.shutdown(cancel_futures=True)
-    with pytest.raises(BrokenSandbox, match="shut down before the function came to its end"):
+    with pytest.raises(BrokenSandbox, match="shut down before the function ended"):
         running.result(timeout=0)
     assert waiting.cancelled()
     with pytest.raises(CancelledError):

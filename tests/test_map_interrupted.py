@@ -181,7 +181,7 @@ def test_thread_that_does_not_end_is_left_alone(monkeypatch: pytest.MonkeyPatch)
         error = outcomes[1].error
         assert isinstance(error, ItemTimeoutError)
         assert error.abandoned
-        assert "its thread was left to itself" in str(error)
+        assert "its thread was abandoned" in str(error)
         assert [outcome.value for outcome in outcomes] == [0, None, 2]
         with agb.map(deaf, [1], params=IMAGE) as batch:
             while not batch.stats().sessions:

@@ -1,5 +1,5 @@
 # Generated from tests/_async/test_concurrency.py by tools/unasync.py. Do not edit.
-"""Crews of workers, and the channels between them."""
+"""Task groups, and the queues between their workers."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from typing import Any
 import pytest
 
 from agb._sync._compat.cancellation import run_to_completion, shielded
-from agb._sync._compat.concurrency import TaskGroup
+from agb._sync._compat.concurrency import TaskGroup, gather
 from agb._sync._compat.loop import sleep
-from agb._sync._compat.primitives import ClosedResource, Queue
+from agb._sync._compat.primitives import ClosedResource, Lock, Queue
 
-SECONDS = 5
-"""For what should be there at once; a test that waits so long has failed."""
+SECONDS = 60
+"""For events that should happen at once; a test that waits so long has failed."""
 
 
-def waiting(channel: Queue[Any], count: int) -> None:
-    """Return once so many wait at a channel."""
-    while channel.waiting_getters < count:
+def waiting(queue: Queue[Any], count: int) -> None:
+    """Return once so many getters wait at a queue."""
+    while queue.waiting_getters < count:
         sleep(0)
 
 
-# --- crews -------------------------------------------------------------------------------------------------------
+# --- task groups -----------------------------------------------------------------------------------------------------
 
 
-def test_leaving_waits_for_all() -> None:
+def test_leaving_the_block_waits_for_all_workers() -> None:
     done: list[int] = []
     start: Queue[int] = Queue()
 
     def work() -> None:
         done.append(start.get(SECONDS))
 
-    with TaskGroup() as crew:
+    with TaskGroup() as group:
         for number in range(5):
-            crew.start(work)
+            group.start(work)
             start.put(number)
     assert sorted(done) == [0, 1, 2, 3, 4]
-    assert not crew.is_cancelled
+    assert not group.is_cancelled
 
 
 def test_workers_start_workers() -> None:
     done: list[int] = []
 
-    def work(crew: TaskGroup, left: int) -> None:
+    def work(group: TaskGroup, left: int) -> None:
         if left:
-            crew.start(work, crew, left - 1)
+            group.start(work, group, left - 1)
         done.append(left)
 
-    with TaskGroup() as crew:
-        crew.start(work, crew, 50)
+    with TaskGroup() as group:
+        group.start(work, group, 50)
     assert len(done) == 51
 
 
-def test_first_error_is_raised_and_the_others_are_stopped() -> None:
+def test_first_error_is_raised_and_the_others_are_cancelled() -> None:
     never: Queue[int] = Queue()
     ended: list[str] = []
 
@@ -70,62 +70,62 @@ def test_first_error_is_raised_and_the_others_are_stopped() -> None:
         raise LookupError("first")
 
     def block() -> None:
-        with TaskGroup() as crew:
+        with TaskGroup() as group:
             for _ in range(2):
-                crew.start(wait)
-            crew.start(fail)
+                group.start(wait)
+            group.start(fail)
             never.get(SECONDS)
-            pytest.fail("the block was not stopped")
+            pytest.fail("the block was not cancelled")
 
     with pytest.raises(LookupError, match="first"):
         block()
     assert ended == ["waiter", "waiter"]
 
 
-def test_error_of_the_block_stops_the_workers_and_is_raised_as_it_is() -> None:
+def test_error_of_the_block_cancels_the_workers_and_is_raised_unchanged() -> None:
     never: Queue[int] = Queue()
-    crew = TaskGroup()
+    group = TaskGroup()
 
     def block() -> None:
-        with crew:
-            crew.start(never.get)
+        with group:
+            group.start(never.get)
             raise LookupError("of the block")
 
     with pytest.raises(LookupError, match="of the block"):
         block()
-    assert crew.is_cancelled
+    assert group.is_cancelled
     assert never.waiting_getters == 0
 
 
-def test_cancelled_crew_raises_nothing() -> None:
+def test_leaving_a_cancelled_group_raises_nothing() -> None:
     never: Queue[int] = Queue()
-    with TaskGroup() as crew:
+    with TaskGroup() as group:
         for _ in range(3):
-            crew.start(never.get)
+            group.start(never.get)
         waiting(never, 3)
-        crew.cancel()
-    with TaskGroup() as crew:
-        crew.start(never.get)
-        crew.cancel()
+        group.cancel()
+    with TaskGroup() as group:
+        group.start(never.get)
+        group.cancel()
         never.get()
-        pytest.fail("the block was not stopped")
+        pytest.fail("the block was not cancelled")
     assert never.waiting_getters == 0
 
 
-def test_cancelled_sleep() -> None:
+def test_cancellation_interrupts_sleep() -> None:
     begun: Queue[int] = Queue()
 
     def work() -> None:
         begun.offer(1)
         sleep(1000)  # waits on purpose: for the cancellation
 
-    with TaskGroup() as crew:
-        crew.start(work)
+    with TaskGroup() as group:
+        group.start(work)
         begun.get(SECONDS)
-        crew.cancel()
+        group.cancel()
 
 
-def test_inner_crew_ends_with_the_outer() -> None:
+def test_cancellation_includes_inner_groups() -> None:
     never: Queue[int] = Queue()
     ended: list[str] = []
 
@@ -134,7 +134,7 @@ def test_inner_crew_ends_with_the_outer() -> None:
             inner.start(never.get)
             never.get()
             ended.append("waited")
-        ended.append("went on")
+        ended.append("continued")
 
     with TaskGroup() as outer:
         outer.start(work)
@@ -143,7 +143,7 @@ def test_inner_crew_ends_with_the_outer() -> None:
     assert ended == []
 
 
-def test_cancelled_inner_crew_leaves_the_outer_alone() -> None:
+def test_cancellation_of_an_inner_group_does_not_affect_the_outer() -> None:
     never: Queue[int] = Queue()
     with TaskGroup() as outer:
         with TaskGroup() as inner:
@@ -153,142 +153,142 @@ def test_cancelled_inner_crew_leaves_the_outer_alone() -> None:
         assert not outer.is_cancelled
 
 
-def test_clean_up_is_not_cancelled() -> None:
+def test_shielded_function_runs_to_its_end() -> None:
     begun: Queue[int] = Queue()
-    goes_on: Queue[str] = Queue()
+    proceed: Queue[str] = Queue()
     done: list[str] = []
 
     def clean_up() -> None:
         begun.offer(1)
-        done.append(goes_on.get(SECONDS))
+        done.append(proceed.get(SECONDS))
 
     def work() -> None:
         shielded(clean_up)
         sleep(0)
-        done.append("heard nothing")
+        done.append("not cancelled")
 
-    with TaskGroup() as crew:
-        crew.start(work)
+    with TaskGroup() as group:
+        group.start(work)
         begun.get(SECONDS)
-        crew.cancel()
-        goes_on.offer("cleaned up")
+        group.cancel()
+        proceed.offer("cleaned up")
     assert done == ["cleaned up"]
 
 
-def test_what_is_finished_in_a_cancelled_crew_is_undone() -> None:
+def test_result_of_a_cancelled_caller_is_compensated() -> None:
     begun: Queue[int] = Queue()
-    goes_on: Queue[str] = Queue()
-    undone: list[str] = []
+    proceed: Queue[str] = Queue()
+    compensated: list[str] = []
 
     def make() -> str:
         begun.offer(1)
-        return goes_on.get(SECONDS)
+        return proceed.get(SECONDS)
 
     def compensate(made: str) -> None:
         sleep(0)
-        undone.append(made)
+        compensated.append(made)
 
     def work() -> None:
         run_to_completion(make, compensate)
         pytest.fail("the caller was not cancelled")
 
-    with TaskGroup() as crew:
-        crew.start(work)
+    with TaskGroup() as group:
+        group.start(work)
         begun.get(SECONDS)
-        crew.cancel()
-        goes_on.offer("made")
-    assert undone == ["made"]
+        group.cancel()
+        proceed.offer("made")
+    assert compensated == ["made"]
 
 
-# --- channels ----------------------------------------------------------------------------------------------------
+# --- queues ----------------------------------------------------------------------------------------------------------
 
 
 def test_first_in_first_out() -> None:
-    channel: Queue[int] = Queue()
+    queue: Queue[int] = Queue()
     for number in range(5):
-        channel.put(number)
-    assert len(channel) == 5
-    assert [channel.get() for _ in range(5)] == [0, 1, 2, 3, 4]
+        queue.put(number)
+    assert len(queue) == 5
+    assert [queue.get() for _ in range(5)] == [0, 1, 2, 3, 4]
 
 
-def in_turn(begin: Callable[[int], Callable[[], object]], counted: Callable[[], int]) -> TaskGroup:
-    """Start five workers, each when the one before waits."""
-    crew = TaskGroup()
-    crew.__enter__()
+def one_by_one(begin: Callable[[int], Callable[[], object]], counted: Callable[[], int]) -> TaskGroup:
+    """Start five workers, each when the one before it waits."""
+    group = TaskGroup()
+    group.__enter__()
     for number in range(5):
-        crew.start(begin(number))
+        group.start(begin(number))
         while counted() <= number:
             sleep(0)
-    return crew
+    return group
 
 
-def test_who_waits_longest_gets_it_first() -> None:
-    channel: Queue[int] = Queue()
+def test_getter_that_has_waited_longest_is_served_first() -> None:
+    queue: Queue[int] = Queue()
     got: dict[int, int] = {}
 
     def take(number: int) -> None:
-        got[number] = channel.get(SECONDS)
+        got[number] = queue.get(SECONDS)
 
-    crew = in_turn(lambda number: partial(take, number), lambda: channel.waiting_getters)
+    group = one_by_one(lambda number: partial(take, number), lambda: queue.waiting_getters)
     for number in range(5):
-        assert channel.offer(number)
-    assert len(channel) == 0
-    crew.__exit__(None, None, None)
+        assert queue.offer(number)
+    assert len(queue) == 0
+    group.__exit__(None, None, None)
     assert got == {number: number for number in range(5)}
 
 
 @pytest.mark.parametrize("size", [0, 1, 2])
-def test_putting_waits_for_room_in_order(size: int) -> None:
-    channel: Queue[int] = Queue(size)
+def test_putters_wait_for_room_in_order(size: int) -> None:
+    queue: Queue[int] = Queue(size)
 
-    def give(number: int) -> None:
-        channel.put(number, SECONDS)
+    def put(number: int) -> None:
+        queue.put(number, SECONDS)
 
-    crew = in_turn(lambda number: partial(give, number), lambda: len(channel) + channel.waiting_putters)
-    assert len(channel) == size
-    assert not channel.offer(9)
-    assert [channel.get(SECONDS) for _ in range(5)] == [0, 1, 2, 3, 4]
-    crew.__exit__(None, None, None)
-    assert len(channel) == channel.waiting_putters == 0
+    group = one_by_one(lambda number: partial(put, number), lambda: len(queue) + queue.waiting_putters)
+    assert len(queue) == size
+    assert not queue.offer(9)
+    assert [queue.get(SECONDS) for _ in range(5)] == [0, 1, 2, 3, 4]
+    group.__exit__(None, None, None)
+    assert len(queue) == queue.waiting_putters == 0
 
 
-def test_limits_in_seconds() -> None:
-    channel: Queue[int] = Queue(1)
+def test_time_limits() -> None:
+    queue: Queue[int] = Queue(1)
     with pytest.raises(TimeoutError):
-        channel.get(0.001)
-    channel.put(1)
+        queue.get(0.001)
+    queue.put(1)
     with pytest.raises(TimeoutError):
-        channel.put(2, 0.001)
-    assert channel.get() == 1
+        queue.put(2, 0.001)
+    assert queue.get() == 1
     with pytest.raises(TimeoutError):
-        channel.get(0)
-    assert channel.waiting_getters == channel.waiting_putters == len(channel) == 0
+        queue.get(0)
+    assert queue.waiting_getters == queue.waiting_putters == len(queue) == 0
 
 
-def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
-    told: list[str] = []
+def test_closing_wakes_all_waiters_and_keeps_the_items() -> None:
+    woken: list[str] = []
 
-    def take(channel: Queue[int]) -> None:
+    def take(queue: Queue[int]) -> None:
         with pytest.raises(ClosedResource):
-            channel.get(SECONDS)
-        told.append("taker")
+            queue.get(SECONDS)
+        woken.append("getter")
 
-    def give(channel: Queue[int]) -> None:
+    def put(queue: Queue[int]) -> None:
         with pytest.raises(ClosedResource):
-            channel.put(2, SECONDS)
-        told.append("giver")
+            queue.put(2, SECONDS)
+        woken.append("putter")
 
     empty: Queue[int] = Queue()
     full: Queue[int] = Queue(1)
     full.put(1)
-    with TaskGroup() as crew:
-        crew.start(take, empty)
-        crew.start(give, full)
+    with TaskGroup() as group:
+        group.start(take, empty)
+        group.start(put, full)
         while not (empty.waiting_getters and full.waiting_putters):
             sleep(0)
         empty.close()
         full.close()
-    assert sorted(told) == ["giver", "taker"]
+    assert sorted(woken) == ["getter", "putter"]
     with pytest.raises(ClosedResource):
         full.offer(3)
     with pytest.raises(ClosedResource):
@@ -298,39 +298,76 @@ def test_closing_tells_who_waits_and_keeps_what_is_in() -> None:
         full.get()
 
 
-def test_nothing_is_lost_to_a_worker_that_is_cancelled() -> None:
-    """However the cancellation and the hand-over fall together: what was put is taken, or still there."""
+def test_cancelled_getter_loses_no_item() -> None:
+    """Wherever the cancellation falls: the item was received, or it is still in the queue."""
     for steps in range(20):
-        channel: Queue[int] = Queue()
+        queue: Queue[int] = Queue()
         taken: list[int] = []
 
-        def take(channel: Queue[int] = channel, taken: list[int] = taken) -> None:
-            taken.append(channel.get(SECONDS))
+        def take(queue: Queue[int] = queue, taken: list[int] = taken) -> None:
+            taken.append(queue.get(SECONDS))
 
-        with TaskGroup() as crew:
-            crew.start(take)
+        with TaskGroup() as group:
+            group.start(take)
             for _ in range(steps):
                 sleep(0)
-            channel.offer(1)
-            crew.cancel()
-        assert len(taken) + len(channel) == 1
-        assert channel.waiting_getters == 0
+            queue.offer(1)
+            group.cancel()
+        assert len(taken) + len(queue) == 1
+        assert queue.waiting_getters == 0
 
 
-def test_many_hands() -> None:
-    """A thousand things through a narrow channel, each once."""
-    channel: Queue[int] = Queue(3)
+def test_lock_is_acquired_within_a_time_limit() -> None:
+    """Neither library's lock has a context manager with a time limit; that is why there is a class around it."""
+    lock = Lock()
+    held: list[bool] = []
+
+    def hold(seconds: float | None) -> None:
+        with lock.within(seconds) as is_held:
+            held.append(is_held)
+
+    with TaskGroup() as group, lock.within():
+        group.start(hold, 0.001)
+        while not held:
+            sleep(0.001)  # waits on purpose: until the other worker gives up
+    hold(SECONDS)
+    hold(None)
+    assert held == [False, True, True]
+
+
+def test_gather_waits_for_all_before_it_raises() -> None:
+    """`asyncio.gather` would leave the others running, and a task group would cancel them."""
+    proceed: Queue[int] = Queue()
+    ended: list[str] = []
+
+    def fail() -> None:
+        proceed.offer(1)
+        raise LookupError("first")
+
+    def work() -> None:
+        proceed.get(SECONDS)
+        sleep(0)
+        ended.append("worker")
+
+    with pytest.raises(LookupError, match="first"):
+        gather([fail, work])
+    assert ended == ["worker"]
+
+
+def test_many_putters_and_getters() -> None:
+    """A thousand items through a short queue, each once."""
+    queue: Queue[int] = Queue(3)
     taken: list[int] = []
 
-    def give(start: int) -> None:
+    def put(start: int) -> None:
         for number in range(start, start + 100):
-            channel.put(number, SECONDS)
+            queue.put(number, SECONDS)
 
     def take() -> None:
-        taken.extend([channel.get(SECONDS) for _ in range(100)])
+        taken.extend([queue.get(SECONDS) for _ in range(100)])
 
-    with TaskGroup() as crew:
+    with TaskGroup() as group:
         for start in range(0, 1000, 100):
-            crew.start(give, start)
-            crew.start(take)
+            group.start(put, start)
+            group.start(take)
     assert sorted(taken) == list(range(1000))

@@ -89,7 +89,7 @@ class SandboxExecutor(Executor):
         check_arguments(params, max_workers, client, prepare, python, results)
         check_timeout(timeout)
         self._by_value = check_modules(by_value)
-        self._formatat: Results = results
+        self._format: Results = results
         self._timeout = timeout
         self._cwd = cwd
         self._envs = dict(envs or {})

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..._ops import journal as ops
 from ...exceptions import JournalError
+from .._compat.cancellation import run_to_completion
 from .._compat.loop import in_thread
 from .._compat.primitives import Lock
 from .file_lock import try_lock
@@ -45,10 +46,14 @@ class AsyncJournal:
     async def open(cls, path: Path, name: str, params: str, is_keyed: bool) -> AsyncJournal:
         """Open or make a journal.
 
+        A thread opens the file, and it cannot be cancelled. So a cancellation waits for it and closes the file again;
+        otherwise the lock would stay as long as the process, and the next run would find the journal in use.
+
         Raises:
             JournalError: it is of another batch, in use, damaged, or cannot be read or written.
         """
-        return await in_thread(partial(cls._open, path, ops.Header(name, params, is_keyed, secrets.token_hex(8))))
+        header = ops.Header(name, params, is_keyed, secrets.token_hex(8))
+        return await run_to_completion(partial(in_thread, partial(cls._open, path, header)), cls.aclose)
 
     @classmethod
     def _open(cls, path: Path, header: ops.Header) -> AsyncJournal:
