@@ -122,6 +122,14 @@ def long(session: nox.Session) -> None:
 
 
 @nox.session
+def cancellation(session: nox.Session) -> None:
+    """Cancel batches at many more points than the tests do."""
+    install(session, "dev")
+    more = {"AGB_CANCELLATION_STEPS": "100", "AGB_CANCELLATION_SEEDS": "30"}
+    session.run("pytest", "tests/async_only/test_map_cancellation.py", *session.posargs, env=more)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Look for mistakes of style, and for generated files that are not what their source makes them."""
     install(session, "lint", extra="")

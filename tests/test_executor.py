@@ -57,7 +57,7 @@ class StubbornError(Exception):
 
 
 class Guest:
-    """Makes executors whose sessions can be told apart from all others, and looks after them."""
+    """Makes executors whose sessions have a label of their own, and checks that they are deleted."""
 
     def __init__(self, server: LocalServer) -> None:
         self.server = server
@@ -90,6 +90,7 @@ def guest(runtime: LocalServer) -> Iterator[Guest]:
     yield guest
     left = guest.sessions()
     guest.client.close()
+    gc.collect()  # so that a socket that was not closed fails the test that left it open
     assert left == []
 
 
@@ -99,7 +100,7 @@ def until(session: Session, path: str) -> None:
 
 
 def forever(path: str = "/tmp/started") -> None:
-    """Run until somebody ends this."""
+    """Run until the process is killed."""
     Path(path).touch()
     threading.Event().wait()
 
@@ -368,13 +369,17 @@ def test_time_is_over(guest: Guest) -> None:
         print("so far", flush=True)
         threading.Event().wait()
 
-    with guest.executor(timeout=0.5, max_workers=1) as executor:
-        future = executor.submit(never)
-        error = future.exception()
-        assert isinstance(error, ExecutionError)
-        assert error.kind is ErrorKind.TIMED_OUT
-        assert future.stdout == "so far\n"
-        assert executor.submit(abs, -1).result() == 1
+    for timeout in (1, 4, 16, 64):  # on a loaded machine a process takes long to start
+        with guest.executor(timeout=timeout, max_workers=1) as executor:
+            future = executor.submit(never)
+            error = future.exception()
+            assert isinstance(error, ExecutionError)
+            assert error.kind is ErrorKind.TIMED_OUT
+            if future.stdout and executor.submit(abs, -1).exception() is None:
+                break
+    else:
+        pytest.fail("the function was never started in time")
+    assert future.stdout == "so far\n"
 
 
 def test_a_session_that_is_lost_while_a_function_runs(guest: Guest) -> None:
@@ -391,7 +396,7 @@ def test_a_session_that_is_lost_while_a_function_runs(guest: Guest) -> None:
 
 
 def test_a_session_that_is_gone_when_it_is_wanted_again(guest: Guest) -> None:
-    """Idle sessions are released by the service; that is nobody's fault, and nothing has run."""
+    """The service releases idle sessions; nothing has run in them, so the call runs in a new session."""
     with guest.executor(max_workers=1) as executor:
         for data in (b"x", bytes(100_000)):
             assert executor.submit(len, data).result() == len(data)
@@ -419,7 +424,7 @@ def test_the_wrong_version_of_python(guest: Guest) -> None:
     with guest.executor(prepare=scripted_python("(3, 8, 1)"), python="/tmp/python-scripted") as executor:
         with pytest.raises(BrokenSandbox, match=r"has CPython 3\.8 .* runs on CPython " + mine) as caught:
             executor.submit(abs, -1).result()
-        assert "Take an image with" in str(caught.value)
+        assert "Use an image with" in str(caught.value)
         with pytest.raises(BrokenSandbox, match=r"CPython 3\.8"):  # no session is made to fail again
             executor.submit(abs, -1).result()
     assert guest.made.qsize() == 1
@@ -486,7 +491,7 @@ def test_shutdown_ends_what_runs_and_cancels_what_waits(guest: Guest) -> None:
     running, waiting = executor.submit(forever), executor.submit(abs, -1)
     until(guest.session(), "/tmp/started")
     executor.shutdown(cancel_futures=True)
-    with pytest.raises(BrokenSandbox, match="shut down before the function came to its end"):
+    with pytest.raises(BrokenSandbox, match="shut down before the function ended"):
         running.result(timeout=0)
     assert waiting.cancelled()
     with pytest.raises(CancelledError):

@@ -1,4 +1,4 @@
-"""Batches whose program is interrupted or killed, and journals that cannot be written: nothing is lost in silence."""
+"""Batches whose program is interrupted or killed, and journals that cannot be written: every loss is reported."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def work(session, number):
 async def async_work(session, number):
     return (await session.command.execute(command(number))).raise_for_error().stdout
 
-def tell(outcome):
+def show(outcome):
     print(outcome.index, outcome.ok, outcome.resumed, outcome.repeated, flush=True)
 
 async def main():
     async with AsyncAGB() as agb, agb.map(async_work, range(count), **options) as batch:
         print("begun", flush=True)
         async for outcome in batch:
-            tell(outcome)
+            show(outcome)
 
 if flavour == "async":
     asyncio.run(main())
@@ -59,7 +59,7 @@ else:
     with AGB() as agb, agb.map(work, range(count), **options) as batch:
         print("begun", flush=True)
         for outcome in batch:
-            tell(outcome)
+            show(outcome)
 print("ended", flush=True)
 """
 
@@ -83,7 +83,7 @@ class Program:
                 process.kill()
 
     def run(self) -> list[list[str]]:
-        """Run it to its end, and return what it tells of each outcome."""
+        """Run it to its end, and return what it prints of each outcome."""
         with self.running() as process:
             out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
@@ -109,7 +109,7 @@ def owner_of(journal: Path) -> str:
 
 @pytest.mark.parametrize("flavour", ["async", "sync"])
 def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour: str) -> None:
-    """What was finished is not done again, what was begun is, and says so; the sessions that were left are reaped."""
+    """Finished items are not processed again, begun ones are, as `repeated`; sessions that were left are deleted."""
     program = Program(runtime, tmp_path, flavour, 24)
     told: list[list[str]] = []
     owner = ""
@@ -161,37 +161,37 @@ def nothing(session: Session, item: int) -> int:
     return item
 
 
-# --- a function that does not hear -------------------------------------------------------------------------------
+# --- functions that do not return -------------------------------------------------------------------------------
 
 
-def test_thread_that_does_not_end_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
+def test_thread_that_does_not_end_is_abandoned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "GRACE", 0.1)
     goes_on = threading.Event()
 
-    def deaf(session: Session, number: int) -> int:
+    def hangs(session: Session, number: int) -> int:
         if number == 1:
             goes_on.wait(30)
         return number
 
     sessions = Sessions()
     with scripted(sessions) as server, AGB("ako-key", Config(server.endpoint, 10_000)) as agb:
-        with agb.map(deaf, range(3), params=IMAGE, timeout=0.1, concurrency=1) as batch:
+        with agb.map(hangs, range(3), params=IMAGE, timeout=0.1, concurrency=1) as batch:
             outcomes = batch.results()
         assert not sessions.alive
         error = outcomes[1].error
         assert isinstance(error, ItemTimeoutError)
         assert error.abandoned
-        assert "its thread was left to itself" in str(error)
+        assert "its thread was abandoned" in str(error)
         assert [outcome.value for outcome in outcomes] == [0, None, 2]
-        with agb.map(deaf, [1], params=IMAGE) as batch:
+        with agb.map(hangs, [1], params=IMAGE) as batch:
             while not batch.stats().sessions:
                 pass
         assert not sessions.alive
     goes_on.set()
 
 
-def test_items_that_never_come_do_not_hold_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "PATIENCE", 0.1)
+def test_items_that_never_arrive_do_not_block_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concurrency, "GRACE", 0.1)
     more = threading.Event()
 
     def items() -> Iterator[int]:

@@ -1,4 +1,4 @@
-"""Outcomes: what became of each item of a batch."""
+"""Outcomes: the result of each item of a batch, and how far the batch is."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from attrs import field, frozen
 ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 RetryOn = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
-"""Which exceptions: of a class, of one of several, or those that a function says yes to."""
+"""Which exceptions: those of a class, of one of several classes, or those for which a function returns True."""
 
 
 @frozen
 class Outcome(Generic[ItemT, ValueT]):
-    """What became of one item of ``agb.map``; it pickles if its item, value and error do.
+    """The outcome of one item of ``agb.map``; it pickles if its item, value and error do.
 
     Attributes:
-        index: the item's number, counted from 0 as the items came.
+        index: the item's number, from 0, in the order of the iterable.
         item: the item.
         value: what the function returned, None if it did not return.
         error: why there is no value, None if the function returned.
-        attempts: how often the function was tried, or a session for it; 0 if neither was.
+        attempts: how many attempts there were, also those for which no session could be created.
         seconds: how long it took from the first attempt to the end of the last, pauses between them included.
         session_id: the session of the last attempt, ``""`` if none was created.
-        resumed: whether it was read from the journal of an earlier run, and nothing was done in this one.
-        repeated: whether the item was begun in one run and done again in a later one, by the journal: the first did
-            not finish it, and how far it came is not known, or it failed and was to be redone.
+        resumed: whether it was read from the journal of an earlier run; the function was not called in this one.
+        repeated: whether the function may have been called for the item before: by an earlier run that did not finish
+            it, as the journal says, or that failed and was to be redone, or by a worker that was lost.
 
     >>> from agb import Outcome
     >>> Outcome(0, "a.py", 42, attempts=1).unwrap()
@@ -46,7 +46,7 @@ class Outcome(Generic[ItemT, ValueT]):
 
     @property
     def ok(self) -> bool:
-        """Whether the function returned, and what it returned is here."""
+        """Whether the function returned, and its value is here."""
         return self.error is None
 
     def unwrap(self) -> ValueT:
@@ -61,14 +61,14 @@ class BatchStats:
     """How far a batch is.
 
     Attributes:
-        total: how many items there are, None if that is not known beforehand.
+        total: how many items there are, None if the iterable has no length.
         taken: items taken from the iterable so far.
-        running: items that are worked on right now.
-        waiting: outcomes that wait to be fetched.
+        running: items that are being processed.
+        waiting: outcomes that wait for the consumer.
         succeeded: items of this run whose function returned.
         failed: items of this run that ended in an error.
         resumed: items that an earlier run had finished.
-        repeated: items that an earlier run had begun and not finished, and that this one did again.
+        repeated: items that this run has processed although they had been begun before.
         retried: attempts beyond the first of each item.
         sessions: sessions created.
         left_behind: the ids of sessions that could not be deleted so far.
@@ -90,5 +90,5 @@ class BatchStats:
 
     @property
     def done(self) -> int:
-        """How many items have come to their end."""
+        """How many items have an outcome."""
         return self.succeeded + self.failed + self.resumed

@@ -1,4 +1,4 @@
-"""Batches: every item has its outcome, memory and sessions are bounded, and a journal forgets nothing."""
+"""Batches: every item has its outcome, memory and sessions are bounded, and a journal keeps every outcome."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from tests.servers import CREATE, LINK, RELEASE, Conversation, Sessions, cut, re
 pytestmark = pytest.mark.anyio
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
-SECONDS = 10
-"""For what should be there at once; a test that waits so long has failed."""
+SECONDS = 60
+"""For events that should happen at once; a test that waits so long has failed."""
 
 
 class Service:
@@ -57,7 +57,7 @@ def service() -> Iterator[Service]:
             for gate in sessions.gates.values():
                 gate.open()
         assert not sessions.alive
-    gc.collect()  # so that what was not closed shows in the test that did not close it
+    gc.collect()  # so that a socket that was not closed fails the test that left it open
 
 
 async def double(session: AsyncSession, number: int) -> int:
@@ -117,10 +117,10 @@ async def test_warm_pool_that_is_closed(service: Service) -> None:
     assert "is closed" in str(outcome.error)
 
 
-async def test_session_that_rested_too_long_is_replaced(
+async def test_session_that_ended_while_idle_is_replaced(
     config: Config, runtime: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agb._async.batch.map.TRUSTED", 0)
+    monkeypatch.setattr("agb._async.batch.worker.MAX_IDLE", 0)
     used: list[str] = []
 
     async def use(session: AsyncSession, number: int) -> int:
@@ -183,7 +183,7 @@ async def test_session_that_cannot_be_created(service: Service) -> None:
             assert outcome.session_id == ""
 
 
-async def test_session_that_cannot_be_deleted_is_tried_again_and_told(service: Service) -> None:
+async def test_session_that_cannot_be_deleted_is_reported(service: Service) -> None:
     service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
 
     async def once() -> None:
@@ -230,7 +230,7 @@ async def test_items_are_taken_when_there_is_room(service: Service, ordered: boo
             assert batch.stats().taken <= fetched + 3 + 2
 
 
-async def test_no_more_than_so_many_at_a_time(service: Service) -> None:
+async def test_concurrency_is_not_exceeded(service: Service) -> None:
     lock, now, most = threading.Lock(), 0, 0
 
     async def count(session: AsyncSession, item: int) -> None:
@@ -238,7 +238,7 @@ async def test_no_more_than_so_many_at_a_time(service: Service) -> None:
         with lock:
             now += 1
             most = max(most, now)
-        while most < 5:  # all that there may be come together
+        while most < 5:  # until as many as allowed run at the same time
             await session.get_link()
         with lock:
             now -= 1
@@ -299,7 +299,7 @@ async def test_items_that_raise(service: Service, ordered: bool) -> None:
 
 
 def ends_with_its_session(sessions: Sessions) -> Any:
-    """Hold the answer until the session is gone, as a service does that is asked for something long."""
+    """Return an action that does not answer until the session is gone, as a service does for a long call."""
 
     def act(talk: Conversation) -> None:
         session_id = talk.request.target.partition("sessionId=")[2].partition("&")[0]
@@ -356,7 +356,7 @@ async def kills(session: AsyncSession, number: int) -> int:
 
 
 async def test_item_that_kills_its_session(config: Config, runtime: LocalServer) -> None:
-    """The local runtime says that a session is not there; only the item fails, and its outcome tells why."""
+    """Only this item fails, and its error has a note that the session had ended."""
     options: dict[str, Any] = {"params": IMAGE, "concurrency": 2, "pool": True}
     async with AsyncAGB(runtime.api_key, config) as agb:
         async with agb.map(kills, range(3), **options) as batch:
@@ -403,7 +403,7 @@ class Unlucky:
         (self.failure if self.left >= 0 else self.sessions)(talk)
 
 
-async def test_failures_of_the_service_are_tried_again(service: Service) -> None:
+async def test_errors_of_the_service_are_retried(service: Service) -> None:
     """Also those that the function raises: it is repeated as a whole, in a new session."""
     service.sessions.instead[LINK] = Unlucky(service.sessions, LINK, 2, refuse("Busy", "not now", 503))
 
@@ -417,7 +417,7 @@ async def test_failures_of_the_service_are_tried_again(service: Service) -> None
     assert sum(outcome.attempts for outcome in outcomes) > 3
 
 
-async def test_budget_of_further_attempts(service: Service) -> None:
+async def test_limit_of_retries_in_the_whole_batch(service: Service) -> None:
     options: dict[str, Any] = {"params": IMAGE, "concurrency": 1, "attempts": 10, "retries": 3, "pool": True}
     options["retry_on"] = (LookupError, KeyError)
     async with service.client() as agb, agb.map(odd_ones_fail, [1, 3], **options) as batch:
@@ -426,7 +426,7 @@ async def test_budget_of_further_attempts(service: Service) -> None:
     assert [outcome.attempts for outcome in outcomes] == [4, 1]
 
 
-async def test_function_says_what_is_tried_again(service: Service) -> None:
+async def test_function_decides_which_errors_are_retried(service: Service) -> None:
     def is_one(error: BaseException) -> bool:
         return "no 1" in str(error)
 
@@ -439,22 +439,22 @@ async def test_function_says_what_is_tried_again(service: Service) -> None:
 
 
 async def test_progress(service: Service) -> None:
-    told: list[tuple[int, int | None]] = []
+    reported: list[tuple[int, int | None]] = []
 
-    async def tell(done: int, total: int | None) -> None:
-        told.append((done, total))
+    async def report(done: int, total: int | None) -> None:
+        reported.append((done, total))
 
-    async with service.client() as agb, agb.map(double, range(4), params=IMAGE, progress=tell) as batch:
+    async with service.client() as agb, agb.map(double, range(4), params=IMAGE, progress=report) as batch:
         await batch.results()
-    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 async def test_progress_that_raises_loses_no_outcome(service: Service) -> None:
-    def tell(done: int, total: int | None) -> None:
+    def report(done: int, total: int | None) -> None:
         if done == 2:
             raise LookupError("in the callback")
 
-    async with service.client() as agb, agb.map(double, range(4), params=IMAGE, progress=tell) as batch:
+    async with service.client() as agb, agb.map(double, range(4), params=IMAGE, progress=report) as batch:
         outcomes = [await batch.__anext__()]
         with pytest.raises(LookupError, match="in the callback"):
             await batch.__anext__()
@@ -515,7 +515,7 @@ async def test_bad_arguments_are_refused_at_once(bad: dict[str, Any], error: typ
             agb.map(**(good | bad))
 
 
-async def test_batch_is_not_pickled_and_tells_how_far_it_is(service: Service) -> None:
+async def test_batch_is_not_pickled_and_its_repr_shows_progress(service: Service) -> None:
     async with service.client() as agb, agb.map(double, range(2), params=IMAGE, name="night") as batch:
         with pytest.raises(TypeError, match="outcomes"):
             pickle.dumps(batch)
@@ -527,7 +527,7 @@ async def test_batch_is_not_pickled_and_tells_how_far_it_is(service: Service) ->
 
 
 class Calls:
-    """A function that counts, and fails where it is told to."""
+    """A function that records its calls, and fails for given items."""
 
     def __init__(self, *failing: Any) -> None:
         self.of: list[Any] = []
@@ -546,7 +546,7 @@ async def run(service: Service, function: Any, items: Any, path: Path, **more: A
         return await batch.results()
 
 
-async def test_finished_items_are_not_done_again(service: Service, tmp_path: Path) -> None:
+async def test_finished_items_are_not_processed_again(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     first, second = Calls(3), Calls()
     done = await run(service, first, range(5), path)
@@ -562,7 +562,7 @@ async def test_finished_items_are_not_done_again(service: Service, tmp_path: Pat
     assert "ako-key" not in path.read_text()
 
 
-async def test_failed_items_are_done_again_if_asked_to(service: Service, tmp_path: Path) -> None:
+async def test_failed_items_are_processed_again_with_redo_failed(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     await run(service, Calls(1, 3), range(5), path)
     second = Calls(3)
@@ -575,7 +575,7 @@ async def test_failed_items_are_done_again_if_asked_to(service: Service, tmp_pat
     assert third.of == []
 
 
-async def test_item_that_found_no_session_is_done_by_the_next_run(service: Service, tmp_path: Path) -> None:
+async def test_item_without_a_session_is_processed_by_the_next_run(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     service.sessions.instead[CREATE] = refuse("Quota", "no more")
     assert not (await run(service, Calls(), [1], path))[0].ok
@@ -584,7 +584,7 @@ async def test_item_that_found_no_session_is_done_by_the_next_run(service: Servi
     assert (outcome.ok, outcome.resumed, outcome.repeated) == (True, False, False)
 
 
-async def test_item_that_was_begun_is_repeated_and_that_is_told(runtime: LocalServer, tmp_path: Path) -> None:
+async def test_item_that_was_begun_is_repeated(runtime: LocalServer, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     config = Config(runtime.endpoint, 30_000)
     begun: Queue[int] = Queue()
@@ -617,7 +617,7 @@ async def test_items_by_name_come_in_any_order(service: Service, tmp_path: Path)
     assert [outcome.resumed for outcome in outcomes] == [False, True, True]
 
 
-async def test_names_of_items_that_will_not_do(service: Service, tmp_path: Path) -> None:
+async def test_invalid_names_of_items(service: Service, tmp_path: Path) -> None:
     first, second, third = await run(service, Calls(), ["a", "a", "b"], tmp_path / "1", key=str, concurrency=1)
     assert (first.ok, third.ok) == (True, True)
     assert isinstance(second.error, ValueError)
@@ -630,7 +630,7 @@ async def test_names_of_items_that_will_not_do(service: Service, tmp_path: Path)
     assert outcome.attempts == 0
 
 
-async def test_journal_of_something_else_is_refused(service: Service, tmp_path: Path) -> None:
+async def test_journal_of_another_batch_is_refused(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     calls = Calls()
     await run(service, calls, range(2), path, name="nightly")
@@ -728,7 +728,7 @@ async def test_torn_last_line(service: Service, tmp_path: Path) -> None:
         await run(service, Calls(), range(3), path)
 
 
-async def test_service_that_stumbles(service: Service) -> None:
+async def test_service_that_throttles_and_fails_at_times(service: Service) -> None:
     """Every third creation is refused for a while (429), and calls meet bursts of 503: each item is done once."""
     number = itertools.count(1)
     sessions = service.sessions
@@ -750,7 +750,7 @@ async def test_service_that_stumbles(service: Service) -> None:
     assert [outcome.value for outcome in outcomes] == list(range(0, 40, 2))
 
 
-async def test_service_that_goes_away_for_a_while(service: Service) -> None:
+async def test_service_that_cuts_connections(service: Service) -> None:
     """Connections are cut in the middle of calls, deletions too: each item is done, and no session is left."""
     sessions = service.sessions
     sessions.instead[LINK] = Unlucky(sessions, LINK, 8, cut())

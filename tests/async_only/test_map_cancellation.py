@@ -1,11 +1,13 @@
-"""Batches that are cancelled: wherever it falls, no session is left, and what a journal has is not done again."""
+"""Batches that are cancelled: at any point no session is left, and recorded items are not processed again."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import itertools
+import os
 import random
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,13 @@ import anyio.to_thread
 import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, Outcome
+from agb._async.batch.journal import AsyncJournal
+from agb._ops.journal import Header
 from tests.servers import CREATE, LINK, RELEASE, Gate, Sessions, scripted
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
-SECONDS = 10
-"""For what should be there at once; a test that waits so long has failed."""
+SECONDS = 60
+"""For events that should happen at once; a test that waits so long has failed."""
 
 
 class Service:
@@ -63,7 +67,11 @@ async def endless(agb: AsyncAGB, **options: Any) -> None:
             pass
 
 
-STEPS = [*range(20), *random.Random(5).sample(range(20, 1500), 30)]
+STEPS = [
+    *range(20),
+    *random.Random(5).sample(range(20, 1500), int(os.environ.get("AGB_CANCELLATION_STEPS", "6"))),
+]
+"""After how many steps of the event loop a batch is cancelled; ``nox -s cancellation`` tries more of them."""
 
 
 @pytest.mark.asyncio
@@ -109,7 +117,7 @@ async def test_cancelled_again_and_again(service: Service, path: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_leaving_does_not_wait_for_what_hangs(service: Service) -> None:
+async def test_leaving_does_not_wait_for_functions_that_hang(service: Service) -> None:
     gate = service.sessions.gate(LINK)
     with anyio.fail_after(SECONDS):
         async with service.client() as agb, agb.map(link, range(3), params=IMAGE):
@@ -118,7 +126,7 @@ async def test_leaving_does_not_wait_for_what_hangs(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_waiting_for_an_outcome_can_be_given_up(service: Service) -> None:
+async def test_wait_for_an_outcome_can_be_cancelled(service: Service) -> None:
     gate = service.sessions.gate(LINK)
     async with service.client() as agb, agb.map(link, range(3), params=IMAGE) as batch:
         await asked(gate)
@@ -162,8 +170,8 @@ async def test_error_that_ends_programs_is_raised_where_the_block_is_left(servic
 
 
 @pytest.mark.anyio
-async def test_items_that_come_asynchronously(service: Service) -> None:
-    """They come in one task, so that what a generator enters it can leave, and it is closed when the batch ends."""
+async def test_asynchronous_items(service: Service) -> None:
+    """One task iterates, so a generator may hold a task group open, and the generator is closed when the batch ends."""
     closed = 0
 
     async def items(count: int) -> AsyncIterator[int]:
@@ -185,7 +193,7 @@ async def test_items_that_come_asynchronously(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_items_that_never_come(service: Service) -> None:
+async def test_items_that_never_arrive(service: Service) -> None:
     async def items() -> AsyncIterator[int]:
         yield 1
         await anyio.sleep_forever()
@@ -196,7 +204,7 @@ async def test_items_that_never_come(service: Service) -> None:
 
 
 @pytest.mark.asyncio
-async def test_plain_functions_and_those_that_give_what_can_be_awaited(service: Service) -> None:
+async def test_plain_functions_and_functions_that_return_an_awaitable(service: Service) -> None:
     options: dict[str, Any] = {"params": IMAGE}
     plain: Any = lambda session, number: number + 1  # noqa: E731 - as users write it
     async with service.client() as agb:
@@ -207,9 +215,35 @@ async def test_plain_functions_and_those_that_give_what_can_be_awaited(service: 
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("seed", range(8))
+async def test_journal_is_free_after_a_cancellation_while_it_is_opened(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread opens and locks the file, which a cancellation does not stop."""
+    begun, proceed = threading.Event(), threading.Event()
+    open_journal = AsyncJournal._open
+
+    def open_slowly(path: Path, header: Header) -> AsyncJournal:
+        begun.set()
+        assert proceed.wait(SECONDS)
+        return open_journal(path, header)
+
+    monkeypatch.setattr(AsyncJournal, "_open", open_slowly)
+    async with service.client() as agb:
+        task = asyncio.ensure_future(endless(agb, journal=tmp_path / "journal"))
+        assert await asyncio.to_thread(begun.wait, SECONDS)
+        task.cancel()
+        await asyncio.sleep(0)
+        proceed.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with agb.map(link, range(3), params=IMAGE, journal=tmp_path / "journal") as batch:
+            assert len(await batch.results()) == 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("seed", range(int(os.environ.get("AGB_CANCELLATION_SEEDS", "3"))))
 async def test_interrupted_runs_with_a_journal(service: Service, tmp_path: Path, seed: int) -> None:
-    """However often it is cancelled, in the end every item is done; twice only if its outcome says so."""
+    """However often it is cancelled, in the end every item is processed; twice only if its outcome says so."""
     chance = random.Random(seed)
     calls: dict[int, int] = {}
     items = range(30)
@@ -233,6 +267,6 @@ async def test_interrupted_runs_with_a_journal(service: Service, tmp_path: Path,
             assert not service.sessions.alive
         outcomes = await run(agb)
     assert [outcome.value for outcome in outcomes] == list(items)
-    told = {outcome.index for outcome in outcomes if outcome.repeated}
-    again = {number for number, count in calls.items() if count > 1}
-    assert again <= told
+    repeated = {outcome.index for outcome in outcomes if outcome.repeated}
+    called_again = {number for number, count in calls.items() if count > 1}
+    assert called_again <= repeated

@@ -197,12 +197,15 @@ def test_header_that_was_torn_is_none() -> None:
         (Header("weekly", "0" * 32, False, "x"), "named 'weekly', and this one is named 'nightly'"),
         (Header("nightly", "1" * 32, False, "x"), "other params"),
         (Header("nightly", "0" * 32, True, "x"), "named by key"),
-        (Header("nightly", "0" * 32, False, "other id"), ""),
     ],
 )
-def test_headers_that_differ(differing: Header, text: str) -> None:
-    assert text in HEADER.differs(differing)
-    assert bool(HEADER.differs(differing)) == bool(text)
+def test_journal_of_another_batch_is_not_resumed(differing: Header, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        HEADER.check_resumes(differing)
+
+
+def test_journal_of_an_earlier_run_is_resumed() -> None:
+    HEADER.check_resumes(Header("nightly", "0" * 32, False, "other id"))
 
 
 def test_params_that_make_the_same_sessions_have_one_digest() -> None:

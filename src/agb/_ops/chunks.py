@@ -1,7 +1,7 @@
-"""Chunks of a batch: what travels to the worker of an executor, and what comes back.
+"""Chunks of a batch: what is sent to the worker of an executor, and what it returns.
 
-All of it pickles whatever the items and results are, for those are pickles already, one by one: what does not travel
-concerns one item only.
+Both pickle whatever the items and values are, since those are pickles already, one by one: an item or a value that does
+not pickle concerns its own item only.
 """
 
 from __future__ import annotations
@@ -23,25 +23,28 @@ Dumps = Callable[[Any], bytes]
 
 @frozen
 class Chunk:
-    """Items for a worker, and all that it needs to do them.
+    """Items for a worker, and all that it needs to process them.
 
-    No two are equal, since some executors take equal calls for one.
+    No two chunks are equal, since some executors run equal calls only once.
 
     Args:
-        run: the batch, ``number`` the chunk, which is another one when its items are sent again.
-        owner: whom the sessions belong to; its part is this chunk.
+        run: the id of the batch.
+        number: the number of the chunk in it; items that are sent again are in a chunk of another number.
+        owner: the owner of the sessions; its part is this chunk.
+        client: the public name in ``agb`` of the class that the worker makes a client of.
         work: a pickle of the function and the options of the batch.
         items: each with its number, pickled.
-        concurrency: how many items are worked on at the same time.
+        concurrency: how many items are processed at the same time.
         retries: how many attempts beyond the first there may be in this chunk.
-        mark: a file of the driver that is locked as long as it waits for the run, and ``host`` where that is; see
-            `AsyncMark`.
-        key: the API key, only if it is meant to travel.
+        lease_path: a file of the driver that is locked as long as it waits for the batch; see `DriverLease`.
+        host: the machine and the directory in which that file is.
+        api_key: the API key, if it is sent.
     """
 
     run: str
     number: int
     owner: Owner
+    client: str
     endpoint: str
     timeout_ms: int
     limits: Limits
@@ -49,72 +52,72 @@ class Chunk:
     items: tuple[tuple[int, bytes], ...] = field(repr=False)
     concurrency: int
     retries: int | None
-    mark: str
+    lease_path: str
     host: str
-    key: str = field(repr=False)
+    api_key: str = field(repr=False)
 
 
 @frozen
-class Answer:
-    """What a worker has to say of a chunk.
+class ChunkResult:
+    """What a worker returns of a chunk.
 
     Attributes:
-        ends: of each item that was done, its number and what `packed` made of its outcome.
+        outcomes: of each item that was processed, its number and its pickled outcome (`pickle_outcome`).
         sessions: how many were created.
         retried: attempts beyond the first of each item.
         left_behind: the ids of sessions that could not be deleted, and why.
-        was_begun: whether another worker had begun the chunk before.
-        problem: why no item could be begun.
+        is_rerun: whether another worker had started the chunk before.
+        problem: why no item could be started.
     """
 
-    ends: tuple[tuple[int, bytes], ...] = ()
+    outcomes: tuple[tuple[int, bytes], ...] = ()
     sessions: int = 0
     retried: int = 0
     left_behind: tuple[tuple[str, AGBError], ...] = ()
-    was_begun: bool = False
+    is_rerun: bool = False
     problem: AGBError | None = None
 
 
-# --- there and back ----------------------------------------------------------------------------------------------
+# --- outcomes ----------------------------------------------------------------------------------------------------
 
 
-def packed(outcome: Outcome[Any, Any], dumps: Dumps) -> bytes:
-    """Return the pickle of an outcome without its item; what cannot be pickled is an error in its place."""
+def pickle_outcome(outcome: Outcome[Any, Any], dumps: Dumps) -> bytes:
+    """Return the pickle of an outcome without its item; a value that cannot be pickled is replaced by an error."""
     value, error, trace = outcome.value, outcome.error, ""
     if error is not None:
         error, trace = _portable(error, dumps)
-    told = (outcome.attempts, outcome.seconds, outcome.session_id)
+    rest = (outcome.attempts, outcome.seconds, outcome.session_id)
     try:
-        return dumps((value, error, trace, *told))
-    except Exception as problem:  # noqa: BLE001 - told in its place
-        what = f"the function was done, and its value cannot travel back: it is a {type(value).__name__}, and "
-        lost = ExecutionError(type(problem).__name__, f"{what}{problem}", session_id=outcome.session_id)
-        return dumps((None, lost, "", *told))
+        return dumps((value, error, trace, *rest))
+    except Exception as problem:  # noqa: BLE001 - the outcome's error
+        text = f"the function was done, and its value cannot travel back: it is a {type(value).__name__}, and {problem}"
+        replacement = ExecutionError(type(problem).__name__, text, session_id=outcome.session_id)
+        return dumps((None, replacement, "", *rest))
 
 
-def unpacked(index: int, item: Any, data: bytes) -> Outcome[Any, Any]:
-    """Return the outcome that `packed` had."""
+def unpickle_outcome(index: int, item: Any, data: bytes) -> Outcome[Any, Any]:
+    """Return the outcome that `pickle_outcome` was called with."""
     try:
         value, error, trace, attempts, seconds, session_id = pickle.loads(data)  # noqa: S301 - from a worker of ours
-    except Exception as problem:  # noqa: BLE001 - told in its place
-        what = "the function was done, and its value arrived and cannot be read here: "
-        return Outcome(index, item, error=ExecutionError(type(problem).__name__, f"{what}{problem}"), attempts=1)
+    except Exception as problem:  # noqa: BLE001 - the outcome's error
+        text = f"the function was done, and its value arrived and cannot be read here: {problem}"
+        return Outcome(index, item, error=ExecutionError(type(problem).__name__, text), attempts=1)
     if error is not None and trace:
         error.__cause__ = RemoteTraceback(trace)
     return Outcome(index, item, value, error, attempts, seconds, session_id)
 
 
 def _portable(error: BaseException, dumps: Dumps) -> tuple[BaseException, str]:
-    """Return an error, or what can be told of one that does not arrive as itself; and its traceback."""
+    """Return an error and its traceback; one that does not survive pickling is replaced by an `ExecutionError`."""
     trace = "".join(traceback.format_exception(error))
     try:
         if type(pickle.loads(dumps(error))) is type(error):  # noqa: S301 - what was just written
             return error, trace
-    except Exception:  # noqa: BLE001, S110 - told below
+    except Exception:  # noqa: BLE001, S110 - replaced below
         pass
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - whose class is broken
+    except Exception:  # noqa: BLE001 - its class is broken
         text = ""
     return ExecutionError(type(error).__name__, text, trace), trace
 
@@ -124,14 +127,14 @@ def _portable(error: BaseException, dumps: Dumps) -> tuple[BaseException, str]:
 _DIVIDED = ("connections", "waiting", "creates_per_second", "create_burst", "sessions")
 
 
-def share(limits: Limits, parts: int) -> Limits:
-    """Return what one of so many workers may take, so that together they take what was allowed."""
+def divide_limits(limits: Limits, parts: int) -> Limits:
+    """Return the limits of one of so many workers, which together keep the limits of the client."""
     known = fields_dict(Limits)
     shares: dict[str, Any] = {}
     for name in _DIVIDED:
-        allowed = getattr(limits, name) if name in known else None
-        if isinstance(allowed, int):
-            shares[name] = max(1, allowed // parts)
-        elif allowed is not None:
-            shares[name] = allowed / parts
+        limit = getattr(limits, name) if name in known else None
+        if isinstance(limit, int):
+            shares[name] = max(1, limit // parts)
+        elif limit is not None:
+            shares[name] = limit / parts
     return evolve(limits, **shares)

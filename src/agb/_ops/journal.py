@@ -1,9 +1,9 @@
-"""Journals: the lines that a batch leaves of its items, written and read without any I/O.
+"""Journals: the lines that a batch writes about its items; here they are made and parsed without any I/O.
 
-A journal is a text file, an object of JSON on each line. The first line is the header: version of the format, name and
-parameters of the batch, its id. An item leaves a line when it begins (``{"begun": key}``) and one when it has ended
-(``{"done": key, "value": ...}``). A value is written as JSON if JSON gives the very same value back, otherwise as a
-pickle in base64; so a journal is to be trusted like a program. Only the last line may be damaged, as a crash leaves it.
+A journal is a text file with a JSON object on each line. The first line is the header: version of the format, name and
+parameters of the batch, its id. An item has a line when it begins (``{"begun": key}``) and one when it has ended
+(``{"done": key, "value": ...}``). A value is written as JSON if JSON restores exactly the same value, otherwise as a
+pickle in base64; so a journal must be trusted like a program. Only the last line may be damaged, as a crash leaves it.
 """
 
 from __future__ import annotations
@@ -24,40 +24,41 @@ from ..session_params import CreateSessionParams
 from .sessions import create_session
 
 VERSION = 1
-_DEEPEST = 100
-"""Levels of lists and dicts that are written as JSON; its readers have a limit too."""
+_MAX_DEPTH = 100
+"""Levels of lists and dicts that are written as JSON; JSON parsers have a limit too."""
 
 
 @frozen
 class Header:
-    """What a journal is of."""
+    """The first line of a journal: which batch it belongs to."""
 
     name: str
     params: str
     """A digest of what sessions are created from."""
     is_keyed: bool
-    """Whether the caller names the items."""
+    """Whether the caller names the items (``key=``)."""
     id: str
 
     def line(self) -> bytes:
         """Return the first line."""
-        told = {"agb.journal": VERSION, "name": self.name, "params": self.params, "keyed": self.is_keyed, "id": self.id}
-        return _line(told)
+        return _line(
+            {"agb.journal": VERSION, "name": self.name, "params": self.params, "keyed": self.is_keyed, "id": self.id}
+        )
 
-    def differs(self, other: Header) -> str:
-        """Return why a batch with this header cannot go on with a journal that has the other, ``""`` if it can."""
+    def check_resumes(self, other: Header) -> None:
+        """Raise `ValueError` unless a batch with this header can continue a journal that has the other header."""
         if self.name != other.name:
-            return f"it is of a batch named {other.name!r}, and this one is named {self.name!r}"
+            raise ValueError(f"it is of a batch named {other.name!r}, and this one is named {self.name!r}")
         if self.params != other.params:
-            return "its sessions were created from other params"
+            raise ValueError("its sessions were created from other params")
         if self.is_keyed != other.is_keyed:
-            return "its items were named by key=..." if other.is_keyed else "its items were not named by key=..."
-        return ""
+            named = "named" if other.is_keyed else "not named"
+            raise ValueError(f"its items were {named} by key=...")
 
 
 @frozen
 class Ending:
-    """What a journal tells of an item that has ended."""
+    """What a journal has of an item that has ended."""
 
     value: Any
     error: BaseException | None
@@ -70,11 +71,11 @@ class Ending:
 
 @define
 class Contents:
-    """What is in a journal."""
+    """The content of a journal."""
 
     header: Header | None = None
     done: dict[str, tuple[int, int]] = field(factory=dict)
-    """By key: where the line of an item's end is, and how long."""
+    """By key: the position of the line of an item's end, and its length."""
     begun: dict[str, int] = field(factory=dict)
     """By key: the numbers of items that began and did not end."""
     keys: dict[int, str] = field(factory=dict)
@@ -84,13 +85,13 @@ class Contents:
 
 
 def digest_of_params(params: CreateSessionParams) -> str:
-    """Return what tells one kind of sessions from another."""
+    """Return a digest of what sessions are created from."""
     call = create_session(params)
     return hashlib.sha256(f"{params.image_id}\n".encode() + (call.body or b"")).hexdigest()[:32]
 
 
 def key_of(index: int, item: Any) -> str:
-    """Return the key of an item that the caller has not named: its number, and a digest of what it is.
+    """Return the key of an item that the caller has not named: its number, and a digest of its content.
 
     Raises:
         TypeError: the item can be written neither as JSON nor by pickle.
@@ -111,8 +112,8 @@ def key_of(index: int, item: Any) -> str:
 # --- lines -------------------------------------------------------------------------------------------------------
 
 
-def _line(told: dict[str, Any]) -> bytes:
-    return json.dumps(told, separators=(",", ":")).encode("ascii") + b"\n"
+def _line(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def begun(key: str, index: int) -> bytes:
@@ -126,70 +127,74 @@ def done(key: str, index: int, ending: Ending) -> bytes:
     Raises:
         TypeError: its value can be written neither as JSON nor by pickle, or not be read again.
     """
-    told: dict[str, Any] = {"done": key, "index": index, "attempts": ending.attempts}
-    told["seconds"] = round(ending.seconds, 6)
-    told["session"] = ending.session_id
+    fields: dict[str, Any] = {
+        "done": key,
+        "index": index,
+        "attempts": ending.attempts,
+        "seconds": round(ending.seconds, 6),
+        "session": ending.session_id,
+    }
     if ending.is_repeated:
-        told["repeated"] = True
+        fields["repeated"] = True
     if ending.error is not None:
-        told["error"] = {"type": type(ending.error).__qualname__, "message": str(ending.error)}
-        with suppress(TypeError):  # its text will do
-            told["error"]["pickle"] = _pickled(ending.error)
+        fields["error"] = {"type": type(ending.error).__qualname__, "message": str(ending.error)}
+        with suppress(TypeError):  # type and text are kept in any case
+            fields["error"]["pickle"] = _pickled(ending.error)
     elif _is_json(ending.value):
-        told["value"] = ending.value
+        fields["value"] = ending.value
     else:
-        told["pickle"] = _pickled(ending.value)
-    return _line(told)
+        fields["pickle"] = _pickled(ending.value)
+    return _line(fields)
 
 
 def read_ending(line: bytes) -> Ending:
-    """Return what the line of an item that has ended tells.
+    """Parse the line of an item that has ended.
 
     Raises:
-        ValueError: its value cannot be read, since it is of a class that is not there, for example.
+        ValueError: its value cannot be read, for example because its class does not exist here.
     """
-    told = json.loads(line)
-    value, error = told.get("value"), None
+    fields = json.loads(line)
+    value, error = fields.get("value"), None
     try:
-        if "pickle" in told:
-            value = pickle.loads(base64.b64decode(told["pickle"]))  # noqa: S301 - see above
-        if "error" in told:
-            error = _error(told["error"])
+        if "pickle" in fields:
+            value = pickle.loads(base64.b64decode(fields["pickle"]))  # noqa: S301 - see above
+        if "error" in fields:
+            error = _error(fields["error"])
     except Exception as problem:
-        raise ValueError(f"the value of {told['done']!r} cannot be read: {problem}") from problem
-    return Ending(value, error, told["attempts"], told["seconds"], told["session"], bool(told.get("repeated")))
+        raise ValueError(f"the value of {fields['done']!r} cannot be read: {problem}") from problem
+    return Ending(value, error, fields["attempts"], fields["seconds"], fields["session"], bool(fields.get("repeated")))
 
 
-def _error(told: dict[str, Any]) -> BaseException:
-    if "pickle" in told:
+def _error(fields: dict[str, Any]) -> BaseException:
+    if "pickle" in fields:
         try:
-            error = pickle.loads(base64.b64decode(told["pickle"]))  # noqa: S301 - see above
-        except Exception:  # noqa: BLE001 - a class that is there no more, say; the text of the error is left
+            error = pickle.loads(base64.b64decode(fields["pickle"]))  # noqa: S301 - see above
+        except Exception:  # noqa: BLE001 - its class does not exist any more, for example; the text of the error remains
             error = None
         if isinstance(error, BaseException):
             return error
-    return AGBError(f"{told['type']}: {told['message']}")
+    return AGBError(f"{fields['type']}: {fields['message']}")
 
 
 def _pickled(value: Any) -> str:
     try:
         data = pickle.dumps(value)
-        pickle.loads(data)  # noqa: S301 - what was just written; many an exception is written and cannot be read
+        pickle.loads(data)  # noqa: S301 - what was just written; many exceptions pickle and do not unpickle
     except Exception as error:
         raise TypeError(f"{type(error).__name__}: {error}") from error
     return base64.b64encode(data).decode("ascii")
 
 
 def _is_json(value: Any, depth: int = 0) -> bool:
-    """Return whether JSON gives the very same value back."""
+    """Return whether JSON restores exactly the same value."""
     kind = type(value)
     if value is None or kind is bool or kind is str:
         return True
     if kind is int:
-        return bool(abs(value) < 1 << 1024)  # more digits are not read
+        return bool(abs(value) < 1 << 1024)  # Python parses no more digits
     if kind is float:
         return math.isfinite(value)
-    if depth < _DEEPEST:
+    if depth < _MAX_DEPTH:
         if kind is list:
             return all(_is_json(item, depth + 1) for item in value)
         if kind is dict:
@@ -201,10 +206,10 @@ def _is_json(value: Any, depth: int = 0) -> bool:
 
 
 def read(lines: Iterable[bytes]) -> Contents:
-    """Read a journal line by line; the last line may be damaged, and is left out then.
+    """Parse a journal line by line; the last line may be damaged, and is ignored then.
 
     Raises:
-        ValueError: it is no journal, of a version that is not known, or damaged elsewhere; the text says where.
+        ValueError: it is no journal, of an unknown version, or damaged elsewhere; the text says where.
     """
     contents = Contents()
     problem = ""
@@ -213,55 +218,67 @@ def read(lines: Iterable[bytes]) -> Contents:
             raise ValueError(problem)
         try:
             if not line.endswith(b"\n"):
-                raise ValueError("it has no end")
-            _take(contents, json.loads(line), len(line))
-        except _NotOursError:
+                raise ValueError("it is incomplete")
+            _apply(contents, json.loads(line), len(line))
+        except NotAJournalError:
             raise
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             problem = f"line {number} is damaged: {error}"
             if number == 1 and not _may_be_torn_header(line):
-                raise _NotOursError("it is no journal") from None
+                raise NotAJournalError("it is no journal") from None
         else:
             contents.size += len(line)
     return contents
 
 
-class _NotOursError(ValueError):
-    """Whole, and yet not what can be read."""
+class NotAJournalError(ValueError):
+    """The file is complete, but it is no journal that this version can read."""
 
 
 def _may_be_torn_header(line: bytes) -> bool:
+    """Return whether a crash may have left this of the first line."""
     begin = b'{"agb.journal":'
     return line.strip(b"\0") == b"" or line[: len(begin)] == begin[: len(line)]
 
 
-def _take(contents: Contents, told: Any, length: int) -> None:
+def _apply(contents: Contents, fields: Any, length: int) -> None:
+    """Add a line to the contents."""
     if contents.header is None:
-        version = told.get("agb.journal") if isinstance(told, dict) else None
-        if version is None:
-            raise _NotOursError("it is no journal: its first line is no header")
-        if version != VERSION:
-            raise _NotOursError(f"its format has the version {version!r}, and this package knows {VERSION}")
-        names = {"name": str, "params": str, "keyed": bool, "id": str}
-        if any(type(told[name]) is not kind for name, kind in names.items()):
-            raise ValueError("not a header")
-        contents.header = Header(told["name"], told["params"], told["keyed"], told["id"])
+        contents.header = _header(fields)
         return
-    key, index = told["begun"] if "begun" in told else told["done"], told["index"]
+    key, index = fields["begun"] if "begun" in fields else fields["done"], fields["index"]
     if type(key) is not str or type(index) is not int:
         raise ValueError("no key, or no number")
     contents.keys[index] = key
-    if "begun" in told:
+    if "begun" in fields:
         contents.begun[key] = index
         contents.done.pop(key, None)
         return
-    if not (type(told["attempts"]) is int and type(told["seconds"]) in (int, float) and type(told["session"]) is str):
-        raise ValueError("not the end of an item")
-    if len({"value", "pickle", "error"} & set(told)) != 1:
-        raise ValueError("neither a value nor an error")
-    if "error" in told and not (type(told["error"]["type"]) is type(told["error"]["message"]) is str):
-        raise ValueError("not an error")
+    _check_ending(fields)
     contents.begun.pop(key, None)
-    if "error" in told and not told["session"]:
-        return  # there was no session for it: nothing was done, and the next run may have more luck
+    if "error" in fields and not fields["session"]:
+        return  # no session could be created for it: the function was not called, and the next run tries again
     contents.done[key] = (contents.size, length)
+
+
+def _header(fields: Any) -> Header:
+    version = fields.get("agb.journal") if isinstance(fields, dict) else None
+    if version is None:
+        raise NotAJournalError("it is no journal: its first line is no header")
+    if version != VERSION:
+        raise NotAJournalError(f"its format has the version {version!r}, and this package knows {VERSION}")
+    types = {"name": str, "params": str, "keyed": bool, "id": str}
+    if any(type(fields[name]) is not type_ for name, type_ in types.items()):
+        raise ValueError("not a header")
+    return Header(fields["name"], fields["params"], fields["keyed"], fields["id"])
+
+
+def _check_ending(fields: dict[str, Any]) -> None:
+    if not (
+        type(fields["attempts"]) is int and type(fields["seconds"]) in (int, float) and type(fields["session"]) is str
+    ):
+        raise ValueError("not the end of an item")
+    if len({"value", "pickle", "error"} & set(fields)) != 1:
+        raise ValueError("neither a value nor an error")
+    if "error" in fields and not (type(fields["error"]["type"]) is type(fields["error"]["message"]) is str):
+        raise ValueError("not an error")

@@ -350,9 +350,9 @@ class AGB:
             3 9
             4 16
         """
-        from .batch.map import batch  # not needed by most programs
+        from .batch.start import start_batch  # not needed by most programs
 
-        return batch(
+        return start_batch(
             self,
             function,
             items,

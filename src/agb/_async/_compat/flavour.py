@@ -8,6 +8,6 @@ ASYNC: Final = True
 
 
 def check_function(function: Any) -> None:
-    """Raise `TypeError` unless ``function`` can be called for an item; one that is not asynchronous will do too."""
+    """Raise `TypeError` unless ``function`` can be called for an item; it need not be asynchronous."""
     if not callable(function):
         raise TypeError(f"the function is called with a session and an item, and {function!r} cannot be called")

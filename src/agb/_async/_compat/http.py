@@ -1,4 +1,4 @@
-"""What the two clients of httpx call the same thing: the asynchronous flavour."""
+"""Names that differ between the two clients of httpx: the asynchronous flavour."""
 
 from __future__ import annotations
 

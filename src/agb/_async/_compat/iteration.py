@@ -7,37 +7,37 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 AnyIterable = AsyncIterable[T] | Iterable[T]
-"""Things one after the other, as a caller has them."""
+"""An iterable that a caller passes, of either kind."""
 AnyBytesIterable = AsyncIterable[bytes] | Iterable[bytes]
-"""Bytes piece by piece, as a caller has them."""
+"""An iterable of bytes that a caller passes, of either kind."""
 
 
-def each(things: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+def each(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
     """Return an iterator over either kind of iterable."""
-    return things.__aiter__() if isinstance(things, AsyncIterable) else _Each(iter(things))
+    return items.__aiter__() if isinstance(items, AsyncIterable) else _AsyncIterator(iter(items))
 
 
-class _Each(Generic[T]):
+class _AsyncIterator(Generic[T]):
     """An ordinary iterator, iterated over asynchronously."""
 
-    def __init__(self, things: Iterator[T]) -> None:
-        self.things = things
+    def __init__(self, iterator: Iterator[T]) -> None:
+        self.iterator = iterator
 
     def __aiter__(self) -> AsyncIterator[T]:
         return self
 
     async def __anext__(self) -> T:
         try:
-            return next(self.things)
+            return next(self.iterator)
         except StopIteration:
             raise StopAsyncIteration from None
 
 
 async def close_iterator(iterator: AsyncIterator[Any]) -> None:
-    """Close an iterator that `each` gave, if it is a generator's; one that is left half-way would hold what it has."""
+    """Close an iterator that `each` returned, if it is a generator; a suspended one would keep its resources open."""
     from types import AsyncGeneratorType, GeneratorType
 
     if isinstance(iterator, AsyncGeneratorType):
         await iterator.aclose()
-    elif isinstance(iterator, _Each) and isinstance(iterator.things, GeneratorType):
-        iterator.things.close()
+    elif isinstance(iterator, _AsyncIterator) and isinstance(iterator.iterator, GeneratorType):
+        iterator.iterator.close()

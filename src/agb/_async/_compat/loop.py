@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 async def sleep(seconds: float) -> None:
-    """Wait; always for a time that a deadline has capped."""
+    """Wait; callers cap the time by their deadline."""
     import anyio
 
     await anyio.sleep(seconds)
@@ -34,25 +34,25 @@ def current_loop() -> object:
 
 
 def is_over(loop: Any) -> bool:
-    """Return whether an event loop that `current_loop` gave has ended."""
+    """Return whether an event loop that `current_loop` returned has ended."""
     if hasattr(loop, "is_closed"):
         return bool(loop.is_closed())
     from trio import RunFinishedError
 
     try:
-        loop.run_sync_soon(int)  # trio's token has no other way to tell
+        loop.run_sync_soon(int)  # trio's token has no attribute for it
     except RunFinishedError:
         return True
     return False
 
 
 def close_when_dropped(owner: object, pools: object) -> None:
-    """Do nothing: connections of an event loop can only be closed in it, by whoever runs it."""
+    """Do nothing: connections of an event loop can only be closed in that loop."""
     del owner, pools
 
 
 async def call(handler: Callable[..., Any], *args: Any) -> Any:
-    """Call a user's callback, and await what it returns if that can be awaited."""
+    """Call a user's callback, and await its result if that is awaitable."""
     from inspect import isawaitable
 
     result = handler(*args)
@@ -60,44 +60,44 @@ async def call(handler: Callable[..., Any], *args: Any) -> Any:
 
 
 def eager_start(function: Callable[[], Awaitable[object]]) -> None:
-    """Do nothing: an attribute cannot wait for what it needs."""
+    """Do nothing: an attribute cannot await."""
     del function
 
 
 async def run_in_background(function: Callable[[], Awaitable[T]], meanwhile: T) -> T:
-    """Run what a user's callback waits for; there are no tasks in the background, so its caller waits as well."""
+    """Run ``function`` and return its result; this flavour has no tasks in the background, so the caller waits."""
     del meanwhile
     return await function()
 
 
 async def in_thread(function: Callable[[], T]) -> T:
-    """Run what works on files of this machine where it does not hold up the event loop."""
+    """Run blocking work on files of this machine in a thread, so that it does not block the event loop."""
     from anyio.to_thread import run_sync
 
     return await run_sync(function)
 
 
 def from_thread(function: Callable[[], Awaitable[T]]) -> T:
-    """Run ``function`` on the event loop, called from what `in_thread` runs."""
+    """Run ``function`` on the event loop; called from a function that `in_thread` runs."""
     from anyio.from_thread import run
 
     return run(_awaited, function)
 
 
 def thread_safe(function: Callable[[], object]) -> Callable[[], None]:
-    """Return what has ``function`` called on this event loop, and may be called by any thread, also when it is over."""
+    """Return a function for any thread: this event loop calls ``function`` then, unless it has ended."""
     loop: Any = current_loop()
-    soon = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
+    call_soon = loop.call_soon_threadsafe if hasattr(loop, "call_soon_threadsafe") else loop.run_sync_soon
 
-    def call_it() -> None:
-        with suppress(RuntimeError):  # the loop is over, and so is whoever waited
-            soon(function)
+    def schedule() -> None:
+        with suppress(RuntimeError):  # the loop has ended, and with it the waiter
+            call_soon(function)
 
-    return call_it
+    return schedule
 
 
 def run_in_new_loop(function: Callable[[], Awaitable[T]]) -> T:
-    """Run ``function`` on an event loop of its own in a thread of its own, and return what it gives.
+    """Run ``function`` on an event loop of its own in a thread of its own, and return its result.
 
     For code that is not asynchronous, and may be called by a thread in which a loop runs.
     """

@@ -1,6 +1,6 @@
-"""Python functions in a session: how its interpreter is made ready, and how the answer of a call is read.
+"""Python functions in a session: the set-up of its interpreter, and the answer of a call.
 
-The other end is `_remote_call.py`, which runs in the session and says what an answer looks like.
+The other end is `executor/_remote_call.py`, which runs in the session and documents the format of an answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VERSION = "AGB_PYTHON_VERSION"
 FILES = "AGB_FILES"
 CALL = "AGB_CALL"
 
-# Run by whichever Python a session has, so it is written for every Python there is.
+# Run by any Python that a session may have, so it avoids newer syntax.
 _UNPACK = """\
 import base64, io, json, os, platform, sys, tempfile, zipfile
 version = "%s %d.%d" % ((platform.python_implementation(),) + tuple(sys.version_info[:2]))
@@ -38,11 +38,11 @@ echo agb-executor '{{}}'
 
 
 def setup(version: str, pythons: str, files: str) -> tuple[str, dict[str, str]]:
-    """Return the command that makes a session ready, and its environment.
+    """Return the command that sets a session up, and its environment.
 
     Args:
         version: the implementation and version that is wanted, such as ``"CPython 3.11"``.
-        pythons: names of interpreters, separated by spaces; the first that is there is taken.
+        pythons: names of interpreters, separated by spaces; the first that exists is used.
         files: a zip archive in base64.
     """
     return _SETUP, {"AGB_PYTHONS": pythons, VERSION: version, FILES: files}
@@ -50,7 +50,7 @@ def setup(version: str, pythons: str, files: str) -> tuple[str, dict[str, str]]:
 
 @frozen
 class Interpreter:
-    """The Python of a session: its version as above, its path, and where the files are, ``""`` if it was not wanted."""
+    """The Python of a session: version as above, path, and directory of the files, ``""`` if not unpacked."""
 
     version: str
     executable: str
@@ -58,7 +58,7 @@ class Interpreter:
 
 
 def read_setup(text: str) -> Interpreter | None:
-    """Return what `setup` has found, None if there is no interpreter; raise ``ValueError`` for any other text."""
+    """Parse the output of `setup`; None if there is no interpreter. Raise ``ValueError`` for any other text."""
     match = re.search(r"^agb-executor (\{.*\})$", text, re.MULTILINE)
     if match is None:
         raise ValueError(text)
@@ -70,7 +70,7 @@ def read_setup(text: str) -> Interpreter | None:
 
 @frozen
 class Answer:
-    """What a call gave: its result if ``name`` is empty, otherwise an exception of that name."""
+    """The answer of a call: its result if ``name`` is empty, otherwise an exception of that name."""
 
     name: str
     value: str
@@ -81,17 +81,17 @@ class Answer:
 
 
 def read_answer(answer: bytes) -> Answer:
-    """Return an answer; raise ``ValueError`` if it is none."""
+    """Parse an answer; raise ``ValueError`` if it is none."""
     head, _, content = answer.partition(b"\n")
-    told: dict[str, Any] = json.loads(head)
-    if not isinstance(told, dict) or "name" not in told:
+    fields: dict[str, Any] = json.loads(head)
+    if not isinstance(fields, dict) or "name" not in fields:
         raise ValueError(head)
-    name, value, traceback = (str(told.get(key, "")) for key in ("name", "value", "traceback"))
-    return Answer(name, value, traceback, told.get("pickled") is True, content)
+    name, value, traceback = (str(fields.get(key, "")) for key in ("name", "value", "traceback"))
+    return Answer(name, value, traceback, fields.get("pickled") is True, content)
 
 
-def parted(output: bytes, mark: str) -> tuple[bytes, bytes | None]:
-    """Return what a function has printed, and the answer behind it, None if there is none in this output."""
+def split_output(output: bytes, mark: str) -> tuple[bytes, bytes | None]:
+    """Split the output of a process into that of the function and the answer, None if the output has no answer."""
     parts = output.rsplit(mark.encode(), 2)
     if len(parts) != 3:
         return output, None

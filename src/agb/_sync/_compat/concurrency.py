@@ -1,26 +1,25 @@
-"""Tasks that run at the same time: the synchronous flavour."""
+"""Threads that run at the same time: the synchronous flavour."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
-from threading import Event, Thread, current_thread
-from threading import Lock as _Lock
+from threading import Event, Lock, Thread, current_thread
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from .cancellation import Stopped, _mine, _unheard
-from .primitives import ClosedResource, Queue, _Wait
+from .cancellation import Cancelled, _current, _shield
+from .primitives import ClosedResource, Queue, _Waiter
 
 T = TypeVar("T")
 
 
 def gather(functions: Sequence[Callable[[], T]], stop: Callable[[], object] | None = None) -> list[T]:
-    """Run functions at the same time; return what they give, in their order, or raise what the first of them raised.
+    """Run functions at the same time; return their results in order, or raise the error of the first that failed.
 
-    All of them have ended when this returns. ``stop`` is called when the caller is interrupted (Ctrl-C) meanwhile, to
-    let them come to their end.
+    All of them have ended when this returns. ``stop`` is called when the caller is interrupted (Ctrl-C) meanwhile, so
+    that the functions end early.
     """
     from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -37,73 +36,73 @@ def gather(functions: Sequence[Callable[[], T]], stop: Callable[[], object] | No
     return [future.result() for future in futures]
 
 
-PATIENCE = 5.0
-"""Seconds that a function is waited for whose session was taken away."""
+GRACE = 5.0
+"""Seconds that a function has to return after its session was deleted; then its thread is abandoned."""
 
 
-class CallTimeout(Exception):  # noqa: N818 - it says how something stands
+class CallTimeout(Exception):  # noqa: N818 - always caught where it is raised
     """A function did not return in time."""
 
     def __init__(self, is_abandoned: bool = False) -> None:
         super().__init__()
         self.is_abandoned = is_abandoned
-        """Whether it goes on."""
+        """Whether the function still runs."""
 
 
 class TimedRunner:
-    """Runs a user's functions, one after the other, each for a limited time.
+    """Runs a user's functions, one after the other, each with a time limit; the owner closes it.
 
-    They run in a thread beside the one that wants them, since a thread cannot be ended. When the time is over, or the
-    crew is cancelled, what they work with is taken away from them (``stop``), which lets their calls fail; one that
-    does not return then is left alone, and another thread takes the next. Who has a hand closes it.
+    A thread cannot be cancelled, so the functions run in a thread beside the caller's. When the time is over, or the
+    task group is cancelled, ``stop`` takes away the resources of the function (its session), so that its calls fail. A
+    function that does not return then is abandoned with its thread, and the next function runs in another thread.
     """
 
     def __init__(self) -> None:
         self._jobs: Queue[Callable[[], None]] | None = None
 
     def run(self, function: Callable[[], T], seconds: float | None, stop: Callable[[], object]) -> T:
-        """Run a function, and return what it gives.
+        """Run a function and return its result.
 
         Raises:
-            Overdue: it did not return within so many seconds.
+            CallTimeout: the function did not return within so many seconds.
         """
         if self._jobs is None:
             jobs: Queue[Callable[[], None]] = Queue()
-            Thread(target=_do_jobs, args=(jobs,), name="agb-hand", daemon=True).start()
+            Thread(target=_run_jobs, args=(jobs,), name="agb-timed-runner", daemon=True).start()
             self._jobs = jobs
-        wait = _Wait()
-        given: list[T] = []
-        raised: list[BaseException] = []
-        crew, context = _mine.crew, copy_context()
+        waiter = _Waiter()
+        results: list[T] = []
+        errors: list[BaseException] = []
+        task_group, context = _current.task_group, copy_context()
 
         def job() -> None:
-            _mine.crew = crew
+            _current.task_group = task_group
             try:
-                given.append(context.run(function))
+                results.append(context.run(function))
             except BaseException as error:  # noqa: BLE001 - raised below
-                raised.append(error)
+                errors.append(error)
             finally:
-                _mine.crew = None
-                wait.give(None)
+                _current.task_group = None
+                waiter.complete(None)
 
         self._jobs.offer(job)
         try:
-            wait.until_over(seconds)
+            waiter.wait(seconds)
         except BaseException:
-            self._take_away(wait, stop)
+            self._stop(waiter, stop)
             raise
-        if not wait.is_over:
-            self._take_away(wait, stop)
-            raise CallTimeout(not wait.is_over)
-        if raised:
-            raise raised[0]
-        return given[0]
+        if not waiter.is_done:
+            self._stop(waiter, stop)
+            raise CallTimeout(not waiter.is_done)
+        if errors:
+            raise errors[0]
+        return results[0]
 
-    def _take_away(self, wait: _Wait, stop: Callable[[], object]) -> None:
-        with _unheard():
+    def _stop(self, waiter: _Waiter, stop: Callable[[], object]) -> None:
+        with _shield():
             stop()
-            wait.until_over(PATIENCE)
-        if not wait.is_over:
+            waiter.wait(GRACE)
+        if not waiter.is_done:
             self.close()
 
     def close(self) -> None:
@@ -113,7 +112,7 @@ class TimedRunner:
             self._jobs = None
 
 
-def _do_jobs(jobs: Queue[Callable[[], None]]) -> None:
+def _run_jobs(jobs: Queue[Callable[[], None]]) -> None:
     with suppress(ClosedResource):
         while True:
             jobs.get()()
@@ -122,32 +121,38 @@ def _do_jobs(jobs: Queue[Callable[[], None]]) -> None:
 class TaskGroup:
     """Workers that run while a ``with`` block lasts, as threads here and as tasks in the asynchronous flavour.
 
-    Leaving the block waits for all of them. When one raises, the others and the block are cancelled, and the first
-    error is what leaving raises, never a group; what the block itself raised goes before it. A block that is left by
-    an error or by Ctrl-C cancels them. It is entered and left by the same thread.
+    Leaving the block waits for all of them. When one raises, the others and the block are cancelled, and leaving raises
+    the first error, never an exception group; an error of the block itself has precedence. A block that is left by an
+    error or by Ctrl-C cancels the workers. It is entered and left by the same thread.
 
-    A thread cannot be cancelled: it is told, by `Stopped`, when it waits in `sleep`, in a `Queue` or at a
-    `checkpoint`, and so is the block. One that does not hear it is waited for; a second Ctrl-C ends that, and since the
-    threads are daemons, the program too.
+    A thread cannot be cancelled from outside. The cancellation is raised, as `Cancelled`, by what the worker waits in:
+    `sleep`, a `Queue`, or a `checkpoint`; the same goes for the block. A worker that does none of these is waited for.
+
+    Ctrl-C is raised in the main thread, which is in one of two places. In the block, it leaves the block as an
+    exception: the workers are cancelled and then joined. In the join at the end of the block, the first one cancels the
+    workers and the join starts again; so no worker outlives the block because of a single Ctrl-C, and each has the time
+    to delete its session. A second one, in that join, is raised at once; the threads are daemons, so the program ends.
+    An interrupted `Thread.join` of Python 3.11 marks the thread as ended although it runs; therefore the join waits for
+    an event, which each worker sets, and joins the thread only then.
     """
 
     def __init__(self) -> None:
-        self._lock = _Lock()
+        self._lock = Lock()
         self._threads: dict[Thread, Event] = {}
         self._ended: Thread | None = None
-        self._waits: set[_Wait] = set()
+        self._waiters: set[_Waiter] = set()
         self._inner: set[TaskGroup] = set()
         self._outer: TaskGroup | None = None
         self._error: BaseException | None = None
         self.is_cancelled = False
-        """Whether the workers were told to stop."""
+        """Whether the workers were asked to stop."""
 
     def __enter__(self) -> Self:
-        self._outer = _mine.crew
+        self._outer = _current.task_group
         if self._outer is not None:
             with self._outer._lock:
                 self._outer._inner.add(self)
-        _mine.crew = self
+        _current.task_group = self
         return self
 
     def __exit__(
@@ -163,24 +168,24 @@ class TaskGroup:
                 self._join()
             raise
         finally:
-            _mine.crew = self._outer
+            _current.task_group = self._outer
             if self._outer is not None:
                 with self._outer._lock:
                     self._outer._inner.discard(self)
-        if isinstance(exc, Stopped) and self._outer is not None and self._outer.is_stopped:
+        if isinstance(exc, Cancelled) and self._outer is not None and self._outer.is_stopped:
             return False
-        if self._error is not None and (exc is None or isinstance(exc, Stopped)):
+        if self._error is not None and (exc is None or isinstance(exc, Cancelled)):
             raise self._error
-        return isinstance(exc, Stopped)
+        return isinstance(exc, Cancelled)
 
     def _join(self) -> None:
-        """Wait for all threads, those too that they start meanwhile."""
+        """Wait for all threads, also those that are started meanwhile."""
         while True:
             with self._lock:
-                thread, is_over = next(iter(self._threads.items()), (None, None))
-            if thread is None or is_over is None:
+                thread, has_ended = next(iter(self._threads.items()), (None, None))
+            if thread is None or has_ended is None:
                 return
-            is_over.wait()  # Python 3.11 takes an interrupted join for the thread's end
+            has_ended.wait()
             thread.join()
             with self._lock:
                 self._threads.pop(thread, None)
@@ -203,33 +208,44 @@ class TaskGroup:
             raise
 
     def cancel(self) -> None:
-        """Tell all workers, and the block, to stop; leaving the block then raises nothing on that account."""
+        """Cancel all workers and the block; leaving the block does not raise that cancellation."""
         self.is_cancelled = True
         self._wake()
 
     def _wake(self) -> None:
         with self._lock:
-            waits, inner = list(self._waits), list(self._inner)
-        for wait in waits:
-            wait.wake()
-        for crew in inner:
-            crew._wake()
+            waiters, inner = list(self._waiters), list(self._inner)
+        for waiter in waiters:
+            waiter.wake()
+        for group in inner:
+            group._wake()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether this crew was cancelled, or one around it."""
+        """Whether this group was cancelled, or one around it."""
         return self.is_cancelled or (self._outer is not None and self._outer.is_stopped)
 
     def check(self) -> None:
-        """Raise `Stopped` if the crew was cancelled, or one around it."""
+        """Raise `Cancelled` if the group was cancelled, or one around it."""
         if self.is_stopped:
-            raise Stopped("the work was cancelled")
+            raise Cancelled("the work was cancelled")
+
+    @contextmanager
+    def registered(self, waiter: _Waiter) -> Iterator[None]:
+        """Have `cancel` wake a waiter for the time of a block."""
+        with self._lock:
+            self._waiters.add(waiter)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
 
     def _run(self, function: Callable[..., object], args: tuple[Any, ...]) -> None:
-        _mine.crew = self
+        _current.task_group = self
         try:
             function(*args)
-        except Stopped:
+        except Cancelled:
             pass
         except BaseException as error:  # noqa: BLE001 - raised where the block is left
             self._error = self._error or error
@@ -239,7 +255,7 @@ class TaskGroup:
             with self._lock:
                 ended, self._ended = self._ended, thread
                 self._threads[thread].set()
-            if ended is not None:  # so that a crew that lives long does not collect threads that are over
+            if ended is not None:  # so that a group that lives long does not collect threads that have ended
                 ended.join()
                 with self._lock:
                     self._threads.pop(ended, None)

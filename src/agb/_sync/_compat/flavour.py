@@ -9,7 +9,7 @@ ASYNC: Final = False
 
 
 def check_function(function: Any) -> None:
-    """Raise `TypeError` unless ``function`` can be called for an item, and gives its value at once."""
+    """Raise `TypeError` unless ``function`` can be called for an item and is not asynchronous."""
     if not callable(function):
         raise TypeError(f"the function is called with a session and an item, and {function!r} cannot be called")
     if iscoroutinefunction(function):

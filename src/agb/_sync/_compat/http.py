@@ -1,4 +1,4 @@
-"""What the two clients of httpx call the same thing: the synchronous flavour."""
+"""Names that differ between the two clients of httpx: the synchronous flavour."""
 
 from __future__ import annotations
 

@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 AnyIterable = Iterable[T]
-"""Things one after the other, as a caller has them."""
+"""An iterable that a caller passes."""
 AnyBytesIterable = Iterable[bytes]
-"""Bytes piece by piece, as a caller has them."""
+"""An iterable of bytes that a caller passes."""
 
 
-def each(things: Iterable[T]) -> Iterator[T]:
-    """Return an iterator over an iterable."""
-    return iter(things)
+def each(items: Iterable[T]) -> Iterator[T]:
+    """Return an iterator over the items."""
+    return iter(items)
 
 
 def close_iterator(iterator: Iterator[Any]) -> None:
-    """Close an iterator that `each` gave, if it is a generator's; one that is left half-way would hold what it has."""
+    """Close an iterator that `each` returned, if it is a generator; a suspended one would keep its resources open."""
     from types import GeneratorType
 
     if isinstance(iterator, GeneratorType) and not iterator.gi_running:

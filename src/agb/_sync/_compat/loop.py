@@ -8,18 +8,18 @@ from threading import Thread
 from typing import Any, TypeVar
 from weakref import finalize
 
-from .cancellation import _mine
-from .primitives import _Wait
+from .cancellation import _current
+from .primitives import _Waiter
 
 T = TypeVar("T")
 
 
 def sleep(seconds: float) -> None:
-    """Wait, not longer than until the crew of this thread is cancelled."""
-    if _mine.crew is None:
+    """Wait, at most until the task group of this thread is cancelled."""
+    if _current.task_group is None:
         time.sleep(seconds)
     else:
-        _Wait().until_over(seconds)
+        _Waiter().wait(seconds)
 
 
 def current_loop() -> object:
@@ -28,7 +28,7 @@ def current_loop() -> object:
 
 
 def is_over(loop: object) -> bool:
-    """Return False: what `current_loop` gives lives as long as the process."""
+    """Return False: what `current_loop` returns lives as long as the process."""
     del loop
     return False
 
@@ -36,7 +36,7 @@ def is_over(loop: object) -> bool:
 def close_when_dropped(owner: object, pools: Any) -> None:
     """Close all connections when ``owner`` is collected, at the latest when the program ends.
 
-    A plain script closes nothing, and need not.
+    A plain script need not close anything.
     """
     finalize(owner, _close_all, pools)
 
@@ -52,39 +52,38 @@ def call(handler: Callable[..., Any], *args: Any) -> Any:
 
 
 def eager_start(function: Callable[[], object]) -> None:
-    """Do what an attribute needs."""
+    """Call it, so that the attributes it sets are there."""
     function()
 
 
 def run_in_background(function: Callable[[], T], meanwhile: T) -> T:
-    """Run what a user's callback waits for in a thread, and return ``meanwhile`` at once.
+    """Run ``function`` in a thread, and return ``meanwhile`` at once.
 
-    As in agbcloud-sdk 0.12, whose programs go on in the meantime; like there, the thread does not keep a program that
-    has come to its end.
+    As in agbcloud-sdk 0.12, whose programs continue in the meantime; as there, the thread is a daemon.
     """
     Thread(target=function, name="agb-callback", daemon=True).start()
     return meanwhile
 
 
 def in_thread(function: Callable[[], T]) -> T:
-    """Call it: a thread of its own is worth nothing to who waits for it."""
+    """Call it: the caller would wait for a thread of its own anyway."""
     return function()
 
 
 def from_thread(function: Callable[[], T]) -> T:
-    """Call it: `in_thread` has made no thread."""
+    """Call it: `in_thread` made no thread."""
     return function()
 
 
 def thread_safe(function: Callable[[], object]) -> Callable[[], None]:
-    """Return what calls ``function``: here any thread may."""
+    """Return a function that calls ``function``: here any thread may."""
 
-    def call_it() -> None:
+    def call_now() -> None:
         function()
 
-    return call_it
+    return call_now
 
 
 def run_in_new_loop(function: Callable[[], T]) -> T:
-    """Call it: there is no event loop to be kept apart from."""
+    """Call it: this flavour has no event loop."""
     return function()

@@ -1,4 +1,4 @@
-"""Locks, events and queues between tasks: the synchronous flavour."""
+"""Locks, events and queues between threads: the synchronous flavour."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from threading import TIMEOUT_MAX, Event
 from threading import Lock as _Lock
 from typing import Any, Generic, TypeVar
 
-from .cancellation import _mine, checkpoint
+from .cancellation import _current, checkpoint
 
 T = TypeVar("T")
 
 
 class Lock:
-    """Held by one at a time, and waited for no longer than the caller can."""
+    """The library's lock (``threading.Lock``), whose acquisition can have a time limit."""
 
     def __init__(self) -> None:
         self._lock = _Lock()
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[bool]:
-        """Hold the lock for the time of a block; tells whether it came within so many seconds."""
-        if not self._lock.acquire(timeout=seconds):
+    def within(self, seconds: float | None = None) -> Iterator[bool]:
+        """Hold the lock for the time of a block; yields whether it was acquired within so many seconds."""
+        if not self._lock.acquire(timeout=_timeout(seconds)):
             yield False
             return
         try:
@@ -33,60 +33,64 @@ class Lock:
 
 
 class AutoResetEvent:
-    """Wakes the one who waits for it; set in advance, it lets the next one who waits pass."""
+    """An event for one waiter, which is reset when the waiter returns; if it is set already, `wait` returns at once."""
 
     def __init__(self) -> None:
         self._event = Event()
 
     def set(self) -> None:
-        """Wake the one who waits, or the next who will."""
+        """Wake the waiter, or let the next `wait` return at once."""
         self._event.set()
 
     def wait(self, seconds: float) -> None:
-        """Return when the signal is set, or after so many seconds."""
+        """Return when the event is set, or after so many seconds."""
         self._event.wait(seconds)
         self._event.clear()
 
 
-class ClosedResource(Exception):  # noqa: N818 - it says how something stands
-    """Nothing comes out of a channel any more, or nothing goes in."""
+class ClosedResource(Exception):  # noqa: N818 - beside anyio.ClosedResourceError, and no error of the caller
+    """The queue is closed."""
 
 
 class Queue(Generic[T]):
-    """Hands things from some workers to others: first in, first out, each to the one that has waited longest.
+    """A queue between workers: first in, first out; the getter that has waited longest receives the next item.
 
-    With a ``size``, putting waits while so many are in it; a size of 0 hands over from hand to hand. All of it is
-    O(1), a wait that is given up too. Nothing that was put is lost to a worker that is cancelled while it waits: the
-    next one gets it. A put that is cancelled while it waits may have been done by then.
+    With a ``size``, putting waits while so many items are in it; with a size of 0 each item is passed directly from a
+    putter to a getter. Every operation is O(1), also a wait that is given up.
+
+    An item is never lost to a getter that is cancelled while it waits: if the item was assigned to the getter already,
+    it goes to the next getter, or back to the head of the queue. ``queue.Queue`` has no wait that the cancellation of a
+    task group can interrupt, and before Python 3.13 it cannot be closed. A put that is cancelled while it waits may
+    have been completed.
     """
 
     def __init__(self, size: int | None = None) -> None:
         self._size = size
         self._lock = _Lock()
         self._items: deque[T] = deque()
-        self._takers: OrderedDict[int, _Wait] = OrderedDict()
-        self._givers: OrderedDict[int, _Wait] = OrderedDict()
+        self._getters: OrderedDict[int, _Waiter] = OrderedDict()
+        self._putters: OrderedDict[int, _Waiter] = OrderedDict()
         self.is_closed = False
 
     def __len__(self) -> int:
-        """Return how many things are in it, not counting what waits for room."""
+        """Return how many items are in it, not counting those of putters that wait for room."""
         return len(self._items)
 
     @property
-    def takers(self) -> int:
-        """How many wait for something."""
-        return len(self._takers)
+    def waiting_getters(self) -> int:
+        """How many getters wait for an item."""
+        return len(self._getters)
 
     @property
-    def givers(self) -> int:
-        """How many wait for room."""
-        return len(self._givers)
+    def waiting_putters(self) -> int:
+        """How many putters wait for room."""
+        return len(self._putters)
 
     def offer(self, item: T) -> bool:
-        """Put something in if that needs no waiting; tells whether it did.
+        """Put an item in if there is room, and return whether there was.
 
         Raises:
-            Closed: the channel is closed.
+            ClosedResource: the queue is closed.
         """
         with self._lock:
             return self._offer(item)
@@ -94,8 +98,8 @@ class Queue(Generic[T]):
     def _offer(self, item: T) -> bool:
         if self.is_closed:
             raise ClosedResource
-        if self._takers:
-            self._takers.popitem(last=False)[1].give(item)
+        if self._getters:
+            self._getters.popitem(last=False)[1].complete(item)
         elif self._size is None or len(self._items) < self._size:
             self._items.append(item)
         else:
@@ -103,132 +107,135 @@ class Queue(Generic[T]):
         return True
 
     def put(self, item: T, seconds: float | None = None) -> None:
-        """Put something in, and wait for room if there is none.
+        """Put an item in, and wait for room if there is none.
 
         Raises:
             TimeoutError: there was no room within so many seconds.
-            Closed: the channel is closed.
+            ClosedResource: the queue is closed.
         """
         checkpoint()
         with self._lock:
             if self._offer(item):
                 return
-            wait = _Wait(item)
-            self._givers[id(wait)] = wait
+            waiter = _Waiter(item)
+            self._putters[id(waiter)] = waiter
         try:
-            wait.until_over(seconds)
+            waiter.wait(seconds)
         finally:
             with self._lock:
-                self._givers.pop(id(wait), None)
-        if not wait.is_over:
+                self._putters.pop(id(waiter), None)
+        if not waiter.is_done:
             raise TimeoutError
-        if wait.is_closed:
+        if waiter.is_closed:
             raise ClosedResource
 
     def get(self, seconds: float | None = None) -> T:
-        """Take what was put in first, and wait for it if there is nothing.
+        """Remove the oldest item and return it; wait for one if the queue is empty.
 
         Raises:
-            TimeoutError: nothing came within so many seconds.
-            Closed: the channel is closed, and nothing is left in it.
+            TimeoutError: no item arrived within so many seconds.
+            ClosedResource: the queue is closed, and empty.
         """
         checkpoint()
         with self._lock:
-            if self._items or self._givers:
+            if self._items or self._putters:
                 return self._take()
             if self.is_closed:
                 raise ClosedResource
-            wait = _Wait()
-            self._takers[id(wait)] = wait
+            waiter = _Waiter()
+            self._getters[id(waiter)] = waiter
         try:
-            wait.until_over(seconds)
+            waiter.wait(seconds)
         except BaseException:
             with self._lock:
-                self._takers.pop(id(wait), None)
-                if wait.is_over and not wait.is_closed:
-                    self._give_back(wait.item)
+                self._getters.pop(id(waiter), None)
+                if waiter.is_done and not waiter.is_closed:
+                    self._put_back(waiter.item)
             raise
         with self._lock:
-            self._takers.pop(id(wait), None)
-        if not wait.is_over:
+            self._getters.pop(id(waiter), None)
+        if not waiter.is_done:
             raise TimeoutError
-        if wait.is_closed:
+        if waiter.is_closed:
             raise ClosedResource
-        item: T = wait.item
+        item: T = waiter.item
         return item
 
     def close(self) -> None:
-        """Let nothing more in; what is in can be taken, and who waits in vain is told."""
+        """Accept no more items, and wake all waiters; the items in the queue can still be taken."""
         with self._lock:
             self.is_closed = True
-            for waits in (self._takers, self._givers):
-                while waits:
-                    waits.popitem(last=False)[1].close()
+            for waiters in (self._getters, self._putters):
+                while waiters:
+                    waiters.popitem(last=False)[1].close()
 
     def _take(self) -> T:
-        if self._givers:
-            wait = self._givers.popitem(last=False)[1]
-            self._items.append(wait.item)
-            wait.give(wait.item)
+        if self._putters:
+            waiter = self._putters.popitem(last=False)[1]
+            self._items.append(waiter.item)
+            waiter.complete(waiter.item)
         return self._items.popleft()
 
-    def _give_back(self, item: T) -> None:
-        if self._takers:
-            self._takers.popitem(last=False)[1].give(item)
+    def _put_back(self, item: T) -> None:
+        if self._getters:
+            self._getters.popitem(last=False)[1].complete(item)
         else:
             self._items.appendleft(item)
 
 
-class _Wait:
-    """One wait, which ends when its thread's crew is cancelled too."""
+class _Waiter:
+    """One wait, which ends also when the task group of its thread is cancelled.
 
-    __slots__ = ("_lock", "is_closed", "is_over", "item")
+    Invariant: a waiter registers with its task group before it looks whether that is cancelled, and the group sets its
+    flag before it wakes the registered waiters; so a cancellation is either seen by the look or wakes the wait.
+    """
+
+    __slots__ = ("_lock", "is_closed", "is_done", "item")
 
     def __init__(self, item: Any = None) -> None:
         self._lock = _Lock()
         self._lock.acquire()
         self.item = item
-        self.is_over = self.is_closed = False
+        self.is_done = self.is_closed = False
 
-    def give(self, item: Any) -> None:
-        self.item, self.is_over = item, True
+    def complete(self, item: Any) -> None:
+        self.item, self.is_done = item, True
         self.wake()
 
     def close(self) -> None:
-        self.is_over = self.is_closed = True
+        self.is_done = self.is_closed = True
         self.wake()
 
     def wake(self) -> None:
         with suppress(RuntimeError):  # woken already
             self._lock.release()
 
-    def until_over(self, seconds: float | None) -> None:
-        timeout = -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
-        if (crew := _mine.crew) is None:
-            self._lock.acquire(timeout=timeout)
+    def wait(self, seconds: float | None) -> None:
+        if (task_group := _current.task_group) is None:
+            self._lock.acquire(timeout=_timeout(seconds))
             return
-        with crew._lock:
-            crew._waits.add(self)
-        try:
-            crew.check()
-            self._lock.acquire(timeout=timeout)
-        finally:
-            with crew._lock:
-                crew._waits.discard(self)
-        if not self.is_over:
-            crew.check()
+        with task_group.registered(self):
+            task_group.check()
+            self._lock.acquire(timeout=_timeout(seconds))
+        if not self.is_done:
+            task_group.check()
+
+
+def _timeout(seconds: float | None) -> float:
+    """Return a timeout as the locks of `threading` take it."""
+    return -1 if seconds is None else min(max(seconds, 0), TIMEOUT_MAX)
 
 
 class ThreadSafeEvent:
-    """Wakes the one who waits for it; may be rung from any thread."""
+    """An auto-reset event for one waiter, which any thread may set."""
 
     def __init__(self) -> None:
-        self._wait = _Wait()
+        self._waiter = _Waiter()
 
     def set(self) -> None:
-        """Wake the one who waits, or the next time that it waits."""
-        self._wait.wake()
+        """Wake the waiter, or let the next `wait` return at once."""
+        self._waiter.wake()
 
     def wait(self, seconds: float) -> None:
-        """Return when the bell was rung, or after so many seconds."""
-        self._wait.until_over(seconds)
+        """Return when the event is set, or after so many seconds."""
+        self._waiter.wait(seconds)

@@ -146,7 +146,7 @@ class WarmSessions(Generic[SessionT]):
     @property
     def waiting(self) -> int:
         """How many callers wait for a session."""
-        return self._ready.takers
+        return self._ready.waiting_getters
 
     # --- start and end -------------------------------------------------------------------------------------------
 
@@ -219,7 +219,7 @@ class WarmSessions(Generic[SessionT]):
     def _create_wanted(self, more: int = 0) -> None:
         """Start as many creations as callers wait for, and ``more``."""
         with self._lock:
-            lack = self._ready.takers + more - len(self._ready) - self._creating
+            lack = self._ready.waiting_getters + more - len(self._ready) - self._creating
             count = max(0, min(lack, self._options.max - len(self._all) - self._creating))
             self._creating += count
         self._start_creating(count)
@@ -280,7 +280,7 @@ class WarmSessions(Generic[SessionT]):
             self.last_error = error
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 30))
         self._retry_at = self.clock() + pause
-        if self._ready.takers:
+        if self._ready.waiting_getters:
             self._offer(_Failure(error))
         if warm is not None:
             self._discard(warm)

@@ -1,5 +1,4 @@
-# Generated from tests/_async/test_spread.py by tools/unasync.py. Do not edit.
-"""Batches on an executor: what travels and what does not, losses, quotas, the end. Processes are in test_engines."""
+"""Batches on an executor: what is sent, lost workers, quotas, the end. Executors of processes are in test_engines."""
 
 from __future__ import annotations
 
@@ -15,26 +14,31 @@ from typing import Any
 import pytest
 
 from agb import (
-    AGB,
+    AsyncAGB,
+    AsyncBatch,
+    AsyncSession,
     Config,
     CreateSessionParams,
     ExecutionError,
     Limits,
-    Session,
+    Outcome,
     SessionError,
     WorkerLostError,
 )
+from agb._async._compat.loop import sleep
+from agb._async.batch import chunk_worker, pickling
+from agb._async.batch.lease import AsyncWorkerLease, DriverLease, LeaseEnded, host_id
 from agb._ops.chunks import Chunk
-from agb._sync.batch import chunks
-from agb._sync.batch.chunks import CalledOff, Mark
 from tests.servers import LIST, Conversation, Sessions, refuse, scripted
 
+pytestmark = pytest.mark.anyio
+
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
-KEY = "ako-key-that-does-not-travel"
+KEY = "ako-key-that-is-not-sent"
 
 
 class Recorder(Executor):
-    """Does everything in threads, as if it were elsewhere: whatever travels is pickled, and kept to be looked at."""
+    """An executor of threads that pickles everything, as one of processes would, and keeps the pickles for the test."""
 
     def __init__(self, workers: int = 2) -> None:
         self._max_workers = workers
@@ -57,17 +61,17 @@ class Recorder(Executor):
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
 
 
-class Losing(Recorder):
-    """Loses its first chunks: they are begun, and never answered; then, if told to, it takes no more."""
+class LosingExecutor(Recorder):
+    """Loses the workers of its first chunks; after that it works, or, unless ``recovers``, accepts nothing."""
 
-    def __init__(self, losses: int, lasts: bool = True) -> None:
+    def __init__(self, losses: int, recovers: bool = True) -> None:
         super().__init__()
         self.left = losses
-        self.lasts = lasts
+        self.recovers = recovers
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         if self.left == 0:
-            if not self.lasts:
+            if not self.recovers:
                 raise RuntimeError("broken for good")
             return super().submit(fn, *args, **kwargs)
         self.left -= 1
@@ -84,8 +88,8 @@ class Sample:
         self.sessions = sessions
         self.endpoint = endpoint
 
-    def client(self, **more: Any) -> AGB:
-        return AGB(KEY, Config(self.endpoint, 10_000), **more)
+    def client(self, **more: Any) -> AsyncAGB:
+        return AsyncAGB(KEY, Config(self.endpoint, 10_000), **more)
 
 
 @pytest.fixture
@@ -108,15 +112,15 @@ class UnreadableError(Exception):
     def __init__(self, one: str, two: str) -> None:
         super().__init__(f"{one} and {two}")
 
-    def __reduce__(self) -> tuple[Any, ...]:  # said outright, since tblib, where it is loaded, reads more than pickle
+    def __reduce__(self) -> tuple[Any, ...]:  # explicit, since tblib, where it is loaded, can unpickle more than pickle
         return int, ("no number",)
 
 
-def double(session: Session, number: int) -> int:
-    return session.get_link().success * number * 2
+async def double(session: AsyncSession, number: int) -> int:
+    return (await session.get_link()).success * number * 2
 
 
-def misbehave(session: Session, how: Any) -> Any:
+async def misbehave(session: AsyncSession, how: Any) -> Any:
     match how:
         case "raise":
             raise LookupError("no luck")
@@ -132,9 +136,9 @@ def misbehave(session: Session, how: Any) -> Any:
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("pool", [True, False])
-def test_all_items_are_done(service: Sample, recorder: Recorder, ordered: bool, pool: bool) -> None:
+async def test_all_items_are_processed(service: Sample, recorder: Recorder, ordered: bool, pool: bool) -> None:
     seen: list[tuple[int, int | None]] = []
-    with service.client() as agb:
+    async with service.client() as agb:
         batch = agb.map(
             double,
             range(50),
@@ -145,8 +149,8 @@ def test_all_items_are_done(service: Sample, recorder: Recorder, ordered: bool, 
             pool=pool,
             progress=lambda done, total: seen.append((done, total)),
         )
-        with batch:
-            outcomes = [outcome for outcome in batch]
+        async with batch:
+            outcomes = [outcome async for outcome in batch]
         stats = batch.stats()
     assert [outcome.index for outcome in outcomes] == [*range(50)] or not ordered
     assert sorted(outcome.unwrap() for outcome in outcomes) == [2 * number for number in range(50)]
@@ -158,13 +162,13 @@ def test_all_items_are_done(service: Sample, recorder: Recorder, ordered: bool, 
     assert all(label["agb.sdk/owner"].startswith("map:") for label in service.sessions.labels.values())
 
 
-def test_a_failure_concerns_its_item_only(service: Sample, recorder: Recorder) -> None:
+async def test_failure_of_one_item_does_not_affect_others(service: Sample, recorder: Recorder) -> None:
     items = ["fine", "raise", "raise unreadable", "return a lock", threading.Lock(), "fine too"]
-    with (
+    async with (
         service.client() as agb,
         agb.map(misbehave, items, params=IMAGE, executor=recorder, chunk_size=6, ordered=True) as batch,
     ):
-        outcomes = batch.results()
+        outcomes = await batch.results()
     fine, raised, unreadable, value, item, too = outcomes
     assert (fine.value, too.value) == ("fine", "fine too")
     assert isinstance(raised.error, LookupError)
@@ -180,57 +184,57 @@ def test_a_failure_concerns_its_item_only(service: Sample, recorder: Recorder) -
     assert (item.attempts, item.item) == (0, items[4])
 
 
-def test_an_item_that_the_worker_cannot_read(service: Sample, recorder: Recorder) -> None:
-    with (
+async def test_item_that_the_worker_cannot_unpickle(service: Sample, recorder: Recorder) -> None:
+    async with (
         service.client() as agb,
         agb.map(misbehave, ["fine", UnreadableError("a", "b")], params=IMAGE, executor=recorder, chunk_size=2) as batch,
     ):
-        fine, unreadable = batch.results()
+        fine, unreadable = await batch.results()
     assert fine.ok
     assert "the item cannot be read by the worker" in str(unreadable.error)
 
 
-def test_attempts_are_made_by_the_worker(service: Sample, recorder: Recorder) -> None:
-    with (
+async def test_worker_makes_the_further_attempts(service: Sample, recorder: Recorder) -> None:
+    async with (
         service.client() as agb,
         agb.map(
             misbehave, ["raise"], params=IMAGE, executor=recorder, attempts=3, retry_on=LookupError, retries=2
         ) as batch,
     ):
-        (outcome,) = batch.results()
+        (outcome,) = await batch.results()
         stats = batch.stats()
     assert isinstance(outcome.error, LookupError)
     assert (outcome.attempts, stats.retried, stats.sessions) == (2, 1, 2)  # each of two workers may retry once
 
 
-def test_a_generator_of_a_million_items(service: Sample, recorder: Recorder) -> None:
-    """Items are taken as there is work for them, chunks grow as they take little time, and leaving ends it."""
+async def test_items_are_taken_as_needed_and_chunks_grow(service: Sample, recorder: Recorder) -> None:
+    """Of a million items only as many are taken as are needed; short chunks make the next ones larger."""
     taken = itertools.count()
     items = (next(taken) for _ in range(1_000_000))
-    with (
+    async with (
         service.client() as agb,
         agb.map(double, items, params=IMAGE, concurrency=4, executor=recorder, pool=True) as batch,
     ):
-        for _ in batch:
+        async for _ in batch:
             if batch.stats().succeeded >= 200:
                 break
-        fetched = batch._next
-        assert next(taken) <= fetched + 2 * 2 * 32 + 10 + 1
+        delivered = batch._delivered
+        assert next(taken) <= delivered + 2 * 2 * 32 + 10 + 1
     sizes = [len(chunk.items) for chunk in recorder.chunks]
     assert sizes[0] <= 2 < max(sizes) <= 64
 
 
-def test_journal(service: Sample, recorder: Recorder, tmp_path: Path) -> None:
-    with service.client() as agb:
+async def test_journal(service: Sample, recorder: Recorder, tmp_path: Path) -> None:
+    async with service.client() as agb:
         resumable = partial(agb.map, double, range(20), params=IMAGE, journal=tmp_path / "journal", ordered=True)
-        with resumable(executor=recorder, chunk_size=3) as batch:
-            for outcome in batch:
+        async with resumable(executor=recorder, chunk_size=3) as batch:
+            async for outcome in batch:
                 if outcome.index == 4:
                     break
-        with resumable(executor=recorder) as batch:
-            outcomes = batch.results()
-        with resumable() as batch:  # what an executor has done is done without one as well
-            assert all(outcome.resumed for outcome in batch.results())
+        async with resumable(executor=recorder) as batch:
+            outcomes = await batch.results()
+        async with resumable() as batch:  # the outcomes of an executor are valid without one as well
+            assert all(outcome.resumed for outcome in await batch.results())
     assert [outcome.unwrap() for outcome in outcomes] == [2 * number for number in range(20)]
     assert all(outcome.resumed for outcome in outcomes[:5])
     assert not outcomes[-1].resumed
@@ -239,13 +243,13 @@ def test_journal(service: Sample, recorder: Recorder, tmp_path: Path) -> None:
 # --- losses ------------------------------------------------------------------------------------------------------
 
 
-def test_items_of_a_lost_worker_are_done_again(service: Sample) -> None:
-    with Losing(1) as executor:
-        with (
+async def test_items_of_a_lost_worker_are_processed_again(service: Sample) -> None:
+    with LosingExecutor(1) as executor:
+        async with (
             service.client() as agb,
             agb.map(double, range(20), params=IMAGE, concurrency=8, executor=executor, ordered=True) as batch,
         ):
-            outcomes = batch.results()
+            outcomes = await batch.results()
             stats = batch.stats()
         lost = {index for index, _ in executor.chunks[0].items}
     assert [outcome.unwrap() for outcome in outcomes] == [2 * number for number in range(20)]
@@ -254,15 +258,15 @@ def test_items_of_a_lost_worker_are_done_again(service: Sample) -> None:
     assert (stats.repeated, stats.succeeded) == (len(lost), 20)
 
 
-def test_an_item_whose_worker_is_lost_again_and_again(service: Sample) -> None:
-    with Losing(3) as executor:
-        with (
+async def test_item_whose_worker_is_lost_three_times_has_an_error(service: Sample) -> None:
+    with LosingExecutor(3) as executor:
+        async with (
             service.client() as agb,
             agb.map(double, [1], params=IMAGE, executor=executor) as batch,
         ):
-            (outcome,) = batch.results()
+            (outcome,) = await batch.results()
     assert isinstance(outcome.error, WorkerLostError)
-    assert "was lost 3 times while it did the item, the last time by itself: EOFError: the worker is gone" in str(
+    assert "was lost 3 times while it processed the item, the last time alone: EOFError: the worker is gone" in str(
         outcome.error
     )
     assert isinstance(outcome.error.__cause__, EOFError)
@@ -270,15 +274,17 @@ def test_an_item_whose_worker_is_lost_again_and_again(service: Sample) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_what_a_lost_worker_has_left_is_deleted(service: Sample, fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before its items are done again; should that fail, at the end."""
+async def test_sessions_of_a_lost_worker_are_deleted(
+    service: Sample, fails: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its items are processed again; if that fails, at the end."""
     sessions, left = service.sessions, "s-left"
 
     def once(talk: Conversation) -> None:
         del sessions.instead[LIST]
         refuse("InvalidParameter", "not now", 400)(talk)
 
-    with Losing(1) as executor:
+    with LosingExecutor(1) as executor:
         original = executor.submit
 
         def submit(fn: Callable[..., Any], chunk: Chunk) -> Future[Any]:
@@ -291,85 +297,92 @@ def test_what_a_lost_worker_has_left_is_deleted(service: Sample, fails: bool, mo
             return original(fn, chunk)
 
         monkeypatch.setattr(executor, "submit", submit)
-        with (
+        async with (
             service.client() as agb,
             agb.map(double, [1, 2], params=IMAGE, executor=executor, chunks=1) as batch,
         ):
-            assert [outcome.unwrap() for outcome in batch.results()] == [2, 4]
+            assert [outcome.unwrap() for outcome in await batch.results()] == [2, 4]
     assert left not in sessions.alive
 
 
-def test_what_a_lost_worker_may_have_left_is_told(service: Sample) -> None:
+async def test_sessions_that_a_lost_worker_may_have_left_are_reported(service: Sample) -> None:
     service.sessions.instead[LIST] = refuse("InvalidParameter", "not now", 400)
-    with Losing(1) as executor:
-        with service.client() as agb:
+    with LosingExecutor(1) as executor:
+        async with service.client() as agb:
             batch = agb.map(double, [1], params=IMAGE, executor=executor)
-            with pytest.warns(RuntimeWarning, match=rf"sessions of {batch.owner.label}, left by lost workers, may be"):
-                with batch:
-                    assert [outcome.unwrap() for outcome in batch.results()] == [2]
+            with pytest.warns(
+                RuntimeWarning, match=rf"sessions of {batch.owner.label}, left by lost workers, may still"
+            ):
+                async with batch:
+                    assert [outcome.unwrap() for outcome in await batch.results()] == [2]
 
 
-def test_an_executor_that_cannot_be_used_any_more(service: Sample, tmp_path: Path) -> None:
-    """Items that were taken are told, then the iteration raises; and the next run does all of them."""
-    told = []
-    with Losing(1, lasts=False) as executor:
-        with (
+async def collect(batch: AsyncBatch[int, int], delivered: list[Outcome[int, int]]) -> None:
+    async for outcome in batch:
+        delivered.append(outcome)  # noqa: PERF401 - the iteration raises, and the outcomes before are kept
+
+
+async def test_executor_that_cannot_be_used_any_more(service: Sample, tmp_path: Path) -> None:
+    """All items that were taken have an outcome, then the iteration raises; the next run processes all of them."""
+    delivered: list[Outcome[int, int]] = []
+    with LosingExecutor(1, recovers=False) as executor:
+        async with (
             service.client() as agb,
             agb.map(
                 double, itertools.count(), params=IMAGE, executor=executor, journal=tmp_path / "journal", name="n"
             ) as batch,
         ):
             with pytest.raises(WorkerLostError, match="cannot be used any more: RuntimeError: broken for good"):
-                told += [outcome for outcome in batch]
+                await collect(batch, delivered)
             stats = batch.stats()
-            for outcome in batch:
-                told.append(outcome)
+            await collect(batch, delivered)
     assert stats.taken < 100
+    assert len(delivered) == stats.taken
     assert stats.failed == stats.taken
-    with (
+    async with (
         service.client() as agb,
         agb.map(double, range(3), params=IMAGE, journal=tmp_path / "journal", name="n") as batch,
     ):
-        outcomes = batch.results()
+        outcomes = await batch.results()
     assert [outcome.value for outcome in outcomes] == [0, 2, 4]
     assert not any(outcome.resumed for outcome in outcomes)
 
 
-def test_another_executor_is_made_when_one_is_broken(service: Sample) -> None:
+async def test_function_makes_another_executor_when_one_is_broken(service: Sample) -> None:
     made: list[Recorder] = []
 
     def make() -> Recorder:
-        made.append(Losing(1, lasts=False) if len(made) < 2 else Recorder())
+        made.append(LosingExecutor(1, recovers=False) if len(made) < 2 else Recorder())
         return made[-1]
 
-    with (
+    async with (
         service.client() as agb,
         agb.map(double, range(8), params=IMAGE, executor=make, chunks=1, ordered=True) as batch,
     ):
-        outcomes = batch.results()
+        outcomes = await batch.results()
     assert [outcome.unwrap() for outcome in outcomes] == [2 * number for number in range(8)]
     assert len(made) == 3
     with pytest.raises(RuntimeError):
         made[2].submit(abs, 1)  # it was shut down
 
 
-def test_a_maker_that_makes_nothing(service: Sample) -> None:
+async def test_function_that_cannot_make_an_executor(service: Sample) -> None:
     def make() -> Executor:
         raise OSError("no more processes")
 
-    with service.client() as agb, agb.map(double, [1], params=IMAGE, executor=make) as batch:
+    async with service.client() as agb, agb.map(double, [1], params=IMAGE, executor=make) as batch:
         with pytest.raises(WorkerLostError, match="OSError: no more processes"):
-            batch.results()
+            await batch.results()
 
 
-def test_a_worker_that_is_slow_is_taken_for_lost(service: Sample, recorder: Recorder) -> None:
-    """And told, so that it stops: its thread is free again."""
+async def test_worker_without_an_answer_in_time_counts_as_lost(service: Sample, recorder: Recorder) -> None:
+    """It notices and stops, so its thread is free again."""
     service.sessions.gate("/internet/getLink")
-    with (
+    async with (
         service.client() as agb,
         agb.map(double, [1], params=IMAGE, executor=recorder, chunks=1, chunk_timeout=0.2) as batch,
     ):
-        (outcome,) = batch.results()
+        (outcome,) = await batch.results()
     assert isinstance(outcome.error, WorkerLostError)
     assert "no answer came within 0.2 s" in str(outcome.error)
     service.sessions.gates["/internet/getLink"].open()
@@ -379,137 +392,134 @@ def test_a_worker_that_is_slow_is_taken_for_lost(service: Sample, recorder: Reco
 # --- the end -----------------------------------------------------------------------------------------------------
 
 
-def test_leaving_ends_the_workers(service: Sample, recorder: Recorder) -> None:
+async def test_leaving_the_block_ends_the_workers(service: Sample, recorder: Recorder) -> None:
     gate = service.sessions.gate("/internet/getLink")
-    with (
+    async with (
         service.client() as agb,
         agb.map(double, range(100), params=IMAGE, concurrency=4, executor=recorder) as batch,
     ):
-        chunks_are_sent(batch, 2)
+        await chunks_are_sent(batch, 2)
     assert not service.sessions.alive
     gate.open()
     sent = len(recorder.pickles)
-    recorder.shutdown()  # returns, since no worker goes on
+    recorder.shutdown()  # returns, since no worker continues
     assert len(recorder.pickles) == sent
-    assert not chunks.keys
+    assert not chunk_worker.api_keys
 
 
-def chunks_are_sent(batch: Any, number: int) -> None:
-    from agb._sync._compat.loop import sleep
-
-    while len(batch._waiting) < number:
-        sleep(0.01)  # waits on purpose: until something happens in other threads
+async def chunks_are_sent(batch: Any, number: int) -> None:
+    while len(batch._futures) < number:
+        await sleep(0.01)  # waits on purpose: until something happens in other threads
 
 
-def test_a_mark(tmp_path: Path) -> None:
-    from agb._sync.batch.distributed import _Mark
-
-    driver = _Mark()
+async def test_worker_notices_that_the_lease_has_ended(tmp_path: Path) -> None:
+    driver = DriverLease()
     driver.open()
-    mark = Mark(driver.path, driver.host, 1)
-    assert not mark.is_gone()
-    assert mark.claim() is False
-    assert not mark.is_gone()
-    assert Mark(driver.path, driver.host, 1).claim() is True
-    assert Mark(driver.path, "another machine", 1).claim() is None
-    assert not Mark(driver.path, "another machine", 1).is_gone()
-    driver.forget(1)
-    assert mark.is_gone()
-    other = Mark(driver.path, driver.host, 2)
-    assert not other.is_gone()
+    lease = AsyncWorkerLease(driver.path, driver.host, 1)
+    assert not lease.has_ended()
+    assert lease.claim() is False
+    assert not lease.has_ended()
+    assert AsyncWorkerLease(driver.path, driver.host, 1).claim() is True
+    assert AsyncWorkerLease(driver.path, "another machine", 1).claim() is None
+    assert not AsyncWorkerLease(driver.path, "another machine", 1).has_ended()
+    driver.release_chunk(1)
+    assert lease.has_ended()
+    other = AsyncWorkerLease(driver.path, driver.host, 2)
+    assert not other.has_ended()
     path = driver.path
     driver.close()
-    assert other.is_gone()
-    with pytest.raises(CalledOff):
-        other.until_gone()
+    assert other.has_ended()
+    with pytest.raises(LeaseEnded):
+        await other.until_ended()
 
-    killed = tmp_path / Path(path).name  # whose driver had no time to remove it
+    killed = tmp_path / Path(path).name  # whose driver was killed before it could delete it
     killed.touch()
-    assert Mark(str(killed), chunks.host_of(str(killed)), 1).is_gone()
+    assert AsyncWorkerLease(str(killed), host_id(str(killed)), 1).has_ended()
 
 
-# --- what travels ------------------------------------------------------------------------------------------------
+# --- what is sent ------------------------------------------------------------------------------------------------
 
 
-def test_the_key_does_not_travel(service: Sample, recorder: Recorder) -> None:
-    with service.client() as agb:
-        with agb.map(double, range(4), params=IMAGE, executor=recorder) as batch:
-            assert all(outcome.ok for outcome in batch.results())
+async def test_api_key_is_not_sent(service: Sample, recorder: Recorder) -> None:
+    async with service.client() as agb:
+        async with agb.map(double, range(4), params=IMAGE, executor=recorder) as batch:
+            assert all(outcome.ok for outcome in await batch.results())
         assert recorder.pickles
         assert not any(KEY.encode() in data for data in recorder.pickles)
         sent = len(recorder.pickles)
-        with agb.map(double, range(4), params=IMAGE, executor=recorder, send_key=True) as batch:
-            assert all(outcome.ok for outcome in batch.results())
+        async with agb.map(double, range(4), params=IMAGE, executor=recorder, send_key=True) as batch:
+            assert all(outcome.ok for outcome in await batch.results())
     assert all(KEY.encode() in data for data in recorder.pickles[sent:])
     assert KEY not in repr(recorder.chunks)
 
 
-def test_quotas_are_divided(service: Sample) -> None:
+async def test_quotas_are_divided(service: Sample) -> None:
     limits = Limits(connections=100, waiting=1000, creates_per_second=100, sessions=10)
     with Recorder(4) as executor:
-        with (
+        async with (
             service.client(limits=limits) as agb,
             agb.map(double, range(40), params=IMAGE, concurrency=20, retries=8, executor=executor) as batch,
         ):
-            batch.results()
+            await batch.results()
         for chunk in executor.chunks:
             assert (chunk.limits.connections, chunk.limits.waiting) == (25, 250)
             assert (chunk.limits.creates_per_second, chunk.limits.sessions) == (25, 2)
             assert (chunk.concurrency, chunk.retries) == (5, 2)
 
 
-def test_a_cap_on_sessions_is_kept(service: Sample) -> None:
+async def test_limit_of_sessions_is_kept(service: Sample) -> None:
     with Recorder(4) as executor:
-        with (
+        async with (
             service.client(limits=Limits(sessions=2)) as agb,
             agb.map(double, range(40), params=IMAGE, concurrency=20, executor=executor) as batch,
         ):
-            assert all(outcome.ok for outcome in batch.results())
+            assert all(outcome.ok for outcome in await batch.results())
         assert {(chunk.concurrency, chunk.limits.sessions) for chunk in executor.chunks} == {(10, 1)}
 
 
-def test_no_two_chunks_are_equal(service: Sample, recorder: Recorder) -> None:
-    with service.client() as agb:
+async def test_no_two_chunks_are_equal(service: Sample, recorder: Recorder) -> None:
+    async with service.client() as agb:
         for _ in range(2):
-            with agb.map(double, [1] * 4, params=IMAGE, executor=recorder, chunk_size=1) as batch:
-                batch.results()
+            async with agb.map(double, [1] * 4, params=IMAGE, executor=recorder, chunk_size=1) as batch:
+                await batch.results()
     sent = recorder.chunks
     assert len({(chunk.run, chunk.number) for chunk in sent}) == len(sent) == 8
 
 
-def test_closures_travel_by_cloudpickle(service: Sample, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_closures_are_pickled_by_cloudpickle(
+    service: Sample, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     factor = 3
 
-    def multiply(session: Session, number: int) -> int:
+    async def multiply(session: AsyncSession, number: int) -> int:
         return number * factor
 
-    with service.client() as agb:
-        with agb.map(multiply, [2], params=IMAGE, executor=recorder) as batch:
-            assert batch.results()[0].unwrap() == 6
+    async with service.client() as agb:
+        async with agb.map(multiply, [2], params=IMAGE, executor=recorder) as batch:
+            assert (await batch.results())[0].unwrap() == 6
 
-        monkeypatch.setattr(chunks, "has_cloudpickle", lambda: False)
-        monkeypatch.setattr("agb._sync.batch.distributed.has_cloudpickle", lambda: False)
-        chunks.pickler.cache_clear()
+        monkeypatch.setattr(pickling, "has_cloudpickle", lambda: False)
+        pickling.pickler.cache_clear()
         try:
             with pytest.raises(TypeError, match=r"multiply cannot be pickled .* With cloudpickle it may: pip install"):
                 agb.map(multiply, [2], params=IMAGE, executor=recorder)
-            with agb.map(double, [2], params=IMAGE, executor=recorder) as batch:
-                assert batch.results()[0].unwrap() == 4
+            async with agb.map(double, [2], params=IMAGE, executor=recorder) as batch:
+                assert (await batch.results())[0].unwrap() == 4
         finally:
-            chunks.pickler.cache_clear()
+            pickling.pickler.cache_clear()
 
 
-def test_what_cannot_be_begun(service: Sample, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker without a key, or with what it cannot load, says so of each item."""
+async def test_worker_without_an_api_key(service: Sample, recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each item of its chunk has an error that says so."""
     original = recorder.submit
 
     def elsewhere(fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        chunks.keys.clear()  # as in another process
+        chunk_worker.api_keys.clear()  # as in another process
         return original(fn, *args, **kwargs)
 
     monkeypatch.setattr(recorder, "submit", elsewhere)
-    with service.client() as agb, agb.map(double, [1, 2], params=IMAGE, executor=recorder) as batch:
-        outcomes = batch.results()
+    async with service.client() as agb, agb.map(double, [1, 2], params=IMAGE, executor=recorder) as batch:
+        outcomes = await batch.results()
     for outcome in outcomes:
         assert isinstance(outcome.error, ExecutionError)
         assert "API key is required" in str(outcome.error)
@@ -527,15 +537,15 @@ def test_what_cannot_be_begun(service: Sample, recorder: Recorder, monkeypatch: 
         ({"executor": abs, "chunk_timeout": -1}, "chunk_timeout"),
     ],
 )
-def test_wrong_arguments(wrong: dict[str, Any], says: str) -> None:
-    with AGB("k") as agb:
+async def test_wrong_arguments(wrong: dict[str, Any], says: str) -> None:
+    async with AsyncAGB("k") as agb:
         with pytest.raises((TypeError, ValueError), match=says):
             agb.map(double, [1], params=IMAGE, **wrong)
 
 
-def test_a_session_that_cannot_be_made(service: Sample, recorder: Recorder) -> None:
+async def test_session_that_cannot_be_created(service: Sample, recorder: Recorder) -> None:
     service.sessions.instead["/mcp/createSession"] = refuse("InvalidImage", "no such image", 400)
-    with service.client() as agb, agb.map(double, [1], params=IMAGE, executor=recorder) as batch:
-        (outcome,) = batch.results()
+    async with service.client() as agb, agb.map(double, [1], params=IMAGE, executor=recorder) as batch:
+        (outcome,) = await batch.results()
     assert isinstance(outcome.error, SessionError)
     assert "no such image" in str(outcome.error)
