@@ -213,15 +213,13 @@ MAY_IMPORT = {
     "net": {"_compat"},
     "host": {"_compat"},
     "api": {"_compat", "net"},
-    "storage": {"_compat", "api", "host"},
+    "pager": {"_compat", "api"},
+    "storage": {"_compat", "api", "host", "pager"},
     "modules": {"_compat", "api", "host", "storage"},
-    "lifecycle": {"_compat", "api", "host"},
-    "batch": {"_compat", "client", "host", "lifecycle"},
+    "lifecycle": {"_compat", "api", "host", "pager"},
+    "batch": {"_compat", "host", "lifecycle"},
 }
-"""Package or module of a flavour -> the others that it may import at run time; `client` and `session` import all.
-
-`batch` imports the client because a worker of an executor creates a client of its own.
-"""
+"""Package or module of a flavour -> the others that it may import at run time; `client` and `session` import all."""
 NO_OPERATIONS = {"_compat", "host", "net"}
 """Those that know no API operation: they import neither `_ops` nor, except `net`, `_wire`."""
 

