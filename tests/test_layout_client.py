@@ -65,9 +65,9 @@ def test_lowest_packages_import_public_values_and_compat_only(name: str) -> None
 def test_private_names_are_used_in_their_package_only() -> None:
     """A name that begins with an underscore belongs to the package whose module defines it.
 
-    ``self._name`` and ``cls._name`` are always allowed. Any other ``x._name`` is allowed if a module of the same package
-    defines the name; and for a module outside of ours, such as a private function of `asyncio`, whose use is explained
-    where it is used.
+    ``self._name`` and ``cls._name`` are always allowed. Any other ``x._name`` is allowed if a module of the same
+    package defines the name; and for a module outside of ours, such as a private function of `asyncio`, whose use is
+    explained where it is used.
     """
     refuse(
         [

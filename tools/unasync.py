@@ -66,6 +66,7 @@ RULES = Rules(
         "aclose": "close",
         "aiter_bytes": "iter_bytes",
         "aiter_raw": "iter_raw",
+        "aread": "read",
         "handle_async_request": "handle_request",
     },
     wrappers={"Awaitable": 0},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -26,6 +26,7 @@ from .connection import Body, Headers, time_left
 from .errors import failure_of
 from .extensions import DEADLINE, FINISH, READ_WHOLE, REPEATABLE, TRANSFER, Answer
 from .transport import AsyncPoolTransport, own_client
+from .urls import api_url, masked_url_class
 
 if TYPE_CHECKING:
     from .routes import Verify
@@ -90,7 +91,7 @@ class AsyncHTTP:
         library = self._library
         request = library.Request(
             method,
-            _url(library, f"{endpoint.scheme}://{endpoint.netloc}{target}"),
+            api_url(library, f"{endpoint.scheme}://{endpoint.netloc}{target}"),
             headers=_headers(library, headers),
             stream=library.ByteStream(body or b""),
             extensions=extensions,
@@ -134,15 +135,9 @@ class AsyncHTTP:
         self, method: str, url: SignedUrl, headers: Headers, body: Body | None, deadline: Deadline
     ) -> AsyncIterator[AsyncIncomingTransfer]:
         """Send a request of any size to a pre-signed URL; its answer is received piece by piece inside the block."""
-        extensions = self._signed_extensions(url, deadline)
-        extensions[TRANSFER] = True
-        request = self._library.Request(
-            method,
-            self._signed_url(url),
-            headers=headers,
-            content=None if body is None else _Pieces(body),
-            extensions=extensions,
-        )
+        content = None if body is None else _Pieces(body)
+        request = self._signed_request(method, url, headers, content, deadline)
+        request.extensions[TRANSFER] = True
         response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         pieces = response.aiter_raw()
 
@@ -161,30 +156,24 @@ class AsyncHTTP:
 
     async def upgrade(self, url: SignedUrl, headers: Headers, deadline: Deadline) -> AsyncUpgrade:
         """Send the handshake of a WebSocket, and return the answer, with the stream of the connection if it is 101."""
-        request = self._library.Request(
-            "GET", self._signed_url(url), headers=headers, extensions=self._signed_extensions(url, deadline)
-        )
+        request = self._signed_request("GET", url, headers, None, deadline)
         response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         if response.status_code == 101:
             return AsyncUpgrade(response)
         await shielded(response.aclose)
         return AsyncUpgrade(response)
 
-    def _signed_extensions(self, url: SignedUrl, deadline: Deadline) -> dict[str, Any]:
-        seconds = time_left(deadline, "connect")
-        # ``target`` is sent exactly as it was signed: httpx would normalise it.
-        return {"timeout": dict.fromkeys(_PHASES, seconds), DEADLINE: deadline, "target": url.target.encode("ascii")}
-
-    def _signed_url(self, url: SignedUrl) -> Any:
-        """Return the URL of a request whose query is a secret, so that neither logs nor traces show it.
-
-        The SDK's own transport sends the extension ``target``, and so the URL itself goes without the query. A caller's
-        transport may not know that extension; it gets the whole URL, in a class that does not show its query.
-        """
-        address = f"{url.endpoint.scheme}://{url.endpoint.netloc}"
-        if self._transport is not None:
-            return self._library.URL(address + url.target.partition("?")[0])
-        return _masked_url(self._library)(address + url.target)
+    def _signed_request(self, method: str, url: SignedUrl, headers: Headers, content: Any, deadline: Deadline) -> Any:
+        """Return a request to a URL that is a secret. The target is sent exactly as it was signed."""
+        extensions = {
+            "timeout": dict.fromkeys(_PHASES, time_left(deadline, "connect")),
+            DEADLINE: deadline,
+            "target": url.target.encode("ascii"),  # httpx would normalise it
+        }
+        address = f"{url.endpoint.scheme}://{url.endpoint.netloc}{url.target}"
+        request = self._library.Request(method, address, headers=headers, content=content, extensions=extensions)
+        request.url = masked_url_class(self._library)(address)  # which the constructor would make an ordinary one
+        return request
 
     # --- connections ---------------------------------------------------------------------------------------------
 
@@ -281,30 +270,7 @@ def _when_sending(on_sent: Callable[[], object]) -> Callable[[str, Any], Awaitab
     return trace
 
 
-@lru_cache(maxsize=1024)
-def _url(library: Any, text: str) -> Any:
-    """Return a parsed URL of the API; sessions ask for the same ones again and again."""
-    return library.URL(text)
-
-
 @lru_cache(maxsize=256)
 def _headers(library: Any, headers: tuple[tuple[bytes, bytes], ...]) -> Any:
     """Return headers as the library has them; those of a client are the same again and again."""
     return library.Headers(headers)
-
-
-@cache
-def _masked_url(library: Any) -> Any:
-    """Return the library's class of URLs, with a text that does not show the query."""
-
-    class MaskedURL(library.URL):  # type: ignore[misc]
-        """A URL whose query is a secret."""
-
-        def __str__(self) -> str:
-            shown, mark, _ = super().__str__().partition("?")
-            return f"{shown}{mark}****" if mark else shown
-
-        def __repr__(self) -> str:
-            return f"URL({str(self)!r})"
-
-    return MaskedURL

@@ -13,6 +13,7 @@ from .._compat.loop import close_when_dropped
 from .per_loop import PerLoop
 from .pool import AsyncConnectionPool
 from .routes import Verify
+from .urls import masked_url_class
 
 
 class AsyncPoolTransport(httpx.AsyncHTTPTransport):
@@ -75,6 +76,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             raise TypeError(
                 f"{type(self).__name__} is a transport for clients of httpx, not of {type(request).__module__}"
             )
+        if isinstance(request.url, masked_url_class(httpx)):
+            request = _without_query(request)
         return await super().handle_async_request(request)
 
     async def __aenter__(self) -> Self:
@@ -93,6 +96,17 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         pool = self._pools.pop()
         if pool is not None:
             await pool.aclose()
+
+
+def _without_query(request: httpx.Request) -> httpx.Request:
+    """Return a request whose URL has no query, for what is between here and the pool, such as tracing.
+
+    The query of a pre-signed URL is a secret. What is sent is in the extension ``target``, exactly as it was signed.
+    """
+    url = httpx.URL(scheme=request.url.scheme, netloc=request.url.netloc, path=request.url.path)
+    return httpx.Request(
+        request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+    )
 
 
 class AsyncCookielessClient(httpx.AsyncClient):

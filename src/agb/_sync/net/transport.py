@@ -14,6 +14,7 @@ from .._compat.loop import close_when_dropped
 from .per_loop import PerLoop
 from .pool import ConnectionPool
 from .routes import Verify
+from .urls import masked_url_class
 
 
 class PoolTransport(httpx.HTTPTransport):
@@ -76,6 +77,8 @@ class PoolTransport(httpx.HTTPTransport):
             raise TypeError(
                 f"{type(self).__name__} is a transport for clients of httpx, not of {type(request).__module__}"
             )
+        if isinstance(request.url, masked_url_class(httpx)):
+            request = _without_query(request)
         return super().handle_request(request)
 
     def __enter__(self) -> Self:
@@ -94,6 +97,17 @@ class PoolTransport(httpx.HTTPTransport):
         pool = self._pools.pop()
         if pool is not None:
             pool.close()
+
+
+def _without_query(request: httpx.Request) -> httpx.Request:
+    """Return a request whose URL has no query, for what is between here and the pool, such as tracing.
+
+    The query of a pre-signed URL is a secret. What is sent is in the extension ``target``, exactly as it was signed.
+    """
+    url = httpx.URL(scheme=request.url.scheme, netloc=request.url.netloc, path=request.url.path)
+    return httpx.Request(
+        request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
+    )
 
 
 class CookielessClient(httpx.Client):
