@@ -353,7 +353,7 @@ def _takes_bytes(connection: AsyncConnection) -> bool:
     """Write a byte past the client, so that the other side says that it has closed."""
     sock = connection.stream.get_extra_info("socket")
     if sock is None:  # asyncio's, which notices by itself
-        return not connection.stream._line.is_over  # type: ignore[attr-defined]
+        return not connection.stream._protocol.is_over  # type: ignore[attr-defined]
     try:
         os.write(sock.fileno(), b" ")
     except OSError:

@@ -247,7 +247,7 @@ class ConnectionSlots:
         return idle
 
     def _pass_on(self, slot: AsyncConnection) -> None:
-        """Hand a slot to the first request in the queue, else keep its connection, else drop it; lock held."""
+        """Pass a slot to the first request in the queue, else keep its connection, else drop it; lock held."""
         self._admit()
         if self._queue:
             self._hand_over(slot)

@@ -17,7 +17,7 @@ import httpcore
 from ..._wire.deadline import Deadline
 
 _BUFFER_LIMIT = 256 * 1024
-"""How many bytes are taken from the network before somebody reads them."""
+"""How many received bytes are buffered before reading from the network is paused."""
 _SLICE = 64 * 1024
 """How many bytes are written between two looks at the other side."""
 _EYEBALLS_DELAY = 0.25
@@ -37,12 +37,12 @@ async def open_stream(
             race: dict[str, Any] = {}
             if await _has_two_families(loop, host, port):
                 race = {"happy_eyeballs_delay": _EYEBALLS_DELAY}
-            _, line = await loop.create_connection(lambda: _Line(loop), host, port, ssl=tls, **race)
+            _, protocol = await loop.create_connection(lambda: _StreamProtocol(loop), host, port, ssl=tls, **race)
     except TimeoutError as error:
         raise httpcore.ConnectTimeout from error
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
-    return _AsyncioStream(line)
+    return _AsyncioStream(protocol)
 
 
 async def _has_two_families(loop: asyncio.AbstractEventLoop, host: str, port: int) -> bool:
@@ -134,12 +134,12 @@ async def write_unless_answered(stream: httpcore.AsyncNetworkStream, data: bytes
 
 
 def hang_up(stream: httpcore.AsyncNetworkStream) -> None:
-    """Do nothing: closing a stream wakes whoever reads it."""
+    """Do nothing: closing a stream wakes its reader."""
     del stream
 
 
-class _Line(asyncio.Protocol):
-    """What asyncio tells about a connection: bytes that came, its end, and whether it takes more."""
+class _StreamProtocol(asyncio.Protocol):
+    """What asyncio reports of a connection: received bytes, its end, and whether it takes more."""
 
     transport: asyncio.Transport
 
@@ -152,7 +152,7 @@ class _Line(asyncio.Protocol):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._is_paused = False
-        self._hears = False
+        self._stops_at_answer = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
@@ -163,7 +163,7 @@ class _Line(asyncio.Protocol):
             self._is_paused = True
             self.transport.pause_reading()
         _wake(self._reader)
-        if self._hears:
+        if self._stops_at_answer:
             _wake(self._writer)
 
     def eof_received(self) -> bool:
@@ -206,8 +206,8 @@ class _Line(asyncio.Protocol):
                 await self._writer
 
     async def drained_or_answered(self, timeout: float) -> None:
-        """Return when the transport takes more, or something has come, or there is an end."""
-        self._hears = True
+        """Return when the transport takes more, or bytes were received, or the connection has ended."""
+        self._stops_at_answer = True
         try:
             while self._writer is not None and not (self.received or self.is_over):
                 waiting = self.transport.get_write_buffer_size()
@@ -218,7 +218,7 @@ class _Line(asyncio.Protocol):
                     if self.transport.get_write_buffer_size() == waiting:
                         raise
         finally:
-            self._hears = False
+            self._stops_at_answer = False
 
     def take(self, max_bytes: int) -> bytes:
         data = bytes(self.received if len(self.received) <= max_bytes else self.received[:max_bytes])
@@ -229,7 +229,7 @@ class _Line(asyncio.Protocol):
         return data
 
 
-class _Farewell(asyncio.Protocol):
+class _LossNotifier(asyncio.Protocol):
     """Tells several protocols that their connection is lost."""
 
     def __init__(self, *protocols: asyncio.BaseProtocol) -> None:
@@ -251,71 +251,71 @@ def _wake(waiting: asyncio.Future[None] | None) -> None:
 
 
 class _AsyncioStream(httpcore.AsyncNetworkStream):
-    """httpcore's interface of a stream over a `_Line`."""
+    """httpcore's interface of a stream over a `_StreamProtocol`."""
 
-    def __init__(self, line: _Line) -> None:
-        self._line = line
+    def __init__(self, protocol: _StreamProtocol) -> None:
+        self._protocol = protocol
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         try:
-            await self._line.readable(timeout)
+            await self._protocol.readable(timeout)
         except TimeoutError as error:
             raise httpcore.ReadTimeout from error
-        if not self._line.received and self._line.error is not None:
-            raise httpcore.ReadError(str(self._line.error)) from self._line.error
-        return self._line.take(max_bytes)
+        if not self._protocol.received and self._protocol.error is not None:
+            raise httpcore.ReadError(str(self._protocol.error)) from self._protocol.error
+        return self._protocol.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        if self._line.is_over:
+        if self._protocol.is_over:
             raise httpcore.WriteError("the connection was closed by the other side")
-        self._line.transport.write(buffer)
+        self._protocol.transport.write(buffer)
         try:
-            await self._line.drained(timeout)
+            await self._protocol.drained(timeout)
         except TimeoutError as error:
             raise httpcore.WriteTimeout from error
-        if self._line.error is not None:
-            raise httpcore.WriteError(str(self._line.error)) from self._line.error
+        if self._protocol.error is not None:
+            raise httpcore.WriteError(str(self._protocol.error)) from self._protocol.error
 
     async def write_unless_answered(self, data: bytes, timeout: float) -> bool:
-        line = self._line
-        if not line.is_over and _is_readable(line.transport.get_extra_info("socket")):
-            await asyncio.sleep(0)  # the loop takes what has come; after an error in writing it would be lost
-        if line.received or line.is_over:
+        protocol = self._protocol
+        if not protocol.is_over and _is_readable(protocol.transport.get_extra_info("socket")):
+            await asyncio.sleep(0)  # the loop reads what was received; after an error in writing it would be lost
+        if protocol.received or protocol.is_over:
             return True
-        line.transport.write(data)
+        protocol.transport.write(data)
         try:
-            await line.drained_or_answered(timeout)
+            await protocol.drained_or_answered(timeout)
         except TimeoutError as error:
             raise httpcore.WriteTimeout from error
-        return bool(line.received) or line.is_over
+        return bool(protocol.received) or protocol.is_over
 
     async def start_tls_here(self, tls: ssl.SSLContext, host: str) -> None:
-        line = self._line
+        protocol = self._protocol
         loop = asyncio.get_running_loop()
         try:
-            transport = await loop.start_tls(line.transport, line, tls, server_hostname=host)
+            transport = await loop.start_tls(protocol.transport, protocol, tls, server_hostname=host)
         except BaseException:
             # TLS that is cut off while it shakes hands does not tell that the connection is lost
-            line.transport.set_protocol(_Farewell(line.transport.get_protocol(), line))
-            line.transport.abort()
+            protocol.transport.set_protocol(_LossNotifier(protocol.transport.get_protocol(), protocol))
+            protocol.transport.abort()
             raise
-        line.transport = cast("asyncio.Transport", transport)
+        protocol.transport = cast("asyncio.Transport", transport)
 
     async def aclose(self) -> None:
-        """Close at once: nothing that is still to be sent or said is of use to anybody."""
-        self._line.transport.abort()
-        await asyncio.wait([self._line.lost])
+        """Close at once: what is still to be sent is of no use any more."""
+        self._protocol.transport.abort()
+        await asyncio.wait([self._protocol.lost])
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            if self._line.received or self._line.is_over:
+            if self._protocol.received or self._protocol.is_over:
                 return True
-            return _is_readable(self._line.transport.get_extra_info("socket"))
+            return _is_readable(self._protocol.transport.get_extra_info("socket"))
         return None
 
 
 def _is_readable(sock: Any) -> bool:
-    """Return whether something has come that the event loop has not taken yet."""
+    """Return whether the socket has bytes that the event loop has not read yet."""
     number = -1 if sock is None else sock.fileno()
     if number < 0:
         return True  # closed

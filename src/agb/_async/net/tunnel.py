@@ -28,8 +28,8 @@ class ProxyRefusal(httpcore.ProxyError):
         permanent: whether it will say so again.
     """
 
-    def __init__(self, told: str, *, permanent: bool) -> None:
-        super().__init__(told)
+    def __init__(self, text: str, *, permanent: bool) -> None:
+        super().__init__(text)
         self.permanent = permanent
 
 
@@ -111,7 +111,7 @@ async def _ask_socks(stream: httpcore.AsyncNetworkStream, proxy: Proxy, route: R
         """Return what the proxy says, of which so many bytes are known to come."""
         await _write(stream, socks.data_to_send(), proxy, deadline)
         data = await _exactly(stream, length, proxy, deadline)
-        if length == _SOCKS_REPLY:  # its length depends on the kind of address that it names, and is told by then
+        if length == _SOCKS_REPLY:  # its length depends on the kind of address that it names, and is known by then
             data += await _exactly(stream, _ADDRESS_LENGTHS.get(data[3], data[4] + 1) + 1, proxy, deadline)
         return socks.receive_data(data)
 
@@ -134,14 +134,14 @@ async def _ask_socks(stream: httpcore.AsyncNetworkStream, proxy: Proxy, route: R
         raise ProxyRefusal(f"the proxy {proxy} answers, but not in SOCKS5", permanent=True) from error
     if code is not socks5.SOCKS5ReplyCode.SUCCEEDED:
         why = code.name.lower().replace("_", " ")
-        told = f"the proxy {proxy} refused a connection to {route.address} ({why})"
-        raise ProxyRefusal(told, permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET)
+        text = f"the proxy {proxy} refused a connection to {route.address} ({why})"
+        raise ProxyRefusal(text, permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET)
 
 
 _SOCKS_REPLY = 5
 """Bytes of a reply to the first of its address."""
 _ADDRESS_LENGTHS = {1: 4, 4: 16}
-"""Bytes of an address by its kind; of a name, the only other kind, the first byte tells."""
+"""Bytes of an address by its kind; a name, the only other kind, begins with its length."""
 
 
 async def _exactly(stream: httpcore.AsyncNetworkStream, length: int, proxy: Proxy, deadline: Deadline) -> bytes:
@@ -155,14 +155,14 @@ async def _exactly(stream: httpcore.AsyncNetworkStream, length: int, proxy: Prox
 
 
 async def _write(stream: httpcore.AsyncNetworkStream, data: bytes, proxy: Proxy, deadline: Deadline) -> None:
-    with _told(proxy):
+    with _naming(proxy):
         await stream.write(data, time_left(deadline, "connect"))
 
 
 async def _read(
     stream: httpcore.AsyncNetworkStream, proxy: Proxy, deadline: Deadline, most: int = _READ_BYTES
 ) -> bytes:
-    with _told(proxy):
+    with _naming(proxy):
         data = await stream.read(most, time_left(deadline, "connect"))
     if not data:
         raise ProxyRefusal(f"the proxy {proxy} closed the connection", permanent=False)
@@ -170,7 +170,7 @@ async def _read(
 
 
 @contextmanager
-def _told(proxy: Proxy) -> Iterator[None]:
+def _naming(proxy: Proxy) -> Iterator[None]:
     """Say in errors of the network that it is the proxy."""
     try:
         yield

@@ -29,8 +29,8 @@ class ProxyRefusal(httpcore.ProxyError):
         permanent: whether it will say so again.
     """
 
-    def __init__(self, told: str, *, permanent: bool) -> None:
-        super().__init__(told)
+    def __init__(self, text: str, *, permanent: bool) -> None:
+        super().__init__(text)
         self.permanent = permanent
 
 
@@ -112,7 +112,7 @@ def _ask_socks(stream: httpcore.NetworkStream, proxy: Proxy, route: Route, deadl
         """Return what the proxy says, of which so many bytes are known to come."""
         _write(stream, socks.data_to_send(), proxy, deadline)
         data = _exactly(stream, length, proxy, deadline)
-        if length == _SOCKS_REPLY:  # its length depends on the kind of address that it names, and is told by then
+        if length == _SOCKS_REPLY:  # its length depends on the kind of address that it names, and is known by then
             data += _exactly(stream, _ADDRESS_LENGTHS.get(data[3], data[4] + 1) + 1, proxy, deadline)
         return socks.receive_data(data)
 
@@ -135,14 +135,14 @@ def _ask_socks(stream: httpcore.NetworkStream, proxy: Proxy, route: Route, deadl
         raise ProxyRefusal(f"the proxy {proxy} answers, but not in SOCKS5", permanent=True) from error
     if code is not socks5.SOCKS5ReplyCode.SUCCEEDED:
         why = code.name.lower().replace("_", " ")
-        told = f"the proxy {proxy} refused a connection to {route.address} ({why})"
-        raise ProxyRefusal(told, permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET)
+        text = f"the proxy {proxy} refused a connection to {route.address} ({why})"
+        raise ProxyRefusal(text, permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET)
 
 
 _SOCKS_REPLY = 5
 """Bytes of a reply to the first of its address."""
 _ADDRESS_LENGTHS = {1: 4, 4: 16}
-"""Bytes of an address by its kind; of a name, the only other kind, the first byte tells."""
+"""Bytes of an address by its kind; a name, the only other kind, begins with its length."""
 
 
 def _exactly(stream: httpcore.NetworkStream, length: int, proxy: Proxy, deadline: Deadline) -> bytes:
@@ -156,12 +156,12 @@ def _exactly(stream: httpcore.NetworkStream, length: int, proxy: Proxy, deadline
 
 
 def _write(stream: httpcore.NetworkStream, data: bytes, proxy: Proxy, deadline: Deadline) -> None:
-    with _told(proxy):
+    with _naming(proxy):
         stream.write(data, time_left(deadline, "connect"))
 
 
 def _read(stream: httpcore.NetworkStream, proxy: Proxy, deadline: Deadline, most: int = _READ_BYTES) -> bytes:
-    with _told(proxy):
+    with _naming(proxy):
         data = stream.read(most, time_left(deadline, "connect"))
     if not data:
         raise ProxyRefusal(f"the proxy {proxy} closed the connection", permanent=False)
@@ -169,7 +169,7 @@ def _read(stream: httpcore.NetworkStream, proxy: Proxy, deadline: Deadline, most
 
 
 @contextmanager
-def _told(proxy: Proxy) -> Iterator[None]:
+def _naming(proxy: Proxy) -> Iterator[None]:
     """Say in errors of the network that it is the proxy."""
     try:
         yield
