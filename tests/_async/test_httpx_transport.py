@@ -214,6 +214,41 @@ def test_what_is_no_proxy() -> None:
         AsyncPoolTransport(proxy="ftp://proxy")
 
 
+async def test_trace() -> None:
+    """httpcore's documented extension: it reports what happens, and what fails."""
+    events: list[str] = []
+
+    async def trace(name: str, info: dict[str, Any]) -> None:
+        events.append(f"{name} {sorted(info)}")
+
+    with scripted(LINK, then_close(LINK)) as server:
+        async with httpx.AsyncClient(transport=AsyncPoolTransport()) as client:
+            assert (await client.get(server.endpoint, extensions={"trace": trace})).is_success
+            first, events = events, []
+            assert (await client.get(server.endpoint, extensions={"trace": trace})).is_success
+            second, events = events, []
+    with pytest.raises(httpx.ConnectError):
+        async with httpx.AsyncClient(transport=AsyncPoolTransport()) as client:
+            await client.get(server.endpoint, extensions={"trace": trace})
+    exchange = [
+        "http11.send_request_headers.started []",
+        "http11.send_request_headers.complete ['return_value']",
+        "http11.receive_response_headers.started []",
+        "http11.receive_response_headers.complete ['return_value']",
+    ]
+    assert first == ["connection.connect_tcp.started []", "connection.connect_tcp.complete ['return_value']", *exchange]
+    assert second == exchange
+    assert events == ["connection.connect_tcp.started []", "connection.connect_tcp.failed ['exception']"]
+
+
+async def test_target() -> None:
+    """httpcore's documented extension: the target is sent as it is, where httpx would normalise it."""
+    with scripted(LINK) as server:
+        async with httpx.AsyncClient(transport=AsyncPoolTransport()) as client:
+            await client.get(server.endpoint, extensions={"target": b"/a/../b?x=%7e|y"})
+    assert server.requests[0].target == "/a/../b?x=%7e|y"
+
+
 async def test_client_of_httpx2_is_refused() -> None:
     """httpx2 has other classes of requests and errors, and an improved pool of its own."""
     async with httpx2.AsyncClient(transport=AsyncPoolTransport()) as client:  # type: ignore[arg-type]

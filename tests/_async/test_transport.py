@@ -202,6 +202,28 @@ async def test_errors_of_the_http_library(raised: type[Exception], kind: ErrorKi
     assert result.error.__cause__ is not None
 
 
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_create_that_was_not_sent_is_not_looked_for(library: Any) -> None:
+    """What a caller's client reports (the extension trace) and raises tells whether sending had begun."""
+    with scripted(LINK) as gone:
+        pass
+    async with library.AsyncClient() as mine, client(gone.endpoint, http_client=mine) as agb:
+        result = await agb.create(IMAGE, timeout=5)
+    assert result.error is not None
+    assert (result.error.kind, result.error.sent) == (ErrorKind.UNREACHABLE, Sent.NO)
+    assert "agb gc" not in result.error_message
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+async def test_create_that_was_sent_is_looked_for(library: Any) -> None:
+    with scripted(cut(), refuse()) as server:
+        async with library.AsyncClient() as mine, client(server.endpoint, http_client=mine) as agb:
+            result = await agb.create(IMAGE)
+    assert [request.path for request in server.requests] == ["/mcp/createSession", "/sdk/ListSession"]
+    assert result.error is not None
+    assert result.error.sent is Sent.MAYBE
+
+
 # --- retries -----------------------------------------------------------------------------------------------------
 
 HTML = answer(b"<html>Bad Gateway</html>", 502, {"Content-Type": "text/html"})

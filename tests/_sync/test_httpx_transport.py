@@ -213,6 +213,41 @@ def test_what_is_no_proxy() -> None:
         PoolTransport(proxy="ftp://proxy")
 
 
+def test_trace() -> None:
+    """httpcore's documented extension: it reports what happens, and what fails."""
+    events: list[str] = []
+
+    def trace(name: str, info: dict[str, Any]) -> None:
+        events.append(f"{name} {sorted(info)}")
+
+    with scripted(LINK, then_close(LINK)) as server:
+        with httpx.Client(transport=PoolTransport()) as client:
+            assert client.get(server.endpoint, extensions={"trace": trace}).is_success
+            first, events = events, []
+            assert client.get(server.endpoint, extensions={"trace": trace}).is_success
+            second, events = events, []
+    with pytest.raises(httpx.ConnectError):
+        with httpx.Client(transport=PoolTransport()) as client:
+            client.get(server.endpoint, extensions={"trace": trace})
+    exchange = [
+        "http11.send_request_headers.started []",
+        "http11.send_request_headers.complete ['return_value']",
+        "http11.receive_response_headers.started []",
+        "http11.receive_response_headers.complete ['return_value']",
+    ]
+    assert first == ["connection.connect_tcp.started []", "connection.connect_tcp.complete ['return_value']", *exchange]
+    assert second == exchange
+    assert events == ["connection.connect_tcp.started []", "connection.connect_tcp.failed ['exception']"]
+
+
+def test_target() -> None:
+    """httpcore's documented extension: the target is sent as it is, where httpx would normalise it."""
+    with scripted(LINK) as server:
+        with httpx.Client(transport=PoolTransport()) as client:
+            client.get(server.endpoint, extensions={"target": b"/a/../b?x=%7e|y"})
+    assert server.requests[0].target == "/a/../b?x=%7e|y"
+
+
 def test_client_of_httpx2_is_refused() -> None:
     """httpx2 has other classes of requests and errors, and an improved pool of its own."""
     with httpx2.Client(transport=PoolTransport()) as client:  # type: ignore[arg-type]
