@@ -45,6 +45,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two workers per processor: half of a test's time passes while it waits for another process."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run tests marked ``one_event_loop`` on asyncio only: their subject does not depend on the event loop."""
 
