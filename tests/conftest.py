@@ -12,6 +12,9 @@ import pytest
 import agb.local
 from agb import Config
 
+# Tests start hundreds of interpreters that import the package; each would compile it anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 # The same examples in each run, and no deadline for one: its duration depends on the machine.
 EXAMPLES = int(os.environ.get("AGB_EXAMPLES", "50"))
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=EXAMPLES)
