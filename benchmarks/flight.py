@@ -108,7 +108,7 @@ def _rows(flight: int, figures: dict[str, list[float]], limit: float, names: Seq
         if theirs is None or len(theirs) < len(figures[ours]):
             yield Row(what, "us", median(figures[ours]), f"{against}: not in {limit:g} s")
         else:
-            goal = 3.0 if (name, flight) == ("aiohttp_async", 1000) else None
+            goal = 2.5 if (name, flight) == ("aiohttp_async", 1000) else None
             yield compared(what, "us", figures[ours], against, theirs, goal)
 
 
