@@ -58,7 +58,7 @@ def test_examples_of_a_page(page: Path) -> None:
 
 @pytest.mark.usefixtures("_configured")
 def test_tests_of_the_mocking_guide(tmp_path: Path) -> None:
-    """Its examples together are a test module: pytest finds the fixtures and tests in it, which the test above defines."""
+    """Run the examples together as a test module, so that their fixtures and tests are executed as well."""
     blocks = BLOCK.findall((ROOT / "docs" / "mocking.md").read_text("utf-8"))
     (tmp_path / "test_guide.py").write_text("\n".join(code for code, _ in blocks), "utf-8")
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_guide.py"]
