@@ -56,6 +56,16 @@ def test_examples_of_a_page(page: Path) -> None:
             client.close()
 
 
+@pytest.mark.usefixtures("_configured")
+def test_tests_of_the_mocking_guide(tmp_path: Path) -> None:
+    """Run the examples together as a test module, so that their fixtures and tests are executed as well."""
+    blocks = BLOCK.findall((ROOT / "docs" / "mocking.md").read_text("utf-8"))
+    (tmp_path / "test_guide.py").write_text("\n".join(code for code, _ in blocks), "utf-8")
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_guide.py"]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "3 passed" in done.stdout, done.stdout + done.stderr
+
+
 def test_pages_have_examples() -> None:
     assert sum(len(BLOCK.findall(page.read_text("utf-8"))) for page in PAGES) >= 10
 
