@@ -82,7 +82,7 @@ async def test_pytest_httpx(httpx_mock: HTTPXMock) -> None:
     ]
 
 
-async def test_event_hooks_of_a_callers_client() -> None:
+async def test_event_hooks_of_a_callers_client(tmp_path: Path) -> None:
     """A hook may read the answer before the SDK does."""
     seen: list[str] = []
 
@@ -99,6 +99,36 @@ async def test_event_hooks_of_a_callers_client() -> None:
             assert (await agb.attach("s-1").get_link()).data == "http://127.0.0.1/link"
     assert seen[0] == "/internet/getLink"
     assert "127.0.0.1/link" in seen[1]
+    with bucket({"/a.txt": b"content"}) as store:
+        mine = httpx.AsyncClient(event_hooks=hooks)
+        async with mine, client(store.server.endpoint, http_client=mine) as agb:
+            assert (await agb.context.download(CONTEXT, "/a.txt", tmp_path / "a.txt")).success
+    assert (tmp_path / "a.txt").read_bytes() == b"content"
+
+
+def _store(request: httpx.Request) -> httpx.Response:
+    """Answer as the API and the store of a context, which knows one file."""
+    if request.url.path.endswith("Url"):
+        return httpx.Response(200, json=envelope({"url": "https://store.example/file?signature=1", "expireTime": 60}))
+    if request.method == "PUT":
+        return httpx.Response(200, headers={"ETag": '"e-1"'})
+    assert (request.url.host, request.url.query) == ("store.example", b"signature=1")
+    return httpx.Response(200, content=b"content")
+
+
+@pytest.mark.parametrize("means", ["MockTransport", "respx"])
+async def test_mocked_transfers(means: str, tmp_path: Path) -> None:
+    """The answer of a mock is there before it is asked for, and a mock sees the whole URL."""
+    local = tmp_path / "a.txt"
+    local.write_bytes(b"content")
+    with respx.mock(using="httpx", assert_all_called=False) as mock:
+        mock.route().mock(side_effect=_store)
+        options: dict[str, Any] = {"transport": httpx.MockTransport(_store)} if means == "MockTransport" else {}
+        async with client(**options) as agb:
+            assert (await agb.context.upload("c-1", local, "/a.txt")).success
+            result = await agb.context.download("c-1", "/a.txt", tmp_path / "b.txt")
+    assert result.success, result.error_message
+    assert (tmp_path / "b.txt").read_bytes() == b"content"
 
 
 async def test_opentelemetry() -> None:
