@@ -62,7 +62,7 @@ def post(
 
 
 def query(params: Mapping[str, str | int | bool | None]) -> str:
-    """Return the form-encoded query; values that are None or ``""`` are left out (control-plane.md 1.5)."""
+    """Return the form-encoded query; values that are None or ``""`` are left out."""
     return urlencode([(name, _scalar(value)) for name, value in params.items() if value is not None and value != ""])
 
 
@@ -73,7 +73,7 @@ def _scalar(value: str | int | bool) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return JSON for a field that carries JSON inside a string (control-plane.md 1.5)."""
+    """Return JSON for a field that carries JSON inside a string."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

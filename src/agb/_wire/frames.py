@@ -2,7 +2,7 @@
 
 Nearly all that comes is small, whole and text, and that parser takes longer for it than reading its JSON does.
 
-Source: RFC 6455, section 5.2.
+The format of frames is in RFC 6455, section 5.2.
 """
 
 from __future__ import annotations

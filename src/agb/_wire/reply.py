@@ -1,7 +1,4 @@
-"""Replies: the envelope around every answer of the API, read by the client and written by the local runtime.
-
-Source: control-plane.md, sections 1.6 to 1.8.
-"""
+"""Replies: the envelope around every answer of the API, read by the client and written by the local runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from .retry import may_try_again
 if TYPE_CHECKING:
     from .call import Call
 
-# --- error codes known (control-plane.md 1.8) --------------------------------------------------------------------
+# --- error codes known -------------------------------------------------------------------------------------------
 
 SESSION_NOT_FOUND = "InvalidMcpSession.NotFound"
 """A session operation named a session that does not exist (any more)."""

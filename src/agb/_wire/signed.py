@@ -1,7 +1,9 @@
 """Pre-signed URLs: where a file is put or got without any other credential, so the URL itself is a secret.
 
-Source: control-plane.md 2.23, 2.24 and 4.7. Nothing of the API goes there: no key, no token, no Content-Type that was
-not asked for, since stores sign it.
+Requests to them carry nothing of the API: no key and no token. They carry a Content-Type only where the caller gave
+one, because the stores' signatures cover it.
+
+API: POST /sdk/GetContextFileUploadUrl and POST /sdk/GetContextFileDownloadUrl return them.
 """
 
 from __future__ import annotations

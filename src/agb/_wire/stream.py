@@ -2,7 +2,7 @@
 
 One socket carries any number of streams; the invocation id, made by the client, says which one a frame belongs to.
 
-Source: data-plane.md 3.2.
+API: the session's WebSocket (``ws_url``).
 """
 
 from __future__ import annotations
@@ -139,12 +139,12 @@ def phase_of(data: Mapping[str, Any]) -> Phase:
 
 
 def error_text(data: Mapping[str, Any]) -> str:
-    """Return what an error frame tells."""
+    """Return the message of an error frame."""
     for key in ("error", "message", "executionError"):
         if isinstance(text := data.get(key), str) and text:
             return text
-    told = {key: value for key, value in data.items() if key != "phase"}
-    return json.dumps(told, ensure_ascii=False)[:2000] if told else "the service gave no reason"
+    fields = {key: value for key, value in data.items() if key != "phase"}
+    return json.dumps(fields, ensure_ascii=False)[:2000] if fields else "the service gave no reason"
 
 
 def _text(value: Any) -> str:

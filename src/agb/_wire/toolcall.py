@@ -1,6 +1,6 @@
 """Tool calls: one use of an in-session tool, and the two routes it can take.
 
-Source: control-plane.md 2.14, 2.28 and 3.9; data-plane.md section 1.
+API: POST /mcp; POST {link_url}/callTool.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def routed(tool: ToolCall[Any], access: ToolAccess) -> Call[ToolReply]:
 
 
 def over_api(tool: ToolCall[Any], session_id: str) -> Call[ToolReply]:
-    """Return the call through the API (control-plane.md 2.14)."""
+    """Return the call through the API.
+
+    API: POST /mcp.
+    """
     return post(
         _what(tool, session_id),
         "/mcp",
@@ -80,8 +83,11 @@ def over_api(tool: ToolCall[Any], session_id: str) -> Call[ToolReply]:
 
 
 def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[ToolReply]:
-    """Return the call to the session's own host (control-plane.md 2.28); the request id is made here."""
-    request_id = f"link-{time.time_ns() // 1_000_000}-{random.randrange(10**9):09d}"  # noqa: S311 - an id, no secret
+    """Return the call to the session's own host; the request id is made here.
+
+    API: POST {link_url}/callTool.
+    """
+    request_id = f"link-{time.time_ns() // 1_000_000}-{random.randrange(10**9):09d}"
     _json_args(tool)
     return post(
         _what(tool, access.session_id),
@@ -162,9 +168,11 @@ def _items(result: Mapping[str, Any], reply: Reply) -> list[Any]:
 
 
 def parse_tool_list(value: Any) -> list[dict[str, Any]]:
-    """Return the tools in a ``toolList``, which is JSON text or an array (control-plane.md 3.10).
+    """Return the tools in a ``toolList``, which is JSON text or an array.
 
-    That is name and server of each, and ``inputSchema``, the JSON Schema of its arguments, where it is told.
+    Each has its name and server, and ``inputSchema``, the JSON Schema of its arguments, if the list contains it.
+
+    API: POST /mcp/createSession, POST /mcp/getSession.
     """
     if isinstance(value, str):
         try:
