@@ -16,9 +16,9 @@ from urllib.parse import quote, urlsplit
 
 from attrs import define, field, frozen
 
-BROWSER_DATA_PATH = "/tmp/agb_browser_data"  # noqa: S108 - a path inside a session
+BROWSER_DATA_PATH = "/tmp/agb_browser_data"  # a path inside a session
 """Where a session keeps the browser's profile."""
-BROWSER_FINGERPRINT_PERSIST_PATH = "/tmp/agb_browser_fingerprint"  # noqa: S108
+BROWSER_FINGERPRINT_PERSIST_PATH = "/tmp/agb_browser_fingerprint"
 """Where a session keeps a browser fingerprint."""
 
 DEFAULT_ENDPOINT = "sdk-api.agb.cloud"

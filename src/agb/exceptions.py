@@ -283,7 +283,7 @@ class WorkerLostError(AGBError):
         super().__init__(message, *args, **kwargs)
 
 
-class RemoteTraceback(Exception):  # noqa: N818 - it only shows where another one was raised
+class RemoteTraceback(Exception):
     """The traceback of an exception where it was raised, a session or a worker, as the cause of it here."""
 
     def __str__(self) -> str:

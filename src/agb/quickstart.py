@@ -70,7 +70,7 @@ async def asynchronous(agb: AsyncAGB, tour: Tour) -> None:
     with tour.step("create a session") as outcome:
         created = (await agb.create(CreateSessionParams(image_id=IMAGE))).raise_for_error()
         session = created.session
-        assert session is not None  # noqa: S101 - a success has one
+        assert session is not None  # a success has one
         outcome.shown = f"{session.session_id} from {IMAGE}"
     try:
         await _use(agb, session, labels, tour)
@@ -125,7 +125,7 @@ async def _use(agb: AsyncAGB, session: AsyncSession, labels: dict[str, str], tou
 
 
 async def _fetch_through_link(session: AsyncSession, tour: Tour) -> None:
-    port = random.randint(30100, 30199)  # noqa: S311 - without isolation the port is the machine's, so not always one
+    port = random.randint(30100, 30199)  # without isolation the port is the machine's, so not always one
     with tour.step("start a web server in it") as outcome:
         script = _SERVE.format(page=PAGE, port=port)
         (await session.command.execute(script, timeout_ms=10_000)).raise_for_error()

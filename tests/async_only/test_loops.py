@@ -345,7 +345,7 @@ def in_child(work: Callable[[], None]) -> int:
         try:
             work()
             code = 0
-        except BaseException:  # noqa: BLE001 - there is nobody above to tell
+        except BaseException:  # no caller above this one could report it
             traceback.print_exc()
         finally:
             os._exit(code)

@@ -79,7 +79,7 @@ class _Steps:
             given, failure = None, None
             try:
                 given = yield waits_for
-            except BaseException as error:  # noqa: BLE001 - it is thrown where it belongs
+            except BaseException as error:  # thrown into the wrapped coroutine
                 failure = error
 
 

@@ -257,7 +257,7 @@ class AsyncAPI:
         """Send a call once; return the reply, or raise what kept it from coming."""
 
         async def discard(answer: Answer) -> None:
-            assert compensate is not None  # noqa: S101 - used with one only
+            assert compensate is not None  # `discard` is passed on only with it
             await compensate(call.read(Reply(call, *answer)))
 
         if compensate is not None:

@@ -256,7 +256,7 @@ class API:
         """Send a call once; return the reply, or raise what kept it from coming."""
 
         def discard(answer: Answer) -> None:
-            assert compensate is not None  # noqa: S101 - used with one only
+            assert compensate is not None  # `discard` is passed on only with it
             compensate(call.read(Reply(call, *answer)))
 
         if compensate is not None:

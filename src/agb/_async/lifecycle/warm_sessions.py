@@ -198,7 +198,7 @@ class AsyncWarmSessions(Generic[SessionT]):
         if self._options.check is not None:
             try:
                 return await call(self._options.check, warm.session) is not False
-            except Exception as error:  # noqa: BLE001 - the stats report it, and the session is not lent
+            except Exception as error:  # the stats report it, and the session is not lent
                 self.last_error = error
                 return False
         return True
@@ -246,7 +246,7 @@ class AsyncWarmSessions(Generic[SessionT]):
         try:
             made = await self._agb.create(options.params, timeout=options.timeout, owner=self._owner)
             session = made.raise_for_error().session
-            assert session is not None  # noqa: S101 - a success has one
+            assert session is not None  # a success has one
             now = self.clock()
             warm = Warm(session, now, now, now)
             with self._lock:
@@ -256,7 +256,7 @@ class AsyncWarmSessions(Generic[SessionT]):
                 raise made.error
             if options.prepare is not None:
                 await call(options.prepare, session)
-        except Exception as error:  # noqa: BLE001 - a waiting caller gets it
+        except Exception as error:  # raised to a waiting caller
             self._no_longer_creating()
             await self._creation_failed(error, warm)
             return
@@ -301,7 +301,7 @@ class AsyncWarmSessions(Generic[SessionT]):
         if self._options.reset is not None:
             try:
                 await call(self._options.reset, warm.session)
-            except Exception as error:  # noqa: BLE001 - the stats report it, and the session is not lent again
+            except Exception as error:  # the stats report it, and the session is not lent again
                 self.last_error = error
                 await self._replace(warm)
                 return
@@ -331,7 +331,7 @@ class AsyncWarmSessions(Generic[SessionT]):
 
     async def _maintain(self) -> None:
         """Keep idle sessions alive, delete those that are not needed, and create those that are missing."""
-        assert self._wake_up is not None  # noqa: S101 - the workers were started
+        assert self._wake_up is not None  # the workers were started
         while True:
             for _ in range(len(self._ready)):
                 try:

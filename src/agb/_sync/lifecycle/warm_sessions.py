@@ -199,7 +199,7 @@ class WarmSessions(Generic[SessionT]):
         if self._options.check is not None:
             try:
                 return call(self._options.check, warm.session) is not False
-            except Exception as error:  # noqa: BLE001 - the stats report it, and the session is not lent
+            except Exception as error:  # the stats report it, and the session is not lent
                 self.last_error = error
                 return False
         return True
@@ -247,7 +247,7 @@ class WarmSessions(Generic[SessionT]):
         try:
             made = self._agb.create(options.params, timeout=options.timeout, owner=self._owner)
             session = made.raise_for_error().session
-            assert session is not None  # noqa: S101 - a success has one
+            assert session is not None  # a success has one
             now = self.clock()
             warm = Warm(session, now, now, now)
             with self._lock:
@@ -257,7 +257,7 @@ class WarmSessions(Generic[SessionT]):
                 raise made.error
             if options.prepare is not None:
                 call(options.prepare, session)
-        except Exception as error:  # noqa: BLE001 - a waiting caller gets it
+        except Exception as error:  # raised to a waiting caller
             self._no_longer_creating()
             self._creation_failed(error, warm)
             return
@@ -302,7 +302,7 @@ class WarmSessions(Generic[SessionT]):
         if self._options.reset is not None:
             try:
                 call(self._options.reset, warm.session)
-            except Exception as error:  # noqa: BLE001 - the stats report it, and the session is not lent again
+            except Exception as error:  # the stats report it, and the session is not lent again
                 self.last_error = error
                 self._replace(warm)
                 return
@@ -332,7 +332,7 @@ class WarmSessions(Generic[SessionT]):
 
     def _maintain(self) -> None:
         """Keep idle sessions alive, delete those that are not needed, and create those that are missing."""
-        assert self._wake_up is not None  # noqa: S101 - the workers were started
+        assert self._wake_up is not None  # the workers were started
         while True:
             for _ in range(len(self._ready)):
                 try:

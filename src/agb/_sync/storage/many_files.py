@@ -45,7 +45,7 @@ class _Job:
     reason: str = ""
 
 
-class _Stopped(Exception):  # noqa: N818 - it only ends a worker; the error is raised by another one
+class _Stopped(Exception):  # it only ends a worker; the error is raised by another one
     """Another file has ended the whole transfer."""
 
 
