@@ -161,15 +161,15 @@ class API:
         Raises:
             AGBError: the tool was not run, or there was no valid answer.
         """
-        said, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
-        return tool.read(said)
+        reply, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
+        return tool.read(reply)
 
     # --- files of any size ---------------------------------------------------------------------------------------
 
-    def patience(self, timeout: float | None = None, step: float | None = None) -> IdleTimeout:
-        """Return the time for a transfer: ``timeout`` for all, and ``step`` each time that nothing moves, in seconds.
+    def idle_timeout(self, timeout: float | None = None, step: float | None = None) -> IdleTimeout:
+        """Return the limits of a transfer in seconds: ``timeout`` for all of it, ``step`` for each step of it.
 
-        Without the one there is no limit to all; without the other a step may take the client's time-out.
+        Without ``timeout`` there is no limit for all of it; without ``step`` a step may take the client's time-out.
         """
         check_timeout(timeout)
         return IdleTimeout(self.timeout if step is None else step, timeout, self._clock)
