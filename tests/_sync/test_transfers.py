@@ -445,7 +445,7 @@ def test_download_that_is_not_whole(store: Bucket, tmp_path: Path, answered: Any
     assert (tmp_path / "a").read_bytes() == b"content"
 
 
-def test_other_ways_to_tell_the_end(store: Bucket, tmp_path: Path) -> None:
+def test_other_framings_of_the_body(store: Bucket, tmp_path: Path) -> None:
     store.files["/tmp/a"] = b""
     digest = b"Content-MD5: " + b64encode(md5(b"content").digest())
     for said in (
