@@ -271,7 +271,7 @@ def test_watch_dir_is_ready_after_a_look_that_succeeded_and_ends_with_its_sessio
 
 
 def test_watch_dir_refuses_what_is_no_function() -> None:
-    with pytest.raises(TypeError, match="callback is a function"):
+    with pytest.raises(TypeError, match="callback must be a function"):
         AGB("k", Config("http://127.0.0.1:9")).attach("s-1").file.watch_dir("/w", "callback")  # type: ignore[arg-type]
 
 

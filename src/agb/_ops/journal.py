@@ -58,7 +58,7 @@ class Header:
 
 @frozen
 class Ending:
-    """What a journal has of an item that has ended."""
+    """The entry of a journal for an item that has ended."""
 
     value: Any
     error: BaseException | None
@@ -104,7 +104,7 @@ def key_of(index: int, item: Any) -> str:
         except Exception as error:
             raise TypeError(
                 f"item {index}, a {type(item).__name__}, can be written neither as JSON nor by pickle, so that it "
-                f"would not be known again: name the items by key=... ({error})"
+                f"would not be recognized later: name the items by key=... ({error})"
             ) from error
     return f"{index}:{hashlib.sha256(data).hexdigest()[:24]}"
 
@@ -209,7 +209,7 @@ def read(lines: Iterable[bytes]) -> Contents:
     """Parse a journal line by line; the last line may be damaged, and is ignored then.
 
     Raises:
-        ValueError: it is no journal, of an unknown version, or damaged elsewhere; the text says where.
+        ValueError: it is no journal, of an unknown version, or damaged elsewhere; the text names the line.
     """
     contents = Contents()
     problem = ""

@@ -38,7 +38,7 @@ _FOLDER_TYPES = frozenset({"folder", "directory", "dir"})
 
 @frozen
 class _Job:
-    """A file to be transferred; ``reason`` says why it is not even tried."""
+    """A file to be transferred; ``reason`` is why it is not attempted."""
 
     local: Path
     remote: str
