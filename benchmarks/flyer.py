@@ -163,7 +163,7 @@ def _fly_in_threads(call: Call, flight: int, calls: int, port: int) -> None:
         try:
             for _ in range(calls):
                 assert call(port)
-        except BaseException as error:  # noqa: BLE001 - raised below
+        except BaseException as error:  # raised below
             failed.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(flight)]

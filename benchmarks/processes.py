@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
 
 
-class Late(Exception):  # noqa: N818 - it is no error of anybody's
+class Late(Exception):
     """A client did not come to its end in time."""
 
 

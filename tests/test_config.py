@@ -125,5 +125,5 @@ def test_bad_endpoint(text: str, words: str) -> None:
     assert "geheim" not in str(caught.value)
 
 
-def test_version_is_told() -> None:
+def test_version() -> None:
     assert agb.__version__.count(".") == 2

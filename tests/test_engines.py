@@ -173,7 +173,7 @@ def test_a_pool_that_is_broken_for_good(run: Run, tmp_path: Path) -> None:
 
 
 def test_equal_items_are_done_each(run: Run, engine: Engine) -> None:
-    """Dask takes equal submits for one, unless told otherwise."""
+    """Dask runs equal submits once by default."""
     outcomes = run([Item(1)] * 6, executor=engine, chunk_size=1)
     assert [outcome.unwrap()[0] for outcome in outcomes] == [2] * 6
     assert len({outcome.session_id for outcome in outcomes}) == 6

@@ -134,7 +134,7 @@ def test_each_call_has_a_process_of_its_own(guest: Guest) -> None:
         assert [executor.submit(count).result() for _ in range(2)] == [1, 1]
 
 
-def test_what_is_written_is_told(guest: Guest) -> None:
+def test_output_is_returned(guest: Guest) -> None:
     def speak() -> None:
         print("out é")
         print("err", file=sys.stderr)

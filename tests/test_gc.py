@@ -52,9 +52,9 @@ def test_sessions_of_the_dead_are_deleted(
     elsewhere = made_by("elsewhere/1/2", agb, owner, monkeypatch)
 
     assert main(["--owner", owner.label, "--dry-run"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].split() == ["SESSION", "OWNER", "AGE", "MADE", "BY"]
-    fates = {line.split()[0]: line for line in told[1:]}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["SESSION", "OWNER", "AGE", "MADE", "BY"]
+    fates = {line.split()[0]: line for line in lines[1:]}
     assert "would be deleted" in fates[dead.session_id]
     assert "would be kept" in fates[alive.session_id]
     assert "(not of this machine)" in fates[elsewhere.session_id]
@@ -64,8 +64,8 @@ def test_sessions_of_the_dead_are_deleted(
     assert capsys.readouterr().out == "no sessions found\n"
 
     assert main(["--all-owned"]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert "1 kept: the processes that created them still run; --force deletes them too" in told
+    lines = capsys.readouterr().out.splitlines()
+    assert "1 kept: the processes that created them still run; --force deletes them too" in lines
     assert [is_there(session) for session in (dead, alive, elsewhere)] == [False, True, False]
 
     assert main(["--owner", owner.label, "--force"]) == 0
@@ -102,7 +102,7 @@ def test_killed_pool_is_found(agb: AGB, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize(("path", "code"), [(RELEASE, 1), (LIST, 2)])
-def test_what_cannot_be_done_is_told(
+def test_failure_is_reported(
     path: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sessions = Sessions()
@@ -113,8 +113,8 @@ def test_what_cannot_be_done_is_told(
             agb.create(CreateSessionParams(image_id=IMAGE), owner=ownership.Owner("map", "x"))
             sessions.instead[path] = refuse("Busy", "try tomorrow")
             assert main(["--owner", "map:x", "--force"]) == code
-    told = capsys.readouterr()
-    assert "try tomorrow" in told.out + told.err
+    captured = capsys.readouterr()
+    assert "try tomorrow" in captured.out + captured.err
 
 
 @pytest.mark.parametrize("wrong", [[], ["--owner", "a", "--all-owned"], ["--all-owned", "--older-than", "soon"]])
@@ -125,7 +125,9 @@ def test_wrong_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -
     assert "agb gc" in capsys.readouterr().err
 
 
-def test_no_key_is_told(tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_key_is_reported(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(str(tmp_path))
     assert main(["--all-owned"]) == 2
     assert "AGB_API_KEY" in capsys.readouterr().err

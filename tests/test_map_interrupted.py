@@ -111,13 +111,13 @@ def owner_of(journal: Path) -> str:
 def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour: str) -> None:
     """Finished items are not processed again, begun ones are, as `repeated`; sessions that were left are deleted."""
     program = Program(runtime, tmp_path, flavour, 24)
-    told: list[list[str]] = []
+    delivered: list[list[str]] = []
     owner = ""
     for outcomes in (6, 12):
         with program.running(slow=outcomes) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "begun\n"
-            told += [process.stdout.readline().split() for _ in range(outcomes)]
+            delivered += [process.stdout.readline().split() for _ in range(outcomes)]
             while not set(range(outcomes, outcomes + 4)) <= set(program.how_often()):
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
@@ -134,7 +134,7 @@ def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour:
         if resumed == "True":
             assert how_often[int(number)] == before[int(number)]
         assert how_often[int(number)] == 1 or repeated == "True"
-    given = {line[0] for line in told}
+    given = {line[0] for line in delivered}
     assert len(given) == 12
     assert given <= {line[0] for line in last if line[2] == "True"}, "an outcome that was given is on the disk"
 
@@ -254,7 +254,7 @@ def check_full_disk(journal: Path, make_room: Any, **more: Any) -> None:
         assert is_whole == "True"
         assert rest == "[]"
         made = sessions.made
-        assert made == len(json.loads(given)) + len(json.loads(unrecorded)), "every item that was done is told of"
+        assert made == len(json.loads(given)) + len(json.loads(unrecorded)), "every finished item is reported"
         assert not sessions.alive
         make_room()
         options: dict[str, Any] = {"params": IMAGE, "concurrency": 3, "journal": journal, "ordered": True}

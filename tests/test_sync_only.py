@@ -228,11 +228,11 @@ def test_deletion_ends_when_the_status_cannot_be_asked_for() -> None:
 
 def test_watch_dir(runtime: LocalServer) -> None:
     seen: list[str] = []
-    told = threading.Event()
+    was_called = threading.Event()
 
     def changed(events: list[FileChangeEvent]) -> None:
         seen.extend(event.path for event in events)
-        told.set()
+        was_called.set()
         raise RuntimeError("what a callback raises does not end the watching")
 
     with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(IMAGE) as session:
@@ -242,9 +242,9 @@ def test_watch_dir(runtime: LocalServer) -> None:
         thread.start()
         assert thread.ready_event.wait(10)
         for name in ("a", "b"):
-            told.clear()
+            was_called.clear()
             assert session.file.write(f"/tmp/watched/{name}", "x").success
-            assert told.wait(10)
+            assert was_called.wait(10)
         thread.stop_event.set()
         thread.join(10)
         assert not thread.is_alive()
@@ -343,11 +343,11 @@ def test_sync_may_be_awaited_or_not() -> None:
 
 @pytest.mark.parametrize("last", ["Success", "Failed"])
 def test_callback_of_a_sync_is_called_once_in_a_thread_of_its_own(last: str) -> None:
-    told: list[tuple[bool, str]] = []
+    outcomes: list[tuple[bool, str]] = []
     over = threading.Event()
 
-    def tell(success: bool) -> None:
-        told.append((success, threading.current_thread().name))
+    def record(success: bool) -> None:
+        outcomes.append((success, threading.current_thread().name))
         over.set()
         raise RuntimeError("what a callback raises calls it no second time")
 
@@ -365,13 +365,13 @@ def test_callback_of_a_sync_is_called_once_in_a_thread_of_its_own(last: str) -> 
             heard.set()
 
         patch.setattr(threading, "excepthook", hear)
-        result = agb.attach("s-1").context.sync(callback=tell)
-        assert (result.success, told) == (True, [])  # at once, as in 0.12
+        result = agb.attach("s-1").context.sync(callback=record)
+        assert (result.success, outcomes) == (True, [])  # at once, as in 0.12
         assert asyncio.run(result) is result
         gate.open()
         assert over.wait(5)
         assert heard.wait(5)
-    assert told == [(last == "Success", "agb-callback")]
+    assert outcomes == [(last == "Success", "agb-callback")]
     assert raised == ["what a callback raises calls it no second time"]
 
 

@@ -98,8 +98,8 @@ def test_raise_for_error() -> None:
     with pytest.raises(SessionError) as caught:
         results.OperationResult.failed(ERROR).raise_for_error()
     assert caught.value is ERROR
-    with pytest.raises(SessionError, match="made by hand"):
-        results.OperationResult(error_message="made by hand").raise_for_error()
+    with pytest.raises(SessionError, match="made by a user"):
+        results.OperationResult(error_message="made by a user").raise_for_error()
 
 
 def test_results_are_frozen_and_positional_as_in_0_12() -> None:

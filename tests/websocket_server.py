@@ -101,7 +101,7 @@ class WebSocketService:
             self.script(talk)
         except ConnectionClosed:
             pass  # the client has closed the connection
-        except BaseException as error:  # noqa: BLE001 - shown when the service ends
+        except BaseException as error:  # shown when the service ends
             self.failures.append(error)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._async.net.pool import AsyncConnectionPool as AsyncConnectionPool
     from ._async.net.transport import AsyncPoolTransport as AsyncPoolTransport
     from ._async.session import AsyncSession as AsyncSession
-    from ._async.storage.contexts import AsyncContextFileIterator as AsyncContextFileIterator
+    from ._async.storage.context_files import AsyncContextFileIterator as AsyncContextFileIterator
     from ._async.storage.contexts import AsyncContextIterator as AsyncContextIterator
     from ._async.storage.contexts import AsyncContextService as AsyncContextService
     from ._async.storage.extensions import AsyncExtensionsService as AsyncExtensionsService
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ._sync.net.pool import ConnectionPool as ConnectionPool
     from ._sync.net.transport import PoolTransport as PoolTransport
     from ._sync.session import Session as Session
-    from ._sync.storage.contexts import ContextFileIterator as ContextFileIterator
+    from ._sync.storage.context_files import ContextFileIterator as ContextFileIterator
     from ._sync.storage.contexts import ContextIterator as ContextIterator
     from ._sync.storage.contexts import ContextService as ContextService
     from ._sync.storage.extensions import ExtensionsService as ExtensionsService
@@ -151,11 +151,8 @@ _HOMES = {
     "._sync.modules.context_manager": ("ContextManager",),
     "._async.modules.context_manager": ("AsyncContextManager",),
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
-    "._async.storage.contexts": (
-        "AsyncContextFileIterator",
-        "AsyncContextIterator",
-        "AsyncContextService",
-    ),
+    "._async.storage.context_files": ("AsyncContextFileIterator",),
+    "._async.storage.contexts": ("AsyncContextIterator", "AsyncContextService"),
     "._async.net.pool": ("AsyncConnectionPool",),
     "._async.net.transport": ("AsyncPoolTransport",),
     "._async.batch.map": ("AsyncBatch",),
@@ -164,11 +161,8 @@ _HOMES = {
     "._async.lifecycle.session_pool": ("AsyncSessionPool",),
     "._sync.lifecycle.session_pool": ("SessionPool",),
     "._sync.client": ("AGB", "SessionIterator"),
-    "._sync.storage.contexts": (
-        "ContextFileIterator",
-        "ContextIterator",
-        "ContextService",
-    ),
+    "._sync.storage.context_files": ("ContextFileIterator",),
+    "._sync.storage.contexts": ("ContextIterator", "ContextService"),
     "._sync.net.pool": ("ConnectionPool",),
     "._sync.net.transport": ("PoolTransport",),
     "._sync.batch.map": ("Batch",),

@@ -1,4 +1,4 @@
-"""Configuration: endpoint, API key and time-out, and where each value came from.
+"""Configuration: endpoint, API key and time-out, and the source of each value.
 
 The order is: argument, environment variable, ``.env`` in the current directory (read without touching the
 environment), default.
@@ -16,9 +16,9 @@ from urllib.parse import quote, urlsplit
 
 from attrs import define, field, frozen
 
-BROWSER_DATA_PATH = "/tmp/agb_browser_data"  # noqa: S108 - a path inside a session
+BROWSER_DATA_PATH = "/tmp/agb_browser_data"  # a path inside a session
 """Where a session keeps the browser's profile."""
-BROWSER_FINGERPRINT_PERSIST_PATH = "/tmp/agb_browser_fingerprint"  # noqa: S108
+BROWSER_FINGERPRINT_PERSIST_PATH = "/tmp/agb_browser_fingerprint"
 """Where a session keeps a browser fingerprint."""
 
 DEFAULT_ENDPOINT = "sdk-api.agb.cloud"
@@ -49,7 +49,7 @@ def load_config(cfg: Config | None = None) -> Config:
     """Return ``cfg`` as it is, or a new `Config` from the environment, ``./.env`` and the defaults.
 
     Raises:
-        ValueError: a value in the environment or in ``.env`` is not usable; the text says which and why.
+        ValueError: a value in the environment or in ``.env`` is not usable; the text names it and the reason.
     """
     if cfg is not None:
         return cfg
@@ -59,7 +59,7 @@ def load_config(cfg: Config | None = None) -> Config:
 
 @frozen
 class Setting(Generic[T]):
-    """A value and where it came from: "argument", "environment AGB_ENDPOINT", ".env AGB_ENDPOINT", "default"."""
+    """A value and its source: "argument", "environment AGB_ENDPOINT", ".env AGB_ENDPOINT", "default"."""
 
     value: T
     source: str
@@ -88,10 +88,10 @@ class Settings:
 
 
 def settings(api_key: str = "", cfg: Config | None = None) -> Settings:
-    """Return the settings for a client made with these arguments; no I/O but reading ``./.env`` if it is needed.
+    """Return the settings for a client made with these arguments; the only I/O is reading ``./.env``, if needed.
 
     Raises:
-        ValueError: no API key anywhere, or a value that cannot be used; the text says which and how to mend it.
+        ValueError: no API key anywhere, or a value that cannot be used; the text names it and the remedy.
     """
     dotenv = _DotEnv()
     return Settings(_api_key(api_key, dotenv), _endpoint(cfg, dotenv), _timeout_ms(cfg, dotenv))
@@ -109,7 +109,7 @@ class Endpoint:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Where a connection leads."""
+        """The scheme, host and port that connections are made to."""
         return self.scheme, self.host, self.port
 
     @property
@@ -123,7 +123,7 @@ class Endpoint:
 
     @classmethod
     def parse(cls, url: str, name: str = "endpoint") -> Endpoint:
-        """Return the parts of a URL or bare host; raise `ValueError` with a sentence that helps."""
+        """Return the parts of a URL or bare host; raise `ValueError` with the remedy if it is not one."""
         if not (isinstance(url, str) and url.strip()):
             raise ValueError(f"the {name} is empty; expected a host such as {DEFAULT_ENDPOINT!r} or a URL")
         text = url.strip()
@@ -157,20 +157,20 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9
 
 
 def _host(name: str) -> str:
-    """Return a host as it is asked for, ``""`` if it is none: an address, or a name that DNS could know."""
+    """Return a host in the form used in requests, an address or an ASCII name; ``""`` if it is not valid."""
     try:
         return str(ip_address(name))
     except ValueError:
         pass
     try:
         host = name.encode("idna").decode("ascii")
-    except UnicodeError:  # a label that is empty or too long, or letters that no name has
+    except UnicodeError:  # an empty or too long label, or characters that are not allowed
         return ""
     return host if _HOST_NAME.fullmatch(host) else ""
 
 
 class _DotEnv:
-    """``./.env``, read when first asked."""
+    """``./.env``, read at the first lookup."""
 
     def __init__(self) -> None:
         self._values: Mapping[str, str | None] | None = None
@@ -213,7 +213,7 @@ def _api_key(argument: str, dotenv: _DotEnv) -> Setting[str]:
 
 
 def is_header_value(text: str) -> bool:
-    """Return whether a key or token can be carried by a header as it is: visible ASCII without white space."""
+    """Return whether a key or token can be the value of a header: visible ASCII without white space."""
     return text.isascii() and text.isprintable() and " " not in text
 
 

@@ -1,9 +1,9 @@
 """Door to contexts: the import path of 0.12."""
 
-from ._async.storage.contexts import AsyncContextFileIterator as AsyncContextFileIterator
+from ._async.storage.context_files import AsyncContextFileIterator as AsyncContextFileIterator
 from ._async.storage.contexts import AsyncContextIterator as AsyncContextIterator
 from ._async.storage.contexts import AsyncContextService as AsyncContextService
-from ._sync.storage.contexts import ContextFileIterator as ContextFileIterator
+from ._sync.storage.context_files import ContextFileIterator as ContextFileIterator
 from ._sync.storage.contexts import ContextIterator as ContextIterator
 from ._sync.storage.contexts import ContextService as ContextService
 from .results import ClearContextResult as ClearContextResult

@@ -18,8 +18,8 @@ The tree; everything the package raises on purpose is an ``AGBError``, except wr
     ├── AuthenticationError      reserved for programs that raise it themselves
     └── APIError                 an API call outside the groups above
 
-The class says which part of the API was used, ``error.kind`` says why it went wrong, so that a program can
-decide without reading text::
+The class names the part of the API that was used, ``error.kind`` the reason of the failure, so that a program can
+decide without parsing text::
 
     try:
         link = session.get_link(port=30100).raise_for_error().data
@@ -44,13 +44,13 @@ class ErrorKind(StrEnum):
     BAD_CREDENTIALS = "bad credentials"
     """The service does not accept the API key or token."""
     RATE_LIMITED = "rate limited"
-    """The service asks to slow down; ``retry_after`` says for how long, in seconds, if the service said so."""
+    """The service requests fewer calls; ``retry_after`` has the seconds to wait, if the service named them."""
     TIMED_OUT = "timed out"
     """No answer within the deadline."""
     UNREACHABLE = "unreachable"
     """No connection, or the connection broke before the answer was complete."""
     INVALID_ANSWER = "invalid answer"
-    """There was an answer that is not one of the API: HTML, incomplete JSON, the error page of a proxy."""
+    """The answer does not follow the API: HTML, incomplete JSON, the error page of a proxy."""
 
     @property
     def is_refusal(self) -> bool:
@@ -283,7 +283,7 @@ class WorkerLostError(AGBError):
         super().__init__(message, *args, **kwargs)
 
 
-class RemoteTraceback(Exception):  # noqa: N818 - it only shows where another one was raised
+class RemoteTraceback(Exception):
     """The traceback of an exception where it was raised, a session or a worker, as the cause of it here."""
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Limits: how much of the machine and of the service a client may use, and the state of its connections."""
+"""Limits: how many connections, creations and sessions a client may use, and the state of its connections."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _above_zero(_: object, attribute: Attribute[Any], value: object) -> None:
 
 @frozen
 class Limits:
-    """How much a client may take.
+    """The limits of a client.
 
     Args:
         connections: how many connections may be open at a time, for each event loop, or for the process in the

@@ -35,7 +35,7 @@ cat server.log >&2; exit 1
 
 
 class Tour:
-    """Says each step, how long it took and what came of it; counts the steps and those that failed."""
+    """Reports each step, its duration and its result; counts the steps and the failed ones."""
 
     def __init__(self, say: Callable[[str], object]) -> None:
         self.say = say
@@ -44,7 +44,7 @@ class Tour:
 
     @contextmanager
     def step(self, what: str) -> Iterator[SimpleNamespace]:
-        """Time a step; ``shown`` of what is yielded is printed behind it. Its failure is said and goes on."""
+        """Time and report a step; ``shown`` of the yielded object is printed too. A failure is reported and raised."""
         self.steps += 1
         started = time.perf_counter()
         outcome = SimpleNamespace(shown="")
@@ -59,18 +59,18 @@ class Tour:
 
 
 def expect(right: bool, otherwise: str) -> None:
-    """Raise `AssertionError` with a sentence unless ``right``."""
+    """Raise `AssertionError` with the text ``otherwise`` unless ``right``."""
     if not right:
         raise AssertionError(otherwise)
 
 
 async def asynchronous(agb: AsyncAGB, tour: Tour) -> None:
-    """Take every step with the asynchronous client; raise what goes wrong, with the session deleted."""
+    """Take every step with the asynchronous client; if one fails, delete the session and raise the error."""
     labels = {"project": "quickstart", "run": uuid4().hex[:8]}
     with tour.step("create a session") as outcome:
         created = (await agb.create(CreateSessionParams(image_id=IMAGE))).raise_for_error()
         session = created.session
-        assert session is not None  # noqa: S101 - a success has one
+        assert session is not None  # a success has one
         outcome.shown = f"{session.session_id} from {IMAGE}"
     try:
         await _use(agb, session, labels, tour)
@@ -116,7 +116,7 @@ async def _use(agb: AsyncAGB, session: AsyncSession, labels: dict[str, str], tou
         outcome.shown = masked(info["resource_url"])
     with tour.step("ask what it uses") as outcome:
         metrics = (await session.get_metrics()).raise_for_error().metrics
-        expect(metrics is not None and metrics.mem_used > 0, "the metrics tell no memory")
+        expect(metrics is not None and metrics.mem_used > 0, "the metrics contain no memory")
         if metrics is not None:
             outcome.shown = (
                 f"{metrics.mem_used / 2**20:.0f} MiB memory, {metrics.disk_used / 2**10:.0f} KiB disk, "
@@ -125,7 +125,7 @@ async def _use(agb: AsyncAGB, session: AsyncSession, labels: dict[str, str], tou
 
 
 async def _fetch_through_link(session: AsyncSession, tour: Tour) -> None:
-    port = random.randint(30100, 30199)  # noqa: S311 - without isolation the port is the machine's, so not always one
+    port = random.randint(30100, 30199)  # random, since without isolation the port is one of the machine
     with tour.step("start a web server in it") as outcome:
         script = _SERVE.format(page=PAGE, port=port)
         (await session.command.execute(script, timeout_ms=10_000)).raise_for_error()
@@ -138,14 +138,14 @@ async def _fetch_through_link(session: AsyncSession, tour: Tour) -> None:
 
 
 def _fetched(url: str) -> str:
-    """Return the text at a URL, fetched like any program would that knows nothing of this package."""
+    """Return the text at a URL, fetched without this package."""
     with urlopen(url, timeout=10) as answer:  # noqa: S310 - the link is the runtime's own
         text: str = answer.read().decode().strip()
         return text
 
 
 def synchronous(agb: AGB, tour: Tour) -> None:
-    """Take the same way in a few lines with the synchronous client."""
+    """Take the main steps in a few lines with the synchronous client."""
     with tour.step("create, label, run, delete, gone") as outcome:
         with agb.session(CreateSessionParams(image_id=IMAGE, labels={"project": "quickstart"})) as session:
             outcome.shown = session.code.run("sum(range(10))", "python").raise_for_error().result
@@ -160,7 +160,7 @@ def synchronous(agb: AGB, tour: Tour) -> None:
 
 
 def main(arguments: list[str], prog: str = "agb quickstart") -> int:
-    """Run the quickstart; return 0 only if every step did what it should."""
+    """Run the quickstart; return 0 only if every step succeeded."""
     parser = argparse.ArgumentParser(
         prog=prog, description="Take a session through its whole life, for real, and show each step."
     )
@@ -172,13 +172,13 @@ def main(arguments: list[str], prog: str = "agb quickstart") -> int:
     cloud = parser.parse_args(arguments).cloud
     try:
         return _in_the_cloud() if cloud else _on_this_machine()
-    except (ValueError, CannotStart) as error:  # nothing was begun: what is missing is said in a sentence
+    except (ValueError, CannotStart) as error:  # before the first step; the text names what is missing
         say(f"{prog}: {error}")
         return 2
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line and flush it, so that it appears at once in a pipe too."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -198,7 +198,7 @@ def _on_this_machine() -> int:
 
 
 def _run(api_key: str, config: Config | None, where: Callable[[AGB], str]) -> int:
-    """Take both tours with clients of these settings, and sum up."""
+    """Run both tours with clients of these settings, and print a summary."""
     tour = Tour(say)
     started = time.perf_counter()
 
@@ -213,12 +213,12 @@ def _run(api_key: str, config: Config | None, where: Callable[[AGB], str]) -> in
             say("\nthe synchronous client, in a few lines:")
             synchronous(agb, tour)
         except (AGBError, AssertionError, OSError) as error:
-            if not tour.failed:  # a step has said its own
+            if not tour.failed:  # a failed step has reported itself
                 tour.failed += 1
                 say(f"  FAILED  {error}")
     seconds = time.perf_counter() - started
     if tour.failed:
         say(f"\n{tour.failed} of {tour.steps} steps failed; the session was deleted if it could be")
         return 1
-    say(f"\nall {tour.steps} steps did what they should, in {seconds:.1f} s")
+    say(f"\nall {tour.steps} steps succeeded, in {seconds:.1f} s")
     return 0

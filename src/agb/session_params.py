@@ -23,7 +23,7 @@ from .context_sync import (
     WhiteList,
 )
 
-EXTENSIONS_BASE_PATH = "/tmp/extensions"  # noqa: S108 - a path inside a context
+EXTENSIONS_BASE_PATH = "/tmp/extensions"  # a path inside a context
 """The folder of browser extensions in a context, and in a session."""
 
 

@@ -1,4 +1,4 @@
-"""Stats: what a client is doing at one moment, and what holds it up."""
+"""Stats: what a client is doing at one moment, and what its callers wait for."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ async def test_unsupported_language_is_a_result(language: str) -> None:
     assert "java, javascript, python, r" in result.error_message
 
 
-async def test_streaming_without_an_address_says_so() -> None:
+async def test_streaming_without_an_address_is_a_failure() -> None:
     session = AsyncSession(AsyncAGB("k", Config("http://127.0.0.1:9", 1000)), "s-1")
     result = await session.code.run("1", "python", stream_beta=True)
     assert not result.success

@@ -85,7 +85,7 @@ async def test_info_gives_the_tasks() -> None:
 
 
 @pytest.mark.parametrize("status", ["{", 5, {"type": "data"}])
-async def test_broken_status_is_a_failure_that_says_so(status: Any) -> None:
+async def test_broken_status_is_a_failure(status: Any) -> None:
     with scripted(value({"contextStatus": status})) as server:
         async with client(server.endpoint) as agb:
             result = await agb.attach("s-1").context.info()
@@ -131,7 +131,7 @@ async def test_old_failure_is_none_of_this_sync() -> None:
             assert (await agb.attach("s-1").context.sync()).success
 
 
-async def test_failed_task_tells_its_reason() -> None:
+async def test_failed_task_has_its_reason() -> None:
     with scripted(Syncing(rows(OLD), rows(OLD, FAILED))) as server:
         async with client(server.endpoint) as agb:
             result = await agb.attach("s-1").context.sync()
@@ -152,7 +152,7 @@ async def test_sync_that_never_ends_is_told_in_time(limit: dict[str, Any]) -> No
     assert result.error.kind is ErrorKind.TIMED_OUT
 
 
-async def test_status_that_is_never_answered_is_told_in_time() -> None:
+async def test_status_that_is_never_answered_is_a_timeout() -> None:
     with scripted(Syncing(rows(), rows(RUNNING), silent)) as server:
         async with client(server.endpoint) as agb:
             result = await agb.attach("s-1").context.sync(timeout=0.3)
@@ -247,7 +247,7 @@ async def test_creation_need_not_wait() -> None:
     ],
     ids=["failed", "unfinished", "unreported", "refused", "silent"],
 )
-async def test_data_that_is_missing_is_told(look: Action, words: str, kind: ErrorKind) -> None:
+async def test_missing_data_is_reported(look: Action, words: str, kind: ErrorKind) -> None:
     service = Syncing(look)
     with scripted(service) as server:
         async with client(server.endpoint) as agb:
@@ -305,7 +305,9 @@ async def test_deletion_stores_the_data_first() -> None:
     ],
     ids=["failed", "unfinished", "unknown", "not started"],
 )
-async def test_data_that_was_not_stored_is_told_and_the_caller_decides(looks: tuple[Action, ...], words: str) -> None:
+async def test_data_that_was_not_stored_is_reported_and_the_caller_decides(
+    looks: tuple[Action, ...], words: str
+) -> None:
     for decision, released in (("keep", 0), ("delete", 1)):
         service = Syncing(*looks)
         with scripted(service) as server:

@@ -238,7 +238,7 @@ async def test_success_without_a_context_is_no_success(data: Any, kind: ErrorKin
     assert result.error.kind is kind
 
 
-async def test_rename_and_delete_tell_the_id() -> None:
+async def test_rename_and_delete_return_the_id() -> None:
     with scripted(NOTHING) as server:
         async with client(server) as agb:
             for result in (

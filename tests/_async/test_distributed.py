@@ -177,7 +177,7 @@ async def test_failure_of_one_item_does_not_affect_others(service: Sample, recor
     assert (unreadable.error.name, unreadable.error.value) == ("UnreadableError", "this and that")
     assert "in misbehave" in unreadable.error.traceback
     assert isinstance(value.error, ExecutionError)
-    assert "its value cannot travel back: it is a lock" in str(value.error)
+    assert "its value cannot be returned: it is a lock" in str(value.error)
     assert value.attempts == 1
     assert isinstance(item.error, ExecutionError)
     assert "the item cannot be pickled to travel to a worker" in str(item.error)

@@ -42,7 +42,7 @@ LOST = {
     "no id": value({"success": True}),
     "502": answer(b"<html>", 502),
     "503 of a proxy": answer(b"<html>", 503),
-    "504": refuse("Timeout", "nobody there", 504),
+    "504": refuse("Timeout", "no answer from the server", 504),
 }
 
 
@@ -154,7 +154,7 @@ async def test_lookup_without_a_result_is_reported(service: Service) -> None:
     assert not result.error.retryable
 
 
-async def test_service_that_cannot_be_asked_is_told(service: Service) -> None:
+async def test_service_that_cannot_be_reached_is_reported(service: Service) -> None:
     service.sessions.answers[CREATE] = cut()
     service.sessions.instead[LIST] = refuse("AccessDenied", "not you", 403)
     async with service.client() as agb:

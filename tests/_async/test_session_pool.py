@@ -95,16 +95,16 @@ async def test_those_who_wait_are_served_in_order(service: Service) -> None:
                 served.append(number)
 
         first = await pool.acquire()
-        async with TaskGroup() as crew:
+        async with TaskGroup() as group:
             for number in range(10):
-                crew.start(use, number)
+                group.start(use, number)
                 await until(lambda number=number: pool.stats().waiting == number + 1)
             pool.release(first)
         assert service.sessions.made == 1
     assert served == list(range(10))
 
 
-async def test_no_more_than_the_most_and_none_in_time_is_told(service: Service) -> None:
+async def test_size_is_limited_and_waiting_has_a_deadline(service: Service) -> None:
     async with service.client() as agb, agb.pool(IMAGE, max=2) as pool:
         async with pool.session(), pool.session():
             with pytest.raises(SessionError) as caught:
@@ -205,7 +205,7 @@ async def test_session_that_its_check_refuses_is_replaced(service: Service, how:
     assert service.count(RELEASE) == 2
 
 
-async def test_session_is_discarded_when_its_user_says_so(service: Service) -> None:
+async def test_session_is_discarded_on_request(service: Service) -> None:
     async with service.client() as agb, agb.pool(IMAGE, max=1) as pool:
         pool.release(await pool.acquire(), discard=True)
         async with pool.session() as session:
@@ -244,7 +244,7 @@ async def test_idle_session_that_died_is_replaced_ahead(service: Service) -> Non
 # --- failing -----------------------------------------------------------------------------------------------------
 
 
-async def test_who_waits_is_told_why_there_is_no_session(service: Service) -> None:
+async def test_waiting_caller_gets_the_error_of_the_creation(service: Service) -> None:
     service.sessions.instead[CREATE] = refuse("InvalidImage", "no such image")
     async with service.client() as agb, agb.pool(IMAGE, min=1) as pool:
         with pytest.raises(SessionError, match="no such image"):
@@ -271,7 +271,7 @@ async def test_session_that_cannot_be_prepared_is_deleted(service: Service) -> N
         assert service.alive == {"s-2"}
 
 
-async def test_what_cannot_be_deleted_is_told(service: Service) -> None:
+async def test_session_that_cannot_be_deleted_is_reported(service: Service) -> None:
     service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
     with pytest.warns(RuntimeWarning, match="session s-1 was left behind: .*try tomorrow"):
         async with service.client() as agb, agb.pool(IMAGE) as pool, pool.session():
@@ -298,7 +298,7 @@ async def test_nothing_is_lent_after_the_end(service: Service) -> None:
 
 async def test_end_waits_for_what_is_borrowed(service: Service) -> None:
     leave = ThreadSafeEvent()
-    async with service.client() as agb, TaskGroup() as crew:
+    async with service.client() as agb, TaskGroup() as group:
         async with agb.pool(IMAGE) as pool:
 
             async def use() -> None:
@@ -306,9 +306,9 @@ async def test_end_waits_for_what_is_borrowed(service: Service) -> None:
                     await leave.wait(10)
                     assert session.session_id in service.alive
 
-            crew.start(use)
+            group.start(use)
             await until(lambda: pool.stats().in_use == 1)
-            crew.start(sleep, 0)
+            group.start(sleep, 0)
             leave.set()
         assert pool.stats().uses == 1
 
@@ -343,10 +343,10 @@ async def test_cancelled_pool_leaves_nothing(service: Service) -> None:
             await ThreadSafeEvent().wait(30)
 
     entered = ThreadSafeEvent()
-    async with TaskGroup() as crew:
-        crew.start(work)
+    async with TaskGroup() as group:
+        group.start(work)
         await entered.wait(10)
-        crew.cancel()
+        group.cancel()
     assert not service.alive
     assert service.sessions.made >= 1
 

@@ -550,7 +550,7 @@ async def test_wrong_arguments() -> None:
 
 
 def raw_websocket(talk: Conversation, pings: int, answered: bool) -> None:
-    """Shake hands by hand, take pings, and end the execution after as many; answer them, or do not."""
+    """Accept the handshake, read pings, and end the execution after that many; answer the pings, or do not."""
     key = talk.request.headers["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
     accept = base64.b64encode(hashlib.sha1(key.encode()).digest()).decode()
     head = f"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"

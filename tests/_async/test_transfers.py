@@ -1,4 +1,4 @@
-"""Transfers: files and directories to and from a context, against a store that misbehaves when it is told to."""
+"""Transfers: files and directories to and from a context, against a store that misbehaves on command."""
 
 from __future__ import annotations
 
@@ -138,19 +138,19 @@ async def test_altered_url(runtime: LocalServer, config: Config) -> None:
         context = (await agb.context.create("altered")).raise_for_error().context
         assert context is not None
         url = (await agb.context.get_file_upload_url(context.id, "/tmp/a")).url
-        reply = await agb.client.upload(url, Source(b"x" * 5000), 5000, call, agb.client.patience())
+        reply = await agb.client.upload(url, Source(b"x" * 5000), 5000, call, agb.client.idle_timeout())
         assert reply.status == 200
         altered = url[:-1] + ("A" if url[-1] != "A" else "B")
         with pytest.raises(AGBError, match="altered") as caught:
-            await agb.client.upload(altered, Source(b"y" * 9000), 9000, call, agb.client.patience())
+            await agb.client.upload(altered, Source(b"y" * 9000), 9000, call, agb.client.idle_timeout())
         assert caught.value.http_status == 403
         assert altered.rpartition("/")[2] not in str(caught.value)
         other_way = signed_call("GET", "download")
         with pytest.raises(AGBError, match="Could not download"):
-            async with agb.client.download(url, other_way, agb.client.patience()):
+            async with agb.client.download(url, other_way, agb.client.idle_timeout()):
                 pass
         stored = (await agb.context.get_file_download_url(context.id, "/tmp/a")).url
-        async with agb.client.download(stored, other_way, agb.client.patience()) as download:
+        async with agb.client.download(stored, other_way, agb.client.idle_timeout()) as download:
             assert download.size == 5000
             assert await download.receive() == b"x" * 5000
             assert await download.receive() == b""
@@ -252,16 +252,16 @@ async def test_several_at_once(store: Bucket, tmp_path: Path) -> None:
 
 
 async def test_progress(store: Bucket, large: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int | None]] = []
+    steps: list[tuple[int, int | None]] = []
     store.instead.append(cut())
     async with client(store) as agb:
-        await agb.context.upload(CONTEXT, large, "/tmp/x/a", progress=lambda *step: told.append(step))
-        assert (len(LARGE), len(LARGE)) in told
-        assert (0, len(LARGE)) in told  # the first try was given up
-        told.clear()
-        await agb.context.download(CONTEXT, "/tmp/x/", tmp_path / "back", progress=lambda *step: told.append(step))
-    assert told[-1] == (len(LARGE), len(LARGE))
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+        await agb.context.upload(CONTEXT, large, "/tmp/x/a", progress=lambda *step: steps.append(step))
+        assert (len(LARGE), len(LARGE)) in steps
+        assert (0, len(LARGE)) in steps  # the first try was given up
+        steps.clear()
+        await agb.context.download(CONTEXT, "/tmp/x/", tmp_path / "back", progress=lambda *step: steps.append(step))
+    assert steps[-1] == (len(LARGE), len(LARGE))
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
 
 
 async def test_what_a_callback_raises_ends_all(store: Bucket, large: Path, tmp_path: Path) -> None:
@@ -285,8 +285,8 @@ async def test_what_a_callback_raises_ends_all(store: Bucket, large: Path, tmp_p
 
 def early(status: int, code: str, *, closes: bool) -> Any:
     body = f"<Error><Code>{code}</Code><Message>It is so.</Message><RequestId>X-1</RequestId></Error>".encode()
-    told = answer(body, status, {"Content-Type": "application/xml"})
-    return then_close(told) if closes else then_silent(told)
+    refusal = answer(body, status, {"Content-Type": "application/xml"})
+    return then_close(refusal) if closes else then_silent(refusal)
 
 
 @pytest.mark.parametrize("closes", [True, False])
@@ -446,7 +446,7 @@ async def test_download_that_is_not_whole(store: Bucket, tmp_path: Path, answere
     assert (tmp_path / "a").read_bytes() == b"content"
 
 
-async def test_other_ways_to_tell_the_end(store: Bucket, tmp_path: Path) -> None:
+async def test_other_framings_of_the_body(store: Bucket, tmp_path: Path) -> None:
     store.files["/tmp/a"] = b""
     digest = b"Content-MD5: " + b64encode(md5(b"content").digest())
     for said in (

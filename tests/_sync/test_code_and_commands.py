@@ -204,7 +204,7 @@ def test_unsupported_language_is_a_result(language: str) -> None:
     assert "java, javascript, python, r" in result.error_message
 
 
-def test_streaming_without_an_address_says_so() -> None:
+def test_streaming_without_an_address_is_a_failure() -> None:
     session = Session(AGB("k", Config("http://127.0.0.1:9", 1000)), "s-1")
     result = session.code.run("1", "python", stream_beta=True)
     assert not result.success

@@ -84,7 +84,7 @@ def test_info_gives_the_tasks() -> None:
 
 
 @pytest.mark.parametrize("status", ["{", 5, {"type": "data"}])
-def test_broken_status_is_a_failure_that_says_so(status: Any) -> None:
+def test_broken_status_is_a_failure(status: Any) -> None:
     with scripted(value({"contextStatus": status})) as server:
         with client(server.endpoint) as agb:
             result = agb.attach("s-1").context.info()
@@ -130,7 +130,7 @@ def test_old_failure_is_none_of_this_sync() -> None:
             assert agb.attach("s-1").context.sync().success
 
 
-def test_failed_task_tells_its_reason() -> None:
+def test_failed_task_has_its_reason() -> None:
     with scripted(Syncing(rows(OLD), rows(OLD, FAILED))) as server:
         with client(server.endpoint) as agb:
             result = agb.attach("s-1").context.sync()
@@ -151,7 +151,7 @@ def test_sync_that_never_ends_is_told_in_time(limit: dict[str, Any]) -> None:
     assert result.error.kind is ErrorKind.TIMED_OUT
 
 
-def test_status_that_is_never_answered_is_told_in_time() -> None:
+def test_status_that_is_never_answered_is_a_timeout() -> None:
     with scripted(Syncing(rows(), rows(RUNNING), silent)) as server:
         with client(server.endpoint) as agb:
             result = agb.attach("s-1").context.sync(timeout=0.3)
@@ -246,7 +246,7 @@ def test_creation_need_not_wait() -> None:
     ],
     ids=["failed", "unfinished", "unreported", "refused", "silent"],
 )
-def test_data_that_is_missing_is_told(look: Action, words: str, kind: ErrorKind) -> None:
+def test_missing_data_is_reported(look: Action, words: str, kind: ErrorKind) -> None:
     service = Syncing(look)
     with scripted(service) as server:
         with client(server.endpoint) as agb:
@@ -304,7 +304,7 @@ def test_deletion_stores_the_data_first() -> None:
     ],
     ids=["failed", "unfinished", "unknown", "not started"],
 )
-def test_data_that_was_not_stored_is_told_and_the_caller_decides(looks: tuple[Action, ...], words: str) -> None:
+def test_data_that_was_not_stored_is_reported_and_the_caller_decides(looks: tuple[Action, ...], words: str) -> None:
     for decision, released in (("keep", 0), ("delete", 1)):
         service = Syncing(*looks)
         with scripted(service) as server:

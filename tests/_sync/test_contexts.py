@@ -237,7 +237,7 @@ def test_success_without_a_context_is_no_success(data: Any, kind: ErrorKind) -> 
     assert result.error.kind is kind
 
 
-def test_rename_and_delete_tell_the_id() -> None:
+def test_rename_and_delete_return_the_id() -> None:
     with scripted(NOTHING) as server:
         with client(server) as agb:
             for result in (

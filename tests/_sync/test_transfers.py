@@ -1,5 +1,5 @@
 # Generated from tests/_async/test_transfers.py by tools/unasync.py. Do not edit.
-"""Transfers: files and directories to and from a context, against a store that misbehaves when it is told to."""
+"""Transfers: files and directories to and from a context, against a store that misbehaves on command."""
 
 from __future__ import annotations
 
@@ -137,19 +137,19 @@ def test_altered_url(runtime: LocalServer, config: Config) -> None:
         context = agb.context.create("altered").raise_for_error().context
         assert context is not None
         url = agb.context.get_file_upload_url(context.id, "/tmp/a").url
-        reply = agb.client.upload(url, Source(b"x" * 5000), 5000, call, agb.client.patience())
+        reply = agb.client.upload(url, Source(b"x" * 5000), 5000, call, agb.client.idle_timeout())
         assert reply.status == 200
         altered = url[:-1] + ("A" if url[-1] != "A" else "B")
         with pytest.raises(AGBError, match="altered") as caught:
-            agb.client.upload(altered, Source(b"y" * 9000), 9000, call, agb.client.patience())
+            agb.client.upload(altered, Source(b"y" * 9000), 9000, call, agb.client.idle_timeout())
         assert caught.value.http_status == 403
         assert altered.rpartition("/")[2] not in str(caught.value)
         other_way = signed_call("GET", "download")
         with pytest.raises(AGBError, match="Could not download"):
-            with agb.client.download(url, other_way, agb.client.patience()):
+            with agb.client.download(url, other_way, agb.client.idle_timeout()):
                 pass
         stored = agb.context.get_file_download_url(context.id, "/tmp/a").url
-        with agb.client.download(stored, other_way, agb.client.patience()) as download:
+        with agb.client.download(stored, other_way, agb.client.idle_timeout()) as download:
             assert download.size == 5000
             assert download.receive() == b"x" * 5000
             assert download.receive() == b""
@@ -251,16 +251,16 @@ def test_several_at_once(store: Bucket, tmp_path: Path) -> None:
 
 
 def test_progress(store: Bucket, large: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int | None]] = []
+    steps: list[tuple[int, int | None]] = []
     store.instead.append(cut())
     with client(store) as agb:
-        agb.context.upload(CONTEXT, large, "/tmp/x/a", progress=lambda *step: told.append(step))
-        assert (len(LARGE), len(LARGE)) in told
-        assert (0, len(LARGE)) in told  # the first try was given up
-        told.clear()
-        agb.context.download(CONTEXT, "/tmp/x/", tmp_path / "back", progress=lambda *step: told.append(step))
-    assert told[-1] == (len(LARGE), len(LARGE))
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
+        agb.context.upload(CONTEXT, large, "/tmp/x/a", progress=lambda *step: steps.append(step))
+        assert (len(LARGE), len(LARGE)) in steps
+        assert (0, len(LARGE)) in steps  # the first try was given up
+        steps.clear()
+        agb.context.download(CONTEXT, "/tmp/x/", tmp_path / "back", progress=lambda *step: steps.append(step))
+    assert steps[-1] == (len(LARGE), len(LARGE))
+    assert [done for done, _ in steps] == sorted(done for done, _ in steps)
 
 
 def test_what_a_callback_raises_ends_all(store: Bucket, large: Path, tmp_path: Path) -> None:
@@ -284,8 +284,8 @@ def test_what_a_callback_raises_ends_all(store: Bucket, large: Path, tmp_path: P
 
 def early(status: int, code: str, *, closes: bool) -> Any:
     body = f"<Error><Code>{code}</Code><Message>It is so.</Message><RequestId>X-1</RequestId></Error>".encode()
-    told = answer(body, status, {"Content-Type": "application/xml"})
-    return then_close(told) if closes else then_silent(told)
+    refusal = answer(body, status, {"Content-Type": "application/xml"})
+    return then_close(refusal) if closes else then_silent(refusal)
 
 
 @pytest.mark.parametrize("closes", [True, False])
@@ -445,7 +445,7 @@ def test_download_that_is_not_whole(store: Bucket, tmp_path: Path, answered: Any
     assert (tmp_path / "a").read_bytes() == b"content"
 
 
-def test_other_ways_to_tell_the_end(store: Bucket, tmp_path: Path) -> None:
+def test_other_framings_of_the_body(store: Bucket, tmp_path: Path) -> None:
     store.files["/tmp/a"] = b""
     digest = b"Content-MD5: " + b64encode(md5(b"content").digest())
     for said in (

@@ -253,7 +253,7 @@ async def test_session_of_a_cancelled_create_whose_answer_is_lost_is_deleted(ser
 
 
 @pytest.mark.asyncio
-async def test_session_that_may_come_after_a_cancelled_create_is_told_of(service: Service) -> None:
+async def test_session_that_may_exist_after_a_cancelled_create_is_reported(service: Service) -> None:
     service.sessions.instead[CREATE] = cut()
     async with service.client() as agb:
         agb.client._sleep = no_pause
@@ -264,7 +264,7 @@ async def test_session_that_may_come_after_a_cancelled_create_is_told_of(service
 
 
 @pytest.mark.asyncio
-async def test_deletion_that_fails_after_a_cancelled_create_is_told(service: Service) -> None:
+async def test_deletion_that_fails_after_a_cancelled_create_is_reported(service: Service) -> None:
     service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
     async with service.client() as agb:
         with pytest.warns(RuntimeWarning, match=r"session s-1 was left behind: .*try tomorrow"):
@@ -341,9 +341,9 @@ async def test_create_that_pauses_between_two_tries_ends_at_once(service: Servic
     async with service.client() as agb:
         wait = agb._limiter._wait
 
-        async def pause(bell: ThreadSafeEvent, seconds: float) -> None:
+        async def pause(event: ThreadSafeEvent, seconds: float) -> None:
             pausing.set()
-            await wait(bell, seconds)
+            await wait(event, seconds)
 
         agb._limiter._wait = pause
         task = asyncio.ensure_future(agb.create(IMAGE))
@@ -416,7 +416,7 @@ async def test_deletion_at_the_end_of_a_block_is_finished_in_a_cancelled_scope(s
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize("fails", [False, True], ids=["block ends", "block raises"])
-async def test_deletion_that_fails_while_it_is_cancelled_is_told(service: Service, fails: bool) -> None:
+async def test_deletion_that_fails_while_it_is_cancelled_is_reported(service: Service, fails: bool) -> None:
     gate = service.sessions.gate(RELEASE)
     service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
 
@@ -469,7 +469,7 @@ async def test_cancelled_delete_ends_at_once_and_can_be_repeated(service: Servic
         assert repeated.success or (repeated.error is not None and repeated.error.kind is ErrorKind.NOT_FOUND)
         assert not service.sessions.alive
         await still_usable(agb)
-    assert service.server.connections == 2  # the one whose answer nobody read is not used again
+    assert service.server.connections == 2  # the connection with the unread answer is not used again
 
 
 # --- any call ----------------------------------------------------------------------------------------------------

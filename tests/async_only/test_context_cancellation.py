@@ -58,11 +58,11 @@ async def test_wait_for_leaves_no_session() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("is_async", [True, False])
 async def test_callback_is_called_once_before_sync_returns(is_async: bool) -> None:
-    told: list[bool] = []
+    outcomes: list[bool] = []
 
-    async def tell(success: bool) -> None:
+    async def record(success: bool) -> None:
         await anyio.lowlevel.checkpoint()
-        told.append(success)
+        outcomes.append(success)
 
     saved = value({"contextStatus": json.dumps([{"type": "data", "data": [SAVED]}])})
     script = (value({}), value(None), saved, value({}), value(None), value({"contextStatus": "{"}))
@@ -70,19 +70,19 @@ async def test_callback_is_called_once_before_sync_returns(is_async: bool) -> No
         async with AsyncAGB("k", Config(server.endpoint, 5000)) as agb:
             context = agb.attach("s-1").context
             for outcome in (True, False):
-                result = await context.sync(callback=tell if is_async else told.append)
-                assert (result.success, told) == (outcome, [outcome])
-                told.clear()
+                result = await context.sync(callback=record if is_async else outcomes.append)
+                assert (result.success, outcomes) == (outcome, [outcome])
+                outcomes.clear()
 
 
 @pytest.mark.anyio
 async def test_error_of_a_callback_is_its_callers() -> None:
     def fail(success: bool) -> None:
-        raise RuntimeError(f"told {success}")
+        raise RuntimeError(f"called with {success}")
 
     saved = value({"contextStatus": json.dumps([{"type": "data", "data": [SAVED]}])})
     with scripted(value({}), value(None), saved) as server:
         async with AsyncAGB("k", Config(server.endpoint, 5000)) as agb:
-            with pytest.raises(RuntimeError, match="told True"):
+            with pytest.raises(RuntimeError, match="called with True"):
                 await agb.attach("s-1").context.sync(callback=fail)
     assert len(server.requests) == 3

@@ -277,7 +277,7 @@ async def test_sessions_at_one_host_share_connections() -> None:
 
 @pytest.mark.anyio
 async def test_connections_to_hosts_that_are_gone_do_not_pile_up(server: Scripted) -> None:
-    """Each session may live at a host of its own, and nobody asks there again."""
+    """Each session may live at a host of its own, and it is not asked again."""
     count = 12
     async with client(server) as agb:
         for number in range(count):
@@ -345,7 +345,7 @@ def in_child(work: Callable[[], None]) -> int:
         try:
             work()
             code = 0
-        except BaseException:  # noqa: BLE001 - there is nobody above to tell
+        except BaseException:  # no caller above this one could report it
             traceback.print_exc()
         finally:
             os._exit(code)

@@ -1,4 +1,4 @@
-"""Cancellation at every step of a call: no connection is half used, none is lost, nobody who waits is forgotten.
+"""Cancellation at every step of a call: no connection is left half used or lost, and every waiting caller is served.
 
 The steps of a call are counted: each time that it gives way to the event loop is one. Then it is cancelled at the
 first, the second, and so on, until it comes to its end before its cancellation.
@@ -79,7 +79,7 @@ class _Steps:
             given, failure = None, None
             try:
                 given = yield waits_for
-            except BaseException as error:  # noqa: BLE001 - it is thrown where it belongs
+            except BaseException as error:  # thrown into the wrapped coroutine
                 failure = error
 
 
@@ -114,8 +114,8 @@ async def at_every_step(agb: AsyncAGB, cancelled: Cancelled, work: Work, *, pace
     """Cancel work at each of its steps, look at the pool each time, and return how many there were."""
     for step in range(1, MOST_STEPS, pace):
         is_over = await cancelled(work, step)
-        told = pool_of(agb).stats()
-        assert (told.in_use, told.waiting) == (0, 0), f"cancelled at step {step}: {told}"
+        stats = pool_of(agb).stats()
+        assert (stats.in_use, stats.waiting) == (0, 0), f"cancelled at step {step}: {stats}"
         if is_over:
             return step
     pytest.fail("it has no end")
@@ -125,9 +125,9 @@ async def still_works(agb: AsyncAGB) -> None:
     opened = pool_of(agb).stats().opened
     for _ in range(10):
         assert (await agb.attach("s-1").get_link()).data == "http://127.0.0.1/link"
-    told = pool_of(agb).stats()
-    assert (told.in_use, told.waiting) == (0, 0)
-    assert told.opened <= opened + 1
+    stats = pool_of(agb).stats()
+    assert (stats.in_use, stats.waiting) == (0, 0)
+    assert stats.opened <= opened + 1
 
 
 def whole(server: Scripted) -> None:
@@ -273,8 +273,8 @@ def test_transport_of_httpx(backend: str, cancelled: Cancelled) -> None:
 
             for step in range(1, MOST_STEPS):
                 is_over = await cancelled(work, step)
-                told = transport.pool.stats()
-                assert (told.in_use, told.waiting) == (0, 0), f"cancelled at step {step}: {told}"
+                stats = transport.pool.stats()
+                assert (stats.in_use, stats.waiting) == (0, 0), f"cancelled at step {step}: {stats}"
                 if is_over:
                     break
             await work()
@@ -385,9 +385,9 @@ def test_threads_with_deadlines_that_pass_while_they_wait() -> None:
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
-        told = pool_of(agb).stats()
-        assert (told.in_use, told.waiting) == (0, 0)
-        assert told.open <= 2
+        stats = pool_of(agb).stats()
+        assert (stats.in_use, stats.waiting) == (0, 0)
+        assert stats.open <= 2
         assert any("waited for one of 2 connections" in message for message in failed)
         for _ in range(10):
             assert agb.attach("s-1").get_link().success
@@ -457,9 +457,9 @@ def test_interrupted_at_every_line(is_waiting: bool, is_large: bool) -> None:
                     pass
                 if pool.stats().in_use:  # an answer that httpx had not returned yet is in a cycle of frames
                     gc.collect()
-                told = pool.stats()
-                assert (told.in_use, told.waiting) == (0, 0), f"interrupted at line {number}: {told}"
-                assert told.open <= 1
+                stats = pool.stats()
+                assert (stats.in_use, stats.waiting) == (0, 0), f"interrupted at line {number}: {stats}"
+                assert stats.open <= 1
                 if interruption.left:
                     break
             assert number > 20

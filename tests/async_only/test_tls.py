@@ -1,4 +1,4 @@
-"""TLS: one connection for many calls, certificates nobody trusts, forged answers, handshakes that do not end."""
+"""TLS: one connection for many calls, untrusted certificates, forged answers, handshakes that do not end."""
 
 from __future__ import annotations
 
@@ -84,12 +84,12 @@ def is_refused(error: SessionError, server: Scripted) -> None:
     assert (error.kind, error.sent, error.retryable) == (ErrorKind.UNREACHABLE, Sent.NO, False)
     assert "certificate verify failed" in str(error)
     assert server.requests == []
-    assert server.connections == 1  # trying again would help nobody
+    assert server.connections == 1  # a retry would fail too
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("host", "file"), [("localhost", None), ("127.0.0.1", CERTIFICATE)], ids=["issuer", "name"])
-async def test_certificate_nobody_trusts(
+async def test_untrusted_certificate(
     monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, host: str, file: Path | None
 ) -> None:
     trust(monkeypatch, file)
@@ -100,7 +100,7 @@ async def test_certificate_nobody_trusts(
 
 
 @pytest.mark.parametrize(("host", "file"), [("localhost", None), ("127.0.0.1", CERTIFICATE)], ids=["issuer", "name"])
-def test_certificate_nobody_trusts_in_a_synchronous_call(
+def test_untrusted_certificate_in_a_synchronous_call(
     monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext, host: str, file: Path | None
 ) -> None:
     trust(monkeypatch, file)
@@ -116,7 +116,7 @@ FORGED = b'HTTP/1.1 200 OK\r\nContent-Length: 56\r\n\r\n{"success": true, "data"
 
 
 def forge(talk: Any) -> None:
-    """Answer, and send another answer that nobody asked for in a record of its own."""
+    """Answer, and send an unrequested answer in a record of its own."""
     answer(envelope({"url": "http://real"}))(talk)
     talk.sock.sendall(FORGED)
 

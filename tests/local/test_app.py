@@ -90,7 +90,7 @@ def test_info_leads_to_the_page_of_the_session(api: Api, session: str) -> None:
 
 
 @pytest.mark.parametrize("operation", NOT_OFFERED, ids=lambda operation: operation.path)
-def test_what_is_not_offered_says_so(api: Api, operation: Any) -> None:
+def test_operation_that_is_not_offered(api: Api, operation: Any) -> None:
     answer = api.http.request(operation.method, operation.path)
     envelope = answer.json()
     assert answer.status_code == 200

@@ -464,7 +464,7 @@ def test_disk_that_others_have_filled(small_disk: Path, monkeypatch: pytest.Monk
             with pytest.raises(Refused, match="full"):
                 writing.write(os.urandom(1 << 20))
             refusals = []
-            for number in range(2000):  # until what SQLite has in hand is used up
+            for number in range(2000):  # until the free pages of SQLite are used up
                 try:
                     store.find(str(number), create=True)
                 except Refused as refused:
@@ -515,7 +515,7 @@ def test_directory_that_holds_something_else(tmp_path: Path) -> None:
         ContextStore(tmp_path)
 
 
-def test_nobody_else_may_look(store: ContextStore, context: str, tmp_path: Path) -> None:
+def test_only_the_owner_may_read(store: ContextStore, context: str, tmp_path: Path) -> None:
     put(store, context, "/x")
     directory = tmp_path / "contexts"
     assert directory.stat().st_mode & 0o077 == 0

@@ -121,7 +121,7 @@ async def test_no_automatic_download_or_upload(context: Context) -> None:
 
 
 @pytest.mark.asyncio
-async def test_deletions_stay_in_the_session_if_the_policy_says_so(context: Context) -> None:
+async def test_deletions_stay_in_the_session_with_that_policy(context: Context) -> None:
     context.put(f"{PLACE}/f", b"stored")
     session = await context.session(deletePolicy={"syncLocalFile": False})
     await context.shell(session, "rm f; echo new > new")
@@ -186,7 +186,7 @@ async def test_archives_that_come_are_unpacked(context: Context, policy: dict[st
     assert (await context.shell(session, "find . -type f | sort")).split() == found
     before = context.paths()
     await context.uploaded(session)
-    assert context.paths() == before  # what came out of an archive is stored, in the archive
+    assert context.paths() == before  # files from an archive are stored in the archive
 
 
 @pytest.mark.asyncio

@@ -1,4 +1,4 @@
-"""The sandbox: what a session cannot see, change, outlive or use up. Escapes are tried by hand."""
+"""The sandbox: what a session cannot see, change, outlive or use up. Escapes are attempted, not simulated."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestSight:
         assert await output(strict, cell, "cut -d: -f1 /etc/passwd") == "root\nuser"
         assert await output(strict, cell, "hostname") == "agb"
 
-    async def test_home_of_whoever_runs_it_is_not_there(self, strict: Runtime, cell: LocalSession) -> None:
+    async def test_home_of_the_runtimes_user_is_not_visible(self, strict: Runtime, cell: LocalSession) -> None:
         # Parts of it may be: the interpreter is shown where it is installed.
         home = Path.home()
         theirs = set((await output(strict, cell, f"ls -A {home} 2>/dev/null || true")).split())
@@ -148,7 +148,7 @@ class TestRights:
         ):
             assert (await shell(strict, cell, command))["exit_code"] != 0, command
 
-    async def test_files_it_makes_are_nobody_elses_and_not_setuid_root(
+    async def test_files_it_creates_belong_to_its_user_and_are_not_setuid_root(
         self, strict: Runtime, cell: LocalSession
     ) -> None:
         await output(strict, cell, "cp /bin/sh ~/sh; chmod 4755 ~/sh")
@@ -415,7 +415,7 @@ class TestWhenThereIsNone:
             async with Runtime(isolation=isolation):  # type: ignore[arg-type]  # parametrised
                 pass
 
-    async def test_unless_it_is_told_to(self) -> None:
+    async def test_unless_that_is_requested(self) -> None:
         async with Runtime(allow_none=True) as runtime:
             assert runtime.report.isolation == "none"
             assert "not installed" in runtime.report.isolation_note

@@ -117,14 +117,14 @@ def test_chunk_that_is_no_base64(text: str) -> None:
         ("", ErrorKind.REFUSED),
     ],
 )
-def test_failures_tell_what_is_missing(text: str, kind: ErrorKind) -> None:
+def test_failures_name_what_is_missing(text: str, kind: ErrorKind) -> None:
     with pytest.raises(FileError) as caught:
         ops.delete_file("/a", session_id="s").read(reply_of(text, is_error=True))
     assert caught.value.kind is kind
     assert not ops.is_session_gone(caught.value)
 
 
-def test_end_of_a_session_is_told_from_a_missing_file() -> None:
+def test_end_of_a_session_is_distinguished_from_a_missing_file() -> None:
     assert ops.is_session_gone(FileError("gone", kind=ErrorKind.NOT_FOUND, code="InvalidSession.NotFound"))
     assert ops.is_session_gone(FileError("the session is expired", tool="get_file_change"))
     assert not ops.is_session_gone(FileError("no connection", kind=ErrorKind.UNREACHABLE))

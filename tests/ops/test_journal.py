@@ -149,9 +149,9 @@ PARTS: list[Any] = [
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(PARTS)))
-def test_any_line_is_read_or_refused(told: dict[str, Any]) -> None:
+def test_any_line_is_read_or_refused(fields: dict[str, Any]) -> None:
     """In the middle of a journal, where no crash has torn it."""
-    lines = [HEADER.line(), json.dumps(told).encode() + b"\n", journal.begun("k", 1)]
+    lines = [HEADER.line(), json.dumps(fields).encode() + b"\n", journal.begun("k", 1)]
     contents, refused = None, ""
     try:
         contents = journal.read(lines)

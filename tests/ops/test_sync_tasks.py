@@ -36,7 +36,7 @@ WAIT, DONE, AGAIN = Verdict.WAIT, Verdict.DONE, Verdict.START_AGAIN
 
 
 class Clock:
-    """A clock that goes when told."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -112,7 +112,7 @@ def test_new_row_of_the_same_second_beside_its_equal(clock: Clock) -> None:
 
 
 def test_new_row_of_the_same_second_in_place_of_its_equal(clock: Clock) -> None:
-    """It cannot be told from the old one, so the sync is started again, in another second."""
+    """It cannot be distinguished from the old one, so the sync is started again, in another second."""
     watch = watched(clock, row())
     assert watch.look([row()]) is WAIT
     clock.now = QUIET_AFTER

@@ -231,7 +231,7 @@ class AsyncAGB:
         """
         created = await self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
         session = created.raise_for_error().session
-        assert session is not None  # noqa: S101 - a success has one
+        assert session is not None  # a success has one
         try:
             if created.error is not None:
                 raise created.error
@@ -518,8 +518,8 @@ class AsyncAGB:
         self,
         params: CreateSessionParams,
         *,
-        min: int = 0,  # noqa: A002 - the usual words
-        max: int = 10,  # noqa: A002
+        min: int = 0,
+        max: int = 10,
         prepare: Hook[AsyncSession] | None = None,
         reset: Hook[AsyncSession] | None = None,
         check: Hook[AsyncSession] | None = None,

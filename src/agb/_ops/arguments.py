@@ -186,8 +186,8 @@ def check_transfer(context_id: object, remote: object, concurrency: object) -> t
     for name, value in (("context_id", context_id), ("remote", remote)):
         if not isinstance(value, str):
             raise TypeError(f"{name} is a string, not {type(value).__name__}")
-    assert isinstance(context_id, str)  # noqa: S101 - checked
-    assert isinstance(remote, str)  # noqa: S101 - checked
+    assert isinstance(context_id, str)
+    assert isinstance(remote, str)
     context_id = context_id.strip()
     if not context_id:
         raise ValueError("context_id is the id of a context, such as agb.context.create() returns, and is empty")

@@ -1,7 +1,7 @@
 """Chunks of a batch: what is sent to the worker of an executor, and what it returns.
 
-Both pickle whatever the items and values are, since those are pickles already, one by one: an item or a value that does
-not pickle concerns its own item only.
+Both can always be pickled: items and values are pickled one by one before, so that one that cannot be pickled affects
+its own item only.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Chunk:
 
 @frozen
 class ChunkResult:
-    """What a worker returns of a chunk.
+    """The result of a chunk.
 
     Attributes:
         outcomes: of each item that was processed, its number and its pickled outcome (`pickle_outcome`).
@@ -89,8 +89,8 @@ def pickle_outcome(outcome: Outcome[Any, Any], dumps: Dumps) -> bytes:
     rest = (outcome.attempts, outcome.seconds, outcome.session_id)
     try:
         return dumps((value, error, trace, *rest))
-    except Exception as problem:  # noqa: BLE001 - the outcome's error
-        text = f"the function was done, and its value cannot travel back: it is a {type(value).__name__}, and {problem}"
+    except Exception as problem:  # the outcome's error
+        text = f"the function returned, and its value cannot be returned: it is a {type(value).__name__}, and {problem}"
         replacement = ExecutionError(type(problem).__name__, text, session_id=outcome.session_id)
         return dumps((None, replacement, "", *rest))
 
@@ -98,9 +98,9 @@ def pickle_outcome(outcome: Outcome[Any, Any], dumps: Dumps) -> bytes:
 def unpickle_outcome(index: int, item: Any, data: bytes) -> Outcome[Any, Any]:
     """Return the outcome that `pickle_outcome` was called with."""
     try:
-        value, error, trace, attempts, seconds, session_id = pickle.loads(data)  # noqa: S301 - from a worker of ours
-    except Exception as problem:  # noqa: BLE001 - the outcome's error
-        text = f"the function was done, and its value arrived and cannot be read here: {problem}"
+        value, error, trace, attempts, seconds, session_id = pickle.loads(data)
+    except Exception as problem:  # the outcome's error
+        text = f"the function returned, and its value arrived and cannot be read here: {problem}"
         return Outcome(index, item, error=ExecutionError(type(problem).__name__, text), attempts=1)
     if error is not None and trace:
         error.__cause__ = RemoteTraceback(trace)
@@ -111,13 +111,13 @@ def _portable(error: BaseException, dumps: Dumps) -> tuple[BaseException, str]:
     """Return an error and its traceback; one that does not survive pickling is replaced by an `ExecutionError`."""
     trace = "".join(traceback.format_exception(error))
     try:
-        if type(pickle.loads(dumps(error))) is type(error):  # noqa: S301 - what was just written
+        if type(pickle.loads(dumps(error))) is type(error):
             return error, trace
-    except Exception:  # noqa: BLE001, S110 - replaced below
+    except Exception:  # noqa: S110 - replaced below
         pass
     try:
         text = str(error)
-    except Exception:  # noqa: BLE001 - its class is broken
+    except Exception:  # its `__str__` raises
         text = ""
     return ExecutionError(type(error).__name__, text, trace), trace
 

@@ -58,7 +58,7 @@ class Header:
 
 @frozen
 class Ending:
-    """What a journal has of an item that has ended."""
+    """The entry of a journal for an item that has ended."""
 
     value: Any
     error: BaseException | None
@@ -104,7 +104,7 @@ def key_of(index: int, item: Any) -> str:
         except Exception as error:
             raise TypeError(
                 f"item {index}, a {type(item).__name__}, can be written neither as JSON nor by pickle, so that it "
-                f"would not be known again: name the items by key=... ({error})"
+                f"would not be recognized later: name the items by key=... ({error})"
             ) from error
     return f"{index}:{hashlib.sha256(data).hexdigest()[:24]}"
 
@@ -157,7 +157,7 @@ def read_ending(line: bytes) -> Ending:
     value, error = fields.get("value"), None
     try:
         if "pickle" in fields:
-            value = pickle.loads(base64.b64decode(fields["pickle"]))  # noqa: S301 - see above
+            value = pickle.loads(base64.b64decode(fields["pickle"]))
         if "error" in fields:
             error = _error(fields["error"])
     except Exception as problem:
@@ -168,8 +168,8 @@ def read_ending(line: bytes) -> Ending:
 def _error(fields: dict[str, Any]) -> BaseException:
     if "pickle" in fields:
         try:
-            error = pickle.loads(base64.b64decode(fields["pickle"]))  # noqa: S301 - see above
-        except Exception:  # noqa: BLE001 - its class does not exist any more, for example; the text of the error remains
+            error = pickle.loads(base64.b64decode(fields["pickle"]))
+        except Exception:  # its class does not exist any more, for example; the text of the error remains
             error = None
         if isinstance(error, BaseException):
             return error
@@ -179,7 +179,7 @@ def _error(fields: dict[str, Any]) -> BaseException:
 def _pickled(value: Any) -> str:
     try:
         data = pickle.dumps(value)
-        pickle.loads(data)  # noqa: S301 - what was just written; many exceptions pickle and do not unpickle
+        pickle.loads(data)  # many exceptions pickle and do not unpickle
     except Exception as error:
         raise TypeError(f"{type(error).__name__}: {error}") from error
     return base64.b64encode(data).decode("ascii")
@@ -209,7 +209,7 @@ def read(lines: Iterable[bytes]) -> Contents:
     """Parse a journal line by line; the last line may be damaged, and is ignored then.
 
     Raises:
-        ValueError: it is no journal, of an unknown version, or damaged elsewhere; the text says where.
+        ValueError: it is no journal, of an unknown version, or damaged elsewhere; the text names the line.
     """
     contents = Contents()
     problem = ""

@@ -51,7 +51,7 @@ class Listing(Generic[T]):
             AGBError: the service repeats its pages.
         """
         call = self.next_call
-        assert call is not None  # noqa: S101 - a page was read
+        assert call is not None  # a page was read
         new = {key: item for item in page.items if (key := self._key(item)) not in self._seen}
         self._repeated = 0 if new else self._repeated + 1
         if not new and (self._leads_back(page) or self._repeated > MOST_REPEATED):

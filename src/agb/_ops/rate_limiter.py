@@ -109,7 +109,7 @@ class AIMDRateLimiter:
         Without a limit of the user, that token is there. With one, it must have been gained at the rate, until the end
         of the pause, for the limit holds across pauses as well.
         """
-        assert self.rate is not None  # noqa: S101 - it was set by the first refusal
+        assert self.rate is not None  # it was set by the first refusal
         end = max(self.paused_until, self._filled_at, now)
         gained = 1.0 if self._limit is None else self._tokens + (end - max(self._filled_at, now)) * self.rate
         self._tokens, self._filled_at = min(1.0, gained), end
@@ -129,7 +129,7 @@ class AIMDRateLimiter:
 
     def _fill(self, now: float) -> None:
         """Add the tokens for the time that has passed; during a pause `_filled_at` is in the future."""
-        assert self.rate is not None  # noqa: S101 - called with a rate only
+        assert self.rate is not None  # the caller has checked it
         if now > self._filled_at:
             capacity = 1.0 if self.is_lowered else float(self._burst)
             self._tokens = min(capacity, self._tokens + (now - self._filled_at) * self.rate)

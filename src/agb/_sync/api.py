@@ -95,15 +95,15 @@ class API:
         on_sent: Callable[[], object] | None = None,
         is_paced: bool = False,
     ) -> tuple[T, str]:
-        """Send a call until it is answered or no other try is worth it; return the value and the request id.
+        """Send a call until it is answered or no retry is left; return the value and the request id.
 
-        With ``compensate`` a request that is on its way is not given up when the caller is cancelled: the value that it
-        gives goes there, and then the cancellation goes on. ``on_sent`` is called each time before something is
-        sent. With ``is_paced`` it is the caller who obeys when the service asks to slow down.
+        With ``compensate`` a request that was sent is not abandoned when the caller is cancelled: its value is passed
+        to ``compensate``, and then the cancellation continues. ``on_sent`` is called each time before something is
+        sent. With ``is_paced`` the caller handles the service's requests to slow down.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
-                which goes before).
+                which takes precedence).
         """
         deadline = deadline or self.deadline(timeout)
         attempt = 1
@@ -161,15 +161,15 @@ class API:
         Raises:
             AGBError: the tool was not run, or there was no valid answer.
         """
-        said, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
-        return tool.read(said)
+        reply, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
+        return tool.read(reply)
 
     # --- files of any size ---------------------------------------------------------------------------------------
 
-    def patience(self, timeout: float | None = None, step: float | None = None) -> IdleTimeout:
-        """Return the time for a transfer: ``timeout`` for all, and ``step`` each time that nothing moves, in seconds.
+    def idle_timeout(self, timeout: float | None = None, step: float | None = None) -> IdleTimeout:
+        """Return the limits of a transfer in seconds: ``timeout`` for all of it, ``step`` for each step of it.
 
-        Without the one there is no limit to all; without the other a step may take the client's time-out.
+        Without ``timeout`` there is no limit for all of it; without ``step`` a step may take the client's time-out.
         """
         check_timeout(timeout)
         return IdleTimeout(self.timeout if step is None else step, timeout, self._clock)
@@ -256,7 +256,7 @@ class API:
         """Send a call once; return the reply, or raise what kept it from coming."""
 
         def discard(answer: Answer) -> None:
-            assert compensate is not None  # noqa: S101 - used with one only
+            assert compensate is not None  # `discard` is passed on only with it
             compensate(call.read(Reply(call, *answer)))
 
         if compensate is not None:
@@ -304,11 +304,11 @@ class API:
             return self.endpoint
         try:
             return _parsed(call.base)
-        except ValueError as error:  # the service gave it
+        except ValueError as error:  # it is from the service
             raise error_for(call, str(error), ErrorKind.INVALID_ANSWER) from error
 
     def _http(self, call: Call[Any] | None = None) -> HTTP:
-        """Return the HTTP client, made if there is none; two threads at once make two, of which one is used.
+        """Return the HTTP client, created when first used; two threads may create one each, of which one is used.
 
         Raises:
             AGBError: the caller has closed the client that was passed.
@@ -323,7 +323,7 @@ class API:
         return http
 
     def _headers(self, endpoint: Endpoint, call: Call[Any]) -> tuple[tuple[bytes, bytes], ...]:
-        """Return the headers; the API key goes to the API alone, a session's host gets the session's token."""
+        """Return the headers; only the API gets the API key, a session's host gets the token of the session."""
         if call.base and not is_header_value(call.token):
             raise error_for(call, "the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
         host = (b"Host", endpoint.netloc.encode("ascii"))

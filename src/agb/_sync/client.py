@@ -232,7 +232,7 @@ class AGB:
         """
         created = self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
         session = created.raise_for_error().session
-        assert session is not None  # noqa: S101 - a success has one
+        assert session is not None  # a success has one
         try:
             if created.error is not None:
                 raise created.error
@@ -519,8 +519,8 @@ class AGB:
         self,
         params: CreateSessionParams,
         *,
-        min: int = 0,  # noqa: A002 - the usual words
-        max: int = 10,  # noqa: A002
+        min: int = 0,
+        max: int = 10,
         prepare: Hook[Session] | None = None,
         reset: Hook[Session] | None = None,
         check: Hook[Session] | None = None,

@@ -33,16 +33,16 @@ class Call(Generic[T]):
     body: bytes | None = None
     """The JSON body; None for methods that have none."""
     repeatable: bool = False
-    """Whether doing it twice is the same as doing it once, so that a lost answer is asked for again."""
+    """Whether repeating it has no further effect, so that it is retried when its answer is lost."""
     raises: bool = False
     """Whether the documented contract raises failures (no valid answer) instead of returning them in a result."""
     session_id: str = ""
     base: str = ""
-    """Where the request goes if not to the API: the address of a session's own host."""
+    """The address of a session's own host, if the request goes there and not to the API."""
     token: str = ""
     """The session's access token, sent in place of the API key when `base` is given."""
     error: type[AGBError] = SessionError
-    """The class of error this operation gives."""
+    """The class of errors of this operation."""
 
 
 def get(description: str, path: str, params: Mapping[str, str | int | bool | None], **more: Any) -> Call[Any]:
@@ -62,7 +62,7 @@ def post(
 
 
 def query(params: Mapping[str, str | int | bool | None]) -> str:
-    """Return the form-encoded query; values that are None or ``""`` are left out (control-plane.md 1.5)."""
+    """Return the form-encoded query; values that are None or ``""`` are left out."""
     return urlencode([(name, _scalar(value)) for name, value in params.items() if value is not None and value != ""])
 
 
@@ -73,10 +73,10 @@ def _scalar(value: str | int | bool) -> str:
 
 
 def json_text(value: Any) -> str:
-    """Return JSON for a field that carries JSON inside a string (control-plane.md 1.5)."""
+    """Return JSON for a field whose value is JSON inside a string."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return JSON as bytes; non-ASCII is escaped, so that any text survives, lone surrogates included."""
+    """Return JSON as bytes; non-ASCII is escaped, so that any text can be sent, including lone surrogates."""
     return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,4 +1,4 @@
-"""Deadlines: the time left for a call, handed down from step to step."""
+"""Deadlines: the time left for a call, passed from step to step."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Mapping
 
 Clock = Callable[[], float]
-"""Seconds that only ever grow, like `time.monotonic`."""
+"""A monotonic clock in seconds, such as `time.monotonic`."""
 
 
 class Deadline:
-    """A point in time by which a call must be over; every connect, write, read and sleep takes what is left."""
+    """The time by which a call must have ended; the limit of every connect, write, read and sleep is the time left."""
 
     __slots__ = ("_clock", "_end", "seconds")
 
@@ -24,13 +24,13 @@ class Deadline:
         return max(0.0, self._end - self._clock())
 
     def phase(self, name: str) -> Deadline:
-        """Return the deadline of a phase ("pool", "connect", "write", "read"): this one, which is for all of them."""
+        """Return the deadline of a phase ("pool", "connect", "write", "read"): this one covers all of them."""
         del name
         return self
 
     @property
     def description(self) -> str:
-        """What is said when it is over: "within 60 s"."""
+        """The text for errors when it has passed: "within 60 s"."""
         return f"within {self.seconds:g} s"
 
     def __repr__(self) -> str:
@@ -38,7 +38,7 @@ class Deadline:
 
 
 class IdleTimeout(Deadline):
-    """The time for what may be of any size: so long for each step, and a limit to all of it only if one is given."""
+    """A limit for each step of a transfer of any size, and for the whole transfer only if ``seconds`` is given."""
 
     __slots__ = ("_step",)
 
@@ -52,7 +52,7 @@ class IdleTimeout(Deadline):
 
     @property
     def description(self) -> str:
-        """What is said when it is over: "within 600 s", or "for 60 s" when nothing moved for so long."""
+        """The text for errors: "within 600 s", or "for 60 s" when a step has taken so long."""
         return super().description if super().left() <= 0 else f"for {self._step:g} s"
 
 
@@ -67,7 +67,7 @@ def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "sec
 
 
 class PhaseTimeouts(Deadline):
-    """Times for each phase, as httpx has them: all of the waiting for a connection, each read, each write."""
+    """A limit for each phase, as in httpx: for the whole wait for a connection, for each read, for each write."""
 
     __slots__ = ("_limits",)
 
@@ -76,10 +76,10 @@ class PhaseTimeouts(Deadline):
         self._limits = limits
 
     def phase(self, name: str) -> Deadline:
-        """Return the deadline of a phase that begins now; none is as good as a very late one."""
+        """Return the deadline of a phase that begins now; a phase without a limit gets a very late one."""
         limit = self._limits.get(name)
         return Deadline(_FOREVER if limit is None else limit, self._clock)
 
 
 _FOREVER = 1e6
-"""Seconds; what waits takes no infinity."""
+"""Seconds; waiting functions do not accept infinity."""

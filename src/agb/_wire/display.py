@@ -1,4 +1,4 @@
-"""Display: how results show themselves in a notebook, and which of their pictures a file gets."""
+"""Display: results as HTML for a notebook, and the picture of a result that is saved to a file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def html_of(item: Any) -> str:
 
 
 def html_of_run(run: Any) -> str:
-    """Return a whole run as HTML: what was printed, every result, and the error."""
+    """Return a whole run as HTML: its output, every result, and the error."""
     parts = []
     if printed := "".join(run.logs.stdout):
         parts.append(f"<pre>{escape(printed)}</pre>")
@@ -55,13 +55,13 @@ def html_of_run(run: Any) -> str:
         parts.append(f'<pre style="color:#a00">{escape(printed)}</pre>')
     parts += [html_of(item) for item in run.results]
     if not run.success:
-        told = (run.error.traceback or str(run.error)) if run.error is not None else run.error_message
-        parts.append(f'<pre style="color:#a00">{escape(told)}</pre>')
+        text = (run.error.traceback or str(run.error)) if run.error is not None else run.error_message
+        parts.append(f'<pre style="color:#a00">{escape(text)}</pre>')
     return "\n".join(parts)
 
 
 def picture_bytes(item: Any, path: PurePath) -> bytes:
-    """Return the picture that belongs into a file of that name; raise `ValueError` if there is none."""
+    """Return the picture for a file of that name, by its suffix; raise `ValueError` if there is none."""
     there = [name for name in ("png", "jpeg", "svg") if getattr(item, name) is not None]
     wanted = _PICTURES.get(path.suffix.lower())
     if wanted is None and path.suffix:

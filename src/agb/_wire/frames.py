@@ -1,8 +1,9 @@
-"""WebSocket frames, cut apart: plain messages are taken as they are, all others are left to the protocol's own parser.
+"""WebSocket frames: splits a buffer into frames, and takes the payload of unfragmented text frames without a parser.
 
-Nearly all that comes is small, whole and text, and that parser takes longer for it than reading its JSON does.
+Nearly all incoming frames are of that kind, and the parser of ``websockets`` takes longer for one than reading its JSON
+does. All other frames are left to that parser.
 
-Source: RFC 6455, section 5.2.
+The format of frames is in RFC 6455, section 5.2.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ _WHOLE_TEXT = 0x81
 
 
 def split_frames(buffer: bytearray) -> list[tuple[bool, bytearray]]:
-    """Take the complete frames out of ``buffer``; each with True is the payload of a text, with False the frame itself.
+    """Remove the complete frames from ``buffer`` and return them.
 
-    Nothing is judged here: what breaks the rules is a frame of the second kind.
+    A pair with True holds the payload of an unmasked, unfragmented text frame; a pair with False holds a whole frame of
+    any other kind. Frames are not validated here: an invalid one is returned with False, and the parser rejects it.
     """
     frames = []
     at, size = 0, len(buffer)
@@ -21,13 +23,13 @@ def split_frames(buffer: bytearray) -> list[tuple[bool, bytearray]]:
         first, length = buffer[at], buffer[at + 1]
         begin = at + 2
         is_plain = first == _WHOLE_TEXT and length < 0x80
-        if is_plain and length == 126 and size - at >= 4:  # as most are
+        if is_plain and length == 126 and size - at >= 4:  # the common case
             length = buffer[begin] << 8 | buffer[at + 3]
             begin += 2
         elif length >= 126:
             if length & 0x80:
                 length &= 0x7F
-                begin += 4  # the mask, behind the length
+                begin += 4  # the masking key follows the length
             if length >= 126:
                 width = 2 if length == 126 else 8
                 length = int.from_bytes(buffer[at + 2 : at + 2 + width])

@@ -1,4 +1,4 @@
-"""Proxies: what their addresses say, and which of them a host is reached by."""
+"""Proxies: their addresses, and the route by which an endpoint is reached."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SOCKS_LENGTH = 255
 
 @frozen
 class Proxy:
-    """A proxy's address; its user and password are never shown."""
+    """The address of a proxy; its user and password appear in no text."""
 
     scheme: str
     host: str
@@ -32,18 +32,18 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it speaks SOCKS5, and not HTTP."""
+        """Whether its protocol is SOCKS5, and not HTTP."""
         return self.scheme.startswith("socks")
 
     @property
     def authorization(self) -> list[tuple[bytes, bytes]]:
-        """The header by which an HTTP proxy knows its user, if there is one."""
+        """The header that authenticates the user to an HTTP proxy; empty without a user."""
         if not (self.user or self.password):
             return []
         return [(b"Proxy-Authorization", b"Basic " + b64encode(f"{self.user}:{self.password}".encode()))]
 
     def check(self) -> None:
-        """Raise `ImportError` unless there is what this proxy needs."""
+        """Raise `ImportError` if a package that this proxy needs is not installed."""
         if self.is_socks and find_spec("socksio") is None:
             raise ImportError(f"for the proxy {self} install agb[socks] (pip install 'agb[socks]')", name="socksio")
 
@@ -52,7 +52,7 @@ class Proxy:
         """Return the parts of a URL; a bare host and port is an HTTP proxy.
 
         Raises:
-            ValueError: it is not the address of a proxy; the text shows no password.
+            ValueError: it is not the address of a proxy; the text contains no password.
         """
         text = url.strip()
         text = text if "://" in text else f"http://{text}"
@@ -70,7 +70,7 @@ class Proxy:
         try:
             host = Endpoint.parse(f"http://{_bracketed(parts.hostname or '')}").host
         except ValueError:
-            raise ValueError(f"the {name} {shown!r} names no host that there could be") from None
+            raise ValueError(f"the {name} {shown!r} has no valid host name") from None
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         if parts.scheme.startswith("socks") and max(len(user.encode()), len(password.encode())) > _SOCKS_LENGTH:
             raise ValueError(f"the {name} {shown!r} has a user name or password longer than SOCKS5 can carry")
@@ -83,26 +83,26 @@ def _bracketed(host: str) -> str:
 
 @frozen(eq=False)
 class Route:
-    """How an endpoint is reached, and which connections lead there."""
+    """How an endpoint is reached, and which connections can be used for it."""
 
     scheme: str
     host: str
     port: int
     proxy: Proxy | None = None
     is_forwarded: bool = False
-    """Whether the proxy is asked for the whole URL, in place of a tunnel."""
+    """Whether the proxy gets requests with the whole URL, instead of opening a tunnel."""
     key: Hashable = field(init=False, repr=False, default=Factory(lambda self: self._key(), takes_self=True))
-    """What connections are kept by: a forwarding proxy takes requests for any host on one."""
+    """The key of connections in the pool: a connection to a forwarding proxy serves requests for any host."""
 
     def _key(self) -> Hashable:
         return self.proxy if self.is_forwarded else (self.scheme, self.host, self.port, self.proxy)
 
     @property
     def address(self) -> str:
-        """Host and port as a proxy is told them."""
+        """Host and port as they are sent to a proxy."""
         return f"{_bracketed(self.host)}:{self.port}"
 
 
 def named_by(environment: Mapping[str, str], scheme: str) -> str:
-    """Return the proxy that an environment (its ``..._proxy`` variables, as urllib gives them) names for a scheme."""
+    """Return the proxy for a scheme from ``..._proxy`` variables, in the form of `urllib.request.getproxies`."""
     return environment.get(scheme) or environment.get("all") or ""

@@ -1,7 +1,4 @@
-"""Replies: the envelope around every answer of the API, read by the client and written by the local runtime.
-
-Source: control-plane.md, sections 1.6 to 1.8.
-"""
+"""Replies: the envelope around every answer of the API, read by the client and written by the local runtime."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from .retry import may_try_again
 if TYPE_CHECKING:
     from .call import Call
 
-# --- error codes known (control-plane.md 1.8) --------------------------------------------------------------------
+# --- error codes known -------------------------------------------------------------------------------------------
 
 SESSION_NOT_FOUND = "InvalidMcpSession.NotFound"
 """A session operation named a session that does not exist (any more)."""
@@ -28,7 +25,7 @@ TOOL_SESSION_NOT_FOUND = "InvalidSession.NotFound"
 ACCESS_DENIED = "AccessDenied"
 INVALID_REQUEST = "InvalidRequest"
 
-# Codes of the local runtime, for what the service's published codes have no word for.
+# Codes of the local runtime, where the service has published none.
 UNAUTHORIZED = "Unauthorized"
 """The API key, or a session's token, is missing or wrong."""
 NOT_OFFERED = "NotOffered"
@@ -36,7 +33,7 @@ NOT_OFFERED = "NotOffered"
 NO_SUCH_OPERATION = "NoSuchOperation"
 """No operation of the API has that method and path."""
 INTERNAL_ERROR = "InternalError"
-"""A mistake of the server, not of the caller."""
+"""An error of the server, not of the caller."""
 CONTEXT_NOT_FOUND = "InvalidContext.NotFound"
 """There is no context of that id or name (any more)."""
 CONTEXT_NAME_TAKEN = "InvalidContext.NameTaken"
@@ -57,9 +54,9 @@ DISK_FULL = "InsufficientStorage"
 STOPPING = "Stopping"
 """The server is stopping."""
 URL_NOT_VALID = "InvalidUrl"
-"""A pre-signed URL was altered, or is none."""
+"""A pre-signed URL was altered, or is not one."""
 URL_EXPIRED = "ExpiredUrl"
-"""The time of a pre-signed URL is over."""
+"""A pre-signed URL has expired."""
 
 # --- the server's half -------------------------------------------------------------------------------------------
 
@@ -74,7 +71,7 @@ def envelope(
     http_status: int = 200,
     **more: Any,
 ) -> dict[str, Any]:
-    """Return the JSON object that wraps an answer; ``more`` stands at its top level (``nextToken``, ``count``)."""
+    """Return the JSON object that wraps an answer; ``more`` is added at its top level (``nextToken``, ``count``)."""
     return {
         "requestId": request_id,
         "success": success,
@@ -96,7 +93,7 @@ PLAIN_HEADERS = ((b"Accept", b"*/*"), (b"User-Agent", f"agb-python/{__version__}
 
 
 class Reply:
-    """What came back for a call: status, headers and the whole body, and the ways to read them."""
+    """The HTTP response to a call: status, headers and the whole body, and the ways to read them."""
 
     __slots__ = ("_json", "body", "call", "headers", "status")
 
@@ -108,7 +105,7 @@ class Reply:
         self._json: dict[str, Any] | None = None
 
     def header(self, name: bytes) -> str:
-        """Return the first header of that (lower-case) name, ``""`` if there is none."""
+        """Return the first header with that (lower-case) name, ``""`` if there is none."""
         for key, value in self.headers:
             if key.lower() == name:
                 return value.decode("latin-1")
@@ -121,19 +118,19 @@ class Reply:
         return found if isinstance(found, str) else self.header(b"x-request-id")
 
     def json(self) -> dict[str, Any]:
-        """Return the JSON object of the body; raise if it is none."""
+        """Return the JSON object of the body; raise `AGBError` if the body is not one."""
         if self._json is None:
             try:
                 value = json.loads(decoded(self.body, self.header(b"content-encoding")))
             except (ValueError, zlib.error, RecursionError) as error:
-                raise self._not_our_language() from error
+                raise self._not_an_object() from error
             if not isinstance(value, dict):
-                raise self._not_our_language()
+                raise self._not_an_object()
             self._json = value
         return self._json
 
     def data(self) -> Any:
-        """Return ``data`` of a successful answer, or raise what the service said instead."""
+        """Return ``data`` of a successful answer, or raise the error that the service reported."""
         body = self.json()
         if self.status < 400 and body.get("success") is True:
             return body.get("data")
@@ -147,7 +144,7 @@ class Reply:
         return data
 
     def refused(self, message: str = "", code: str = "") -> AGBError:
-        """Return the error for an answer that says no."""
+        """Return the error for a refusal."""
         body = self._json or {}
         code = code or _text(body.get("code"))
         message = message or _text(body.get("message")) or "the service gave no reason"
@@ -155,26 +152,27 @@ class Reply:
         return self._error(message, kind_of_refusal(status, code, message), code=code)
 
     def invalid(self, why: str) -> AGBError:
-        """Return the error for an answer that is not what the protocol promises."""
+        """Return the error for an answer that does not follow the protocol."""
         return self._error(f"the answer is not valid: {why}", ErrorKind.INVALID_ANSWER)
 
-    def _not_our_language(self) -> AGBError:
-        """Return the error for a body that is no JSON object: the status may still say what is the matter."""
+    def _not_an_object(self) -> AGBError:
+        """Return the error for a body that is not a JSON object; its kind follows from the status where possible."""
         shown = self.body[:80].decode("utf-8", "replace").strip()
-        if shown.startswith(("{", "[")):  # broken JSON of the service's own, which may hold a token
+        if shown.startswith(("{", "[")):  # damaged JSON of the service, which may contain a token
             shown = f"{shown[0]}..."
         kind = _KINDS_BY_STATUS.get(self.status, ErrorKind.INVALID_ANSWER)
         if 300 <= self.status < 400:
+            address = without_query(self.header(b"location")) or "the answer does not name it"
             return self._error(
                 "the endpoint answered with a redirect, which is not followed; "
-                f"set the endpoint to the final address ({without_query(self.header(b'location')) or 'not told'})",
+                f"set the endpoint to the final address ({address})",
                 ErrorKind.INVALID_ANSWER,
             )
         type_ = self.header(b"content-type").partition(";")[0] or "no content type"
         return self._error(
             f"HTTP {self.status} and {len(self.body)} bytes that are not the JSON object expected ({type_}: {shown!r})",
             kind,
-            sent=Sent.MAYBE if self.status in _FROM_A_PROXY else Sent.YES,
+            sent=Sent.MAYBE if self.status in _GATEWAY_STATUSES else Sent.YES,
         )
 
     def _error(self, message: str, kind: ErrorKind, code: str = "", sent: Sent = Sent.YES) -> AGBError:
@@ -191,7 +189,7 @@ class Reply:
 
 
 def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> AGBError:
-    """Return the error of a call: its text says what was attempted, what happened, and the request id if any."""
+    """Return the error of a call: its text contains what was attempted, what happened, and the request id if any."""
     details = [str(known[name]) for name in ("code",) if known.get(name)]
     if known.get("request_id"):
         details.append(f"request id {known['request_id']}")
@@ -201,8 +199,8 @@ def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> A
     return error
 
 
-_FROM_A_PROXY = frozenset({502, 503, 504})
-"""Statuses of a proxy that cannot tell whether the service has heard of the request."""
+_GATEWAY_STATUSES = frozenset({502, 503, 504})
+"""Statuses by which a proxy reports a failure without knowing whether the service received the request."""
 _KINDS_BY_STATUS = {
     401: ErrorKind.BAD_CREDENTIALS,
     403: ErrorKind.BAD_CREDENTIALS,
@@ -212,7 +210,7 @@ _KINDS_BY_STATUS = {
 
 
 def kind_of_refusal(status: int, code: str, message: str) -> ErrorKind:
-    """Return why the service said no; the list of its codes is not published, so all it says is looked at."""
+    """Return the kind of a refusal. The service's codes are not published, so status, code and text are all used."""
     if status in _KINDS_BY_STATUS:
         return _KINDS_BY_STATUS[status]
     if status == 404 or code.lower().endswith("notfound") or (not code and "not found" in message.lower()):
@@ -223,7 +221,7 @@ def kind_of_refusal(status: int, code: str, message: str) -> ErrorKind:
 
 
 def retry_after(value: str) -> float | None:
-    """Return the seconds a Retry-After header asks for (a number or an HTTP date), None if it says nothing sensible."""
+    """Return the seconds in a Retry-After header (a number or an HTTP date), None if it is neither."""
     try:
         seconds = float(int(value)) if value.strip().isdecimal() else _seconds_until(value)
     except (ValueError, TypeError, OverflowError):
@@ -245,7 +243,7 @@ def decoded(body: bytes, encoding: str) -> bytes:
 
 
 def without_query(url: str) -> str:
-    """Return a URL without its query and fragment, where secrets stand."""
+    """Return a URL without its query and fragment, which may contain secrets."""
     return url.partition("#")[0].partition("?")[0]
 
 

@@ -1,4 +1,4 @@
-"""Secrets: which values are never shown, and how they are masked."""
+"""Secrets: which values are secret, and how they are masked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Pre-signed URLs: where a file is put or got without any other credential, so the URL itself is a secret.
+"""Pre-signed URLs: a file is uploaded or downloaded without any other credential, so the URL itself is a secret.
 
-Source: control-plane.md 2.23, 2.24 and 4.7. Nothing of the API goes there: no key, no token, no Content-Type that was
-not asked for, since stores sign it.
+Requests to them carry nothing of the API: no key and no token. They carry a Content-Type only where the caller gave
+one, because the stores' signatures cover it.
+
+API: POST /sdk/GetContextFileUploadUrl and POST /sdk/GetContextFileDownloadUrl return them.
 """
 
 from __future__ import annotations
@@ -18,23 +20,23 @@ from .call import Call
 from .reply import Headers, Reply, error_for
 
 REDIRECTS = 5
-"""How many redirects are followed, one after the other, unless a caller says otherwise."""
+"""How many redirects are followed in a row by default."""
 _MOVED = frozenset({301, 302, 307, 308})
-"""Statuses that say: the same request, elsewhere. Nothing is said for 303, which asks for another one."""
+"""Redirects that repeat the same request elsewhere; 303 is not one of them, since it changes the method to GET."""
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 
 
 @frozen
 class SignedUrl:
-    """A pre-signed URL, ready to be asked for as it was signed."""
+    """A pre-signed URL, split into the parts of a request; the signature covers the target, so it is not normalized."""
 
     endpoint: Endpoint
     target: str = field(repr=False)
-    """Path and query, not a character of them changed but those that no request line can carry."""
+    """Path and query, unchanged except for characters that a request line cannot contain, which are quoted."""
 
     @classmethod
     def parse(cls, url: str) -> SignedUrl:
-        """Return the parts of a URL; raise `ValueError`, which does not show it, if it is none."""
+        """Return the parts of a URL; raise `ValueError`, whose text does not contain the URL, if it is not one."""
         try:
             parts = urlsplit(url)
             endpoint = Endpoint.parse(f"{parts.scheme}://{parts.netloc}", "address")
@@ -44,18 +46,20 @@ class SignedUrl:
         return cls(endpoint, quote(target, safe=_PRINTABLE))
 
     def moved_to(self, location: str) -> SignedUrl:
-        """Return where a redirect leads; raise `ValueError` if it is not followed."""
+        """Return the target of a redirect; raise `ValueError` if it is not followed."""
         moved = SignedUrl.parse(urljoin(f"{self.endpoint}{self.target}", location))
         if self.endpoint.scheme == "https" and moved.endpoint.scheme != "https":
-            raise ValueError("it leads from https to http, where others could read along")
+            raise ValueError("it leads from https to http, which is not encrypted")
         return moved
 
 
 def signed_call(
-    method: str, what: str, *, error: type[AGBError] = AGBError, session_id: str = "", repeatable: bool = True
+    method: str, description: str, *, error: type[AGBError] = AGBError, session_id: str = "", repeatable: bool = True
 ) -> Call[None]:
-    """Return what a transfer is called in errors and logs; both ways it may be repeated: a file is put or got whole."""
-    return Call(what, method, "a pre-signed URL", _nothing, repeatable=repeatable, session_id=session_id, error=error)
+    """Return the call that describes a transfer in errors and logs; it may be repeated, since files are sent whole."""
+    return Call(
+        description, method, "a pre-signed URL", _nothing, repeatable=repeatable, session_id=session_id, error=error
+    )
 
 
 def _nothing(reply: Reply) -> None:
@@ -63,9 +67,9 @@ def _nothing(reply: Reply) -> None:
 
 
 def moved(call: Call[Any], url: SignedUrl, status: int, headers: Headers, followed: int, most: int) -> SignedUrl | None:
-    """Return where a redirect leads, None if the answer is none; raise if it is not one to be followed.
+    """Return the target of a redirect, None if the answer is not one; raise `AGBError` if it is not followed.
 
-    ``followed`` were so far, of ``most``.
+    ``followed`` redirects have been followed so far, and at most ``most`` are.
     """
     if not 300 <= status < 400 or status == 304:
         return None
@@ -83,14 +87,14 @@ def moved(call: Call[Any], url: SignedUrl, status: int, headers: Headers, follow
 
 
 def refused(call: Call[Any], status: int, headers: Headers, body: bytes) -> AGBError:
-    """Return the error for a store's answer that says no: JSON as the API's, or XML as object stores have it."""
+    """Return the error for a refusal of a store: JSON as that of the API, or XML as that of object stores."""
     reply = Reply(call, status, headers, body)
     code = message = request_id = ""
     if body.lstrip().startswith(b"{"):
         try:
-            said = reply.json()
-            code, message = str(said.get("code") or ""), str(said.get("message") or "")
-        except AGBError:  # no JSON after all
+            fields = reply.json()
+            code, message = str(fields.get("code") or ""), str(fields.get("message") or "")
+        except AGBError:  # it only looked like JSON
             pass
     else:
         text = body.decode("utf-8", "replace")
@@ -98,7 +102,7 @@ def refused(call: Call[Any], status: int, headers: Headers, body: bytes) -> AGBE
     message = f"the store answered with HTTP {status}" + (f": {message}" if message else "")
     error = reply.refused(message, code)
     error.request_id = error.request_id or request_id
-    # Object stores also ask for another try by 500; whole files may be put and got again.
+    # Object stores also answer 500 when the request should be repeated, which is safe for whole files.
     error.retryable = error.retryable or (call.repeatable and status >= 500)
     return error
 

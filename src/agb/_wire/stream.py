@@ -1,8 +1,8 @@
-"""Streams over a WebSocket: the frames, for both ends; what a frame means for its stream.
+"""Streams over a WebSocket: the frames, for both ends, and what a frame means for its stream.
 
-One socket carries any number of streams; the invocation id, made by the client, says which one a frame belongs to.
+One socket carries any number of streams. The client generates an invocation id for each, and every frame contains it.
 
-Source: data-plane.md 3.2.
+API: the session's WebSocket (``ws_url``).
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from uuid import uuid4
 from attrs import frozen
 
 SDK = "SDK"
-"""What a client calls itself."""
+"""The name of the client in frames."""
 CODE_SERVER = "wuying_codespace"
-"""Where code goes in a session whose tool list does not name another server."""
+"""The server for code, unless the tool list of the session names another one."""
 CANCEL = "cancel"
-"""The method by which this client asks to stop a stream; a service that does not know it takes no notice."""
+"""The method by which this client requests the end of a stream; a service that does not know it ignores it."""
 
 
 Loads = Callable[[bytes | bytearray], Any]
-"""What reads JSON from bytes; raises ``ValueError``."""
+"""A JSON parser for bytes; raises ``ValueError``."""
 
 
 class FrameError(ValueError):
-    """A frame is not one of the protocol; ``invocation_id`` is ``""`` unless it could be read all the same."""
+    """A frame does not follow the protocol; ``invocation_id`` is ``""`` if that could not be read either."""
 
     def __init__(self, message: str, invocation_id: str = "") -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class Frame:
 
 
 Phase = Literal["event", "end", "error"]
-"""What a frame from the service is for its stream; plain strings, since this is looked at for each of them."""
+"""The role of a frame in its stream; plain strings, because the phase is compared for every frame."""
 
 
 def new_id() -> str:
@@ -54,7 +54,7 @@ def new_id() -> str:
 
 
 def frame_text(invocation_id: str, data: Mapping[str, Any], *, source: str = SDK, target: str = CODE_SERVER) -> str:
-    """Return a frame as it is sent; `TypeError` or `ValueError` if the data is no JSON."""
+    """Return the text of a frame; raise `TypeError` or `ValueError` if the data cannot be written as JSON."""
     return json.dumps(
         {"invocationId": invocation_id, "source": source, "target": target, "data": data},
         ensure_ascii=False,
@@ -64,17 +64,18 @@ def frame_text(invocation_id: str, data: Mapping[str, Any], *, source: str = SDK
 
 
 def read_frame(message: str | bytes | bytearray) -> Frame:
-    """Return the frame in a message, of text or binary; raise `FrameError` if there is none."""
+    """Return the frame in a text or binary message; raise `FrameError` if there is none."""
     value, invocation_id, data = _read(message)
     return Frame(invocation_id, data, _text(value.get("source")), _text(value.get("target")))
 
 
 def read_data(message: bytes | bytearray, loads: Loads | None = None) -> tuple[str, dict[str, Any]]:
-    """Return invocation id and data of the frame in a message, all that a client needs; else as `read_frame`.
+    """Return the invocation id and the data of the frame in a message; raise `FrameError` if there is none.
 
-    ``loads`` is a JSON reader faster than the standard library's; what it refuses is read again with care.
+    ``loads`` is a JSON parser faster than that of the standard library. A message that it rejects, or that does not
+    have the usual shape, is parsed again by `read_frame`'s rules, which accept more and name what is wrong.
     """
-    try:  # as nearly every frame comes; whatever is in doubt is read with care
+    try:  # the fast path, for nearly every frame
         value = loads(message) if loads is not None else _whole(message.decode())
         invocation_id, data = value["invocationId"], value["data"]
         if invocation_id and type(invocation_id) is str and type(data) is dict:
@@ -87,7 +88,7 @@ def read_data(message: bytes | bytearray, loads: Loads | None = None) -> tuple[s
 def _whole(text: str) -> Any:
     value, end = _raw_decode(text)
     if end != len(text):
-        raise ValueError("more than one value, or white space behind it")
+        raise ValueError("more than one value, or white space after it")
     return value
 
 
@@ -113,7 +114,7 @@ def _read(message: str | bytes | bytearray) -> tuple[dict[str, Any], str, dict[s
 
 
 def _json(text: str) -> Any:
-    """Return what JSON text holds; without white space around it, as it comes, that takes half the time."""
+    """Return the value of JSON text; without white space around it, which is usual, that takes half the time."""
     if text.startswith("{"):
         value, end = _raw_decode(text)
         if end == len(text):
@@ -125,8 +126,8 @@ _raw_decode = json.JSONDecoder().raw_decode
 
 
 def phase_of(data: Mapping[str, Any]) -> Phase:
-    """Return what a frame's data is for its stream; raise `FrameError` if it does not say."""
-    if data.get("phase") == "event" and not isinstance(data.get("error"), str):  # nearly all
+    """Return the phase in the data of a frame; raise `FrameError` if there is none or it is unknown."""
+    if data.get("phase") == "event" and not isinstance(data.get("error"), str):  # the common case
         return "event"
     if isinstance(error := data.get("error"), str) and error:
         return "error"
@@ -139,12 +140,12 @@ def phase_of(data: Mapping[str, Any]) -> Phase:
 
 
 def error_text(data: Mapping[str, Any]) -> str:
-    """Return what an error frame tells."""
+    """Return the message of an error frame."""
     for key in ("error", "message", "executionError"):
         if isinstance(text := data.get(key), str) and text:
             return text
-    told = {key: value for key, value in data.items() if key != "phase"}
-    return json.dumps(told, ensure_ascii=False)[:2000] if told else "the service gave no reason"
+    fields = {key: value for key, value in data.items() if key != "phase"}
+    return json.dumps(fields, ensure_ascii=False)[:2000] if fields else "the service gave no reason"
 
 
 def _text(value: Any) -> str:
@@ -159,7 +160,7 @@ SERVICE = "WEBSOCKET_SERVER"
 
 @frozen
 class StreamRequest:
-    """What a client asks: a method of the server ``target``, under an id of the client's."""
+    """The request of a client: a method of the server ``target``, with the invocation id of the client."""
 
     invocation_id: str
     target: str
@@ -169,7 +170,7 @@ class StreamRequest:
 
 
 def read_request(message: str | bytes) -> StreamRequest:
-    """Return what a client's message asks; raise `FrameError` if it asks nothing. Unknown fields are let pass."""
+    """Return the request in a message of a client; raise `FrameError` if there is none. Unknown fields are ignored."""
     frame = read_frame(message)
     params = frame.data.get("params")
     if params is not None and not isinstance(params, dict):
@@ -179,7 +180,7 @@ def read_request(message: str | bytes) -> StreamRequest:
 
 
 def event_text(request: StreamRequest, seq: int, kind: str, payload: Mapping[str, Any]) -> str:
-    """Return the frame of one event (stdout, stderr, result, error); `ValueError` if the payload is no JSON."""
+    """Return the frame of one event (stdout, stderr, result, error); raise `ValueError` if the payload is not JSON."""
     return _reply_text(request, {"phase": "event", "seq": seq, "eventType": kind, **payload})
 
 
@@ -189,12 +190,12 @@ def end_text(request: StreamRequest, seq: int, payload: Mapping[str, Any]) -> st
 
 
 def refusal_text(invocation_id: str, why: str) -> str:
-    """Return the frame that refuses a request, or ends a stream that cannot go on."""
+    """Return the frame that refuses a request, or ends a stream that cannot continue."""
     return sendable(frame_text(invocation_id, {"error": why}, source=SERVICE, target=SDK))
 
 
 def sendable(text: str) -> str:
-    """Return a text with halves of surrogate pairs, which programs can print and no frame can carry, replaced."""
+    """Return a text with lone surrogates replaced: programs can print them, and no frame can contain them."""
     try:
         text.encode()
     except UnicodeEncodeError:

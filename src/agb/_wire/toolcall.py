@@ -1,6 +1,6 @@
 """Tool calls: one use of an in-session tool, and the two routes it can take.
 
-Source: control-plane.md 2.14, 2.28 and 3.9; data-plane.md section 1.
+API: POST /mcp; POST {link_url}/callTool.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ T = TypeVar("T")
 
 @frozen
 class ToolReply:
-    """What a tool said."""
+    """The answer of a tool."""
 
     text: str | None
-    """The text; base64 for a picture without text; None if the tool said nothing."""
+    """The text; base64 for a picture without text; None if the answer has neither."""
     is_error: bool
     request_id: str
 
@@ -37,17 +37,17 @@ class ToolCall(Generic[T]):
     name: str
     args: Mapping[str, Any]
     read: Callable[[ToolReply], T]
-    """Return the result for what the tool said, a failure of the tool included."""
+    """Return the result for the answer, also when the tool failed, or raise an `AGBError`."""
     seconds: float = 0.0
     """How long the tool itself may take; the call's deadline is at least this."""
     repeatable: bool = False
     error: type[AGBError] = SessionError
-    """The class of error this tool's calls give."""
+    """The class of errors of this tool's calls."""
 
 
 @frozen
 class ToolAccess:
-    """How the tools of one session are reached."""
+    """The data by which the tools of a session are called."""
 
     session_id: str
     link_url: str = ""
@@ -59,7 +59,7 @@ class ToolAccess:
 def routed(tool: ToolCall[Any], access: ToolAccess) -> Call[ToolReply]:
     """Return the call by the route that the protocol prescribes.
 
-    That is straight to the session's host if all that it takes is known, else through the API.
+    That is directly to the session's host if link URL, token and server are known, otherwise through the API.
     """
     server = access.servers.get(tool.name, "")
     if access.link_url and access.token and server:
@@ -68,23 +68,29 @@ def routed(tool: ToolCall[Any], access: ToolAccess) -> Call[ToolReply]:
 
 
 def over_api(tool: ToolCall[Any], session_id: str) -> Call[ToolReply]:
-    """Return the call through the API (control-plane.md 2.14)."""
+    """Return the call through the API.
+
+    API: POST /mcp.
+    """
     return post(
-        _what(tool, session_id),
+        _description(tool, session_id),
         "/mcp",
         {"autoGenSession": False},
         {"args": _json_args(tool), "sessionId": session_id, "name": tool.name},
         read=_read_api,
-        **_same(tool, session_id),
+        **_common(tool, session_id),
     )
 
 
 def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[ToolReply]:
-    """Return the call to the session's own host (control-plane.md 2.28); the request id is made here."""
-    request_id = f"link-{time.time_ns() // 1_000_000}-{random.randrange(10**9):09d}"  # noqa: S311 - an id, no secret
+    """Return the call to the session's own host; the request id is generated here.
+
+    API: POST {link_url}/callTool.
+    """
+    request_id = f"link-{time.time_ns() // 1_000_000}-{random.randrange(10**9):09d}"
     _json_args(tool)
     return post(
-        _what(tool, access.session_id),
+        _description(tool, access.session_id),
         "/callTool",
         body={
             "args": dict(tool.args),
@@ -96,20 +102,20 @@ def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[Tool
         read=lambda reply: _read_link(reply, request_id),
         base=access.link_url.rstrip("/"),
         token=access.token,
-        **_same(tool, access.session_id),
+        **_common(tool, access.session_id),
     )
 
 
-def _what(tool: ToolCall[Any], session_id: str) -> str:
+def _description(tool: ToolCall[Any], session_id: str) -> str:
     return f"call the tool {tool.name!r} of session {session_id}"
 
 
-def _same(tool: ToolCall[Any], session_id: str) -> dict[str, Any]:
+def _common(tool: ToolCall[Any], session_id: str) -> dict[str, Any]:
     return {"repeatable": tool.repeatable, "session_id": session_id, "error": tool.error}
 
 
 def _json_args(tool: ToolCall[Any]) -> str:
-    """Return the arguments as JSON; wrong ones are the caller's mistake and raise before any I/O."""
+    """Return the arguments as JSON; arguments that JSON cannot represent raise before any I/O."""
     try:
         return json_text(tool.args)
     except (TypeError, ValueError, RecursionError) as error:
@@ -117,7 +123,7 @@ def _json_args(tool: ToolCall[Any]) -> str:
 
 
 def _read_api(reply: Reply) -> ToolReply:
-    """Join all text items; without any, take the first picture's data."""
+    """Return all text items joined; without any, the data of the first picture."""
     data = reply.data()
     if data is None:
         return ToolReply(None, False, reply.request_id)
@@ -131,7 +137,7 @@ def _read_api(reply: Reply) -> ToolReply:
 
 
 def _read_link(reply: Reply, request_id: str) -> ToolReply:
-    """Take the first item only, as the link route does; statuses outside 200-299 carry a reason we show."""
+    """Return the first item only, as the link route does; a status outside 200-299 is a refusal with a reason."""
     body = reply.json()
     if not 200 <= reply.status < 300:
         raise reply.refused()
@@ -145,7 +151,7 @@ def _read_link(reply: Reply, request_id: str) -> ToolReply:
     if not isinstance(result, dict):
         if body.get("success") is False:
             raise reply.refused()
-        raise reply.invalid("it holds no tool result")
+        raise reply.invalid("it contains no tool result")
     first = next(iter(_items(result, reply)), "")
     if isinstance(first, dict):
         first = next((first[key] for key in ("text", "blob", "data") if first.get(key)), "")
@@ -162,9 +168,11 @@ def _items(result: Mapping[str, Any], reply: Reply) -> list[Any]:
 
 
 def parse_tool_list(value: Any) -> list[dict[str, Any]]:
-    """Return the tools in a ``toolList``, which is JSON text or an array (control-plane.md 3.10).
+    """Return the tools in a ``toolList``, which is JSON text or an array.
 
-    That is name and server of each, and ``inputSchema``, the JSON Schema of its arguments, where it is told.
+    Each has its name and server, and ``inputSchema``, the JSON Schema of its arguments, if the list contains it.
+
+    API: POST /mcp/createSession, POST /mcp/getSession.
     """
     if isinstance(value, str):
         try:

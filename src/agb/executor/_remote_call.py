@@ -52,14 +52,14 @@ def _call(path: str) -> bytes:
 
 def _answer(call: bytes, format_: str) -> bytes:
     try:
-        function, args, kwargs = pickle.loads(call)  # noqa: S301 - made by the program that started this one
+        function, args, kwargs = pickle.loads(call)  # made by the program that started this one
         del call  # may be large
         result = function(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 - the answer
+    except BaseException as error:  # sent as the answer
         return _error_answer(error, "", is_pickled=format_ == "pickle")
     try:
         return _join({"name": "", "pickled": format_ == "pickle"}, _encode(result, format_))
-    except BaseException as error:  # noqa: BLE001 - the answer
+    except BaseException as error:  # sent as the answer
         why = f"the function returned a {type(result).__name__} that cannot travel back as {format_}: "
         return _error_answer(error, why, is_pickled=False)
 
@@ -69,7 +69,7 @@ def _encode(value: Any, format_: str) -> bytes:
         return json.dumps(value, allow_nan=False).encode()
     try:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)  # saves the import of cloudpickle
-    except Exception:  # noqa: BLE001 - cloudpickle raises the reason, if it cannot either
+    except Exception:  # if cloudpickle fails too, it raises the reason
         import cloudpickle
 
         data: bytes = cloudpickle.dumps(value)
@@ -82,7 +82,7 @@ def _error_answer(error: BaseException, why: str, *, is_pickled: bool) -> bytes:
 
     try:
         value = str(error)
-    except Exception as another:  # noqa: BLE001 - its class is broken
+    except Exception as another:  # its `__str__` raises
         value = f"(its text is not available: {type(another).__name__})"
     fields = {
         "name": type(error).__name__,
@@ -93,7 +93,7 @@ def _error_answer(error: BaseException, why: str, *, is_pickled: bool) -> bytes:
     if is_pickled and isinstance(error, Exception):  # a SystemExit would end the program that receives it
         try:
             data = _encode(error, "pickle")
-        except Exception:  # noqa: BLE001 - then its name, text and traceback are sent
+        except Exception:  # its name, text and traceback are sent instead
             data = b""
     return _join({**fields, "pickled": bool(data)}, data)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .arguments import Results
 
 
-class BrokenSandbox(ExecutionError, BrokenExecutor):  # noqa: N818 - beside BrokenProcessPool, BrokenThreadPool
+class BrokenSandbox(ExecutionError, BrokenExecutor):
     """The process or the session of a function ended before the function did.
 
     It concerns this function only; the executor continues with a new session. ``submit`` raises it too when no session
@@ -61,8 +61,8 @@ def exception_of(answer: ops.Answer, form: Results, session_id: str) -> Exceptio
     """Return the exception of a function: itself if it was sent and may be unpickled, otherwise an `ExecutionError`."""
     if answer.is_pickled and form == "pickle":
         try:
-            error = pickle.loads(answer.content)  # noqa: S301 - documented
-        except Exception as why:  # noqa: BLE001 - added as a note
+            error = pickle.loads(answer.content)
+        except Exception as why:  # added as a note
             note = f"the exception itself cannot be unpickled here: {type(why).__name__}: {why}"
         else:
             if isinstance(error, Exception):

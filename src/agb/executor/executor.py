@@ -209,13 +209,13 @@ class SandboxExecutor(Executor):
         """Run a call and complete its future."""
         try:
             sandbox, process = self._start(call)
-        except BaseException as error:  # noqa: BLE001 - the future raises it
+        except BaseException as error:  # raised by the future
             call.future.set_exception(error)
             return
         call.future.session_id = sandbox.session.session_id
         try:
             finished = sandbox.wait(process, call)
-        except BaseException as error:  # noqa: BLE001 - the future raises it
+        except BaseException as error:  # raised by the future
             is_cut_off = isinstance(error, BrokenSandbox) and self._sandboxes.is_ending
             call.future.set_exception(ended_early() if is_cut_off else error)
             self._sandboxes.drop(sandbox)
@@ -225,7 +225,7 @@ class SandboxExecutor(Executor):
         )  # before the future is done, so that a call submitted after it finds the session
         try:
             value: T = self._value(finished, call.future)
-        except BaseException as error:  # noqa: BLE001 - the future raises it
+        except BaseException as error:  # raised by the future
             call.future.set_exception(error)
         else:
             call.future.set_result(value)
@@ -250,7 +250,7 @@ class SandboxExecutor(Executor):
         answer = finished.answer
         if not answer.name:
             try:
-                result: T = json.loads(answer.content) if self._format == "json" else pickle.loads(answer.content)  # noqa: S301 - documented
+                result: T = json.loads(answer.content) if self._format == "json" else pickle.loads(answer.content)
             except Exception as error:
                 text = f"the result of the function arrived and cannot be read here ({self._format}): {error}"
                 raise ExecutionError(type(error).__name__, text, session_id=future.session_id) from error

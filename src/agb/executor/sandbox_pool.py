@@ -54,7 +54,7 @@ class SandboxPool:
             if self._idle:
                 return self._idle.pop(), False
         created = self._client.create(self._params, owner=self._owner).raise_for_error()
-        assert created.session is not None  # noqa: S101 - a success has one
+        assert created.session is not None  # a success has one
         sandbox = Sandbox(created.session)
         with self._lock:
             self.all.add(sandbox)

@@ -18,7 +18,7 @@ from .._wire.reply import (
 )
 
 
-class Refused(Exception):  # noqa: N818 - says what happened
+class Refused(Exception):
     """A request that the runtime refuses; ``code``, ``message`` and ``http_status`` are the API's."""
 
     def __init__(self, code: str, message: str, *, http_status: int = 400) -> None:
@@ -56,7 +56,7 @@ def stopping() -> Refused:
     return Refused(STOPPING, "The runtime is stopping; its contexts are closed", http_status=503)
 
 
-class CannotStart(Exception):  # noqa: N818 - says what happened
+class CannotStart(Exception):
     """The runtime cannot start; the message says what to do."""
 
 

@@ -29,7 +29,7 @@ async def gather(functions: Sequence[Callable[[], Awaitable[T]]], stop: Callable
     async def run(number: int, function: Callable[[], Awaitable[T]]) -> None:
         try:
             results[number] = await function()
-        except Exception as error:  # noqa: BLE001 - raised below, when all have ended
+        except Exception as error:  # raised below, when all have ended
             errors[number] = error
 
     async with create_task_group() as tasks:
@@ -40,7 +40,7 @@ async def gather(functions: Sequence[Callable[[], Awaitable[T]]], stop: Callable
     return [results[number] for number in range(len(functions))]
 
 
-class CallTimeout(Exception):  # noqa: N818 - always caught where it is raised
+class CallTimeout(Exception):
     """A function did not return in time."""
 
     def __init__(self, is_abandoned: bool = False) -> None:
@@ -131,6 +131,6 @@ class TaskGroup:
             await function(*args)
         except get_cancelled_exc_class():
             raise
-        except BaseException as error:  # noqa: BLE001 - raised where the block is left
+        except BaseException as error:  # raised where the block is left
             self._error = self._error or error
             self.cancel()

@@ -105,7 +105,7 @@ def _call_soon(loop: Any, function: Callable[[], object]) -> None:
         loop.run_sync_soon(function)
 
 
-class ClosedResource(Exception):  # noqa: N818 - beside anyio.ClosedResourceError, and no error of the caller
+class ClosedResource(Exception):
     """The queue is closed."""
 
 

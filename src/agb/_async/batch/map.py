@@ -226,7 +226,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
                     self._tasks.start(self._work)
         except (StopAsyncIteration, ClosedResource):
             pass
-        except Exception as error:  # noqa: BLE001 - raised to the consumer, after the outcomes
+        except Exception as error:  # raised to the consumer, after the outcomes
             self._failure = self._failure or error
         finally:
             runner.close()

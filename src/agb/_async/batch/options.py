@@ -58,7 +58,7 @@ class BatchOptions:
     def session_params(self) -> CreateSessionParams:
         """What sessions are created from, by the batch or by the pool that lends them."""
         params = self.params if isinstance(self.pool, bool) else self.pool.params
-        assert params is not None  # noqa: S101 - `check` has seen to it
+        assert params is not None  # `check` raises without them
         return params
 
 

@@ -78,7 +78,7 @@ class AsyncRecords:
             key = self._key(self._journal, index, item)
         except JournalError:
             raise
-        except Exception as error:  # noqa: BLE001 - the item's outcome
+        except Exception as error:  # the item's outcome
             self._counters.add("failed")
             return Outcome(index, item, error=error)
         ending = self._journal.ending(key)

@@ -68,7 +68,7 @@ class AsyncWorker:
         return Outcome(index, item, attempt.value, attempt.error, attempts, seconds, attempt.session_id)
 
     def _may_retry(self, attempt: Attempt, attempts: int) -> bool:
-        assert attempt.error is not None  # noqa: S101 - a success is not repeated
+        assert attempt.error is not None  # a success is not repeated
         if attempts >= self._options.attempts:
             return False
         if not (
@@ -87,7 +87,7 @@ class AsyncWorker:
         if self._session is None and (failed := await self._acquire()) is not None:
             return failed
         session = self._session
-        assert session is not None  # noqa: S101 - just acquired
+        assert session is not None  # just acquired
         attempt = Attempt(session_id=session.session_id)
         await self._call(attempt, session, index, item)
         self._last_used = time.monotonic()
@@ -107,7 +107,7 @@ class AsyncWorker:
             attempt.value = await self._runner.run(function, self._options.timeout, self.release)
         except CallTimeout as timeout:
             attempt.error = _timeout_error(index, self._options.timeout, session.session_id, timeout.is_abandoned)
-        except Exception as error:  # noqa: BLE001 - whatever a user's function raises is the item's outcome
+        except Exception as error:  # any error of the user's function is the item's outcome
             attempt.error = error
         except BaseException as error:
             if not is_foreign_cancellation(error):
@@ -120,7 +120,7 @@ class AsyncWorker:
         if self._pool is not None:
             try:
                 self._session = await self._pool.acquire()
-            except Exception as error:  # noqa: BLE001 - also what the pool's own hooks raise
+            except Exception as error:  # including errors of the pool's hooks
                 return Attempt(error=error)
             return None
         created = await self._batch._agb.create(self._options.params, owner=self._batch.owner)
@@ -181,5 +181,5 @@ def _matches(retry_on: RetryOn, error: BaseException) -> bool:
 def _pause(error: BaseException | None, attempts: int) -> float:
     """Return the seconds before the next attempt: exponential back-off with jitter, at least ``Retry-After``."""
     retry_after = getattr(error, "retry_after", None)
-    pause = min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 20)) * (0.5 + random.random() / 2)  # noqa: S311
+    pause = min(MAX_PAUSE, FIRST_PAUSE * 2.0 ** min(attempts - 1, 20)) * (0.5 + random.random() / 2)
     return pause if retry_after is None else max(float(retry_after), pause)

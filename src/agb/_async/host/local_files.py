@@ -119,7 +119,7 @@ class AsyncSourceFile(_LocalFile):
         return piece  # type: ignore[return-value]  # a view of the block, which is not copied
 
     def _read(self) -> None:
-        assert self._file is not None  # noqa: S101 - it was opened
+        assert self._file is not None  # it was opened
         block = self._file.read(min(self._left, _BLOCK)) or b""
         if self._left and not block:
             raise OSError(errno.EIO, f"it became shorter while it was read: {self._left:,} bytes are missing")
@@ -203,7 +203,7 @@ class AsyncTargetFile(_LocalFile):
 
     def _move(self) -> None:
         self._flush()
-        assert self._file is not None  # noqa: S101 - it was opened
+        assert self._file is not None  # it was opened
         self._file.close()
         self._check()
         self._temporary.replace(self.path)

@@ -1,7 +1,7 @@
 """Owner processes: which process created a session, and whether it still runs, as far as this machine can know.
 
 psutil is not used for this: it is not among the required packages, its start times follow changes of the clock, and it
-does not tell process namespaces apart.
+does not distinguish process namespaces.
 """
 
 from __future__ import annotations

@@ -82,10 +82,16 @@ class Warm(Generic[SessionT]):
     """When it was last given back."""
     uses: int = 0
 
+    def is_worn(self, options: PoolOptions[SessionT], now: float) -> bool:
+        """Return whether it has reached its number of uses or its age."""
+        if options.max_uses is not None and self.uses >= options.max_uses:
+            return True
+        return options.max_age is not None and now - self.created >= options.max_age
+
 
 @define(eq=False)
 class _Failure:
-    """Handed to a waiting caller in place of a session that could not be created."""
+    """Queued for a waiting caller in place of a session that could not be created."""
 
     error: Exception
 
@@ -156,7 +162,7 @@ class AsyncWarmSessions(Generic[SessionT]):
         group.start(self._maintain)
 
     def close(self) -> None:
-        """Lend nothing more."""
+        """Stop lending sessions."""
         self.is_closed = True
         self._ready.close()
 
@@ -181,14 +187,14 @@ class AsyncWarmSessions(Generic[SessionT]):
         self._create_wanted(1)
         if self.is_closed:  # the sessions in the queue are being deleted
             raise ClosedResource
-        handed = await self._ready.get(seconds)
-        if isinstance(handed, _Failure):
-            raise handed.error
-        return handed
+        item = await self._ready.get(seconds)
+        if isinstance(item, _Failure):
+            raise item.error
+        return item
 
     async def is_good(self, warm: Warm[SessionT], deadline: Deadline) -> bool:
         """Return whether a session may be lent: it is alive, and the user's check accepts it."""
-        if self._is_worn(warm):
+        if warm.is_worn(self._options, self.clock()):
             return False
         if self.clock() - warm.alive > TRUSTED:
             status = await warm.session.get_status(timeout=max(0.001, deadline.left()))
@@ -198,7 +204,7 @@ class AsyncWarmSessions(Generic[SessionT]):
         if self._options.check is not None:
             try:
                 return await call(self._options.check, warm.session) is not False
-            except Exception as error:  # noqa: BLE001 - the stats report it, and the session is not lent
+            except Exception as error:  # the stats report it, and the session is not lent
                 self.last_error = error
                 return False
         return True
@@ -240,13 +246,13 @@ class AsyncWarmSessions(Generic[SessionT]):
             self._group.start(self._create)
 
     async def _create(self) -> None:
-        """Create a session, and hand it to the caller that has waited longest."""
+        """Create a session and queue it for the caller that has waited longest."""
         warm = None
         options = self._options
         try:
             made = await self._agb.create(options.params, timeout=options.timeout, owner=self._owner)
             session = made.raise_for_error().session
-            assert session is not None  # noqa: S101 - a success has one
+            assert session is not None  # a success has one
             now = self.clock()
             warm = Warm(session, now, now, now)
             with self._lock:
@@ -256,7 +262,7 @@ class AsyncWarmSessions(Generic[SessionT]):
                 raise made.error
             if options.prepare is not None:
                 await call(options.prepare, session)
-        except Exception as error:  # noqa: BLE001 - a waiting caller gets it
+        except Exception as error:  # raised to a waiting caller
             self._no_longer_creating()
             await self._creation_failed(error, warm)
             return
@@ -286,33 +292,27 @@ class AsyncWarmSessions(Generic[SessionT]):
         self._create_missing()
         self.wake()
 
-    def _offer(self, handed: Warm[SessionT] | _Failure) -> None:
+    def _offer(self, item: Warm[SessionT] | _Failure) -> None:
         try:
-            self._ready.offer(handed)
+            self._ready.offer(item)
         except ClosedResource:  # the session is deleted at the end
             return
 
     # --- after use -----------------------------------------------------------------------------------------------
 
     async def _refresh(self, warm: Warm[SessionT]) -> None:
-        if self._is_worn(warm) or not self._is_live(warm.session.session_id):
+        if warm.is_worn(self._options, self.clock()) or not self._is_live(warm.session.session_id):
             await self._replace(warm)
             return
         if self._options.reset is not None:
             try:
                 await call(self._options.reset, warm.session)
-            except Exception as error:  # noqa: BLE001 - the stats report it, and the session is not lent again
+            except Exception as error:  # the stats report it, and the session is not lent again
                 self.last_error = error
                 await self._replace(warm)
                 return
         warm.used = self.clock()
         self._offer(warm)
-
-    def _is_worn(self, warm: Warm[SessionT]) -> bool:
-        options = self._options
-        if options.max_uses is not None and warm.uses >= options.max_uses:
-            return True
-        return options.max_age is not None and self.clock() - warm.created >= options.max_age
 
     async def _replace(self, warm: Warm[SessionT]) -> None:
         await self._discard(warm)
@@ -331,7 +331,7 @@ class AsyncWarmSessions(Generic[SessionT]):
 
     async def _maintain(self) -> None:
         """Keep idle sessions alive, delete those that are not needed, and create those that are missing."""
-        assert self._wake_up is not None  # noqa: S101 - the workers were started
+        assert self._wake_up is not None  # the workers were started
         while True:
             for _ in range(len(self._ready)):
                 try:
@@ -358,7 +358,7 @@ class AsyncWarmSessions(Generic[SessionT]):
     async def _is_kept(self, warm: Warm[SessionT]) -> bool:
         """Return whether an idle session stays, and keep it from being released by the service."""
         options, now = self._options, self.clock()
-        if self._is_worn(warm):
+        if warm.is_worn(options, now):
             return False
         if options.idle is not None and now - warm.used > options.idle and len(self._all) > options.min:
             return False

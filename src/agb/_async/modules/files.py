@@ -59,7 +59,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
         self,
         path: str,
         *,
-        format: Literal["text", "bytes"] = "text",  # noqa: A002 - the name is that of 0.12
+        format: Literal["text", "bytes"] = "text",
         progress: Progress = None,
         timeout: float | None = None,
     ) -> FileContentResult | BinaryFileContentResult:

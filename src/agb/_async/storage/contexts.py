@@ -1,55 +1,31 @@
-"""Contexts: named persistent stores, the files in them, and transfers of files to and from them."""
+"""Contexts: named persistent stores, which are found, created, renamed, cleared and deleted."""
 
 from __future__ import annotations
-
-from os import PathLike
-from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve
 
 from ..._ops import arguments
 from ..._ops import contexts as ops
 from ..._wire.deadline import Deadline, check_timeout
-from ...exceptions import AGBError, ClearanceTimeoutError, ErrorKind, Sent
+from ...exceptions import AGBError, ClearanceTimeoutError, Sent
 from ...results.base import OperationResult
 from ...results.contexts import (
     ClearContextResult,
     Context,
-    ContextFileEntry,
-    ContextFileListResult,
     ContextListParams,
     ContextListResult,
     ContextResult,
-    FileUrlResult,
 )
-from ...results.transfers import ContextTransferResult
 from .._compat.loop import sleep
-from ..host.progress import Progress
 from ..pager import AsyncPager
-from . import many_files
-
-if TYPE_CHECKING:
-    from ..api import AsyncAPI
-
-
-class AsyncClient(Protocol):
-    """What this service needs of the client."""
-
-    @property
-    def client(self) -> AsyncAPI:
-        """Sends the calls."""
-        ...
+from .context_files import AsyncContextFiles, deleted_by_first_attempt
 
 
 class AsyncContextIterator(AsyncPager[Context]):
     """The contexts that `AsyncContextService.iterate` finds, one after the other."""
 
 
-class AsyncContextFileIterator(AsyncPager[ContextFileEntry]):
-    """The files that `AsyncContextService.iterate_files` finds, one after the other."""
-
-
-class AsyncContextService:
+class AsyncContextService(AsyncContextFiles):
     """Named persistent stores of an account; available as ``agb.context``.
 
     Unless a method says otherwise, it returns a result and never raises for a failed call; arguments of a wrong type
@@ -65,13 +41,6 @@ class AsyncContextService:
         >>> deleted.success
         True
     """
-
-    def __init__(self, agb: AsyncClient) -> None:
-        self.agb = agb
-
-    @property
-    def _api(self) -> AsyncAPI:
-        return self.agb.client
 
     # --- find ----------------------------------------------------------------------------------------------------
 
@@ -190,7 +159,7 @@ class AsyncContextService:
         except ValueError as error:
             return OperationResult.failed(AGBError(str(error)))
         result = await self._api.result(ops.delete_context(context_id), OperationResult, timeout=timeout)
-        result = _gone_by_first_try(result)
+        result = deleted_by_first_attempt(result)
         return evolve(result, data={"context_id": context_id}) if result.success else result
 
     # --- clear ---------------------------------------------------------------------------------------------------
@@ -279,242 +248,3 @@ class AsyncContextService:
             request_id=started.request_id,
             sent=Sent.YES,
         )
-
-    # --- stored files --------------------------------------------------------------------------------------------
-
-    async def get_file_download_url(
-        self, context_id: str, file_path: str, *, timeout: float | None = None
-    ) -> FileUrlResult:
-        """Return a URL from which a stored file is read by GET, without an API key, until it expires.
-
-        Args:
-            context_id: the context it is stored in.
-            file_path: the path that the file has inside a session, such as ``/tmp/notes.txt``.
-            timeout: seconds for the whole call.
-
-        Returns:
-            The URL. A blank id or path is a failure.
-
-        API: POST /sdk/GetContextFileDownloadUrl.
-        """
-        try:
-            context_id = arguments.required("context_id", context_id, "get the download URL of a file")
-            file_path = arguments.required("file_path", file_path, "get the download URL of a file")
-        except ValueError as error:
-            return FileUrlResult.failed(AGBError(str(error)))
-        call = ops.get_context_file_download_url(context_id, file_path)
-        return await self._api.result(call, FileUrlResult, timeout=timeout)
-
-    async def get_file_upload_url(
-        self, context_id: str, file_path: str, *, timeout: float | None = None
-    ) -> FileUrlResult:
-        """Return a URL to which a file is sent by PUT, without an API key and a content type, until it expires.
-
-        Args:
-            context_id: the context to store it in.
-            file_path: the path that the file will have inside a session, such as ``/tmp/notes.txt``.
-            timeout: seconds for the whole call.
-
-        Returns:
-            The URL. A blank id or path is a failure.
-
-        API: POST /sdk/GetContextFileUploadUrl.
-        """
-        try:
-            context_id = arguments.required("context_id", context_id, "get the upload URL of a file")
-            file_path = arguments.required("file_path", file_path, "get the upload URL of a file")
-        except ValueError as error:
-            return FileUrlResult.failed(AGBError(str(error)))
-        call = ops.get_context_file_upload_url(context_id, file_path)
-        return await self._api.result(call, FileUrlResult, timeout=timeout)
-
-    async def delete_file(self, context_id: str, file_path: str, *, timeout: float | None = None) -> OperationResult:
-        """Delete a stored file. A URL that was returned before may stay valid until it expires.
-
-        Returns:
-            ``data`` is whether it was deleted. A blank id or path is a failure.
-
-        API: POST /sdk/DeleteContextFile.
-        """
-        try:
-            context_id = arguments.required("context_id", context_id, "delete a file")
-            file_path = arguments.required("file_path", file_path, "delete a file")
-        except ValueError as error:
-            return OperationResult.failed(AGBError(str(error)))
-        call = ops.delete_context_file(context_id, file_path)
-        result = _gone_by_first_try(await self._api.result(call, OperationResult, timeout=timeout))
-        return evolve(result, data=result.success)
-
-    async def list_files(
-        self,
-        context_id: str,
-        parent_folder_path: str | None = None,
-        page_number: int = 1,
-        page_size: int = 50,
-        *,
-        timeout: float | None = None,
-    ) -> ContextFileListResult:
-        """Return one page of the files of a context; `iterate_files` returns all of them.
-
-        Args:
-            context_id: the context.
-            parent_folder_path: the folder whose files are listed, such as ``/tmp``; None is the root.
-            page_number: which page, from 1.
-            page_size: how many files a page holds.
-            timeout: seconds for the whole call.
-
-        Returns:
-            The files, and ``count`` of all pages. A blank id or a number below 1 is a failure.
-
-        API: POST /sdk/DescribeContextFiles.
-        """
-        try:
-            context_id = arguments.required("context_id", context_id, "list the files of a context")
-            arguments.check_file_page(context_id, page_number, page_size)
-        except ValueError as error:
-            return ContextFileListResult.failed(AGBError(str(error)))
-        parent = arguments.stripped("parent_folder_path", parent_folder_path)
-        call = ops.describe_context_files(context_id, parent, page_number, page_size)
-        return await self._api.result(call, ContextFileListResult, timeout=timeout)
-
-    def iterate_files(
-        self,
-        context_id: str,
-        parent_folder_path: str | None = None,
-        page_size: int = 100,
-        *,
-        timeout: float | None = None,
-    ) -> AsyncContextFileIterator:
-        """Iterate over all files of a folder of a context; each page is requested when the caller reaches it.
-
-        Pages have numbers: deleting a file moves those behind it to an earlier page, so collect first, and delete
-        then.
-
-        Args:
-            context_id: the context.
-            parent_folder_path: the folder whose files are listed; None is the root.
-            page_size: how many files are requested at a time.
-            timeout: seconds for each request.
-
-        Returns:
-            An iterator of `ContextFileEntry`. It raises `AGBError` when a page cannot be read.
-
-        Raises:
-            ValueError: a blank id, or a page size below 1.
-        """
-        context_id = arguments.required("context_id", context_id, "list the files of a context")
-        arguments.check_count("page_size", page_size)
-        parent = arguments.stripped("parent_folder_path", parent_folder_path)
-        return AsyncContextFileIterator(self._api, ops.file_listing(context_id, parent, page_size), timeout)
-
-    # --- files and directories of this machine -------------------------------------------------------------------
-
-    async def upload(
-        self,
-        context_id: str,
-        local: str | PathLike[str],
-        remote: str,
-        *,
-        concurrency: int = 8,
-        progress: Progress = None,
-        timeout: float | None = None,
-    ) -> ContextTransferResult:
-        """Upload a file of this machine, or the content of a directory, without a session.
-
-        Files are streamed, several at the same time, with further attempts where these may help. A stored file is
-        replaced by a complete one or stays as it was. A file has the size that it has when its upload begins; one that
-        becomes shorter meanwhile is a failure.
-
-        Args:
-            context_id: the context to store in.
-            local: the file or directory here. In a directory, symbolic links to files inside it are uploaded as those
-                files; other links are failures; empty directories, devices and pipes are left out.
-            remote: the path inside a session, such as ``/tmp/data``: of the file, or of the folder for the content of
-                the directory. A file goes into the folder if ``remote`` ends with a slash.
-            concurrency: how many files are sent at the same time.
-            progress: a function called with the bytes sent and the bytes in all, or True for a bar. What it raises
-                ends the upload and is raised here. The bytes of an attempt that is given up are subtracted.
-            timeout: seconds for everything; without it, a transfer fails when nothing moves for the client's time-out.
-
-        Returns:
-            The outcome of each file, in ``files`` and ``failures``; a success if none failed.
-
-        Raises:
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
-            ImportError: ``progress=True`` without rich.
-
-        Example:
-            >>> from pathlib import Path
-            >>> from tempfile import TemporaryDirectory
-            >>> made = await agb.context.create("transferred")
-            >>> with TemporaryDirectory() as here:
-            ...     written = Path(here, "a.txt").write_text("hello")
-            ...     sent = await agb.context.upload(made.context_id, here, "/tmp/project")
-            ...     got = await agb.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
-            ...     print(sent.files[0].remote_path, sent.size, got.success, Path(here, "b.txt").read_text())
-            /tmp/project/a.txt 5 True hello
-            >>> deleted = await agb.context.delete(made.context)
-
-        API: POST /sdk/GetContextFileUploadUrl, and PUT to the URL.
-        """
-        return await many_files.upload(
-            self._api, context_id, local, remote, concurrency=concurrency, progress=progress, timeout=timeout
-        )
-
-    async def download(
-        self,
-        context_id: str,
-        remote: str,
-        local: str | PathLike[str],
-        *,
-        overwrite: bool = True,
-        concurrency: int = 8,
-        progress: Progress = None,
-        timeout: float | None = None,
-    ) -> ContextTransferResult:
-        """Download a stored file, or all files below a folder, without a session.
-
-        Files are streamed, several at the same time, with further attempts where these may help. Each is written
-        beside its place and moved there when it is complete, so an incomplete file is never visible. Nothing is
-        written outside ``local``, whatever names are listed.
-
-        Args:
-            context_id: the context.
-            remote: the path inside a session, of the file or of the folder; with a slash at its end, of the folder.
-            local: the file here, or the directory, which is made if needed. A file goes into an existing
-                directory, under its own name.
-            overwrite: whether an existing file is replaced; otherwise it is a failure.
-            concurrency: how many files are received at the same time.
-            progress: a function called with the bytes received and the bytes in all (None if not known), or True for a
-                bar. What it raises ends the download and is raised here. The bytes of an attempt that is given up are
-                subtracted.
-            timeout: seconds for everything; without it, a transfer fails when nothing moves for the client's time-out.
-
-        Returns:
-            The outcome of each file, in ``files`` and ``failures``; a success if none failed. The error's ``kind`` is
-            ``ErrorKind.NOT_FOUND`` if there is neither a file nor a folder of that name.
-
-        Raises:
-            ValueError, TypeError: an argument cannot be used; nothing was sent.
-            ImportError: ``progress=True`` without rich.
-
-        API: POST /sdk/GetContextFileDownloadUrl and /sdk/DescribeContextFiles, and GET of the URL.
-        """
-        return await many_files.download(
-            self._api,
-            context_id,
-            remote,
-            local,
-            overwrite=overwrite,
-            concurrency=concurrency,
-            progress=progress,
-            timeout=timeout,
-        )
-
-
-def _gone_by_first_try(result: OperationResult) -> OperationResult:
-    """Return a success if a second attempt has not found it: the first has deleted it, and its answer was lost."""
-    error = result.error
-    if error is None or error.kind is not ErrorKind.NOT_FOUND or error.extra.get("attempts", 1) < 2:
-        return result
-    return OperationResult(result.request_id, success=True)

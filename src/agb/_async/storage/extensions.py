@@ -93,7 +93,7 @@ class AsyncExtensionsService:
                 found = made.raise_for_error().context
                 self._auto_created = self._auto_created or is_absent
             self._context = found
-        assert self._context is not None  # noqa: S101 - a success has one
+        assert self._context is not None  # a success has one
         return self._context
 
     async def _find(self) -> tuple[Context | None, bool]:
@@ -255,7 +255,7 @@ class AsyncExtensionsService:
 
     async def _is_deleted(self, extension_id: str) -> bool:
         """Delete an extension; one that does not exist counts as deleted."""
-        assert self._context is not None  # noqa: S101 - it was opened
+        assert self._context is not None  # it was opened
         result = await self.context_service.delete_file(self._context.id, _stored_at(extension_id))
         is_deleted = result.success or (result.error is not None and result.error.kind is ErrorKind.NOT_FOUND)
         if is_deleted:

@@ -37,14 +37,14 @@ _FOLDER_TYPES = frozenset({"folder", "directory", "dir"})
 
 @frozen
 class _Job:
-    """A file to be transferred; ``reason`` says why it is not even tried."""
+    """A file to be transferred; ``reason`` is why it is not attempted."""
 
     local: Path
     remote: str
     reason: str = ""
 
 
-class _Stopped(Exception):  # noqa: N818 - it only ends a worker; the error is raised by another one
+class _Stopped(Exception):  # it only ends a worker; the error is raised by another one
     """Another file has ended the whole transfer."""
 
 
@@ -135,7 +135,7 @@ async def upload(
     """Upload a file, or the content of a directory; see `AsyncContextService.upload`."""
     context_id, remote = check_transfer(context_id, remote, concurrency)
     source = Path(local)
-    idle_timeout = api.patience(timeout)
+    idle_timeout = api.idle_timeout(timeout)
     report = AsyncProgressReport(progress, f"upload {source}")
     try:
         jobs, total = await in_thread(partial(_upload_jobs, source, remote))
@@ -185,7 +185,7 @@ async def download(
     """Download a file, or the content of a folder; see `AsyncContextService.download`."""
     context_id, remote = check_transfer(context_id, remote, concurrency)
     target = Path(local)
-    idle_timeout = api.patience(timeout)
+    idle_timeout = api.idle_timeout(timeout)
     report = AsyncProgressReport(progress, f"download {remote}")
 
     async def get_all(jobs: list[_Job], total: int | None) -> ContextTransferResult:

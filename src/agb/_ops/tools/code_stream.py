@@ -26,7 +26,7 @@ def stream_request(code: str, language: str, timeout_s: float) -> dict[str, Any]
 class CodeRun:
     """One execution, as far as its frames have arrived.
 
-    The result can be asked for at any time. It is a success only if the last frame (`end`) arrived and neither it nor
+    The result can be read at any time. It is a success only if the last frame (`end`) arrived and neither it nor
     an event before it reported an error; a stream that breaks off, or that the service ends by an error of its own, is
     never a success.
     """

@@ -40,9 +40,9 @@ def _run(chunk: Chunk) -> ChunkResult:
     if lease.has_ended():
         return ChunkResult()
     try:
-        function, options = pickle.loads(chunk.work)  # noqa: S301 - made by the driver
+        function, options = pickle.loads(chunk.work)  # made by the driver
         agb = _client(chunk)
-    except Exception as error:  # noqa: BLE001 - the chunk's result
+    except Exception as error:  # the chunk's result
         return ChunkResult(problem=_start_error(error))
     with agb:
         return _process(chunk, lease, agb, function, options)
@@ -68,9 +68,9 @@ def _process(chunk: Chunk, lease: WorkerLease, agb: AGB, function: Any, options:
     items, numbers, outcomes = [], [], []
     for index, data in chunk.items:
         try:
-            items.append(pickle.loads(data))  # noqa: S301 - made by the driver
+            items.append(pickle.loads(data))  # made by the driver
             numbers.append(index)
-        except Exception as error:  # noqa: BLE001 - the item's outcome
+        except Exception as error:  # the item's outcome
             unreadable = ExecutionError(type(error).__name__, f"the item cannot be read by the worker: {error}")
             outcomes.append((index, pickle_outcome(Outcome(index, None, error=unreadable), dumps)))
     options = evolve(options, concurrency=chunk.concurrency, retries=chunk.retries, buffer=len(items))

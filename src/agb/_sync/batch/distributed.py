@@ -57,11 +57,11 @@ class _Item:
     losses: int = 0
 
 
-class _WorkerLost(Exception):  # noqa: N818 - caught in this module
+class _WorkerLost(Exception):
     """A chunk will have no result."""
 
 
-class _ExecutorUnusable(Exception):  # noqa: N818 - caught in this module
+class _ExecutorUnusable(Exception):
     """The executor accepts no more chunks."""
 
 
@@ -150,7 +150,7 @@ class DistributedBatch(Batch[ItemT, ValueT]):
         """Read the counts and the sessions left behind from a chunk's result; its outcomes are not delivered."""
         try:
             result = future.result(timeout=0)
-        except BaseException:  # noqa: BLE001 - a lost worker, or a cancelled future
+        except BaseException:  # a lost worker, or a cancelled future
             self._may_leave_sessions = True
             return
         self._add_counts(result)
@@ -203,7 +203,7 @@ class DistributedBatch(Batch[ItemT, ValueT]):
             else:
                 try:
                     items.append(_Item(task, pickler()(item)))
-                except Exception as error:  # noqa: BLE001 - the item's outcome
+                except Exception as error:  # the item's outcome
                     text = f"the item cannot be pickled to travel to a worker: {error}"
                     self._reject(index, item, ExecutionError(type(error).__name__, text))
         self._records.begin([item.task for item in items])

@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import platform
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from .._compat.loop import sleep
@@ -16,7 +15,7 @@ INTERVAL = 0.25
 """Seconds between two checks of a lease."""
 
 
-class LeaseEnded(Exception):  # noqa: N818 - no error: the chunk is not wanted any more
+class LeaseEnded(Exception):
     """The driver does not wait for the chunk any more."""
 
 
@@ -42,14 +41,12 @@ class DriverLease:
 
     def release_chunk(self, number: int) -> None:
         """End the lease of one chunk."""
-        with suppress(FileNotFoundError):
-            os.unlink(f"{self.path}.{number}")  # noqa: PTH108 - a string, as it travels
+        Path(f"{self.path}.{number}").unlink(missing_ok=True)
 
     def close(self) -> None:
         """End the lease of all chunks."""
         if self._file >= 0:
-            with suppress(FileNotFoundError):
-                os.unlink(self.path)  # noqa: PTH108
+            Path(self.path).unlink(missing_ok=True)
             os.close(self._file)
             self._file = -1
 
@@ -78,7 +75,7 @@ class WorkerLease:
         """Return whether it is known that the driver does not wait any more."""
         if not self._is_local:
             return False
-        if self._is_claimed and not os.path.exists(self._chunk_path):  # noqa: PTH110 - a string, as it travels
+        if self._is_claimed and not Path(self._chunk_path).exists():
             return True
         try:
             file = os.open(self._path, os.O_RDWR)
@@ -99,7 +96,7 @@ class WorkerLease:
 def host_id(path: str) -> str:
     """Return a text that is the same where a file's directory is the same directory of the same running machine."""
     try:
-        directory = os.stat(os.path.dirname(path))  # noqa: PTH116, PTH120 - a string, as it travels
+        directory = os.stat(os.path.dirname(path))  # noqa: PTH116, PTH120 - fails for "", which `Path` takes for "."
         boot_id = Path("/proc/sys/kernel/random/boot_id")
         boot = boot_id.read_text().strip() if boot_id.exists() else ""
     except OSError:

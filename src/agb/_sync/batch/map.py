@@ -227,7 +227,7 @@ class Batch(Generic[ItemT, ValueT]):
                     self._tasks.start(self._work)
         except (StopIteration, ClosedResource):
             pass
-        except Exception as error:  # noqa: BLE001 - raised to the consumer, after the outcomes
+        except Exception as error:  # raised to the consumer, after the outcomes
             self._failure = self._failure or error
         finally:
             runner.close()

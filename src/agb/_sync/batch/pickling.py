@@ -36,7 +36,7 @@ def pickle_work(function: Any, options: Any) -> bytes:
     """
     try:
         work = pickler()((function, options))
-        pickle.loads(work)  # noqa: S301 - what was just written
+        pickle.loads(work)
     except Exception as error:
         name = getattr(function, "__qualname__", None) or repr(function)
         advice = "" if has_cloudpickle() else ". With cloudpickle it may: pip install 'agb[executor]'"

@@ -45,8 +45,8 @@ class SessionPool(Generic[SessionT]):
         params: CreateSessionParams,
         *,
         is_live: Callable[[str], bool],
-        min: int = 0,  # noqa: A002 - the usual words
-        max: int = 10,  # noqa: A002
+        min: int = 0,
+        max: int = 10,
         prepare: Hook[SessionT] | None = None,
         reset: Hook[SessionT] | None = None,
         check: Hook[SessionT] | None = None,
@@ -120,7 +120,7 @@ class SessionPool(Generic[SessionT]):
 
     def _wait_for_borrowed(self) -> None:
         deadline = Deadline(self._options.drain)
-        assert self._returned is not None  # noqa: S101 - the pool was entered
+        assert self._returned is not None  # the pool was entered
         while self._lent and deadline.left() > 0:
             self._returned.wait(deadline.left())
 

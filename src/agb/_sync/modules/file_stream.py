@@ -136,7 +136,7 @@ class FileStream:
         return False
 
     def _chunk(self, offset: int) -> ops.Chunk | AGBError:
-        assert self._calls is not None  # noqa: S101 - the stream was entered
+        assert self._calls is not None  # the stream was entered
         call = ops.read_file(self.path, offset, self._chunk_size, session_id=self._session.session_id)
         try:
             return self._calls.run(call)

@@ -108,5 +108,5 @@ class WatchThread(threading.Thread):
     def _call(self, events: Events) -> None:
         try:
             self._callback(events)
-        except Exception:  # noqa: BLE001 - an error of the callback must not end the watching
+        except Exception:  # an error of the callback must not end the watching
             _log.exception("the callback of watch_dir(%r) raised; watching goes on", self._changes.path)

@@ -56,7 +56,7 @@ class FileSystem(FilePaths, FileCopies):
         self,
         path: str,
         *,
-        format: Literal["text", "bytes"] = "text",  # noqa: A002 - the name is that of 0.12
+        format: Literal["text", "bytes"] = "text",
         progress: Progress = None,
         timeout: float | None = None,
     ) -> FileContentResult | BinaryFileContentResult:

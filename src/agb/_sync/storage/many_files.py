@@ -38,14 +38,14 @@ _FOLDER_TYPES = frozenset({"folder", "directory", "dir"})
 
 @frozen
 class _Job:
-    """A file to be transferred; ``reason`` says why it is not even tried."""
+    """A file to be transferred; ``reason`` is why it is not attempted."""
 
     local: Path
     remote: str
     reason: str = ""
 
 
-class _Stopped(Exception):  # noqa: N818 - it only ends a worker; the error is raised by another one
+class _Stopped(Exception):  # it only ends a worker; the error is raised by another one
     """Another file has ended the whole transfer."""
 
 
@@ -136,7 +136,7 @@ def upload(
     """Upload a file, or the content of a directory; see `ContextService.upload`."""
     context_id, remote = check_transfer(context_id, remote, concurrency)
     source = Path(local)
-    idle_timeout = api.patience(timeout)
+    idle_timeout = api.idle_timeout(timeout)
     report = ProgressReport(progress, f"upload {source}")
     try:
         jobs, total = in_thread(partial(_upload_jobs, source, remote))
@@ -186,7 +186,7 @@ def download(
     """Download a file, or the content of a folder; see `ContextService.download`."""
     context_id, remote = check_transfer(context_id, remote, concurrency)
     target = Path(local)
-    idle_timeout = api.patience(timeout)
+    idle_timeout = api.idle_timeout(timeout)
     report = ProgressReport(progress, f"download {remote}")
 
     def get_all(jobs: list[_Job], total: int | None) -> ContextTransferResult:

@@ -10,7 +10,7 @@ Signature = tuple[int, ...]
 """The attributes of a session's file that change with its content: size, times, inode, mode."""
 
 
-class SyncFailed(Exception):  # noqa: N818 - a result of a sync, not a fault
+class SyncFailed(Exception):
     """A sync failed, or failed for some files; the message is a sentence for the caller."""
 
 

@@ -26,7 +26,7 @@ from ..sandbox.directories import TMP
 from ..validation import json_object, kind_of, shown
 from .keys import folder_key
 
-FILE_TRANSFER = "/tmp/file_transfer"  # noqa: S108
+FILE_TRANSFER = "/tmp/file_transfer"
 """Where a session finds the files of its own, internal context."""
 
 MOST_MOUNTS = 50

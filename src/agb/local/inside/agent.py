@@ -203,7 +203,7 @@ class Agent:
             if len(fds) > 3:
                 os.dup2(fds[3], EXTRA_FD, inheritable=True)
             # All descriptors of the agent close on exec, so nothing has to be closed one by one.
-            program = subprocess.Popen(  # noqa: S603 - the purpose of this program
+            program = subprocess.Popen(
                 request["argv"],
                 stdin=fds[0],
                 stdout=fds[1],

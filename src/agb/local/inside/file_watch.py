@@ -45,7 +45,7 @@ _READS = 256
 """Reads of 64 KiB after which a watcher answers, even if more changes arrive all the time."""
 
 
-class WatchLimit(Exception):  # noqa: N818 - the limit that is reached
+class WatchLimit(Exception):
     """There is more to watch than the kernel or the helper allow; the message names the limit."""
 
 

@@ -115,7 +115,7 @@ def read_programs_output(stream: Any) -> None:
     try:
         while (data := os.read(stream._fid, 1 << 16)) and stream._should_watch:
             stream.write(decode(data))
-    except Exception:  # noqa: BLE001 - reported when the stream is closed, as before
+    except Exception:  # reported when the stream is closed
         stream._exc = sys.exc_info()
 
 

@@ -23,7 +23,7 @@ _BEGIN_SECONDS = 3.0
 """How long an interrupt waits for code to begin that was sent just before."""
 
 
-class KernelDied(Exception):  # noqa: N818 - says what happened
+class KernelDied(Exception):
     """The kernel ended, or sends no valid messages any more; the message says how."""
 
 
@@ -39,7 +39,7 @@ class CodeError:
         return f"{self.name}: {self.value}" if self.value else self.name
 
 
-class Broken(CodeError):  # noqa: N818 - a value, never raised
+class Broken(CodeError):  # a value, never raised
     """Not an exception of the code's own: it was stopped, or its kernel ended; ``value`` is the whole message."""
 
     def __str__(self) -> str:

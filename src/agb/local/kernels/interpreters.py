@@ -246,7 +246,7 @@ def _find_r() -> _Found:
 def _version_output(program: str, option: str) -> str:
     """Return the output of a program's version option, of both streams; an empty text if it fails."""
     try:
-        done = subprocess.run([program, option], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+        done = subprocess.run([program, option], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return (done.stdout + done.stderr).strip() if done.returncode == 0 else ""

@@ -119,7 +119,7 @@ class Bubblewrap:
                 options += ["--ro-bind", name, name]
         options += ["--proc", "/proc", "--dev", "/dev"]
         size = ["--size", str(self.shared_memory)] if self.shared_memory is not None else []
-        options += ["--perms", "1777", *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
+        options += ["--perms", "1777", *size, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
         for name in ("/run", "/var", "/etc"):
             options += ["--perms", "0755", "--dir", name]
         return options
@@ -183,7 +183,7 @@ def find() -> str | None:
 def can_limit_size(path: str) -> bool:
     """Return whether this bubblewrap can limit the size of a tmpfs, as versions since 0.7 can. Starts it."""
     try:
-        done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+        done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return "--size" in done.stdout + done.stderr

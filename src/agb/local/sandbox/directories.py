@@ -11,10 +11,10 @@ from attrs import frozen
 
 HOME = Path("/home/user")
 """The home of a sandboxed session, seen from inside."""
-TMP = Path("/tmp")  # noqa: S108 - the session's own
+TMP = Path("/tmp")  # the session's own
 
 
-class CannotMount(Exception):  # noqa: N818 - a refusal, not a fault
+class CannotMount(Exception):
     """No context can be mounted at a place; the message is the reason."""
 
 
@@ -91,6 +91,6 @@ async def remove(directory: Path) -> None:
         for program in (["rm", "-rf"], ["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
             if not os.path.lexists(directory):
                 return
-            subprocess.run([*program, "--", str(directory)], stderr=subprocess.DEVNULL, check=False)  # noqa: S603
+            subprocess.run([*program, "--", str(directory)], stderr=subprocess.DEVNULL, check=False)
 
     await asyncio.to_thread(run)

@@ -24,7 +24,7 @@ _CLOSED = ("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--
 _RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 
-class NetworkFailed(Exception):  # noqa: N818 - says what happened
+class NetworkFailed(Exception):
     """A session's network could not be connected."""
 
 
@@ -50,7 +50,7 @@ class Pasta:
         fds = [writer]
         try:
             fds += _namespaces(pid)
-            program = subprocess.Popen(  # noqa: S603
+            program = subprocess.Popen(
                 self._command(*fds),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

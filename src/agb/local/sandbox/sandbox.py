@@ -42,11 +42,11 @@ _LEFTOVERS = 64
 _KILLED = -int(signal.SIGKILL)
 
 
-class SandboxGone(Exception):  # noqa: N818 - a state, not a fault
+class SandboxGone(Exception):
     """The sandbox ended, by itself or because it was closed."""
 
 
-class StartFailed(Exception):  # noqa: N818 - public in the runtime
+class StartFailed(Exception):
     """A sandbox could not be started."""
 
 
@@ -167,7 +167,7 @@ class Sandbox:
         with theirs:
             command = self._isolation.agent(self.directories, theirs.fileno(), self.limits, self.user)
             try:
-                self._program = subprocess.Popen(  # noqa: S603
+                self._program = subprocess.Popen(
                     command,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ Text = Annotated[str, Meta(pattern=r"^[^\0]*$")]
 """A text without null characters, as the system's calls take it."""
 
 
-class BadArgument(Exception):  # noqa: N818 - says what happened
+class BadArgument(Exception):
     """An argument is missing or makes no sense; the message names it and says what was expected."""
 
 

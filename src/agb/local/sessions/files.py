@@ -7,16 +7,15 @@ import contextlib
 import itertools
 import json
 import socket
-import struct
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
 
+from ..inside.messages import FRAME
 from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Process, Sandbox
 
-_FRAME = struct.Struct(">II")
 _MAX_HEADER = 1 << 12
 _MAX_BLOB = 128 << 20
 """Replies are not trusted: this is more than any reply of an unmodified helper."""
@@ -34,7 +33,7 @@ _REPEATABLE = frozenset(
 )
 
 
-class HelperDied(Exception):  # noqa: N818 - says what happened
+class HelperDied(Exception):
     """The helper ended before it had answered."""
 
 
@@ -175,7 +174,7 @@ class _Helper:
 
     def _send(self, header: Mapping[str, Any], content: bytes) -> None:
         data = json.dumps(header).encode()
-        self._writer.write(_FRAME.pack(len(data), len(content)) + data)
+        self._writer.write(FRAME.pack(len(data), len(content)) + data)
         if content:
             self._writer.write(content)
 
@@ -190,7 +189,7 @@ class _Helper:
         """Deliver the replies until the helper closes its end."""
         try:
             while True:
-                header_size, blob_size = _FRAME.unpack(await self._reader.readexactly(_FRAME.size))
+                header_size, blob_size = FRAME.unpack(await self._reader.readexactly(FRAME.size))
                 if header_size > _MAX_HEADER or blob_size > _MAX_BLOB:
                     return
                 header = json.loads(await self._reader.readexactly(header_size))

@@ -136,7 +136,7 @@ class FileHelper:
             blob, ok = _failure(job, sentence(error, job))
         except MemoryError:
             blob, ok = _failure(job, "the session has not enough memory for it")
-        except Exception as error:  # noqa: BLE001 - also a fault of this program must be answered
+        except Exception as error:  # a fault of this program must be answered too
             blob, ok = _failure(job, f"failed with {type(error).__name__}: {error}")
         del self._jobs[job.number]
         with self._sending:

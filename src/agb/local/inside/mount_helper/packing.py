@@ -111,7 +111,7 @@ class Packing:
         self._rows.append([path, signature(before), unsure, reader.digest.hexdigest()])
 
 
-class UnreadableFile(Exception):  # noqa: N818 - a file, not an error of the program
+class UnreadableFile(Exception):
     """A file cannot be read while an archive is packed."""
 
     def __init__(self, path: str, reason: str) -> None:

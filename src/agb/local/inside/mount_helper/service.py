@@ -109,7 +109,7 @@ class MountHelper:
             self._messages.send({"failed": reason(error), "end": True})
         except MemoryError:
             self._messages.send({"failed": "the session has not enough memory for it", "end": True})
-        except Exception as error:  # noqa: BLE001 - also a fault of this program must be answered
+        except Exception as error:  # a fault of this program must be answered too
             self._messages.send({"failed": f"failed with {type(error).__name__}: {error}", "end": True})
         else:
             self._messages.send({"end": True, **more})
