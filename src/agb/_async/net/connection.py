@@ -62,7 +62,7 @@ class AsyncConnection:
     @property
     def stream(self) -> httpcore.AsyncNetworkStream:
         """The stream beneath."""
-        assert self._stream is not None  # noqa: S101 - asked for an open one only
+        assert self._stream is not None  # asked for an open one only
         return self._stream
 
     @property

@@ -54,7 +54,7 @@ class PoolRequest:
     @property
     def held(self) -> AsyncConnection:
         """The slot of a request that has one."""
-        assert self.connection is not None  # noqa: S101 - asked for a request that has one
+        assert self.connection is not None  # asked for a request that has one
         return self.connection
 
 

@@ -145,7 +145,7 @@ class AsyncWebSocketConnection:
     """One WebSocket connection, and the streams that it carries."""
 
     def __init__(self, protocol: ClientProtocol, upgrade: AsyncUpgrade, session_id: str) -> None:
-        assert upgrade.stream is not None  # noqa: S101 - made of an accepted handshake only
+        assert upgrade.stream is not None  # made of an accepted handshake only
         self._protocol = protocol
         self._upgrade, self._stream = upgrade, upgrade.stream
         self._session_id = session_id

@@ -63,7 +63,7 @@ class Connection:
     @property
     def stream(self) -> httpcore.NetworkStream:
         """The stream beneath."""
-        assert self._stream is not None  # noqa: S101 - asked for an open one only
+        assert self._stream is not None  # asked for an open one only
         return self._stream
 
     @property

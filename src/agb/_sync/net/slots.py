@@ -55,7 +55,7 @@ class PoolRequest:
     @property
     def held(self) -> Connection:
         """The slot of a request that has one."""
-        assert self.connection is not None  # noqa: S101 - asked for a request that has one
+        assert self.connection is not None  # asked for a request that has one
         return self.connection
 
 

@@ -146,7 +146,7 @@ class WebSocketConnection:
     """One WebSocket connection, and the streams that it carries."""
 
     def __init__(self, protocol: ClientProtocol, upgrade: Upgrade, session_id: str) -> None:
-        assert upgrade.stream is not None  # noqa: S101 - made of an accepted handshake only
+        assert upgrade.stream is not None  # made of an accepted handshake only
         self._protocol = protocol
         self._upgrade, self._stream = upgrade, upgrade.stream
         self._session_id = session_id
