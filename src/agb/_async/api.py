@@ -228,7 +228,7 @@ class AsyncAPI:
 
     # --- streams -------------------------------------------------------------------------------------------------
 
-    def channel(self, session_id: str, ws_url: str, token: str) -> AsyncWebSocket:
+    def websocket(self, session_id: str, ws_url: str, token: str) -> AsyncWebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
         if websockets is None:

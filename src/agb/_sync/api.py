@@ -227,7 +227,7 @@ class API:
 
     # --- streams -------------------------------------------------------------------------------------------------
 
-    def channel(self, session_id: str, ws_url: str, token: str) -> WebSocket:
+    def websocket(self, session_id: str, ws_url: str, token: str) -> WebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         websockets: PerLoop[WebSockets] | None = self._made.get("websockets")
         if websockets is None:

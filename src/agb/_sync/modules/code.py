@@ -162,7 +162,7 @@ class CodeEvents:
         if not session.token:
             raise self._unavailable("token is not available for WS connection")
         self._deadline = Deadline(self._seconds)
-        channel = session.get_client().channel(session.session_id, session.ws_url, session.token)
+        channel = session.get_client().websocket(session.session_id, session.ws_url, session.token)
         servers = {tool.name: tool.server for tool in reversed(session.tool_list or [])}
         target = servers.get("run_code") or CODE_SERVER
         self._stream = channel.start(self._request, target, self._deadline)
