@@ -16,7 +16,7 @@ from agb import Config
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # The same examples in each run, and no deadline for one: its duration depends on the machine.
-EXAMPLES = int(os.environ.get("AGB_EXAMPLES", "50"))
+EXAMPLES = int(os.environ.get("AGB_EXAMPLES", "25"))
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("steady")
 

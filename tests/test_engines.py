@@ -134,6 +134,15 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         assert not sessions.alive
 
 
+ENGINES = pytest.mark.parametrize(
+    ("run", "engine"),
+    [("sync", "processes"), ("async", "processes"), ("async", "loky"), ("async", "dask")],
+    indirect=True,
+)
+"""Both flavours on one engine, and each engine: a driver does not know what engine it has."""
+
+
+@ENGINES
 def test_all_items_are_done(run: Run, engine: Engine) -> None:
     outcomes = run([Item(number) for number in range(30)], executor=engine, chunks=2)
     assert [outcome.unwrap()[0] for outcome in outcomes] == [2 * number for number in range(30)]
@@ -141,6 +150,7 @@ def test_all_items_are_done(run: Run, engine: Engine) -> None:
     assert not any(outcome.repeated for outcome in outcomes)
 
 
+@ENGINES
 def test_a_worker_that_is_killed(run: Run, engine: Engine, tmp_path: Path) -> None:
     """Its sessions are deleted, its items are done again, and that is said."""
     items = [Item(number, str(tmp_path / "killed") if number == 7 else "") for number in range(20)]
@@ -172,6 +182,7 @@ def test_a_pool_that_is_broken_for_good(run: Run, tmp_path: Path) -> None:
         run(items, executor=pool)
 
 
+@ENGINES
 def test_equal_items_are_done_each(run: Run, engine: Engine) -> None:
     """Dask runs equal submits once by default."""
     outcomes = run([Item(1)] * 6, executor=engine, chunk_size=1)

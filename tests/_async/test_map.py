@@ -700,6 +700,7 @@ async def test_error_that_cannot_be_kept(service: Service, tmp_path: Path) -> No
     assert str(outcome.error) == "OfNoUseError: this and that"
 
 
+@pytest.mark.one_event_loop
 @pytest.mark.parametrize("kept", [None, 1.5, "é\ud800", (1, 2), {1: 2}, b"bytes", float("inf"), [{"a": None}], 1 << 70])
 async def test_values_come_back_as_they_were(service: Service, tmp_path: Path, kept: Any) -> None:
     async def give(session: AsyncSession, item: int) -> Any:

@@ -643,7 +643,7 @@ async def test_deleting_the_session_closes_the_socket(runtime: LocalServer) -> N
         session = (await agb.create(PARAMS)).raise_for_error().session
         assert session is not None
         assert (await session.code.run("1", "python", stream_beta=True)).success
-        channel = session.get_client().channel(session.session_id, session.ws_url, session.token)
+        channel = session.get_client().websocket(session.session_id, session.ws_url, session.token)
         assert not channel.is_closed
         assert (await session.delete()).success
         assert channel.is_closed

@@ -22,7 +22,7 @@ from agb.local import serve
 
 from .conftest import Api
 
-ROUNDS = int(os.environ.get("AGB_KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("AGB_KILL_ROUNDS", "2"))
 THREADS = 6
 SIZES = (0, 10, 5_000, 300_000, 1_500_000, 4_000_000)
 

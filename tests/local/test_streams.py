@@ -322,16 +322,16 @@ def test_large_frames_and_odd_text(client: Client) -> None:
 @pytest.mark.parametrize(
     ("language", "code"),
     [
-        ("python", "import os\nfor _ in range(1024): os.write(1, b'x' * (1 << 20))"),
-        ("python", "for _ in range(64): print('x' * (4 << 20))"),
+        ("python", "import os\nfor _ in range(256): os.write(1, b'x' * (1 << 20))"),
+        ("python", "for _ in range(32): print('x' * (4 << 20))"),
         pytest.param(
             "javascript",
-            "for (let i = 0; i < 1024; i++) process.stdout.write('x'.repeat(1 << 20)); 0",
+            "for (let i = 0; i < 256; i++) process.stdout.write('x'.repeat(1 << 20)); 0",
             marks=needs_node,
         ),
     ],
 )
-def test_a_gigabyte(client: Client, language: str, code: str) -> None:
+def test_output_without_end(client: Client, language: str, code: str) -> None:
     said = text_of(client.run(code, language, timeoutS=600))
     assert 4 << 20 <= len(said) < 17 << 20
     assert "thrown away" in said[-100:] or "too large to be sent" in said
