@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,24 @@ def test_scripts_are_valid_in_any_shell(shell: str) -> None:
     ]
     for call in calls:
         subprocess.run([shell, "-n", "-c", call.args["command"]], check=True, timeout=120)
+
+
+def test_clean_up_waits_for_the_supervisor(shell: str, tmp_path: Path) -> None:
+    """A supervisor may still make a file in the directory when the exit code is written there."""
+    directory = tmp_path / "agb-processes" / "AbCdEf1"
+    directory.mkdir(parents=True)
+    (directory / "exit").write_text("0\n")
+    supervisor = subprocess.Popen(["sleep", "0.1"])  # far less than the second that the script waits at most
+    reaping = threading.Thread(target=supervisor.wait)  # as the first process of a session does
+    (directory / "supervisor").write_text(f"{supervisor.pid}\n")
+    reaping.start()
+    script = ops.clean_up("AbCdEf1", session_id="s").args["command"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([shell, "-c", script], env=environment, capture_output=True, check=True, timeout=120)
+    assert not Path(f"/proc/{supervisor.pid}").exists()
+    assert b"agb-process done" in done.stdout
+    assert not directory.exists()
+    reaping.join()
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

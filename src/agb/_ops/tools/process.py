@@ -307,7 +307,8 @@ kill -s {quote(signal_name(signal))} -- "-$p" && echo agb-process done
 
 # SIGKILL takes effect later than `kill` returns. The supervisor writes `exit` when the program was reaped, but the
 # group may hold more processes than the program, and there may be no supervisor any more. So the script also waits
-# until `kill -s 0` finds no process of the group; for a second only, since in a session whose first process reaps no
+# until `kill -s 0` finds no process of the group, and then no supervisor, which still opens its end of the fifo when
+# `exit` is written, and would make the file anew; for a second only, since in a session whose first process reaps no
 # orphans a dead process would be found for ever.
 _CLEAN = """\
 if [ ! -f exit ]; then
@@ -317,6 +318,7 @@ if [ ! -f exit ]; then
   done
   n=0; while [ $n -lt 50 ] && kill -s 0 -- "-$p" 2>/dev/null; do n=$((n + 1)); sleep 0.02; done
 fi
+n=0; while [ $n -lt 50 ] && read -r s <supervisor && kill -0 "$s" 2>/dev/null; do n=$((n + 1)); sleep 0.02; done
 d=$PWD; cd / && rm -rf -- "$d" && echo agb-process done
 """
 
