@@ -23,7 +23,6 @@ from ..results.sessions import GetSessionResult, SessionListResult, SessionResul
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import AsyncAPI
 from .lifecycle.create_limiter import AsyncCreateLimiter, is_gone
-from .lifecycle.creation import AsyncCreation
 from .lifecycle.deletion import deletion_error, warn_left_behind
 from .pager import AsyncPager
 from .session import AsyncSession, session_from_data
@@ -190,6 +189,8 @@ class AsyncAGB:
             params = arguments.check_create_params(params)
         except ValueError as error:
             return SessionResult.failed(SessionError(str(error)))
+        from .lifecycle.creation import AsyncCreation
+
         creation = AsyncCreation(self.client, self._limiter, self.attach, params, owner)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..results.contexts import Context
 from . import ownership
 
 if TYPE_CHECKING:
+    from ..results.contexts import Context
     from ..session_params import CreateSessionParams
 
 # --- numbers and text --------------------------------------------------------------------------------------------
@@ -164,6 +164,8 @@ def id_of_context(context: Context | None, verb: str) -> str:
     """Return the id of a context on which something is done."""
     if context is None:
         raise ValueError(f"Could not {verb} a context: context is required: the one that create or get returned")
+    from ..results.contexts import Context  # loaded with the context
+
     if not isinstance(context, Context):
         raise TypeError(f"context is a Context, not {type(context).__name__}; agb.context.get finds one by name or id")
     context_id = stripped("the id of the context", context.id)

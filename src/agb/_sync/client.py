@@ -24,7 +24,6 @@ from ..results.sessions import GetSessionResult, SessionListResult, SessionResul
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .api import API
 from .lifecycle.create_limiter import CreateLimiter, is_gone
-from .lifecycle.creation import Creation
 from .lifecycle.deletion import deletion_error, warn_left_behind
 from .pager import Pager
 from .session import Session, session_from_data
@@ -191,6 +190,8 @@ class AGB:
             params = arguments.check_create_params(params)
         except ValueError as error:
             return SessionResult.failed(SessionError(str(error)))
+        from .lifecycle.creation import Creation
+
         creation = Creation(self.client, self._limiter, self.attach, params, owner)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)

@@ -15,18 +15,17 @@ from ..._ops import ownership
 from ..._ops import sessions as ops
 from ..._wire.deadline import Deadline
 from ..._wire.reply import Reply, error_for
-from ...context_sync import ContextSync
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.sessions import GetSessionData
-from ...results.syncs import ContextStatusData
 from .._compat.cancellation import run_to_completion, shielded
-from .arrival import wait_for_contexts
 from .create_limiter import CreateLimiter
 from .deletion import delete_surely, warn_left_behind
 from .owner_process import this_process
 from .protocols import ManagedSession
 
 if TYPE_CHECKING:
+    from ...context_sync import ContextSync
+    from ...results.syncs import ContextStatusData
     from ...session_params import CreateSessionParams
     from ..api import API
 
@@ -90,6 +89,8 @@ class Creation:
         self, data: GetSessionData, syncs: Sequence[ContextSync], deadline: Deadline
     ) -> tuple[list[ContextStatusData], SessionError | None]:
         """Wait for the data of the new session's contexts; the session is deleted if the caller is cancelled."""
+        from .arrival import wait_for_contexts  # most sessions have no contexts
+
         try:
             return wait_for_contexts(self._api, data.session_id, syncs, deadline)
         except BaseException as cancellation:  # or an interruption: the caller never learns of the session
