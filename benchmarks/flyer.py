@@ -89,7 +89,7 @@ def pooled_async(url: str) -> tuple[Call, Opened]:
         params = {**PARAMS, "port": str(port)}
         return (await client.get(f"{url}/internet/getLink", params=params)).json()["data"]["url"]
 
-    return call, lambda: transport.pool.stats().opened
+    return call, lambda: transport.pools[0].stats().opened
 
 
 def httpx_sync(url: str) -> tuple[Call, Opened]:
