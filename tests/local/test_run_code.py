@@ -131,7 +131,9 @@ async def test_python_stopped(local_runtime: Runtime, box: LocalSession, monkeyp
 class ScriptedKernel(Kernel):
     """A kernel whose code begins and ends when the test says so, and which counts its interrupts."""
 
-    is_alive = True
+    @property
+    def is_alive(self) -> bool:
+        return True
 
     def __init__(self, session: LocalSession) -> None:
         super().__init__(session.sandbox)

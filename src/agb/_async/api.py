@@ -235,8 +235,9 @@ class AsyncAPI:
             from .net.websocket import AsyncWebSockets  # loads websockets, which most programs do without
 
             http = self._http()
-            websockets = self._made.setdefault("websockets", PerLoop(lambda: AsyncWebSockets(http)))
-            close_when_dropped(self, websockets)
+            made: PerLoop[AsyncWebSockets] = self._made.setdefault("websockets", PerLoop(lambda: AsyncWebSockets(http)))
+            close_when_dropped(self, made)
+            websockets = made
         return websockets.here().get(session_id, ws_url, token)
 
     async def hang_up(self, session_id: str) -> None:
@@ -318,7 +319,8 @@ class AsyncAPI:
         if http is None:
             from .net.http import AsyncHTTP
 
-            http = self._made.setdefault("http", AsyncHTTP(*self._options))
+            made: AsyncHTTP = self._made.setdefault("http", AsyncHTTP(*self._options))
+            http = made
         if call is not None and http.is_closed:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
         return http

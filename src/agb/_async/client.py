@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
@@ -115,6 +115,7 @@ class AsyncAGB:
             proxy=proxy,
             verify=verify,
         )
+        self._context: AsyncContextService | None = None
         self._limiter = AsyncCreateLimiter(self.client.limits, partial(is_gone, self.client))
 
     def __repr__(self) -> str:
@@ -138,12 +139,14 @@ class AsyncAGB:
         """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
         await self.client.aclose()
 
-    @cached_property
+    @property
     def context(self) -> AsyncContextService:
         """The service of persistent contexts; loaded when first used."""
-        from .storage.contexts import AsyncContextService
+        if self._context is None:
+            from .storage.contexts import AsyncContextService
 
-        return AsyncContextService(self)
+            self._context = AsyncContextService(self)
+        return self._context
 
     # --- create --------------------------------------------------------------------------------------------------
 

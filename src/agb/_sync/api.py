@@ -234,8 +234,9 @@ class API:
             from .net.websocket import WebSockets  # loads websockets, which most programs do without
 
             http = self._http()
-            websockets = self._made.setdefault("websockets", PerLoop(lambda: WebSockets(http)))
-            close_when_dropped(self, websockets)
+            made: PerLoop[WebSockets] = self._made.setdefault("websockets", PerLoop(lambda: WebSockets(http)))
+            close_when_dropped(self, made)
+            websockets = made
         return websockets.here().get(session_id, ws_url, token)
 
     def hang_up(self, session_id: str) -> None:
@@ -317,7 +318,8 @@ class API:
         if http is None:
             from .net.http import HTTP
 
-            http = self._made.setdefault("http", HTTP(*self._options))
+            made: HTTP = self._made.setdefault("http", HTTP(*self._options))
+            http = made
         if call is not None and http.is_closed:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
         return http

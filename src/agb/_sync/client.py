@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar
 
@@ -116,6 +116,7 @@ class AGB:
             proxy=proxy,
             verify=verify,
         )
+        self._context: ContextService | None = None
         self._limiter = CreateLimiter(self.client.limits, partial(is_gone, self.client))
 
     def __repr__(self) -> str:
@@ -139,12 +140,14 @@ class AGB:
         """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
         self.client.close()
 
-    @cached_property
+    @property
     def context(self) -> ContextService:
         """The service of persistent contexts; loaded when first used."""
-        from .storage.contexts import ContextService
+        if self._context is None:
+            from .storage.contexts import ContextService
 
-        return ContextService(self)
+            self._context = ContextService(self)
+        return self._context
 
     # --- create --------------------------------------------------------------------------------------------------
 

@@ -53,7 +53,9 @@ class AsyncJournal:
             JournalError: it is of another batch, in use, damaged, or cannot be read or written.
         """
         header = ops.Header(name, params, is_keyed, secrets.token_hex(8))
-        return await run_to_completion(partial(in_thread, partial(cls._open, path, header)), cls.aclose)
+        return await run_to_completion(
+            partial(in_thread, partial(cls._open, path, header)), lambda journal: journal.aclose()
+        )
 
     @classmethod
     def _open(cls, path: Path, header: ops.Header) -> AsyncJournal:

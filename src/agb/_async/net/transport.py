@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -76,7 +76,7 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
             raise TypeError(
                 f"{type(self).__name__} is a transport for clients of httpx, not of {type(request).__module__}"
             )
-        if isinstance(request.url, masked_url_class(httpx)):
+        if isinstance(request.url, _MASKED):
             request = _without_query(request)
         return await super().handle_async_request(request)
 
@@ -112,10 +112,14 @@ def _without_query(request: httpx.Request) -> httpx.Request:
 class AsyncCookielessClient(httpx.AsyncClient):
     """An httpx client that keeps no cookies: the API sets none, and a load balancer's would be another state."""
 
-    @property  # type: ignore[misc]  # unlike that of the base class it cannot be set
+    @property
     def cookies(self) -> httpx.Cookies:
         """An empty jar that stays empty."""
         return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        del cookies
 
 
 class _NoCookies(httpx.Cookies):
@@ -124,6 +128,8 @@ class _NoCookies(httpx.Cookies):
 
 
 _NO_COOKIES = _NoCookies()
+_HTTPX: Any = httpx
+_MASKED = masked_url_class(_HTTPX)
 
 
 def own_client(transport: AsyncPoolTransport) -> httpx.AsyncClient:

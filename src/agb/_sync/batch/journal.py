@@ -54,7 +54,7 @@ class Journal:
             JournalError: it is of another batch, in use, damaged, or cannot be read or written.
         """
         header = ops.Header(name, params, is_keyed, secrets.token_hex(8))
-        return run_to_completion(partial(in_thread, partial(cls._open, path, header)), cls.close)
+        return run_to_completion(partial(in_thread, partial(cls._open, path, header)), lambda journal: journal.close())
 
     @classmethod
     def _open(cls, path: Path, header: ops.Header) -> Journal:

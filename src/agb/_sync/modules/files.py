@@ -363,4 +363,7 @@ class FileSystem(FilePaths, FileCopies):
         if not callable(callback):
             raise TypeError(f"callback must be a function of a list of events, not {type(callback).__name__}")
         path = ops.check_path(path)
-        return WatchThread(self.session, path, callback, interval, stop_event or threading.Event())
+        stop = stop_event or threading.Event()
+        # Bound wherever this method exists, which is in the synchronous flavour.
+        thread = WatchThread  # pyright: ignore[reportPossiblyUnboundVariable]
+        return thread(self.session, path, callback, interval, stop)

@@ -48,6 +48,7 @@ class HTTP:
 
     def __init__(self, http_client: Any, transport: Any, limits: Limits, proxy: str | None, verify: Verify) -> None:
         self._transport: PoolTransport | None = None
+        self._client: Any
         if http_client is not None or transport is not None:
             self._client = http_client if transport is None else client_over(transport)
         else:
@@ -73,7 +74,7 @@ class HTTP:
         if_cancelled: IfCancelled | None = None,
         on_sent: Callable[[], object] | None = None,
     ) -> Answer:
-        """Send a request of the API, and return the whole answer, decoded; errors are the library's.
+        """Send a request of the API, and return the whole answer as it was sent; errors are the library's.
 
         With ``if_cancelled`` a request that has a connection is not given up when the caller is cancelled: its answer
         is awaited and goes there. ``on_sent`` is called before anything is sent, at the latest with the answer. A

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
@@ -77,7 +77,7 @@ class PoolTransport(httpx.HTTPTransport):
             raise TypeError(
                 f"{type(self).__name__} is a transport for clients of httpx, not of {type(request).__module__}"
             )
-        if isinstance(request.url, masked_url_class(httpx)):
+        if isinstance(request.url, _MASKED):
             request = _without_query(request)
         return super().handle_request(request)
 
@@ -113,10 +113,14 @@ def _without_query(request: httpx.Request) -> httpx.Request:
 class CookielessClient(httpx.Client):
     """An httpx client that keeps no cookies: the API sets none, and a load balancer's would be another state."""
 
-    @property  # type: ignore[misc]  # unlike that of the base class it cannot be set
+    @property
     def cookies(self) -> httpx.Cookies:
         """An empty jar that stays empty."""
         return _NO_COOKIES
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        del cookies
 
 
 class _NoCookies(httpx.Cookies):
@@ -125,6 +129,8 @@ class _NoCookies(httpx.Cookies):
 
 
 _NO_COOKIES = _NoCookies()
+_HTTPX: Any = httpx
+_MASKED = masked_url_class(_HTTPX)
 
 
 def own_client(transport: PoolTransport) -> httpx.Client:

@@ -30,6 +30,7 @@ class Store(Protocol):
         if_version: int | AnyVersion | None = ANY,
     ) -> StoredFile:
         """Make a row name a new version of a file."""
+        ...
 
 
 class Writing:

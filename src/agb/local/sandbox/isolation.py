@@ -36,18 +36,22 @@ class Languages(Protocol):
     @property
     def found(self) -> dict[str, str]:
         """Language -> version."""
+        ...
 
     @property
     def missing(self) -> dict[str, str]:
         """Language -> what to install."""
+        ...
 
     @property
     def programs(self) -> dict[str, str]:
         """Language -> the program that runs it."""
+        ...
 
     @property
     def trees(self) -> tuple[Path, ...]:
         """Directories and files of the machine that their programs need."""
+        ...
 
 
 @frozen(kw_only=True)
