@@ -223,6 +223,17 @@ def test_create_that_was_sent_is_looked_for(library: Any) -> None:
     assert result.error.sent is Sent.MAYBE
 
 
+def test_deletion_whose_end_is_not_confirmed_in_time() -> None:
+    """Also when the last request of the status had only the rest of the time, and its answer did not arrive."""
+    with scripted(value({}), silent) as server, scripted(value({}), value({"status": "DELETING"})) as other:
+        for endpoint in (server.endpoint, other.endpoint):
+            with client(endpoint) as agb:
+                result = agb.attach("s-1").delete(timeout=0.3)
+            assert result.error is not None
+            assert result.error.kind is ErrorKind.TIMED_OUT
+            assert "Timeout waiting for session deletion" in result.error_message
+
+
 # --- retries -----------------------------------------------------------------------------------------------------
 
 HTML = answer(b"<html>Bad Gateway</html>", 502, {"Content-Type": "text/html"})

@@ -59,8 +59,8 @@ def wait_until_gone(get_status: Callable[[float], SessionStatusResult], session_
         status = get_status(left)
         if is_gone(status.status, status.error):
             return
-        if status.error is not None:
-            raise status.error
-        state = status.status
+        if status.error is not None and not (status.error.kind is ErrorKind.TIMED_OUT and deadline.left() <= 0):
+            raise status.error  # not for a request that had only the rest of the time: then the time is over
+        state = status.status or state
         sleep(min(pause, deadline.left()))
         pause = min(pause * 1.5, 1.0)
