@@ -414,7 +414,7 @@ def scripted_python(version: str) -> Callable[[Session], None]:
         change = f"import sys; sys.version_info = {version}; exec(sys.argv[1])"
         program = f"#!/bin/sh\nexec python3 -c '{change}' \"$2\"\n"
         session.file.write("/tmp/python-scripted", program).raise_for_error()
-        session.command.execute("chmod +x /tmp/python-scripted", check=True)
+        session.command.execute("chmod +x /tmp/python-scripted", 30_000, check=True)
 
     return install
 

@@ -39,10 +39,10 @@ def command(number):
     return f"sleep {0.02 if number < slow else 30}; echo {number}"
 
 def work(session, number):
-    return session.command.execute(command(number)).raise_for_error().stdout
+    return session.command.execute(command(number), timeout_ms=50_000).raise_for_error().stdout
 
 async def async_work(session, number):
-    return (await session.command.execute(command(number))).raise_for_error().stdout
+    return (await session.command.execute(command(number), timeout_ms=50_000)).raise_for_error().stdout
 
 def show(outcome):
     print(outcome.index, outcome.ok, outcome.resumed, outcome.repeated, flush=True)
@@ -85,7 +85,7 @@ class Program:
     def run(self) -> list[list[str]]:
         """Run it to its end, and return what it prints of each outcome."""
         with self.running() as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         lines = out.splitlines()
         assert lines[-1] == "ended"
@@ -121,7 +121,7 @@ def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour:
             while not set(range(outcomes, outcomes + 4)) <= set(program.how_often()):
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(120)
         owner = owner or owner_of(tmp_path / "journal")
         assert len(alive(runtime, owner)) == 4
     before = program.how_often()
@@ -150,7 +150,7 @@ def test_interrupted_by_ctrl_c(runtime: LocalServer, tmp_path: Path, flavour: st
             process.stdout.readline()
         time.sleep(0.01 * seed)  # waits on purpose: for any point of the run
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=40)
+        _, err = process.communicate(timeout=120)
     assert "KeyboardInterrupt" in err
     assert "left behind" not in err
     assert process.returncode != 0

@@ -120,13 +120,13 @@ def test_client_closed_by_another_thread_in_the_middle_of_a_call() -> None:
 
     def slowly(talk: Conversation) -> None:
         asked.set()
-        closed.wait(5)
+        closed.wait(60)
         LINK(talk)
 
     with scripted(slowly) as server, client(server) as agb:
         with ThreadPoolExecutor(1) as threads:
             link = threads.submit(agb.attach("s-1").get_link)
-            assert asked.wait(5)
+            assert asked.wait(60)
             agb.close()
             closed.set()
             assert link.result(5).success
@@ -304,7 +304,7 @@ def test_closing_the_client_wakes_a_thread_that_reads_a_stream() -> None:
             running.set()
 
         call = threads.submit(session.code.run, "x", "python", stream_beta=True, on_stdout=hear)
-        assert running.wait(5)
+        assert running.wait(60)
         agb.close()
         result = call.result(5)
     assert "closed by this program" in result.error_message
@@ -369,8 +369,8 @@ def test_callback_of_a_sync_is_called_once_in_a_thread_of_its_own(last: str) -> 
         assert (result.success, outcomes) == (True, [])  # at once, as in 0.12
         assert asyncio.run(result) is result
         gate.open()
-        assert over.wait(5)
-        assert heard.wait(5)
+        assert over.wait(60)
+        assert heard.wait(60)
     assert outcomes == [(last == "Success", "agb-callback")]
     assert raised == ["what a callback raises calls it no second time"]
 

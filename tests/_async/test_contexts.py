@@ -283,7 +283,7 @@ async def test_state_of_before_is_not_taken_for_the_end() -> None:
 async def test_clearing_that_was_over_at_once(interval: float) -> None:
     with scripted(NOTHING, state("available")) as server:
         async with client(server) as agb:
-            assert (await agb.context.clear("SdkCtx-1", timeout=2, poll_interval=interval)).status == "available"
+            assert (await agb.context.clear("SdkCtx-1", timeout=30, poll_interval=interval)).status == "available"
     assert len(server.requests) >= 2
 
 

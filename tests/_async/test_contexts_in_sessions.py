@@ -200,7 +200,7 @@ async def test_session_is_kept_when_its_data_cannot_be_stored(runtime: LocalServ
         session = (await agb.create(mounting(context, NO_AUTO_UPLOAD))).raise_for_error().session
         assert session is not None
         await write(session, "a", "1")
-        assert (await session.command.execute(f"ln -s /etc/hostname {MOUNT}/out")).success
+        assert (await session.command.execute(f"ln -s /etc/hostname {MOUNT}/out", 30_000)).success
         failed = await session.context.sync()
         assert not failed.success
         assert "out" in failed.error_message
@@ -268,7 +268,7 @@ async def test_policies_do_what_they_say(runtime: LocalServer) -> None:
             bw_list=BWList([WhiteList("/src", ["/build"])]), upload_policy=UploadPolicy(auto_upload=False)
         )
         async with agb.session(mounting(context, only)) as session:
-            found = (await session.command.execute(f"cd {MOUNT}; find . -type f")).stdout.split()
+            found = (await session.command.execute(f"cd {MOUNT}; find . -type f", 30_000)).stdout.split()
             assert found == ["./src/a"]
 
         elsewhere = SyncPolicy(UploadPolicy(auto_upload=False), mapping_policy=MappingPolicy(MOUNT))

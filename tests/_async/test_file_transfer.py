@@ -210,8 +210,8 @@ async def test_failed_sync_is_a_failure(
     service.ends_as = {"status": status, "errorMessage": message}
     async with client(service) as agb:
         session = session_of(service, agb)
-        sent = await session.file.upload(str(local), f"{PLACE}/a", wait_timeout=5)
-        got = await session.file.download(f"{PLACE}/a", f"{tmp_path}/got", wait_timeout=5)
+        sent = await session.file.upload(str(local), f"{PLACE}/a", wait_timeout=60)
+        got = await session.file.download(f"{PLACE}/a", f"{tmp_path}/got", wait_timeout=60)
     assert not sent.success
     assert "Upload sync not finished" in str(sent.error_message)
     assert message in str(sent.error_message)

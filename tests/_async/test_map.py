@@ -379,7 +379,7 @@ async def test_item_whose_session_was_killed_is_done_in_another(config: Config, 
         if not killed:
             killed.append(session.session_id)
             (await session.delete()).raise_for_error()
-        return (await session.command.execute(f"echo {number}")).raise_for_error().stdout.strip()
+        return (await session.command.execute(f"echo {number}", 30_000)).raise_for_error().stdout.strip()
 
     client = AsyncAGB(runtime.api_key, config)
     async with client as agb, agb.map(killed_once, [5], params=IMAGE, attempts=2) as batch:

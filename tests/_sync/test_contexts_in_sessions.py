@@ -199,7 +199,7 @@ def test_session_is_kept_when_its_data_cannot_be_stored(runtime: LocalServer) ->
         session = agb.create(mounting(context, NO_AUTO_UPLOAD)).raise_for_error().session
         assert session is not None
         write(session, "a", "1")
-        assert session.command.execute(f"ln -s /etc/hostname {MOUNT}/out").success
+        assert session.command.execute(f"ln -s /etc/hostname {MOUNT}/out", 30_000).success
         failed = session.context.sync()
         assert not failed.success
         assert "out" in failed.error_message
@@ -267,7 +267,7 @@ def test_policies_do_what_they_say(runtime: LocalServer) -> None:
             bw_list=BWList([WhiteList("/src", ["/build"])]), upload_policy=UploadPolicy(auto_upload=False)
         )
         with agb.session(mounting(context, only)) as session:
-            found = session.command.execute(f"cd {MOUNT}; find . -type f").stdout.split()
+            found = session.command.execute(f"cd {MOUNT}; find . -type f", 30_000).stdout.split()
             assert found == ["./src/a"]
 
         elsewhere = SyncPolicy(UploadPolicy(auto_upload=False), mapping_policy=MappingPolicy(MOUNT))

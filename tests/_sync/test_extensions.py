@@ -95,7 +95,7 @@ def test_extension_arrives_in_a_session_unpacked(runtime: LocalServer, archive: 
             assert created.error_message == ""
             paths = {task.path.rstrip("/") for task in created.context_status}
             assert paths == {"/tmp/extensions", "/tmp/agb_browser_data"}
-            found = session.command.execute("cd /tmp/extensions; find . -type f").stdout
+            found = session.command.execute("cd /tmp/extensions; find . -type f", 30_000).stdout
             assert "manifest.json" in found
             assert other.id.removesuffix(".zip") not in found
             assert not extensions.cleanup()  # it is in use

@@ -207,8 +207,8 @@ def test_failed_sync_is_a_failure(service: Service, local: Path, tmp_path: Path,
     service.ends_as = {"status": status, "errorMessage": message}
     with client(service) as agb:
         session = session_of(service, agb)
-        sent = session.file.upload(str(local), f"{PLACE}/a", wait_timeout=5)
-        got = session.file.download(f"{PLACE}/a", f"{tmp_path}/got", wait_timeout=5)
+        sent = session.file.upload(str(local), f"{PLACE}/a", wait_timeout=60)
+        got = session.file.download(f"{PLACE}/a", f"{tmp_path}/got", wait_timeout=60)
     assert not sent.success
     assert "Upload sync not finished" in str(sent.error_message)
     assert message in str(sent.error_message)

@@ -378,7 +378,7 @@ def test_item_whose_session_was_killed_is_done_in_another(config: Config, runtim
         if not killed:
             killed.append(session.session_id)
             session.delete().raise_for_error()
-        return session.command.execute(f"echo {number}").raise_for_error().stdout.strip()
+        return session.command.execute(f"echo {number}", 30_000).raise_for_error().stdout.strip()
 
     client = AGB(runtime.api_key, config)
     with client as agb, agb.map(killed_once, [5], params=IMAGE, attempts=2) as batch:

@@ -237,7 +237,7 @@ def test_several_at_once(store: Bucket, tmp_path: Path) -> None:
 
     def close_iterator() -> None:
         for gate in gates:
-            assert gate.asked.wait(5)
+            assert gate.asked.wait(60)
         for gate in gates:
             gate.open()
 
