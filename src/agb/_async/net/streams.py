@@ -1,4 +1,4 @@
-"""How a connection is opened, in the asynchronous flavour; ``_sync/_network.py`` has the same names.
+"""How a connection is opened, in the asynchronous flavour; ``_sync/net/streams.py`` has the same names.
 
 On asyncio the stream is asyncio's own. anyio's costs twice as much there, and its connecting loses a native
 cancellation, or a socket, when the two meet in one turn of the loop. trio has anyio's.

@@ -1,4 +1,4 @@
-"""How a connection is opened, in the synchronous flavour; ``_async/_network.py`` has the same names."""
+"""How a connection is opened, in the synchronous flavour; ``_async/net/streams.py`` has the same names."""
 
 from __future__ import annotations
 
