@@ -14,6 +14,7 @@ from ..results.sessions import GetSessionData, McpTool
 from .pages import Page, TokenListing
 
 if TYPE_CHECKING:
+    from ..results.sessions import SessionInfo
     from ..session_params import CreateSessionParams
 
 # --- create and find ---------------------------------------------------------------------------------------------
@@ -288,7 +289,7 @@ def _get_link(path: str, session_id: str, protocol_type: str | None, port: int |
     )
 
 
-def get_mcp_resource(session_id: str) -> Call[dict[str, Any]]:
+def get_mcp_resource(session_id: str) -> Call[SessionInfo]:
     """POST /mcp/getMcpResource: where the session's desktop is shown."""
     return post(
         f"get the information of session {session_id}",
@@ -300,19 +301,19 @@ def get_mcp_resource(session_id: str) -> Call[dict[str, Any]]:
     )
 
 
-def _read_resource(reply: Reply, session_id: str) -> dict[str, Any]:
+def _read_resource(reply: Reply, session_id: str) -> SessionInfo:
     data = reply.data()
     if not data:
         raise reply.invalid("No resource data found in response")
     if not isinstance(data, dict):
         raise reply.invalid("the resource data is not an object")
-    info: dict[str, Any] = {
+    info: SessionInfo = {
         "session_id": _text(data, "sessionId") or session_id,
         "resource_url": _text(data, "resourceUrl"),
     }
     desktop = data.get("desktopInfo")
     if isinstance(desktop, dict):
-        info |= {ours: desktop.get(theirs) for theirs, ours in _DESKTOP_INFO.items()}
+        info.update({ours: desktop.get(theirs) for theirs, ours in _DESKTOP_INFO.items()})  # type: ignore[typeddict-item]
     return info
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -18,6 +18,7 @@ from ..pager import AsyncPager
 from . import many_files
 
 if TYPE_CHECKING:
+    from ...results.narrowed import OperationFailure, OperationSuccess
     from ..api import AsyncAPI
 
 
@@ -92,7 +93,9 @@ class AsyncContextFiles:
         call = ops.get_context_file_upload_url(context_id, file_path)
         return await self._api.result(call, FileUrlResult, timeout=timeout)
 
-    async def delete_file(self, context_id: str, file_path: str, *, timeout: float | None = None) -> OperationResult:
+    async def delete_file(
+        self, context_id: str, file_path: str, *, timeout: float | None = None
+    ) -> OperationSuccess[bool] | OperationFailure:
         """Delete a stored file. A URL that was returned before may stay valid until it expires.
 
         Returns:
@@ -107,7 +110,7 @@ class AsyncContextFiles:
             return OperationResult.failed(AGBError(str(error)))
         call = ops.delete_context_file(context_id, file_path)
         result = deleted_by_first_attempt(await self._api.result(call, OperationResult, timeout=timeout))
-        return evolve(result, data=result.success)
+        return evolve(result, data=result.success)  # type: ignore[arg-type]  # False after a failure, as in 0.12
 
     async def list_files(
         self,
@@ -276,9 +279,11 @@ class AsyncContextFiles:
         )
 
 
-def deleted_by_first_attempt(result: OperationResult) -> OperationResult:
+def deleted_by_first_attempt(
+    result: OperationSuccess[Any] | OperationFailure,
+) -> OperationSuccess[Any] | OperationFailure:
     """Return a success if a second attempt found nothing: the first has deleted it, and its answer was lost."""
     error = result.error
     if error is None or error.kind is not ErrorKind.NOT_FOUND or error.extra.get("attempts", 1) < 2:
         return result
-    return OperationResult(result.request_id, success=True)
+    return OperationResult.of(None, result.request_id)

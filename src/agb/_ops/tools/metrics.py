@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -12,13 +12,16 @@ from ...exceptions import ErrorKind, Sent, SessionError
 from ...results.metrics import SessionMetrics, SessionMetricsResult
 from . import tool_failure
 
+if TYPE_CHECKING:
+    from ...results.narrowed import SessionMetricsFailure, SessionMetricsSuccess
 
-def get_metrics(session_id: str) -> ToolCall[SessionMetricsResult]:
+
+def get_metrics(session_id: str) -> ToolCall[SessionMetricsSuccess | SessionMetricsFailure]:
     """Return the call that reads the metrics."""
     return ToolCall("get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True)
 
 
-def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
+def _read(reply: ToolReply, session_id: str) -> SessionMetricsSuccess | SessionMetricsFailure:
     if reply.is_error:
         return SessionMetricsResult.failed(tool_failure("get_metrics", reply, session_id))
     try:
@@ -36,7 +39,7 @@ def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
                 sent=Sent.YES,
             )
         )
-    return evolve(SessionMetricsResult(reply.request_id, True, metrics), raw=raw)
+    return evolve(SessionMetricsResult.of(metrics, reply.request_id), raw=raw)
 
 
 def _metrics(raw: dict[str, Any]) -> SessionMetrics:

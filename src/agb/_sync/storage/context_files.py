@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -19,6 +19,7 @@ from ..pager import Pager
 from . import many_files
 
 if TYPE_CHECKING:
+    from ...results.narrowed import OperationFailure, OperationSuccess
     from ..api import API
 
 
@@ -89,7 +90,9 @@ class ContextFiles:
         call = ops.get_context_file_upload_url(context_id, file_path)
         return self._api.result(call, FileUrlResult, timeout=timeout)
 
-    def delete_file(self, context_id: str, file_path: str, *, timeout: float | None = None) -> OperationResult:
+    def delete_file(
+        self, context_id: str, file_path: str, *, timeout: float | None = None
+    ) -> OperationSuccess[bool] | OperationFailure:
         """Delete a stored file. A URL that was returned before may stay valid until it expires.
 
         Returns:
@@ -104,7 +107,7 @@ class ContextFiles:
             return OperationResult.failed(AGBError(str(error)))
         call = ops.delete_context_file(context_id, file_path)
         result = deleted_by_first_attempt(self._api.result(call, OperationResult, timeout=timeout))
-        return evolve(result, data=result.success)
+        return evolve(result, data=result.success)  # type: ignore[arg-type]  # False after a failure, as in 0.12
 
     def list_files(
         self,
@@ -273,9 +276,11 @@ class ContextFiles:
         )
 
 
-def deleted_by_first_attempt(result: OperationResult) -> OperationResult:
+def deleted_by_first_attempt(
+    result: OperationSuccess[Any] | OperationFailure,
+) -> OperationSuccess[Any] | OperationFailure:
     """Return a success if a second attempt found nothing: the first has deleted it, and its answer was lost."""
     error = result.error
     if error is None or error.kind is not ErrorKind.NOT_FOUND or error.extra.get("attempts", 1) < 2:
         return result
-    return OperationResult(result.request_id, success=True)
+    return OperationResult.of(None, result.request_id)
