@@ -149,6 +149,7 @@ def types(session: nox.Session) -> None:
         session.warn("pyright is left out: it needs node and npm")
         return
     session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+    session.run("python", "-m", "pytest", "-q", "-n0", "tests/test_documented_types.py", env={"AGB_CHECK_TYPES": "1"})
 
 
 @nox.session
