@@ -115,6 +115,7 @@ if TYPE_CHECKING:
     from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .results import ExecutionLogs as ExecutionLogs
     from .results import ExecutionResult as ExecutionResult
+    from .results import ExistsResult as ExistsResult
     from .results import Extension as Extension
     from .results import FailedTransfer as FailedTransfer
     from .results import FileChangeEvent as FileChangeEvent
@@ -233,6 +234,7 @@ _HOMES = {
         "EnhancedCodeExecutionResult",
         "ExecutionLogs",
         "ExecutionResult",
+        "ExistsResult",
         "Extension",
         "FailedTransfer",
         "FileChangeEvent",

@@ -7,7 +7,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, Shown, entries, error_field, mapping, strings
+from .base import BoolResult, Result, Shown, entries, error_field, mapping, strings
 
 
 @frozen(slots=False, repr=False)
@@ -64,6 +64,17 @@ class FileSearchResult(Result):
     matches: list[str] = field(default=None, converter=strings)
     error_message: str = ""
     error: AGBError | None = error_field()
+
+
+@frozen(slots=False, repr=False)
+class ExistsResult(BoolResult):
+    """Whether there is something at a path, as ``data``; the result itself is true if there is.
+
+    A failed call has no answer: ``if result:`` raises its error then, since a false value would mean "no such file".
+    """
+
+    def __bool__(self) -> bool:
+        return bool(self.raise_for_error().data)
 
 
 @frozen(slots=False, repr=False)

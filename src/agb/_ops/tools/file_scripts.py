@@ -21,6 +21,7 @@ from attrs import evolve, frozen
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, FileError, Sent
 from ...results.base import BoolResult
+from ...results.files import ExistsResult
 from .files import file_failure
 from .shell import shell
 
@@ -121,14 +122,14 @@ def _base64(data: bytes) -> str:
 # --- paths -------------------------------------------------------------------------------------------------------
 
 
-def exists(path: str, *, session_id: str) -> ToolCall[BoolResult]:
+def exists(path: str, *, session_id: str) -> ToolCall[ExistsResult]:
     """Return the call that checks whether a path exists, a broken symbolic link included."""
     script = f'p={quote(path)}; if [ -e "$p" ] || [ -L "$p" ]; then echo yes; else echo no; fi'
 
-    def read(text: str, reply: ToolReply) -> BoolResult:
+    def read(text: str, reply: ToolReply) -> ExistsResult:
         if text.strip() not in ("yes", "no"):
             raise _not_understood(reply, session_id)
-        return BoolResult(reply.request_id, True, text.strip() == "yes")
+        return ExistsResult(reply.request_id, True, text.strip() == "yes")
 
     return _script(script, read, session_id, repeatable=True)
 
