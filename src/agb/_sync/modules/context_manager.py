@@ -13,7 +13,7 @@ from ..._wire.deadline import Deadline, check_timeout
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
-from .._compat.results import ContextSyncAnswer
+from .._compat.results import ContextSyncAnswer, coroutine_function
 
 if TYPE_CHECKING:
     from ..api import API
@@ -59,6 +59,7 @@ class ContextManager:
         call = ops.get_context_info(self._session.session_id, context_id or "", path or "", task_type or "")
         return self._api.result(call, ContextInfoResult, timeout=timeout)
 
+    @coroutine_function
     def sync(
         self,
         context_id: str | None = None,
@@ -90,7 +91,8 @@ class ContextManager:
         Returns:
             A success if all tasks succeeded; a failure says which task failed and why, or which has not ended in time.
             ``context_status_data`` holds the tasks. Never raises for a failed call. In the synchronous flavour the
-            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function.
+            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function; the
+            method still counts as one for `asyncio.iscoroutinefunction`, frameworks and mocks.
 
         Raises:
             TypeError, ValueError: the callback is no function, or a number is invalid.
