@@ -34,7 +34,7 @@ def _not_blank(_: object, attribute: Attribute[Any], value: object) -> None:
 
 def _some_ids(_: object, attribute: Attribute[Any], value: object) -> None:
     if not value or isinstance(value, str):
-        raise ValueError(f"{attribute.name} cannot be empty; expected a list of at least one extension id, not {value!r}")
+        raise ValueError(f"{attribute.name} cannot be empty; expected a list of extension ids, not {value!r}")
 
 
 def _whole_seconds(_: object, attribute: Attribute[Any], value: object) -> None:

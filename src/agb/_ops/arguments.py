@@ -125,7 +125,7 @@ def check_session_list(labels: object, page: int | None, limit: int | None) -> N
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise TypeError(f"{name} is a whole number, not {value!r}")
     if page is not None and page < 1:
-        raise ValueError(f"Cannot reach page {page}: page is a number >= 1")
+        raise ValueError(f"Cannot reach page {page}: Page number must be >= 1")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is a number >= 1, not {limit}")
     if labels:
@@ -153,9 +153,9 @@ def check_context_query(name: str | None, context_id: str | None, *, create: boo
     """Return the name and the id by which a context is found, or the name by which it is made."""
     name, context_id = stripped("name", name), stripped("context_id", context_id)
     if not name and not context_id:
-        raise ValueError("Could not get a context: context_id or name is required")
+        raise ValueError("Could not get a context: Either context_id or name must be provided")
     if create and context_id:
-        why = "context_id is not allowed with create: a context is made by its name, and the service chooses the id"
+        why = "context_id cannot be provided when create=True: the service chooses the id"
         raise ValueError(f"Could not create the context {name!r}: {why}")
     return name, context_id
 
@@ -170,7 +170,7 @@ def id_of_context(context: Context | None, verb: str) -> str:
         raise TypeError(f"context is a Context, not {type(context).__name__}; agb.context.get finds one by name or id")
     context_id = stripped("the id of the context", context.id)
     if not context_id:
-        raise ValueError(f"Could not {verb} a context: its id cannot be empty")
+        raise ValueError(f"Could not {verb} a context: context.id cannot be empty")
     return context_id
 
 

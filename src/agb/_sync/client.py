@@ -397,8 +397,9 @@ class AGB:
             return SessionResult.failed(SessionError(str(error)))
         found = self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(failure)
+            failure = found.error or SessionError(f"Could not get session {session_id}: the answer holds no data")
+            message = str(failure).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
+            return evolve(SessionResult[Session].failed(failure), error_message=message)
         return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
@@ -474,7 +475,7 @@ class AGB:
             if not result.success or number == (page or 1):
                 return result
             if not result.next_token:
-                why = f"Cannot reach page {page}: page {number} is the last one"
+                why = f"Cannot reach page {page}: No more pages available, page {number} is the last one"
                 absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
                 return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token

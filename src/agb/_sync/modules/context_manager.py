@@ -104,7 +104,7 @@ class ContextManager:
             raise TypeError(f"callback must be a function, not {type(callback).__name__}")
         context_id, path = (context_id or "").strip(), (path or "").strip()
         if bool(context_id) != bool(path):
-            message = "Could not sync: context_id and path must be passed together, or neither of them"
+            message = "Could not sync: context_id and path must be provided together, or both omitted"
             return ContextSyncAnswer.failed(SessionError(message, session_id=self._session.session_id))
         deadline = Deadline(seconds)
         run = SyncRun(self._api, self._session.session_id, context_id, path, mode or "")
