@@ -300,6 +300,12 @@ _MODULES = frozenset(
 """Modules that are attributes of the package without an import of their own, as in 0.12."""
 
 
+_METHODS = frozenset(
+    ("attach", "close", "create", "delete", "get", "get_session", "iterate", "list", "map", "pool", "reap")
+)
+"""Methods of a client that programs look for in the package, since they name their client ``agb``."""
+
+
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
@@ -307,6 +313,8 @@ def __getattr__(name: str) -> object:
         return import_module(f".{name}", __name__)
     home = _HOME_OF.get(name)
     if home is None:
+        if name in _METHODS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}, which clients have: AGB().{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(home, __name__), name)
     globals()[name] = value

@@ -30,6 +30,9 @@ class AsyncContextManager:
     def __init__(self, session: AsyncSessionAccess) -> None:
         self._session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}>"
+
     @property
     def _api(self) -> AsyncAPI:
         return self._session.get_client()

@@ -25,6 +25,9 @@ class AsyncFilePaths:
     def __init__(self, session: AsyncSessionAccess) -> None:
         self.session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
+
     async def mkdir(self, path: str, *, timeout: float | None = None) -> BoolResult:
         """Create a directory.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..._ops.tools import files as ops
 from ...exceptions import AGBError, FileError
 from .._compat.concurrency import gather
+from .._compat.flavour import BlockHint, IterationHint
 from ..host.progress import AsyncProgressReport
 from .file_calls import CONCURRENT_CALLS, AsyncFileCalls
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
 
 
-class AsyncFileStream:
+class AsyncFileStream(BlockHint, IterationHint):
     """The bytes of a file, chunk by chunk; returned by ``session.file.read_stream()``.
 
     Up to four chunks are requested at the same time, and returned in order. The calls never run ahead of what the
@@ -49,6 +50,10 @@ class AsyncFileStream:
         self._ready: deque[bytes] = deque()
         self._failure: AGBError | None = None
         self._is_over = False
+
+    def __repr__(self) -> str:
+        where = f"{self.path!r} in session {self._session.session_id}"
+        return f"<{type(self).__name__} of {where}{', over' if self._is_over else ''}>"
 
     async def __aenter__(self) -> AsyncFileStream:
         self._calls = AsyncFileCalls(self._session, self._timeout)

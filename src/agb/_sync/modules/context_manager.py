@@ -31,6 +31,9 @@ class ContextManager:
     def __init__(self, session: SessionAccess) -> None:
         self._session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}>"
+
     @property
     def _api(self) -> API:
         return self._session.get_client()

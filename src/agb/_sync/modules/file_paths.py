@@ -26,6 +26,9 @@ class FilePaths:
     def __init__(self, session: SessionAccess) -> None:
         self.session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
+
     def mkdir(self, path: str, *, timeout: float | None = None) -> BoolResult:
         """Create a directory.
 
