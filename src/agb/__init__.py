@@ -14,7 +14,9 @@ import os as _os
 
 from ._version import __version__ as __version__
 
-TYPE_CHECKING = False  # type checkers take it for true; importing typing would take half of this module's time
+TYPE_CHECKING = bool(0)
+"""Type checkers take it for true. `typing` has it too, but importing that takes half of this module's time; and if it
+were the literal False, jedi, which completes names in shells and editors, would skip the names below."""
 if TYPE_CHECKING:
     from ._async.batch.map import AsyncBatch as AsyncBatch
     from ._async.client import AsyncAGB as AsyncAGB

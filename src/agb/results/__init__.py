@@ -11,7 +11,7 @@ Each module is loaded when one of its names is first used: making so many classe
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING = bool(0)  # as in the package
 if TYPE_CHECKING:
     from .base import ApiResponse as ApiResponse
     from .base import BoolResult as BoolResult
