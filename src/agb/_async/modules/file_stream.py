@@ -58,11 +58,14 @@ class AsyncFileStream(BlockHint, IterationHint):
     async def __aenter__(self) -> AsyncFileStream:
         self._calls = AsyncFileCalls(self._session, self._timeout)
         session_id = self._session.session_id
-        info = await self._calls.run(ops.get_file_info(self.path, session_id=session_id))
+        info = await self._calls.run(
+            ops.get_file_info(self.path, session_id=session_id, description=f"read {self.path!r}")
+        )
         self.request_id = info.request_id
         if not info.file_info or info.file_info.get("isDirectory") is True:
+            why = "it is a directory" if info.file_info else "it does not exist, or has no properties"
             raise FileError(
-                f"Path does not exist or is a directory: {self.path}",
+                f"Could not read {self.path!r}: {why}",
                 request_id=info.request_id,
                 session_id=session_id,
             )

@@ -47,7 +47,9 @@ def run_code(
     if not 0 < timeout_s < float("inf"):
         raise ValueError(f"timeout_s must be a number of seconds above zero, not {timeout_s!r}")
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
-    return ToolCall("run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s))
+    return ToolCall(
+        "run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s), description="run the code"
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:

@@ -11,6 +11,7 @@ from ...exceptions import CommandError
 from ...results.commands import CommandResult
 from . import tool_failure
 
+RUN = "run the command"
 TIMED_OUT = "Command execution timeout"
 """The service's text for a command that was ended by its time limit."""
 
@@ -37,7 +38,12 @@ def shell(
         _check_envs(envs)
         args["envs"] = dict(envs)
     return ToolCall(
-        "shell", args, lambda reply: _read(reply, session_id), seconds=timeout_ms / 1000, error=CommandError
+        "shell",
+        args,
+        lambda reply: _read(reply, session_id),
+        seconds=timeout_ms / 1000,
+        error=CommandError,
+        description=RUN,
     )
 
 
@@ -65,7 +71,7 @@ def _read(reply: ToolReply, session_id: str) -> CommandResult:
         fields = None
     if not isinstance(fields, dict) or not fields.keys() & {"stdout", "stderr", "exit_code", "errorCode"}:
         if reply.is_error:
-            return CommandResult.failed(tool_failure("shell", reply, session_id, CommandError))
+            return CommandResult.failed(tool_failure("shell", reply, session_id, CommandError, RUN))
         return CommandResult(reply.request_id, True, output=reply.text or "")
     stdout, stderr = _text(fields.get("stdout")), _text(fields.get("stderr"))
     code = fields.get("exit_code", fields.get("errorCode"))
