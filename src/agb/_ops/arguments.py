@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
+from .._wire.call import json_text
 from . import ownership
 
 if TYPE_CHECKING:
@@ -115,6 +117,22 @@ def check_label_texts(labels: Mapping[Any, Any]) -> None:
             raise ValueError(f"Label values are strings, not {type(value).__name__}: that of {key!r} is {value!r}")
         if not (is_text(key) and is_text(value)):
             raise ValueError(f"Labels are text, which half a surrogate pair is not: {key!r}: {value!r}")
+    _check_size(labels)
+
+
+LONGEST_LABELS = 60_000
+"""Bytes of labels in a URL, which is where they are sent to be set and to be searched for; more makes no valid URL."""
+_LONGEST_CHARACTER = 12
+"""Bytes of one character, four in UTF-8, in a URL."""
+
+
+def _check_size(labels: Mapping[str, str]) -> None:
+    characters = sum(len(key) + len(value) + len('"":"",') for key, value in labels.items())
+    if characters * _LONGEST_CHARACTER <= LONGEST_LABELS:
+        return
+    size = len(quote_plus(json_text(dict(labels))))
+    if size > LONGEST_LABELS:
+        raise ValueError(f"Labels are too long: {size} bytes in a URL, and {LONGEST_LABELS} are the most")
 
 
 def check_session_list(labels: object, page: int | None, limit: int | None) -> None:

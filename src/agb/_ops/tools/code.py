@@ -9,7 +9,7 @@ from typing import Any
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from . import tool_failure
+from . import reason_of, tool_failure
 
 LANGUAGE_ALIASES = {
     "py": "python",
@@ -60,7 +60,9 @@ def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
     ``content`` alone.
     """
     if reply.is_error:
-        return EnhancedCodeExecutionResult.failed(tool_failure("run_code", reply, session_id))
+        return EnhancedCodeExecutionResult.failed(
+            tool_failure("run_code", ToolReply(reason_of("run_code", reply), True, reply.request_id), session_id)
+        )
     if not reply.text:
         return _invalid("No data returned", reply, session_id)
     try:

@@ -19,7 +19,7 @@ from ...exceptions import AGBError, ErrorKind, FileError, Sent
 from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
 from ...results.sessions import McpTool
-from . import reason
+from . import reason_of
 
 T = TypeVar("T")
 
@@ -232,7 +232,7 @@ _TOOL_WORDS = (
 
 def file_failure(name: str, reply: ToolReply, session_id: str, description: str) -> FileError:
     """Return the error for a file tool that failed; its kind distinguishes a missing file from any other failure."""
-    why = _ATTEMPT.sub("", reason(name, reply), count=1)  # the description says it, in the caller's words
+    why = _ATTEMPT.sub("", reason_of(name, reply), count=1)  # the description says it, in the caller's words
     for theirs, ours in _TOOL_WORDS:
         why = why.replace(theirs, ours)
     text = f"Could not {description}: {why}"
