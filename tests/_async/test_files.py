@@ -337,7 +337,7 @@ async def test_errors_use_the_words_of_the_methods(runtime: LocalServer) -> None
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in (session, agb.attach(session.ref)):
             file = one.file
-            failures = {
+            failures: dict[str, Any] = {
                 "Could not read '/none': not found": await file.read("/none"),
                 "Could not list '/none': not found": await file.list("/none"),
                 "Could not create the directory '/proc/x/y'": await file.mkdir("/proc/x/y"),
