@@ -42,8 +42,26 @@ def mapping(value: dict[str, Any] | None) -> dict[str, Any]:
     return dict(value or {})
 
 
-@frozen
-class ApiResponse:
+class Shown:
+    """Base of values with a bounded ``repr``: long texts and lists are cut, with their size."""
+
+    def __repr__(self) -> str:
+        from .._wire.display import shown
+
+        return shown(self)
+
+
+class Answer(Shown):
+    """Base of values with ``success``, which ``if result:`` asks for."""
+
+    success: bool
+
+    def __bool__(self) -> bool:
+        return self.success
+
+
+@frozen(slots=False, repr=False)
+class ApiResponse(Shown):
     """Base of all results."""
 
     request_id: str = ""
@@ -60,9 +78,9 @@ def error_of(result: Any) -> AGBError:
     return SessionError(result.error_message or "the operation failed", request_id=result.request_id)
 
 
-@frozen
-class Result(ApiResponse):
-    """Base of the results with ``success``."""
+@frozen(slots=False, repr=False)
+class Result(Answer, ApiResponse):
+    """Base of the results with ``success``; the result is true where ``success`` is."""
 
     success: bool = False
 
@@ -91,7 +109,7 @@ class Result(ApiResponse):
         raise error_of(self)
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class OperationResult(Result, Generic[DataT]):
     """The result of an operation; the method documents ``data``."""
 
@@ -113,7 +131,7 @@ class OperationResult(Result, Generic[DataT]):
             """Return this result if it is a success, otherwise raise its ``error``."""
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class DeleteResult(Result):
     """The result of a deletion."""
 
@@ -126,7 +144,7 @@ class DeleteResult(Result):
         return {}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class BoolResult(Result):
     """The result of an operation with a yes or no."""
 

@@ -8,7 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import instance_of, optional
 
 from ..exceptions import AGBError
-from .base import OperationResult, Result, entries, error_field
+from .base import OperationResult, Result, Shown, entries, error_field
 
 if TYPE_CHECKING:
     from .narrowed import ContextFailure, ContextSuccess
@@ -51,7 +51,7 @@ class ContextListParams:
     next_token: str | None = field(default=None, validator=optional(instance_of(str)))
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextResult(Result):
     """A context, found or created, with its id as ``context_id``."""
 
@@ -78,7 +78,7 @@ class ContextResult(Result):
             """Return this result if it is a success, otherwise raise its ``error``."""
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextListResult(Result):
     """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages, if reported."""
 
@@ -99,8 +99,8 @@ class ContextListResult(Result):
         }
 
 
-@frozen
-class ContextFileEntry:
+@frozen(slots=False, repr=False)
+class ContextFileEntry(Shown):
     """A file stored in a context; ``size`` is in bytes, ``file_path`` is its path inside a session."""
 
     file_id: str
@@ -113,7 +113,7 @@ class ContextFileEntry:
     status: str | None = None
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextFileListResult(Result):
     """One page of the files of a context; ``count`` counts all pages, None if it is not reported."""
 
@@ -127,7 +127,7 @@ class ContextFileListResult(Result):
         return {"entries": value.items, "count": value.total_count}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileUrlResult(Result):
     """A pre-signed URL. It works for everyone who has it, so ``repr`` does not show it.
 
@@ -145,7 +145,7 @@ class FileUrlResult(Result):
         return {"url": value["url"], "expire_time": value["expire_time"], "error_message": ""}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ClearContextResult(OperationResult):
     """The progress of clearing a context: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
 
@@ -174,8 +174,8 @@ class ClearContextResult(OperationResult):
             """Return this result if it is a success, otherwise raise its ``error``."""
 
 
-@frozen
-class Extension:
+@frozen(slots=False, repr=False)
+class Extension(Shown):
     """A browser extension stored in a context.
 
     ``name`` is the name of the file it was created from if that is known, otherwise the same as ``id``.

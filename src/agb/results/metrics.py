@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, error_field, mapping
+from .base import Result, Shown, error_field, mapping
 
 if TYPE_CHECKING:
     from .narrowed import SessionMetricsFailure, SessionMetricsSuccess
 
 
-@frozen(init=False)
-class SessionMetrics:
+@frozen(init=False, slots=False, repr=False)
+class SessionMetrics(Shown):
     """The resources that a session uses: memory and disk in bytes, rates in kilobytes a second, totals in kilobytes."""
 
     cpu_count: int
@@ -82,7 +82,7 @@ class SessionMetrics:
         return self.tx_used_kbyte
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class SessionMetricsResult(Result):
     """The metrics of a session, and the object they were read from as ``raw``."""
 

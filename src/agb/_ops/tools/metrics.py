@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 def get_metrics(session_id: str) -> ToolCall[SessionMetricsSuccess | SessionMetricsFailure]:
     """Return the call that reads the metrics."""
-    return ToolCall("get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True)
+    return ToolCall(
+        "get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True, description="get the metrics"
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> SessionMetricsSuccess | SessionMetricsFailure:
     if reply.is_error:
-        return SessionMetricsResult.failed(tool_failure("get_metrics", reply, session_id))
+        return SessionMetricsResult.failed(
+            tool_failure("get_metrics", reply, session_id, description="get the metrics")
+        )
     try:
         raw = json.loads(reply.text or "")
         if not isinstance(raw, dict):
