@@ -18,6 +18,7 @@ from .._wire.deadline import Clock, Deadline, IdleTimeout, check_timeout
 from .._wire.proxy import Proxy
 from .._wire.reply import PLAIN_HEADERS, Reply, error_for, without_query
 from .._wire.retry import RetryPolicy, asks_to_slow_down
+from .._wire.secrets import remember
 from .._wire.signed import REDIRECTS
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
@@ -75,7 +76,8 @@ class API:
         self.timeout = settings.timeout if timeout is None else timeout
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
-        self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
+        self._api_key = settings.api_key.value
+        self._authorization = f"Bearer {self._api_key}".encode("ascii")
         self._options = (http_client, transport, self.limits, proxy, verify)
         self._made: dict[str, Any] = {}
         """The HTTP client and the WebSockets, once they are needed."""
@@ -258,7 +260,7 @@ class API:
 
         def discard(answer: Answer) -> None:
             assert compensate is not None  # `discard` is passed on only with it
-            compensate(call.read(Reply(call, *answer)))
+            compensate(call.read(Reply(call, *answer, self.limits.answer_bytes)))
 
         if compensate is not None:
             checkpoint()
@@ -287,7 +289,7 @@ class API:
             failure = call_failure(call, without_query(str(endpoint)), deadline, error)
             _log.debug("%s %s: %s", call.method, call.path, failure)
             raise failure from error
-        reply = Reply(call, status, received, body)
+        reply = Reply(call, status, received, body, self.limits.answer_bytes)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "%s %s -> %d, %d bytes in %.1f ms (session %s)",
@@ -328,6 +330,7 @@ class API:
         """Return the headers; only the API gets the API key, a session's host gets the token of the session."""
         if call.base and not is_header_value(call.token):
             raise error_for(call, "the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
+        remember(call.token if call.base else self._api_key)
         host = (b"Host", endpoint.netloc.encode("ascii"))
         secret = (
             (b"X-Access-Token", call.token.encode("ascii")) if call.base else (b"Authorization", self._authorization)

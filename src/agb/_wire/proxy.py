@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import Factory, field, frozen
 
 from ..config import Endpoint
-from .secrets import masked
+from .secrets import masked, remember
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _SOCKS_LENGTH = 255
@@ -41,6 +41,10 @@ class Proxy:
         if not (self.user or self.password):
             return []
         return [(b"Proxy-Authorization", b"Basic " + b64encode(f"{self.user}:{self.password}".encode()))]
+
+    def remember_secrets(self) -> None:
+        """Let the texts of errors mask the password; called before it is sent."""
+        remember(self.password, f"{self.user}:{self.password}")
 
     def check(self) -> None:
         """Raise `ImportError` if a package that this proxy needs is not installed."""

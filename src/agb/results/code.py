@@ -9,7 +9,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, ExecutionError
-from .base import ApiResponse, entries, strings
+from .base import ApiResponse, entries, message_field, strings
 
 
 @frozen
@@ -87,7 +87,7 @@ class EnhancedCodeExecutionResult(ApiResponse):
     logs: ExecutionLogs = field(default=None, converter=_logs)
     results: list[ExecutionResult] = field(default=None, converter=entries)
     error: ExecutionError | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     success: bool = True
 
     @property

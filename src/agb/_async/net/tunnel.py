@@ -44,6 +44,7 @@ async def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadlin
     proxy = route.proxy
     if proxy is None:
         return await open_stream(route.host, route.port, wants_tls, deadline)
+    proxy.remember_secrets()
     try:
         stream = await open_stream(proxy.host, proxy.port, tls if proxy.scheme == "https" else None, deadline)
     except httpcore.ConnectError as error:

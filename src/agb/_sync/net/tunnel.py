@@ -45,6 +45,7 @@ def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadline) -> 
     proxy = route.proxy
     if proxy is None:
         return open_stream(route.host, route.port, wants_tls, deadline)
+    proxy.remember_secrets()
     try:
         stream = open_stream(proxy.host, proxy.port, tls if proxy.scheme == "https" else None, deadline)
     except httpcore.ConnectError as error:

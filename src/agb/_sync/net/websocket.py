@@ -17,13 +17,14 @@ from websockets.uri import parse_uri
 
 from ..._version import __version__
 from ..._wire.deadline import Deadline
+from ..._wire.secrets import remember
 from ..._wire.signed import SignedUrl
 from ..._wire.stream import frame_text, new_id
 from ...config import is_header_value
 from ...exceptions import ErrorKind, Sent, SessionError
 from .._compat.cancellation import shielded
 from .._compat.primitives import Lock
-from .errors import described, failure_of, is_permanent, is_protocol_error
+from .errors import described, failure_of, hide_secrets, is_permanent, is_protocol_error
 from .http import HTTP, Upgrade
 from .websocket_connection import Stream as Stream
 from .websocket_connection import WebSocketConnection
@@ -113,6 +114,7 @@ class WebSocket:
             raise self._error(why, ErrorKind.INVALID_ANSWER) from None  # its text shows the address
         if not is_header_value(self._token):
             raise self._error("the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
+        remember(self._token)
         where = f"{'wss' if uri.secure else 'ws'}://{uri.host}:{uri.port}"
         protocol = ClientProtocol(uri, max_size=None, logger=_SILENT)
         request = protocol.connect()
@@ -127,13 +129,14 @@ class WebSocket:
             failure = failure_of(error)
             if failure is None:
                 raise
+            hide_secrets(error)
             if is_protocol_error(error):
                 why = f"{where} does not speak WebSocket"
                 raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES) from error
             raise self._failed(error, failure, where, deadline) from error
         try:
             self._check(protocol, upgrade)
-            return WebSocketConnection(protocol, upgrade, self._session_id)
+            return WebSocketConnection(protocol, upgrade, self._session_id, self._http.answer_bytes)
         except BaseException:
             shielded(upgrade.close)
             raise
@@ -169,7 +172,7 @@ class WebSocket:
         refusal = protocol.handshake_exc
         if refusal is not None:
             why = f"{refusal}" if isinstance(refusal, InvalidHandshake) else "the service does not speak WebSocket"
-            raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES) from refusal
+            raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES)
 
     def _error(self, why: str, kind: ErrorKind, **more: Any) -> SessionError:
         text = f"Could not open a stream to session {self._session_id}: {why}"
