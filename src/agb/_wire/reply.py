@@ -279,6 +279,9 @@ def decoded(body: bytes, encoding: str, most: int = ANSWER_BYTES) -> bytes:
     return text
 
 
+CLIENT_CLOSED = "this client was closed; create another one for further calls"
+
+
 def too_large(most: int) -> str:
     """Return why an answer was not received."""
     return f"the answer has more than the {most:,} bytes that are allowed (Limits.answer_bytes)"

@@ -13,7 +13,7 @@ import httpcore
 
 from ..._wire.deadline import Deadline
 from ..._wire.secrets import SHORT_LIMIT, shown
-from .streams import unread_tls_bytes, write_unless_answered
+from .streams import abort, unread_tls_bytes, write_unless_answered
 
 KEPT_SECONDS = 60.0
 """How long an idle connection is kept."""
@@ -238,6 +238,13 @@ class AsyncConnection:
     def forget(self) -> None:
         """Empty the slot, and leave the connection to the garbage collector."""
         self._is_idle, self._stream = False, None
+
+    def abort(self) -> None:
+        """Close what is open, where its event loop cannot do it."""
+        self._is_idle = False
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            abort(stream)
 
     async def aclose(self) -> None:
         """Close what is open; the slot can be used again."""

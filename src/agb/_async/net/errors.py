@@ -43,9 +43,25 @@ class AnswerTooLarge(httpcore.ProtocolError):
 def failure_of(error: BaseException) -> tuple[ErrorKind, Sent] | None:
     """Return why a request failed and whether it was sent; None if the error is not one of an HTTP library."""
     found = next((_FAILURES[name] for name in _names(error) if name in _FAILURES), None)
-    if found is not None and _attribute(error, "is_too_large"):
+    if found is None:
+        return None
+    if _attribute(error, "is_too_large"):
         return ErrorKind.TOO_LARGE, Sent.YES
+    if found[1] is Sent.NO and _has_timed_out(error):
+        return ErrorKind.TIMED_OUT, Sent.NO
     return found
+
+
+def _has_timed_out(error: BaseException) -> bool:
+    """Return whether a connection was given up because of its time, by the system, by a proxy or by TLS.
+
+    The HTTP libraries have an error for their own time-outs only.
+    """
+    if "ProxyError" in _names(error) and (_attribute(error, "is_timeout") or str(error).startswith("504 ")):
+        return True
+    cause = error.__cause__
+    causes = cause.exceptions if isinstance(cause, BaseExceptionGroup) else [cause]
+    return any(cause is not None and (isinstance(cause, TimeoutError) or _has_timed_out(cause)) for cause in causes)
 
 
 def _names(error: BaseException) -> list[str]:
@@ -60,7 +76,7 @@ def call_failure(call: Call[Any], where: str, deadline: Deadline, error: Excepti
     hide_secrets(error)
     if kind is ErrorKind.TOO_LARGE:
         message = str(error)
-    elif kind is ErrorKind.TIMED_OUT:
+    elif "TimeoutException" in _names(error):
         before = "no connection to" if sent is Sent.NO else "no complete answer from"
         message = f"{before} {where} {deadline.description}"
         if sent is Sent.NO and str(error):

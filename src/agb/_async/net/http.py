@@ -27,6 +27,7 @@ from .._compat.iteration import each
 from .connection import Body, Headers, time_left
 from .errors import AnswerTooLarge, failure_of
 from .extensions import DEADLINE, FINISH, MOST_BYTES, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .streams import abort
 from .transport import AsyncPoolTransport, own_client
 from .urls import api_url, masked_url_class
 
@@ -210,7 +211,7 @@ class AsyncHTTP:
         )
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop; a client that the caller passed stays open."""
+        """Close the connections of all event loops; a client that the caller passed stays open."""
         if self._transport is not None:
             await self._transport.aclose()
 
@@ -247,6 +248,11 @@ class AsyncUpgrade:
         self.stream: httpcore.AsyncNetworkStream | None = (
             response.extensions.get("network_stream") if is_accepted else None
         )
+
+    def abort(self) -> None:
+        """Close the connection, whose event loop cannot do it."""
+        if self.stream is not None:
+            abort(self.stream)
 
     async def aclose(self) -> None:
         """Close the connection, and what the transport holds of it."""

@@ -231,6 +231,12 @@ class AsyncConnectionPool:
         self._is_closed = True
         await self._close_idle()
 
+    def abort(self) -> None:
+        """Close all idle connections, whose event loop cannot do it, and keep none from now on."""
+        self._is_closed = True
+        for connection in self._slots.take_idle():
+            connection.abort()
+
     async def _close_idle(self) -> None:
         for connection in self._slots.take_idle():
             await shielded(connection.aclose)

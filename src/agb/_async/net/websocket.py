@@ -16,6 +16,7 @@ from websockets.uri import parse_uri
 
 from ..._version import __version__
 from ..._wire.deadline import Deadline
+from ..._wire.reply import CLIENT_CLOSED
 from ..._wire.secrets import remember
 from ..._wire.signed import SignedUrl
 from ..._wire.stream import frame_text, new_id
@@ -35,11 +36,17 @@ class AsyncWebSockets:
     def __init__(self, http: AsyncHTTP) -> None:
         self._http = http
         self._open: dict[tuple[str, str, str], AsyncWebSocket] = {}
+        self._is_closed = False
 
     def get(self, session_id: str, url: str, token: str) -> AsyncWebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         key = (session_id, url, token)
-        return self._open.get(key) or self._open.setdefault(key, AsyncWebSocket(self._http, url, token, session_id))
+        websocket = self._open.get(key) or self._open.setdefault(
+            key, AsyncWebSocket(self._http, url, token, session_id)
+        )
+        if self._is_closed:
+            websocket.closed_because = CLIENT_CLOSED
+        return websocket
 
     async def hang_up(self, session_id: str) -> None:
         """Close the WebSocket of a session that is gone."""
@@ -49,10 +56,18 @@ class AsyncWebSockets:
                 await websocket.aclose()
 
     async def aclose(self) -> None:
-        """Close all of them."""
+        """Close all of them, and open no more."""
+        self._is_closed = True
         closing, self._open = self._open, {}
         for websocket in closing.values():
-            await websocket.aclose()
+            await websocket.aclose(CLIENT_CLOSED)
+
+    def abort(self) -> None:
+        """Close all of them, where their event loop cannot do it, and open no more."""
+        self._is_closed = True
+        closing, self._open = self._open, {}
+        for websocket in closing.values():
+            websocket.abort(CLIENT_CLOSED)
 
 
 class AsyncWebSocket:
@@ -63,7 +78,8 @@ class AsyncWebSocket:
         self._url, self._token, self._session_id = url, token, session_id
         self._opening = Lock()
         self._connection: AsyncWebSocketConnection | None = None
-        self.is_closed = False
+        self.closed_because = ""
+        """Why it is not opened any more."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of session {self._session_id}, {'open' if self._connection else 'not open'}>"
@@ -94,13 +110,13 @@ class AsyncWebSocket:
         if self._connection is not None and not await self._connection.is_good():
             await shielded(self._connection.aclose)
             self._connection = None
-        if self.is_closed:
-            raise self._error("the connection to the session was closed", ErrorKind.UNREACHABLE)
+        if self.closed_because:
+            raise self._closed()
         if self._connection is None:
             connection = await self._connect(deadline)
-            if self.is_closed:
+            if self.closed_because:
                 await shielded(connection.aclose)
-                raise self._error("the connection to the session was closed meanwhile", ErrorKind.UNREACHABLE)
+                raise self._closed()
             self._connection = connection
         return self._connection
 
@@ -177,12 +193,27 @@ class AsyncWebSocket:
         text = f"Could not open a stream to session {self._session_id}: {why}"
         return SessionError(text, kind=kind, session_id=self._session_id, **more)
 
-    async def aclose(self) -> None:
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed for good."""
+        return bool(self.closed_because)
+
+    def _closed(self) -> SessionError:
+        return self._error(self.closed_because, ErrorKind.UNREACHABLE)
+
+    async def aclose(self, why: str = "the connection to the session was closed by this program") -> None:
         """Close it for good; streams that have not ended fail. May be called twice."""
-        self.is_closed = True
+        self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.aclose("the connection to the session was closed by this program")
+            await connection.aclose(why)
+
+    def abort(self, why: str) -> None:
+        """Close it for good, where its event loop cannot do it."""
+        self.closed_because = why
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort(why)
 
 
 _KINDS = {

@@ -383,6 +383,11 @@ class AsyncWebSocketConnection:
         hang_up(self._stream)
         await self._upgrade.aclose()
 
+    def abort(self, why: str) -> None:
+        """Close at once, where the event loop of the connection cannot do it."""
+        self._break(why, ErrorKind.UNREACHABLE)
+        self._upgrade.abort()
+
     def error(self, why: str, kind: ErrorKind, invocation_id: str = "") -> SessionError:
         """Return the error of a stream that was cut off."""
         return SessionError(why, kind=kind, session_id=self._session_id, request_id=invocation_id, sent=Sent.MAYBE)

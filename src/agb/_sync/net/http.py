@@ -28,6 +28,7 @@ from .._compat.iteration import each
 from .connection import Body, Headers, time_left
 from .errors import AnswerTooLarge, failure_of
 from .extensions import DEADLINE, FINISH, MOST_BYTES, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .streams import abort
 from .transport import PoolTransport, own_client
 from .urls import api_url, masked_url_class
 
@@ -211,7 +212,7 @@ class HTTP:
         )
 
     def close(self) -> None:
-        """Close the connections of this event loop; a client that the caller passed stays open."""
+        """Close the connections of all event loops; a client that the caller passed stays open."""
         if self._transport is not None:
             self._transport.close()
 
@@ -246,6 +247,11 @@ class Upgrade:
         self.headers: Headers = response.headers.raw
         is_accepted = self.status == 101
         self.stream: httpcore.NetworkStream | None = response.extensions.get("network_stream") if is_accepted else None
+
+    def abort(self) -> None:
+        """Close the connection, whose event loop cannot do it."""
+        if self.stream is not None:
+            abort(self.stream)
 
     def close(self) -> None:
         """Close the connection, and what the transport holds of it."""

@@ -232,6 +232,12 @@ class ConnectionPool:
         self._is_closed = True
         self._close_idle()
 
+    def abort(self) -> None:
+        """Close all idle connections, whose event loop cannot do it, and keep none from now on."""
+        self._is_closed = True
+        for connection in self._slots.take_idle():
+            connection.abort()
+
     def _close_idle(self) -> None:
         for connection in self._slots.take_idle():
             shielded(connection.close)

@@ -17,6 +17,7 @@ from websockets.uri import parse_uri
 
 from ..._version import __version__
 from ..._wire.deadline import Deadline
+from ..._wire.reply import CLIENT_CLOSED
 from ..._wire.secrets import remember
 from ..._wire.signed import SignedUrl
 from ..._wire.stream import frame_text, new_id
@@ -36,11 +37,15 @@ class WebSockets:
     def __init__(self, http: HTTP) -> None:
         self._http = http
         self._open: dict[tuple[str, str, str], WebSocket] = {}
+        self._is_closed = False
 
     def get(self, session_id: str, url: str, token: str) -> WebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         key = (session_id, url, token)
-        return self._open.get(key) or self._open.setdefault(key, WebSocket(self._http, url, token, session_id))
+        websocket = self._open.get(key) or self._open.setdefault(key, WebSocket(self._http, url, token, session_id))
+        if self._is_closed:
+            websocket.closed_because = CLIENT_CLOSED
+        return websocket
 
     def hang_up(self, session_id: str) -> None:
         """Close the WebSocket of a session that is gone."""
@@ -50,10 +55,18 @@ class WebSockets:
                 websocket.close()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all of them, and open no more."""
+        self._is_closed = True
         closing, self._open = self._open, {}
         for websocket in closing.values():
-            websocket.close()
+            websocket.close(CLIENT_CLOSED)
+
+    def abort(self) -> None:
+        """Close all of them, where their event loop cannot do it, and open no more."""
+        self._is_closed = True
+        closing, self._open = self._open, {}
+        for websocket in closing.values():
+            websocket.abort(CLIENT_CLOSED)
 
 
 class WebSocket:
@@ -64,7 +77,8 @@ class WebSocket:
         self._url, self._token, self._session_id = url, token, session_id
         self._opening = Lock()
         self._connection: WebSocketConnection | None = None
-        self.is_closed = False
+        self.closed_because = ""
+        """Why it is not opened any more."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of session {self._session_id}, {'open' if self._connection else 'not open'}>"
@@ -95,13 +109,13 @@ class WebSocket:
         if self._connection is not None and not self._connection.is_good():
             shielded(self._connection.close)
             self._connection = None
-        if self.is_closed:
-            raise self._error("the connection to the session was closed", ErrorKind.UNREACHABLE)
+        if self.closed_because:
+            raise self._closed()
         if self._connection is None:
             connection = self._connect(deadline)
-            if self.is_closed:
+            if self.closed_because:
                 shielded(connection.close)
-                raise self._error("the connection to the session was closed meanwhile", ErrorKind.UNREACHABLE)
+                raise self._closed()
             self._connection = connection
         return self._connection
 
@@ -178,12 +192,27 @@ class WebSocket:
         text = f"Could not open a stream to session {self._session_id}: {why}"
         return SessionError(text, kind=kind, session_id=self._session_id, **more)
 
-    def close(self) -> None:
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed for good."""
+        return bool(self.closed_because)
+
+    def _closed(self) -> SessionError:
+        return self._error(self.closed_because, ErrorKind.UNREACHABLE)
+
+    def close(self, why: str = "the connection to the session was closed by this program") -> None:
         """Close it for good; streams that have not ended fail. May be called twice."""
-        self.is_closed = True
+        self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close("the connection to the session was closed by this program")
+            connection.close(why)
+
+    def abort(self, why: str) -> None:
+        """Close it for good, where its event loop cannot do it."""
+        self.closed_because = why
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort(why)
 
 
 _KINDS = {
