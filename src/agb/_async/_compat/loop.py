@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from .cancellation import _awaited, shielded
+from .cancellation import _awaited
 
 T = TypeVar("T")
 
@@ -51,10 +51,11 @@ class LoopEnd:
 
     Event loops have no such event, but they close asynchronous generators that have not come to their end
     (``shutdown_asyncgens``, which `asyncio.run` and other runners call; trio does the same). The generator here begins,
-    waits at its ``yield``, and is closed by its loop. It is closed as well when it is collected.
+    waits at its ``yield``, and is closed by its loop. It is closed as well when it is collected. The function is not
+    asynchronous: a generator that begins at that time is one too many for asyncio.
     """
 
-    def __init__(self, function: Callable[[], Awaitable[object]]) -> None:
+    def __init__(self, function: Callable[[], object]) -> None:
         self._functions = [function]
         self._generator = _at_the_end(self._functions)
         with suppress(StopIteration):  # with what it yields
@@ -67,12 +68,12 @@ class LoopEnd:
             self._generator.aclose().send(None)
 
 
-async def _at_the_end(functions: list[Callable[[], Awaitable[object]]]) -> AsyncGenerator[None, None]:
+async def _at_the_end(functions: list[Callable[[], object]]) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
         for function in functions:
-            await shielded(function)
+            function()
 
 
 def run_in_loop(loop: Any, function: Callable[[], Coroutine[Any, Any, object]]) -> bool:

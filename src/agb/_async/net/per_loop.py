@@ -18,7 +18,7 @@ class AsyncClosable(Protocol):
         ...
 
     def abort(self) -> None:
-        """Close the connections at once, where their event loop cannot do it any more."""
+        """Close the connections at once: their event loop ends, has ended, or does not run."""
         ...
 
 
@@ -49,7 +49,7 @@ class PerLoop(Generic[T]):
             made = self._make()
             if self._is_closed:
                 made.abort()
-            found = self._by_loop.setdefault(loop, (made, LoopEnd(made.aclose)))
+            found = self._by_loop.setdefault(loop, (made, LoopEnd(made.abort)))
         return found[0]
 
     def all(self) -> list[T]:

@@ -24,6 +24,8 @@ _SLICE = 64 * 1024
 _LONG = 30 * 24 * 3600.0
 ABORT = "agb.abort"
 """What a stream of asyncio returns by `get_extra_info`: its function `abort`."""
+_CONNECTION_LOST = "_call_connection_lost"
+"""The function of asyncio's transports that closes the socket; those of uvloop have none, and are closed with it."""
 _EYEBALLS_DELAY = 0.25
 """Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
 
@@ -145,7 +147,7 @@ async def write_unless_answered(stream: httpcore.AsyncNetworkStream, data: bytes
 
 
 def abort(stream: httpcore.AsyncNetworkStream) -> None:
-    """Close a stream whose event loop has ended or does not run, in any thread; it is not used any more."""
+    """Close a stream whose event loop ends, has ended, or does not run; no task uses it any more."""
     close = stream.get_extra_info(ABORT)
     sock = stream.get_extra_info("socket")
     if close is not None:
@@ -346,10 +348,14 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
             while (tls := getattr(transport, "_ssl_protocol", None)) is not None:
                 transport = tls._transport
             with suppress(RuntimeError):
-                transport._call_connection_lost(None)
+                getattr(transport, _CONNECTION_LOST, _nothing)(None)
         else:
             with suppress(OSError, TypeError, AttributeError):  # closed already; uvloop's sockets cannot
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+def _nothing(error: None) -> None:
+    del error
 
 
 def _is_readable(sock: Any) -> bool:

@@ -29,6 +29,8 @@ from .http import AsyncHTTP, AsyncUpgrade
 from .websocket_connection import AsyncStream as AsyncStream
 from .websocket_connection import AsyncWebSocketConnection
 
+_CLOSED = "the connection to the session was closed by this program"
+
 
 class AsyncWebSockets:
     """The WebSockets of a client in one event loop, by session."""
@@ -201,19 +203,19 @@ class AsyncWebSocket:
     def _closed(self) -> SessionError:
         return self._error(self.closed_because, ErrorKind.UNREACHABLE)
 
-    async def aclose(self, why: str = "the connection to the session was closed by this program") -> None:
+    async def aclose(self, why: str = _CLOSED) -> None:
         """Close it for good; streams that have not ended fail. May be called twice."""
         self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            await connection.aclose(why)
+            await connection.aclose(_CLOSED)
 
     def abort(self, why: str) -> None:
         """Close it for good, where its event loop cannot do it."""
         self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort(why)
+            connection.abort(_CLOSED)
 
 
 _KINDS = {

@@ -19,7 +19,7 @@ class Closable(Protocol):
         ...
 
     def abort(self) -> None:
-        """Close the connections at once, where their event loop cannot do it any more."""
+        """Close the connections at once: their event loop ends, has ended, or does not run."""
         ...
 
 
@@ -50,7 +50,7 @@ class PerLoop(Generic[T]):
             made = self._make()
             if self._is_closed:
                 made.abort()
-            found = self._by_loop.setdefault(loop, (made, LoopEnd(made.close)))
+            found = self._by_loop.setdefault(loop, (made, LoopEnd(made.abort)))
         return found[0]
 
     def all(self) -> list[T]:

@@ -30,6 +30,8 @@ from .http import HTTP, Upgrade
 from .websocket_connection import Stream as Stream
 from .websocket_connection import WebSocketConnection
 
+_CLOSED = "the connection to the session was closed by this program"
+
 
 class WebSockets:
     """The WebSockets of a client in one event loop, by session."""
@@ -200,19 +202,19 @@ class WebSocket:
     def _closed(self) -> SessionError:
         return self._error(self.closed_because, ErrorKind.UNREACHABLE)
 
-    def close(self, why: str = "the connection to the session was closed by this program") -> None:
+    def close(self, why: str = _CLOSED) -> None:
         """Close it for good; streams that have not ended fail. May be called twice."""
         self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close(why)
+            connection.close(_CLOSED)
 
     def abort(self, why: str) -> None:
         """Close it for good, where its event loop cannot do it."""
         self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.abort(why)
+            connection.abort(_CLOSED)
 
 
 _KINDS = {
