@@ -56,6 +56,18 @@ class Scripted:
     socks: list[socket.socket] = field(factory=list, repr=False)
     _next: int = 0
     _lock: threading.Lock = field(factory=threading.Lock)
+    _open: int = 0
+    _changed: threading.Condition = field(factory=threading.Condition, repr=False)
+
+    def wait_for_open(self, count: int) -> bool:
+        """Wait until the clients have so many connections open; return whether that happened."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._open == count, STOP_SECONDS)
+
+    def count_open(self, change: int) -> None:
+        with self._changed:
+            self._open += change
+            self._changed.notify_all()
 
     @property
     def endpoint(self) -> str:
@@ -255,8 +267,9 @@ def scripted(
             except OSError:
                 return
             server.connections += 1
+            server.count_open(1)
             server.socks.append(sock)
-            thread = threading.Thread(target=converse, args=(server, sock, over, tls), daemon=True)
+            thread = threading.Thread(target=converse_to_the_end, args=(server, sock, over, tls), daemon=True)
             threads.append(thread)
             thread.start()
 
@@ -284,6 +297,15 @@ def stop_listening(listener: socket.socket, acceptor: threading.Thread) -> None:
     listener.close()
     acceptor.join(STOP_SECONDS)
     assert not acceptor.is_alive()
+
+
+def converse_to_the_end(
+    server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None
+) -> None:
+    try:
+        converse(server, sock, over, tls)
+    finally:
+        server.count_open(-1)
 
 
 def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None) -> None:

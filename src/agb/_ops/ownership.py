@@ -119,9 +119,10 @@ def check_not_reserved(labels: Mapping[str, str]) -> None:
 
 def may_have_made(error: AGBError) -> bool:
     """Return whether a failed creation may have made a session: it was sent, and there was no valid answer."""
-    return error.sent is Sent.MAYBE or error.kind is ErrorKind.INVALID_ANSWER or error.http_status in _GATEWAY
+    return error.sent is Sent.MAYBE or error.kind in _NO_ANSWER or error.http_status in _GATEWAY
 
 
+_NO_ANSWER = frozenset({ErrorKind.INVALID_ANSWER, ErrorKind.TOO_LARGE, ErrorKind.UNAVAILABLE})
 _GATEWAY = frozenset({502, 504})
 """Statuses by which a proxy, or the service itself, reports that the server behind it has not answered."""
 

@@ -139,7 +139,11 @@ class AGB(Closable, BlockHint):
         shielded(self.close)
 
     def close(self) -> None:
-        """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
+        """Close the connections of all event loops; may be called twice, from any event loop.
+
+        Calls under way are finished, and live output ends. Further calls of the client, its sessions and iterators fail
+        at once.
+        """
         self.client.close()
 
     @property

@@ -18,8 +18,10 @@ def may_try_again(repeatable: bool, error: AGBError) -> bool:
         return True  # refused before anything was done
     if error.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMED_OUT) and error.sent is Sent.NO:
         return True
-    if error.kind is ErrorKind.UNREACHABLE:
+    if error.kind in (ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE):
         return repeatable
+    if error.kind is ErrorKind.TOO_LARGE:  # the next one would be as large
+        return False
     return repeatable and (error.http_status in _TRANSIENT or error.kind is ErrorKind.TIMED_OUT)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, ExecutionError
-from .base import Answer, ApiResponse, Shown, entries, strings
+from .base import Answer, ApiResponse, Shown, entries, message_field, strings
 
 
 def _picture(value: str | None) -> str:
@@ -93,7 +93,7 @@ class EnhancedCodeExecutionResult(Answer, ApiResponse):
     logs: ExecutionLogs = field(default=None, converter=_logs)
     results: list[ExecutionResult] = field(default=None, converter=entries)
     error: ExecutionError | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     success: bool = True
 
     @property

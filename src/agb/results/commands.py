@@ -7,7 +7,7 @@ from typing import Self
 from attrs import frozen
 
 from ..exceptions import AGBError, CommandError, ErrorKind, Sent
-from .base import Result, error_field
+from .base import Result, error_field, message_field
 
 
 @frozen(slots=False, repr=False)
@@ -18,7 +18,7 @@ class CommandResult(Result):
     """
 
     output: str = ""
-    error_message: str = ""
+    error_message: str = message_field()
     exit_code: int | None = None
     stdout: str = ""
     stderr: str = ""

@@ -72,6 +72,7 @@ class AsyncCreation:
         Raises:
             AGBError: there is no session; or there may be one, and then the text says how to delete it.
         """
+        self._api.check_open(self._call)
         slot = self._limiter.slot(self._call, deadline)
         while True:
             async with slot:

@@ -73,6 +73,7 @@ class Creation:
         Raises:
             AGBError: there is no session; or there may be one, and then the text says how to delete it.
         """
+        self._api.check_open(self._call)
         slot = self._limiter.slot(self._call, deadline)
         while True:
             with slot:
