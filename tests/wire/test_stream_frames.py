@@ -154,7 +154,6 @@ def test_samples() -> None:
         },
         {"phase": "event", "eventType": "result", "result": "plain"},
         {"phase": "event", "eventType": "something new"},
-        {"phase": "event", "eventType": "stdout", "chunk": 7},
         END | {"status": "finished"},
     )
     item = ExecutionResult(text="42", html="<b>42</b>", is_main_result=True)
@@ -163,7 +162,6 @@ def test_samples() -> None:
         Stderr("warning\n"),
         Result(item),
         Result(ExecutionResult(text="plain")),
-        None,
         None,
         Finished(1, 0.8),
     ]
@@ -182,14 +180,14 @@ def test_sample_of_an_error() -> None:
     assert end == Finished(1, 0.8, False, error)
     assert (result.success, result.error, result.error_message) == (False, error, "NameError: …")
     assert result.error is not None
-    assert result.error.kind is ErrorKind.REFUSED
+    assert result.error.kind is ErrorKind.PROGRAM_FAILED
 
 
 @pytest.mark.parametrize(
     ("end", "message", "kind"),
     [
-        ({"status": "failed"}, "the code failed", ErrorKind.REFUSED),
-        ({"executionError": "SyntaxError: no"}, "SyntaxError: no", ErrorKind.REFUSED),
+        ({"status": "failed"}, "the code failed", ErrorKind.PROGRAM_FAILED),
+        ({"executionError": "SyntaxError: no"}, "SyntaxError: no", ErrorKind.PROGRAM_FAILED),
         ({"executionError": "Execution timeout"}, "Execution timeout", ErrorKind.TIMED_OUT),
     ],
 )
@@ -224,21 +222,26 @@ def test_any_message(message: str | bytes) -> None:
 
 @given(ANY_DATA | st.dictionaries(st.text(max_size=5), ANY_JSON, max_size=3))
 def test_any_frame(data: dict[str, Any]) -> None:
-    """Whatever a frame's data is, nothing but `FrameError` comes out, and all text can be written down."""
+    """Whatever a frame's data is, there is a `FrameError`, an invalid answer, or text that can be written down."""
     text = json.dumps({"invocationId": "a", "data": data})
     read = read_frame(text).data
     run = CodeRun("a", "s")
+    invalid = None
     try:
         phase = phase_of(read)
     except FrameError:
         return
-    event = run.event(read)
-    if isinstance(event, Stdout | Stderr):
-        event.text.encode()
-    if phase == "end":
-        run.end(read)
-    elif phase == "error":
-        run.refused(read)
+    try:
+        event = run.event(read)
+        if isinstance(event, Stdout | Stderr):
+            event.text.encode()
+        if phase == "end":
+            run.end(read)
+        elif phase == "error":
+            run.refused(read)
+    except ExecutionError as error:
+        invalid = error
+    assert invalid is None or invalid.kind is ErrorKind.INVALID_ANSWER
     run.rest()
     result = run.result()
     assert result.success is False or phase == "end"

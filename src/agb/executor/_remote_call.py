@@ -28,17 +28,36 @@ CALL = "AGB_CALL"
 def main(mark: str, format_: str, limit: str) -> None:
     """Run the call and answer."""
     output = os.dup(1)  # the function may close or replace its own
+    process = os.getpid()
     sys.argv[1:] = []
     sys.path.insert(0, os.getcwd())
     path = os.path.join(HERE, mark)
-    answer = _answer(_call(f"{path}.call"), format_)
+    answer, error = _answer(_call(f"{path}.call"), format_)
+    is_fork = os.getpid() != process  # a child that the function started, and that has left the function as well
+    code = _exit_code(error) if is_fork else 0
     # In the order of a program that ends, but threads that the function started are not waited for.
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and not stream.closed:
             stream.flush()
-    _send(answer, output, mark, f"{path}.answer", int(limit))
-    os._exit(0)
+    if not is_fork:
+        _send(answer, output, mark, f"{path}.answer", int(limit))
+    os._exit(code)
+
+
+def _exit_code(error: BaseException | None) -> int:
+    """Return the exit code of a program that ends so, and print the traceback that it prints."""
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        if error.code is None or isinstance(error.code, int):
+            return (error.code or 0) & 0xFF
+        sys.stderr.write(f"{error.code}\n")
+        return 1
+    import traceback
+
+    traceback.print_exception(type(error), error, error.__traceback__)
+    return 1
 
 
 def _call(path: str) -> bytes:
@@ -50,18 +69,19 @@ def _call(path: str) -> bytes:
     return call
 
 
-def _answer(call: bytes, format_: str) -> bytes:
+def _answer(call: bytes, format_: str) -> tuple[bytes, BaseException | None]:
+    """Return the answer, and the exception that the function raised."""
     try:
         function, args, kwargs = pickle.loads(call)  # made by the program that started this one
         del call  # may be large
         result = function(*args, **kwargs)
     except BaseException as error:  # sent as the answer
-        return _error_answer(error, "", is_pickled=format_ == "pickle")
+        return _error_answer(error, "", is_pickled=format_ == "pickle"), error
     try:
-        return _join({"name": "", "pickled": format_ == "pickle"}, _encode(result, format_))
+        return _join({"name": "", "pickled": format_ == "pickle"}, _encode(result, format_)), None
     except BaseException as error:  # sent as the answer
         why = f"the function returned a {type(result).__name__} that cannot travel back as {format_}: "
-        return _error_answer(error, why, is_pickled=False)
+        return _error_answer(error, why, is_pickled=False), None
 
 
 def _encode(value: Any, format_: str) -> bytes:
