@@ -33,31 +33,17 @@ def main(mark: str, format_: str, limit: str) -> None:
     sys.path.insert(0, os.getcwd())
     path = os.path.join(HERE, mark)
     answer, error = _answer(_call(f"{path}.call"), format_)
-    is_fork = os.getpid() != process  # a child that the function started, and that has left the function as well
-    code = _exit_code(error) if is_fork else 0
+    if os.getpid() != process:  # a child that the function has forked, and that has left the function as well
+        if error is not None:
+            raise error
+        return
     # In the order of a program that ends, but threads that the function started are not waited for.
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and not stream.closed:
             stream.flush()
-    if not is_fork:
-        _send(answer, output, mark, f"{path}.answer", int(limit))
-    os._exit(code)
-
-
-def _exit_code(error: BaseException | None) -> int:
-    """Return the exit code of a program that ends so, and print the traceback that it prints."""
-    if error is None:
-        return 0
-    if isinstance(error, SystemExit):
-        if error.code is None or isinstance(error.code, int):
-            return (error.code or 0) & 0xFF
-        sys.stderr.write(f"{error.code}\n")
-        return 1
-    import traceback
-
-    traceback.print_exception(type(error), error, error.__traceback__)
-    return 1
+    _send(answer, output, mark, f"{path}.answer", int(limit))
+    os._exit(0)
 
 
 def _call(path: str) -> bytes:
