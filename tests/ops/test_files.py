@@ -70,7 +70,9 @@ def test_matches() -> None:
     assert ops.parse_matches("/a/b\r\n/a/ c \n") == ["/a/b", "/a/ c "]
 
 
-@pytest.mark.parametrize("text", ["{}", "null", "[", "7", "[" * 100_000, "[5]", '[{"path": "/a"}]', '[{"eventType": 5}]'])
+@pytest.mark.parametrize(
+    "text", ["{}", "null", "[", "7", "[" * 100_000, "[5]", '[{"path": "/a"}]', '[{"eventType": 5}]']
+)
 def test_changes_of_another_shape(text: str) -> None:
     with pytest.raises(FileError) as caught:
         ops.get_file_change("/tmp", session_id="s").read(reply_of(text))

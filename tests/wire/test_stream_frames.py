@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agb import EnhancedCodeExecutionResult, Error, ErrorKind, ExecutionError, ExecutionResult, Finished, Result
+from agb import (
+    EnhancedCodeExecutionResult,
+    Error,
+    ErrorKind,
+    ExecutionError,
+    ExecutionResult,
+    Finished,
+    Result,
+    Truncated,
+)
 from agb._ops.tools.code_stream import CodeRun, stream_request
 from agb._wire.frames import split_frames
 from agb._wire.stream import FrameError, Phase, error_text, frame_text, new_id, phase_of, read_data, read_frame
@@ -196,6 +205,40 @@ def test_ends_that_are_no_success(end: dict[str, Any], message: str, kind: Error
     assert (result.success, result.error_message) == (False, message)
     assert result.error is not None
     assert result.error.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "kind"),
+    [
+        ("exception", "Execution timeout: of its own", ErrorKind.PROGRAM_FAILED),
+        ("timeout", "Execution timeout: the code ran longer than 3 s", ErrorKind.TIMED_OUT),
+        ("not started", "the r kernel did not start", ErrorKind.REFUSED),
+        ("kernel died", "the r kernel was ended by SIGKILL", ErrorKind.PROGRAM_FAILED),
+        (None, "E: Execution timeout", ErrorKind.PROGRAM_FAILED),
+        (None, "Execution timeout", ErrorKind.TIMED_OUT),
+    ],
+)
+def test_reasons_of_an_error(reason: str | None, text: str, kind: ErrorKind) -> None:
+    """The text of the end decides only where nothing else says why the code has ended."""
+    payload = {"code": "E", "message": text, "reason": reason}
+    _, result = parsed(
+        {"phase": "event", "eventType": "error", "error": payload}, END | {"status": "failed", "executionError": text}
+    )
+    assert result.error is not None
+    assert result.error.kind is kind
+
+
+def test_code_of_a_refusal() -> None:
+    run = CodeRun("id-1", "s-1")
+    error = run.refused({"error": "Resource [Session] is not found", "code": "InvalidSession.NotFound"})
+    assert (error.kind, error.code) == (ErrorKind.NOT_FOUND, "InvalidSession.NotFound")
+    assert CodeRun("id-1", "s-1").refused({"error": "no"}).kind is ErrorKind.REFUSED
+
+
+def test_output_that_was_cut() -> None:
+    _, result = parsed(END | {"status": "finished", "discarded": {"stdout": 5, "results": 7}})
+    assert result.success
+    assert result.truncated == Truncated(stdout=5, results=7)
 
 
 def test_a_traceback_of_lines() -> None:
