@@ -47,6 +47,9 @@ class AsyncCode:
     ) -> EnhancedCodeExecutionResult:
         """Run code and return its output, its displays and its value; variables are kept for the next run.
 
+        If the caller is cancelled, or the deadline passes, the connection is closed; the local runtime interrupts the
+        code then. A service that does not notice runs it to its time limit, unless it is streamed.
+
         Args:
             code: the source; in Python it is a notebook cell, the value of its last expression is the main result.
             language: ``python``, ``javascript``, ``java`` or ``r``; also ``py``, ``python3``, ``js``, ``node``,
@@ -61,6 +64,7 @@ class AsyncCode:
 
         Returns:
             A success if the code ran to its end without raising; otherwise ``error`` has name, value and traceback.
+            ``truncated`` is how much output exceeded the limit of the service.
             An unsupported language is a failure, and nothing is sent. When streaming, the result of a failed run holds
             everything that arrived before the failure.
 
