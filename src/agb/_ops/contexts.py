@@ -64,7 +64,7 @@ def _page_of(item: dict[str, Field]) -> Object:
     return Object({"data": maybe(_Listed(Object(item))), **_PAGE_FIELDS})
 
 
-_CONTEXT = dict.fromkeys(("id", "name", "createTime", "lastUsedTime", "state"), maybe(TEXT))
+_CONTEXT: dict[str, Field] = dict.fromkeys(("id", "name", "createTime", "lastUsedTime", "state"), maybe(TEXT))
 _FILE = {
     **dict.fromkeys(("fileId", "fileName", "fileType", "gmtCreate", "gmtModified", "status"), maybe(TEXT)),
     "filePath": needed(TEXT),

@@ -12,29 +12,34 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import frozen
-
 
 class ShapeError(ValueError):
     """A value does not have the promised shape; the message names the place and what is there."""
 
 
 class Shape(abc.ABC):
-    """What a value must be."""
+    """What a value must be.
+
+    The classes are plain ones: each program that makes a call loads them, and attrs would take longer to make them
+    than a call takes.
+    """
+
+    __slots__ = ()
 
     @abc.abstractmethod
     def read(self, value: Any, place: str) -> Any:
         """Return the value in one form; raise `ShapeError` unless it has this shape."""
 
 
-@frozen
 class Scalar(Shape):
-    """A value of one of some types; a boolean is not a number."""
+    """A value of one of some types; a boolean is no number. With ``is_filled`` an empty text does not count."""
 
-    name: str
-    types: tuple[type, ...]
-    is_filled: bool = False
-    """Whether an empty text does not count."""
+    __slots__ = ("is_filled", "name", "types")
+
+    def __init__(self, name: str, types: tuple[type, ...], is_filled: bool = False) -> None:
+        self.name = name
+        self.types = types
+        self.is_filled = is_filled
 
     def read(self, value: Any, place: str) -> Any:
         """Return the value as it is."""
@@ -45,20 +50,23 @@ class Scalar(Shape):
         return value
 
 
-@frozen
 class Anything(Shape):
     """Any value."""
+
+    __slots__ = ()
 
     def read(self, value: Any, place: str) -> Any:  # noqa: ARG002 - as every shape
         """Return the value as it is."""
         return value
 
 
-@frozen
 class Array(Shape):
     """An array of values of one shape."""
 
-    item: Shape
+    __slots__ = ("item",)
+
+    def __init__(self, item: Shape) -> None:
+        self.item = item
 
     def read(self, value: Any, place: str) -> list[Any]:
         """Return the values."""
@@ -67,11 +75,13 @@ class Array(Shape):
         return [self.item.read(item, f"{place}[{number}]") for number, item in enumerate(value)]
 
 
-@frozen
 class Table(Shape):
     """An object with any names and values of one shape."""
 
-    item: Shape
+    __slots__ = ("item",)
+
+    def __init__(self, item: Shape) -> None:
+        self.item = item
 
     def read(self, value: Any, place: str) -> dict[str, Any]:
         """Return the values by their names."""
@@ -80,18 +90,20 @@ class Table(Shape):
         return {name: self.item.read(item, f"{place}[{name[:50]!r}]") for name, item in value.items()}
 
 
-@frozen
 class Field:
     """A field of an object: its shape, its other spellings, and whether it must be there."""
 
-    shape: Shape
-    spellings: tuple[str, ...] = ()
-    is_needed: bool = True
+    __slots__ = ("is_needed", "shape", "spellings")
+
+    def __init__(self, shape: Shape, spellings: tuple[str, ...], *, is_needed: bool) -> None:
+        self.shape = shape
+        self.spellings = spellings
+        self.is_needed = is_needed
 
 
 def needed(shape: Shape, *spellings: str) -> Field:
     """Return a field that must be there, and not be null."""
-    return Field(shape, spellings)
+    return Field(shape, spellings, is_needed=True)
 
 
 def maybe(shape: Shape, *spellings: str) -> Field:
@@ -99,11 +111,13 @@ def maybe(shape: Shape, *spellings: str) -> Field:
     return Field(shape, spellings, is_needed=False)
 
 
-@frozen
 class Object(Shape):
     """An object with these fields; a service may add others, which are ignored."""
 
-    fields: Mapping[str, Field]
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Mapping[str, Field]) -> None:
+        self.fields = fields
 
     def read(self, value: Any, place: str) -> dict[str, Any]:
         """Return the fields that are there, by their first spelling."""
@@ -122,15 +136,17 @@ class Object(Shape):
         return found
 
 
-@frozen
 class JsonText(Shape):
     """JSON inside a string, or the value itself.
 
     If ``empty`` is given, an empty string, and null in a string, are read as what it makes.
     """
 
-    shape: Shape
-    empty: Callable[[], Any] | None = None
+    __slots__ = ("empty", "shape")
+
+    def __init__(self, shape: Shape, empty: Callable[[], Any] | None = None) -> None:
+        self.shape = shape
+        self.empty = empty
 
     def read(self, value: Any, place: str) -> Any:
         """Return the value inside."""

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from .._wire.display import MIME_TYPES
+from .._wire.mime_types import MIME_TYPES
 from ..exceptions import AGBError, ExecutionError
 from .base import COMPLETE, ApiResponse, Truncated, entries, strings
 

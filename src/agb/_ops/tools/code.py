@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..._wire.display import MIME_TYPES, TEXT_FORMATS
+from ..._wire.mime_types import MIME_TYPES, TEXT_FORMATS
 from ..._wire.run_end import kind_of_end
 from ..._wire.shape import FLAG, TEXT, WHOLE, Array, Object, Shape, ShapeError, kind_of_json, maybe, needed
 from ..._wire.toolcall import ToolCall, ToolReply

@@ -36,9 +36,7 @@ METRICS = Object(
         **dict.fromkeys(
             ("cpu_count", "cpu_used_pct", "disk_total", "disk_used", "mem_total", "mem_used"), maybe(_NUMBER)
         ),
-        **{
-            f"{way}_rate_kbyte_per_s": maybe(_NUMBER, f"{way}_rate_kbps", f"{way}_rate_KBps") for way in ("rx", "tx")
-        },
+        **{f"{way}_rate_kbyte_per_s": maybe(_NUMBER, f"{way}_rate_kbps", f"{way}_rate_KBps") for way in ("rx", "tx")},
         **{f"{way}_used_kbyte": maybe(_NUMBER, f"{way}_used_kb", f"{way}_used_KB") for way in ("rx", "tx")},
         "timestamp": maybe(Scalar("a time", (str, int, float))),
     }

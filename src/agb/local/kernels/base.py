@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ..._wire.display import TEXT_FORMATS
+from ..._wire.mime_types import TEXT_FORMATS
 from ..._wire.run_end import EndReason
 from ..sandbox.sandbox import Sandbox
 
