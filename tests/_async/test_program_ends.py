@@ -277,8 +277,8 @@ async def test_batch_retries_items_that_were_cut_by_the_end_of_their_session(run
         if not killed:
             killed.append(session.session_id)
             work = partial(session.command.execute, "touch /tmp/begun; sleep 1000", 10 * LIMIT_MS, check=False)
-            result, _ = await gather([work, partial(end_when_begun, session)])
-            result.raise_for_error()
+            functions: list[Any] = [work, partial(end_when_begun, session)]
+            (await gather(functions))[0].raise_for_error()
         return number
 
     async with client(runtime) as agb, agb.map(cut_once, [5], params=PARAMS, attempts=3) as batch:

@@ -278,8 +278,8 @@ def test_batch_retries_items_that_were_cut_by_the_end_of_their_session(runtime: 
         if not killed:
             killed.append(session.session_id)
             work = partial(session.command.execute, "touch /tmp/begun; sleep 1000", 10 * LIMIT_MS, check=False)
-            result, _ = gather([work, partial(end_when_begun, session)])
-            result.raise_for_error()
+            functions: list[Any] = [work, partial(end_when_begun, session)]
+            gather(functions)[0].raise_for_error()
         return number
 
     with client(runtime) as agb, agb.map(cut_once, [5], params=PARAMS, attempts=3) as batch:

@@ -126,10 +126,7 @@ def get_file_info(path: str, *, session_id: str) -> ToolCall[FileInfoResult]:
     """Return the call that returns the size and kind of a file."""
 
     def read(reply: ToolReply) -> FileInfoResult:
-        info = parse_info(reply.text or "")
-        if not info:
-            raise invalid("get_file_info", "it describes no file", reply, session_id, FileError)
-        return FileInfoResult(reply.request_id, True, info)
+        return FileInfoResult(reply.request_id, True, parse_info(reply.text or ""))
 
     return _call("get_file_info", {"path": check_path(path)}, read, session_id, repeatable=True)
 
