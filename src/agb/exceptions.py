@@ -5,8 +5,8 @@ The tree; everything the package raises on purpose is an ``AGBError``, except wr
 
     AGBError
     ├── SessionError             an operation on a session, or creating, finding and listing sessions
-    ├── CommandError             a command was run and failed
-    ├── ExecutionError           code was run and raised
+    ├── CommandError             a command was run and failed, or could not be run
+    ├── ExecutionError           code was run and raised, or could not be run
     ├── FileError                a file operation
     ├── BrowserError             a browser operation
     ├── ScreenError              a screenshot
@@ -39,6 +39,9 @@ from ._wire.secrets import SHORT_LIMIT, shown, without_secrets
 class ErrorKind(StrEnum):
     """Why an operation went wrong."""
 
+    PROGRAM_FAILED = "program failed"
+    """The program that was run failed: the code raised an exception, or the command ended with an exit code other
+    than 0. The service did what it was asked to do."""
     REFUSED = "refused"
     """The service answered with a refusal."""
     NOT_FOUND = "not found"
@@ -60,11 +63,19 @@ class ErrorKind(StrEnum):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the service answered with a valid refusal (otherwise there was no valid answer)."""
+        """Whether the service answered that it does not do what was requested."""
         return self in _REFUSALS
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether there was no valid answer in time."""
+        return self in _FAILURES
 
 
 _REFUSALS = frozenset({ErrorKind.REFUSED, ErrorKind.NOT_FOUND, ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
+_FAILURES = frozenset(
+    {ErrorKind.TIMED_OUT, ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER, ErrorKind.TOO_LARGE}
+)
 
 
 class Sent(StrEnum):

@@ -15,6 +15,7 @@ from ..limits import ANSWER_BYTES
 from .hints import FOREIGN
 from .retry import may_try_again
 from .secrets import SHORT_LIMIT, ShownText, remember_answer, shown
+from .shape import Shape, ShapeError
 
 if TYPE_CHECKING:
     from .call import Call
@@ -149,12 +150,18 @@ class Reply:
             return data
         raise self.refused()
 
-    def object(self, *, inside: str = "data") -> dict[str, Any]:
-        """Return ``data`` of a successful answer, which must be an object."""
-        data = self.data()
-        if not isinstance(data, dict):
-            raise self.invalid(f"{inside} is {_kind_of_json(data)}, not an object")
-        return data
+    def content(self) -> Any:
+        """Return a successful answer in the shape that its operation promises (`Call.shape`)."""
+        self.data()
+        assert self.call.shape is not None  # an operation whose answer is read has one
+        return self.shaped(self.call.shape, self.json())
+
+    def shaped(self, shape: Shape, value: Any, place: str = "") -> Any:
+        """Return a value of the answer in a shape; raise the error for an invalid answer unless it has that shape."""
+        try:
+            return shape.read(value, place)
+        except ShapeError as error:
+            raise self.invalid(str(error)) from error
 
     def refused(self, message: str = "", code: str = "") -> AGBError:
         """Return the error for a refusal; for an object that is none, the error of an invalid answer."""
@@ -310,8 +317,3 @@ def _text(value: Any) -> str:
 
 def _int(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _kind_of_json(value: Any) -> str:
-    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
-    return "null" if value is None else names.get(type(value), "a number")

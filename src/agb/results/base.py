@@ -62,6 +62,32 @@ class Answer(Shown):
         return self.success
 
 
+@frozen(slots=False)
+class Truncated:
+    """How much output exceeded the limit of the service and was discarded; false if nothing was, or is not reported.
+
+    Attributes:
+        stdout, stderr: bytes of a command's output, or characters of that of code, beyond those that were returned.
+        results: characters of the results and displays of code.
+
+    Example:
+        >>> from agb import Truncated
+        >>> bool(Truncated()), bool(Truncated(stdout=1_000_000))
+        (False, True)
+    """
+
+    stdout: int = 0
+    stderr: int = 0
+    results: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.stdout or self.stderr or self.results)
+
+
+COMPLETE = Truncated()
+"""Nothing was discarded."""
+
+
 @frozen(slots=False, repr=False)
 class ApiResponse(Shown):
     """Base of all results."""

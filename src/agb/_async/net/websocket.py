@@ -178,8 +178,7 @@ class AsyncWebSocket:
         status = upgrade.status
         if status != 101:
             kind = _KINDS.get(status, ErrorKind.UNREACHABLE if status >= 500 else ErrorKind.INVALID_ANSWER)
-            is_token = kind is ErrorKind.BAD_CREDENTIALS
-            why = "the session's token is not accepted" if is_token else "no WebSocket there"
+            why = _REASONS.get(kind, "no WebSocket there")
             raise self._error(f"{why} (HTTP {status})", kind, http_status=status, sent=Sent.YES)
         if upgrade.stream is None:
             why = "the transport of the http_client hands over no connection for it (extension network_stream)"
@@ -223,6 +222,10 @@ _KINDS = {
     403: ErrorKind.BAD_CREDENTIALS,
     404: ErrorKind.NOT_FOUND,
     429: ErrorKind.RATE_LIMITED,
+}
+_REASONS = {
+    ErrorKind.BAD_CREDENTIALS: "the session's token is not accepted",
+    ErrorKind.NOT_FOUND: "there is no such session (any more)",
 }
 
 # What websockets logs contains headers, and so the token; this logger belongs to no tree and writes nothing.
