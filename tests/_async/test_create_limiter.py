@@ -39,7 +39,8 @@ class Time:
         await event.wait(0)
         self.now += seconds
 
-    async def is_gone(self, session_id: str) -> bool:
+    async def is_gone(self, session_id: str, deadline: Deadline) -> bool:
+        assert deadline.left() > 0
         self.polls.append((session_id, self.now))
         await sleep(0)
         return session_id in self.gone

@@ -38,7 +38,8 @@ class Time:
         event.wait(0)
         self.now += seconds
 
-    def is_gone(self, session_id: str) -> bool:
+    def is_gone(self, session_id: str, deadline: Deadline) -> bool:
+        assert deadline.left() > 0
         self.polls.append((session_id, self.now))
         sleep(0)
         return session_id in self.gone

@@ -93,12 +93,14 @@ class AsyncAPI:
         compensate: Callable[[T], Awaitable[object]] | None = None,
         on_sent: Callable[[], object] | None = None,
         is_paced: bool = False,
+        is_retried: bool = True,
     ) -> tuple[T, str]:
         """Send a call until it is answered or no retry is left; return the value and the request id.
 
         With ``compensate`` a request that was sent is not abandoned when the caller is cancelled: its value is passed
         to ``compensate``, and then the cancellation continues. ``on_sent`` is called each time before something is
-        sent. With ``is_paced`` the caller handles the service's requests to slow down.
+        sent. With ``is_paced`` the caller handles the service's requests to slow down, and without ``is_retried`` every
+        failure: it repeats the call itself.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
@@ -111,7 +113,7 @@ class AsyncAPI:
                 reply = await self._exchange(call, deadline, compensate, on_sent)
                 return call.read(reply), reply.request_id
             except AGBError as error:
-                if is_paced and asks_to_slow_down(error):
+                if not is_retried or (is_paced and asks_to_slow_down(error)):
                     raise
                 wait = self.next_try(error, attempt, deadline)
             await self._sleep(wait)

@@ -8,6 +8,7 @@ setting the user's labels keeps them.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -132,6 +133,18 @@ LOOK_LIMIT = 6.0
 """Seconds that all lookups may take together, also when the service does not answer them."""
 
 
-def how_to_reap(labels: Mapping[str, str]) -> str:
-    """Return the advice about a session that may exist."""
-    return f"if there is one, `agb gc --create {labels[CREATE]}` deletes it"
+def how_to_reap(nonce: str, *, is_certain: bool = False) -> str:
+    """Return the advice about a session that exists, or may exist."""
+    return f"{'' if is_certain else 'if there is one, '}`agb gc --create {nonce}` deletes it"
+
+
+def is_label_refused(error: AGBError, description: str) -> bool:
+    """Return whether a call was refused because of a label, as far as the code and the text of the refusal say so.
+
+    The description of the call, which the text contains, does not count: it has the user's names in it.
+    """
+    text = f"{error.code} {error.message.replace(description, '')}"
+    return error.kind is ErrorKind.REFUSED and _LABEL.search(text) is not None
+
+
+_LABEL = re.compile(rf"label|\btags?\b|{re.escape(PREFIX)}", re.IGNORECASE)

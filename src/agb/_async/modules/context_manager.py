@@ -9,6 +9,7 @@ from ..._ops import contexts as ops
 from ..._ops.sync_tasks import SyncWatch, Verdict, sync_failure, sync_timeout
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.retry import poll_pause
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
@@ -201,7 +202,7 @@ class AsyncSyncRun:
                 raise self._timed_out(deadline)
             if verdict is Verdict.START_AGAIN:
                 await self._start(deadline)
-            await sleep(min(pause, interval, deadline.left()))
+            await sleep(min(poll_pause(pause, interval), deadline.left()))
             pause *= 1.5
         failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:

@@ -38,4 +38,4 @@ class PerLoop(Generic[T]):
 
     def pop(self) -> T | None:
         """Remove and return the object of the running event loop."""
-        return self._by_loop.pop(current_loop(), None)
+        return self._by_loop.pop(current_loop(), None) if self._pid == os.getpid() else None
