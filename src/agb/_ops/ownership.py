@@ -129,8 +129,10 @@ _GATEWAY = frozenset({502, 504})
 
 LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 """Seconds before each lookup of a session whose creation was not answered: the service may still be creating it."""
-LOOK_LIMIT = 6.0
-"""Seconds that all lookups may take together, also when the service does not answer them."""
+LATER_LOOKS = (2.0, 3.0, 4.0)
+"""Seconds before each further lookup, as long as the service does not answer them."""
+LOOK_LIMIT = 15.0
+"""Seconds that all lookups may take together."""
 
 
 def how_to_reap(nonce: str, *, is_certain: bool = False) -> str:
@@ -147,4 +149,5 @@ def is_label_refused(error: AGBError, description: str) -> bool:
     return error.kind is ErrorKind.REFUSED and _LABEL.search(text) is not None
 
 
-_LABEL = re.compile(rf"label|\btags?\b|{re.escape(PREFIX)}", re.IGNORECASE)
+_LABEL = re.compile(rf"(?i:label)|\b(?i:tags?)\b|Tags?(?![a-z])|{re.escape(PREFIX)}")
+"""Also a part of a code, such as ``InvalidTag.Malformed``."""

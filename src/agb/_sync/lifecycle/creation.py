@@ -255,25 +255,28 @@ class Creation:
         call = ops.list_sessions({ownership.CREATE: self.labels[ownership.CREATE]})
         failure: AGBError | None = None
         waited = 0.0
-        for pause in ownership.LOOKS:
-            wait = min(pause, limit.left() / 2)  # the last one too leaves time for its look
-            if failure is not None:
-                wait = max(wait, failure.retry_after or 0.0)
-            if wait >= limit.left():
+        for number, pause in enumerate((*ownership.LOOKS, *ownership.LATER_LOOKS)):
+            if limit.left() <= 0 or (failure is None and number >= len(ownership.LOOKS)):
                 break
-            if wait:
-                self._api.sleep(wait)
-                waited += wait
+            pause = max(pause, (failure and failure.retry_after) or 0.0)
+            is_last = pause > limit.left() / 2
+            if is_last:  # earlier than planned, so that there is time for it
+                pause = limit.left() / 2
+            if pause:
+                self._api.sleep(pause)
+                waited += pause
             try:
                 page, _ = self._api.call(call, deadline=limit.part(self._api.timeout), is_retried=False)
             except AGBError as error:
                 failure = error
-                if error.kind is ErrorKind.BAD_CREDENTIALS or error.extra.get("permanent"):
+                if is_last or error.kind is ErrorKind.BAD_CREDENTIALS or error.extra.get("permanent"):
                     break
             else:
                 failure = None
                 if page.items:
                     return _Found(page.items)
+                if is_last:
+                    break
         if failure is None:
             return _Found([], f"no session of it was there {waited:.2g} s later")
         return _Found([], f"whether it has created a session could not be found out ({failure})")
