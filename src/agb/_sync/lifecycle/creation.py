@@ -258,7 +258,8 @@ class Creation:
         for number, pause in enumerate((*ownership.LOOKS, *ownership.LATER_LOOKS)):
             if limit.left() <= 0 or (failure is None and number >= len(ownership.LOOKS)):
                 break
-            pause = max(pause, (failure and failure.retry_after) or 0.0)
+            if failure is not None and failure.retry_after is not None:
+                pause = max(pause, failure.retry_after)
             is_last = pause > limit.left() / 2
             if is_last:  # earlier than planned, so that there is time for it
                 pause = limit.left() / 2
@@ -269,14 +270,14 @@ class Creation:
                 page, _ = self._api.call(call, deadline=limit.part(self._api.timeout), is_retried=False)
             except AGBError as error:
                 failure = error
-                if is_last or error.kind is ErrorKind.BAD_CREDENTIALS or error.extra.get("permanent"):
+                if error.kind is ErrorKind.BAD_CREDENTIALS or error.extra.get("permanent"):
                     break
             else:
                 failure = None
                 if page.items:
                     return _Found(page.items)
-                if is_last:
-                    break
+            if is_last:
+                break
         if failure is None:
             return _Found([], f"no session of it was there {waited:.2g} s later")
         return _Found([], f"whether it has created a session could not be found out ({failure})")

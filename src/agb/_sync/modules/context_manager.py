@@ -179,7 +179,12 @@ class SyncRun:
         Raises:
             AGBError: the sync was not started, as far as is known.
         """
-        before, _ = _send(self._api, self._status_call, deadline)
+        before: list[ContextStatusData] = []
+        try:
+            before, _ = _send(self._api, self._status_call, deadline)
+        except AGBError as error:
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
+                raise  # otherwise the service has no list before the first sync, and the start says what is wrong
         self._watch = SyncWatch(before, self._mode, self._context_id)
         self._start(deadline)
 
