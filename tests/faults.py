@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sized
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ class Faulty:
     """A server that runs, and what it has received."""
 
     endpoint: str
-    received: list[object] = field(factory=list)
+    received: Sized = field(factory=list)
     """One entry for each request, or for each connection where no request can be read."""
 
 
@@ -68,8 +68,8 @@ def _speaks_http(action: Action, tls: bool = False, scheme: str = "http") -> Ite
 def _accepts(scheme: str = "http", *, closes: bool) -> Iterator[Faulty]:
     """Accept connections, and close them unread or never read from them."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    faulty = Faulty(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}")
-    socks: list[socket.socket] = []
+    accepted: list[socket.socket] = []
+    faulty = Faulty(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", accepted)
 
     def accept() -> None:
         while True:
@@ -77,11 +77,9 @@ def _accepts(scheme: str = "http", *, closes: bool) -> Iterator[Faulty]:
                 sock, _ = listener.accept()
             except OSError:
                 return
-            faulty.received.append(sock)
+            accepted.append(sock)
             if closes:
                 sock.close()
-            else:
-                socks.append(sock)
 
     acceptor = threading.Thread(target=accept, daemon=True)
     acceptor.start()
@@ -89,7 +87,7 @@ def _accepts(scheme: str = "http", *, closes: bool) -> Iterator[Faulty]:
         yield faulty
     finally:
         stop_listening(listener, acceptor)
-        for sock in socks:
+        for sock in accepted:
             sock.close()
 
 

@@ -85,7 +85,9 @@ def in_a_pool(agb: AGB, use: Callable[[Session], None]) -> None:
 
 def in_a_batch(agb: AGB, use: Callable[[Session], None]) -> None:
     with agb.map(lambda session, item: session, itertools.count(), params=IMAGE, pool=True, concurrency=2) as batch:
-        use(next(batch).value)
+        session = next(batch).value
+        assert session is not None
+        use(session)
 
 
 def in_the_function_of_a_batch(agb: AGB, use: Callable[[Session], None]) -> None:
@@ -118,8 +120,9 @@ def test_child_leaves_an_executor(service: tuple[Sessions, Scripted]) -> None:
         AGB("ako-key", Config(server.endpoint, 10_000)) as agb,
         SandboxExecutor(IMAGE, client=agb, max_workers=1) as executor,
     ):
-        sandbox = Sandbox(agb.create(IMAGE).raise_for_error().session)  # the stub cannot run anything in it
-        executor._sandboxes.all.add(sandbox)
+        session = agb.create(IMAGE).raise_for_error().session
+        assert session is not None
+        executor._sandboxes.all.add(Sandbox(session))  # the stub cannot run anything in it
         try:
             assert fork_and_leave() == 0
         except Left:
@@ -186,7 +189,9 @@ async def in_an_asynchronous_batch(agb: AsyncAGB, use: Callable[[AsyncSession], 
         return session
 
     async with agb.map(itself, itertools.count(), params=IMAGE, pool=True, concurrency=2) as batch:
-        use((await anext(batch)).value)
+        session = (await anext(batch)).value
+        assert session is not None
+        use(session)
 
 
 @pytest.mark.anyio

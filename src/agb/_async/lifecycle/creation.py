@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.sessions import GetSessionData
 from .._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .create_limiter import AsyncCreateLimiter
-from .deletion import delete_surely, deletion_error, warn_left_behind
+from .deletion import delete_surely, warn_left_behind
 from .hidden_labels import HiddenLabels
 from .owner_process import BlockProcess, this_process
 from .protocols import AsyncManagedSession
@@ -195,19 +195,12 @@ class AsyncCreation:
                 return evolve(data, image_id=data.image_id or self._image_id), request_id
             except AGBError as error:
                 lost = _extended(lost, f"the session that was created cannot be read: {error}")
+        return await self._delete(found.ids, lost, deadline.part(CLEANUP_LIMIT, GRACE))
 
-        async def delete(session: AsyncManagedSession) -> AGBError | None:
-            limit = deadline.part(CLEANUP_LIMIT, GRACE)
-            return deletion_error(await session.delete(timeout=limit.left()))
-
-        return await self._delete(found.ids, lost, delete)
-
-    async def _delete(
-        self, ids: list[str], lost: AGBError, delete: Callable[[AsyncManagedSession], Awaitable[AGBError | None]]
-    ) -> AGBError:
+    async def _delete(self, ids: list[str], lost: AGBError, limit: Deadline) -> AGBError:
         """Delete sessions that the caller does not get; return the error that says so."""
         for session_id in ids:
-            failure = await delete(self._attach(session_id))
+            failure = await delete_surely(self._attach(session_id), limit)
             if failure is not None:
                 why = f"session {session_id} was created and is left behind ({failure})"
                 return self._left_behind(lost, why, session_id)
@@ -240,7 +233,7 @@ class AsyncCreation:
             found = await self._look_up(Deadline(ownership.LOOK_LIMIT))
             lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
             if found.ids:
-                _warn(await self._delete(found.ids, lost, delete_surely))
+                _warn(await self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT)))
             else:
                 _warn(self._left_behind(lost, found.reason))
 

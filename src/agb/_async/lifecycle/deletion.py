@@ -18,21 +18,31 @@ PAUSES = (0.2, 1.5, 6.0)
 """Seconds before each further attempt of a clean-up, which nothing else would repeat."""
 
 
-async def delete_surely(session: AsyncManagedSession) -> AGBError | None:
+async def delete_surely(session: AsyncManagedSession, limit: Deadline | None = None) -> AGBError | None:
     """Delete a session, in several attempts; return why it may still exist, None if it is gone.
 
     Any answer is followed by another attempt, also a refusal: it may be that of a proxy, or of a service that is busy
-    with this session. Each attempt has half of the time that is left of a clean-up: one on a connection that no longer
-    answers leaves time for another one, on another connection.
+    with this session. Each attempt has half of the time that is left: one on a connection that no longer answers leaves
+    time for another one, on another connection.
+
+    Args:
+        session: what is deleted.
+        limit: the time for all attempts; without it that of a clean-up.
     """
-    deadline = Deadline(CLEANUP_LIMIT)
-    error = deletion_error(await session.delete(timeout=CLEANUP_LIMIT / 2))
+    limit = limit or Deadline(CLEANUP_LIMIT)
+    error = deletion_error(await session.delete(timeout=_share(limit)))
     for pause in PAUSES:
-        if error is None or error.extra.get("permanent") or pause >= deadline.left():
+        if error is None or error.extra.get("permanent") or pause >= limit.left():
             break
         await sleep(pause)
-        error = deletion_error(await session.delete(timeout=max(1.0, deadline.left() / 2)))
+        error = deletion_error(await session.delete(timeout=_share(limit)))
     return error
+
+
+def _share(limit: Deadline) -> float:
+    """Return the seconds of one attempt: half of what is left, or all of it if that is little."""
+    left = max(0.001, limit.left())
+    return min(left, max(1.0, left / 2))
 
 
 def deletion_error(result: DeleteResult) -> AGBError | None:

@@ -20,7 +20,7 @@ from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.sessions import GetSessionData
 from .._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
 from .create_limiter import CreateLimiter
-from .deletion import delete_surely, deletion_error, warn_left_behind
+from .deletion import delete_surely, warn_left_behind
 from .hidden_labels import HiddenLabels
 from .owner_process import BlockProcess, this_process
 from .protocols import ManagedSession
@@ -196,17 +196,12 @@ class Creation:
                 return evolve(data, image_id=data.image_id or self._image_id), request_id
             except AGBError as error:
                 lost = _extended(lost, f"the session that was created cannot be read: {error}")
+        return self._delete(found.ids, lost, deadline.part(CLEANUP_LIMIT, GRACE))
 
-        def delete(session: ManagedSession) -> AGBError | None:
-            limit = deadline.part(CLEANUP_LIMIT, GRACE)
-            return deletion_error(session.delete(timeout=limit.left()))
-
-        return self._delete(found.ids, lost, delete)
-
-    def _delete(self, ids: list[str], lost: AGBError, delete: Callable[[ManagedSession], AGBError | None]) -> AGBError:
+    def _delete(self, ids: list[str], lost: AGBError, limit: Deadline) -> AGBError:
         """Delete sessions that the caller does not get; return the error that says so."""
         for session_id in ids:
-            failure = delete(self._attach(session_id))
+            failure = delete_surely(self._attach(session_id), limit)
             if failure is not None:
                 why = f"session {session_id} was created and is left behind ({failure})"
                 return self._left_behind(lost, why, session_id)
@@ -239,7 +234,7 @@ class Creation:
             found = self._look_up(Deadline(ownership.LOOK_LIMIT))
             lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
             if found.ids:
-                _warn(self._delete(found.ids, lost, delete_surely))
+                _warn(self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT)))
             else:
                 _warn(self._left_behind(lost, found.reason))
 
