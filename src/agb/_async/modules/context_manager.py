@@ -230,4 +230,4 @@ class AsyncSyncRun:
 
 async def _send(api: AsyncAPI, call: Call[T], deadline: Deadline) -> tuple[T, str]:
     """Send a call that may take the time that is left, but no longer than any other call."""
-    return await api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))
+    return await api.call(call, deadline=deadline.part(api.timeout))

@@ -231,4 +231,4 @@ class SyncRun:
 
 def _send(api: API, call: Call[T], deadline: Deadline) -> tuple[T, str]:
     """Send a call that may take the time that is left, but no longer than any other call."""
-    return api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))
+    return api.call(call, deadline=deadline.part(api.timeout))
