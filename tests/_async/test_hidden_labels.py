@@ -94,6 +94,13 @@ async def test_everything_works_where_labels_are_refused(runtime: LocalServer) -
             assert (await agb.list(params.labels)).session_ids == []
 
 
+async def test_session_is_returned_where_warnings_are_errors(runtime: LocalServer) -> None:
+    with refusing(runtime, of_hidden(REFUSALS["by the code"])) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        async with AsyncAGB(runtime.api_key, Config(server.endpoint, 30_000)) as agb, agb.session(IMAGE):
+            assert not agb.uses_hidden_labels
+
+
 async def test_label_of_the_user_that_is_refused(runtime: LocalServer) -> None:
     """The second request is refused as well, so the hidden labels are not to blame."""
     refusal = refuse("InvalidLabel", "demo is not a label", 400)

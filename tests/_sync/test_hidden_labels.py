@@ -93,6 +93,13 @@ def test_everything_works_where_labels_are_refused(runtime: LocalServer) -> None
             assert agb.list(params.labels).session_ids == []
 
 
+def test_session_is_returned_where_warnings_are_errors(runtime: LocalServer) -> None:
+    with refusing(runtime, of_hidden(REFUSALS["by the code"])) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with AGB(runtime.api_key, Config(server.endpoint, 30_000)) as agb, agb.session(IMAGE):
+            assert not agb.uses_hidden_labels
+
+
 def test_label_of_the_user_that_is_refused(runtime: LocalServer) -> None:
     """The second request is refused as well, so the hidden labels are not to blame."""
     refusal = refuse("InvalidLabel", "demo is not a label", 400)

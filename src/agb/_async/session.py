@@ -152,8 +152,7 @@ class AsyncSession:
 
         The service knows one set of labels, and the SDK keeps labels of its own in it, by which a session is found
         again when its creator is gone; they are hidden from callers. So they are sent again with each new set. An
-        object that was not made by ``create`` requests them first, once. A client with ``hidden_labels=False`` does
-        neither.
+        object that was not made by ``create`` requests them first, once.
 
         Args:
             labels: at least one; keys and values are strings that are not blank, and no key begins with ``agb.sdk/``.
@@ -182,13 +181,12 @@ class AsyncSession:
             present = await self._get_labels(deadline)
             if not present.success:
                 return present
-        hidden = self._hidden_labels or {} if self.agb.uses_hidden_labels else {}
+        hidden = (self._hidden_labels or {}) if self.agb.uses_hidden_labels else {}
         call = ops.set_label(self.session_id, {**labels, **hidden})
         result = await self._api.result(call, OperationResult, deadline=deadline)
         if result.error is None or not (hidden and ownership.is_label_refused(result.error, call.description)):
             return result
-        call = ops.set_label(self.session_id, labels)
-        again = await self._api.result(call, OperationResult, deadline=deadline)
+        again = await self._api.result(ops.set_label(self.session_id, labels), OperationResult, deadline=deadline)
         if again.success:
             self.agb._hidden_labels.refused(result.error)
         return again
@@ -409,8 +407,8 @@ class AsyncSession:
             except AGBError as error:
                 unsynced = error
         if unsynced is not None and on_sync_failure == "keep":
-            message = f"the session is kept, because its contexts were not stored: {unsynced}"
-            return evolve(DeleteResult.failed(unsynced), error_message=message)
+            why = f"the session is kept, because its contexts were not stored: {unsynced}"
+            return evolve(DeleteResult.failed(unsynced), error_message=why)
         call = ops.release_session_async(self.session_id)
         step = deadline.part(self._api.timeout) if timeout is None else deadline.part()
         result = await self._api.result(call, DeleteResult, deadline=step)
@@ -427,12 +425,8 @@ class AsyncSession:
         self._state = "FINISH"
         await self._api.hang_up(self.session_id)
         if unsynced is not None:
-            return DeleteResult(
-                result.request_id,
-                True,
-                f"the session is deleted, but its contexts were not stored: {unsynced}",
-                error=unsynced,
-            )
+            why = f"the session is deleted, but its contexts were not stored: {unsynced}"
+            return DeleteResult(result.request_id, True, why, error=unsynced)
         return evolve(result, success=True, error_message="", error=None)
 
 

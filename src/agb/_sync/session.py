@@ -153,8 +153,7 @@ class Session:
 
         The service knows one set of labels, and the SDK keeps labels of its own in it, by which a session is found
         again when its creator is gone; they are hidden from callers. So they are sent again with each new set. An
-        object that was not made by ``create`` requests them first, once. A client with ``hidden_labels=False`` does
-        neither.
+        object that was not made by ``create`` requests them first, once.
 
         Args:
             labels: at least one; keys and values are strings that are not blank, and no key begins with ``agb.sdk/``.
@@ -183,13 +182,12 @@ class Session:
             present = self._get_labels(deadline)
             if not present.success:
                 return present
-        hidden = self._hidden_labels or {} if self.agb.uses_hidden_labels else {}
+        hidden = (self._hidden_labels or {}) if self.agb.uses_hidden_labels else {}
         call = ops.set_label(self.session_id, {**labels, **hidden})
         result = self._api.result(call, OperationResult, deadline=deadline)
         if result.error is None or not (hidden and ownership.is_label_refused(result.error, call.description)):
             return result
-        call = ops.set_label(self.session_id, labels)
-        again = self._api.result(call, OperationResult, deadline=deadline)
+        again = self._api.result(ops.set_label(self.session_id, labels), OperationResult, deadline=deadline)
         if again.success:
             self.agb._hidden_labels.refused(result.error)
         return again
@@ -410,8 +408,8 @@ class Session:
             except AGBError as error:
                 unsynced = error
         if unsynced is not None and on_sync_failure == "keep":
-            message = f"the session is kept, because its contexts were not stored: {unsynced}"
-            return evolve(DeleteResult.failed(unsynced), error_message=message)
+            why = f"the session is kept, because its contexts were not stored: {unsynced}"
+            return evolve(DeleteResult.failed(unsynced), error_message=why)
         call = ops.release_session_async(self.session_id)
         step = deadline.part(self._api.timeout) if timeout is None else deadline.part()
         result = self._api.result(call, DeleteResult, deadline=step)
@@ -428,12 +426,8 @@ class Session:
         self._state = "FINISH"
         self._api.hang_up(self.session_id)
         if unsynced is not None:
-            return DeleteResult(
-                result.request_id,
-                True,
-                f"the session is deleted, but its contexts were not stored: {unsynced}",
-                error=unsynced,
-            )
+            why = f"the session is deleted, but its contexts were not stored: {unsynced}"
+            return DeleteResult(result.request_id, True, why, error=unsynced)
         return evolve(result, success=True, error_message="", error=None)
 
 

@@ -220,27 +220,29 @@ class AsyncCreation:
             warn_left_behind(data.session_id, failure)
 
     async def _drop(self, outcome: Created | AGBError) -> None:
-        """Drop the outcome of a caller that was cancelled while it was settled."""
-        if isinstance(outcome, AGBError):
-            _warn(outcome)
-        else:
+        """Drop the outcome of a caller that was cancelled while it was settled, with the time of a clean-up for it."""
+        if not isinstance(outcome, AGBError):
             await self._discard(outcome[0])
+        elif "create" in outcome.extra:
+            await self._clean_up()
 
     async def _reap(self, cancellation: BaseException) -> None:
         """Delete the session of a request whose caller is cancelled and whose answer is lost."""
-
-        async def reap() -> None:
-            found = await self._look_up(Deadline(ownership.LOOK_LIMIT))
-            lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
-            if found.ids:
-                _warn(await self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT)))
-            else:
-                _warn(self._left_behind(lost, found.reason))
-
         try:
-            await shielded(reap)
+            await shielded(self._clean_up)
         except Exception as error:
             raise cancellation from error
+
+    async def _clean_up(self) -> None:
+        """Find and delete the session of a caller that is gone; warn if it may be left behind."""
+        found = await self._look_up(Deadline(ownership.LOOK_LIMIT))
+        lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
+        if found.ids:
+            error = await self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT))
+        else:
+            error = self._left_behind(lost, found.reason)
+        if "create" in error.extra:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=4)
 
     async def _look_up(self, limit: Deadline) -> _Found:
         """Look the session up by its nonce, several times: the service may still be creating it."""
@@ -303,9 +305,3 @@ def _extended(error: AGBError, more: str) -> AGBError:
     error.message = f"{error.message}; {more}"
     error.args = (error.message, *error.args[1:])
     return error
-
-
-def _warn(error: AGBError) -> None:
-    """Report a session that may be left behind where neither a result nor an exception can."""
-    if "create" in error.extra:
-        warnings.warn(str(error), RuntimeWarning, stacklevel=4)

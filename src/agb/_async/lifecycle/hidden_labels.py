@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from threading import Lock
 
 from ...exceptions import AGBError
@@ -27,10 +28,11 @@ class HiddenLabels:
             if not self.are_used:
                 return
             self.are_used = False
-        warnings.warn(
-            "the service refuses the SDK's hidden labels, so this client sends none any more: a session whose creation "
-            "is not answered, or whose program is killed, cannot be found again. AGB(hidden_labels=False) sends none "
-            f"from the beginning. The refusal was: {error}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        with suppress(RuntimeWarning):  # where warnings are errors, the new session must reach its caller nevertheless
+            warnings.warn(
+                "the service refuses the SDK's hidden labels, so this client sends none any more: a session whose "
+                "creation is not answered, or whose program is killed, cannot be found again. "
+                f"AGB(hidden_labels=False) sends none from the beginning. The refusal was: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
