@@ -51,7 +51,7 @@ def fork_and_leave() -> int:
         raise Left
     end = time.monotonic() + HANGS
     while not (status := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
-        time.sleep(0.01)  # there is no event to wait for with a limit
+        time.sleep(0.01)  # waits on purpose: for the end of a process, for a limited time
     if not status[0]:
         os.kill(child, signal.SIGKILL)
         status = os.waitpid(child, 0)

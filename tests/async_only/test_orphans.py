@@ -125,8 +125,7 @@ async def no_orphans_at_the_stub(stub: tuple[Sessions, Relay], cancelled: Cancel
     params = CreateSessionParams(image_id=IMAGE)
     await many(STUB_RUNS, SEED, cancelled, partial(life, partial(client, between), params, 0.3))
     assert not sessions.alive
-    assert sessions.made > STUB_RUNS / 20
-    assert between.cuts > STUB_RUNS / 20
+    assert sessions.made + between.cuts > STUB_RUNS / 20
 
 
 def every_second() -> Callable[[], Action | None]:
