@@ -14,11 +14,13 @@ from ...exceptions import ErrorKind, SessionError
 from ...stats import SessionPoolStats
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup
+from .._compat.flavour import BlockHint, Closable
 from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
 from . import reaper
 from .owner_process import BlockProcess
 from .protocols import AsyncSessionClient, SessionT
+from .session_block import AsyncSessionBlock
 from .warm_sessions import AsyncWarmSessions, Hook, PoolOptions, Warm
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
 """Seconds before another session is tried in place of one that may not be lent: after the second one, and at most."""
 
 
-class AsyncSessionPool(Generic[SessionT]):
+class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
     """Sessions that are ready before they are requested; ``agb.pool(...)`` makes one.
 
     The pool works while its ``with`` block lasts, with workers of its own (tasks, or threads in the synchronous
@@ -141,8 +143,7 @@ class AsyncSessionPool(Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def session(self, *, timeout: float | None = None) -> AsyncIterator[SessionT]:
+    def session(self, *, timeout: float | None = None) -> AsyncSessionBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -152,6 +153,10 @@ class AsyncSessionPool(Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
+        return AsyncSessionBlock("pool.session()", self._session(timeout))
+
+    @asynccontextmanager
+    async def _session(self, timeout: float | None) -> AsyncIterator[SessionT]:
         session = await self.acquire(timeout=timeout)
         try:
             yield session

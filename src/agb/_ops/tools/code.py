@@ -9,7 +9,7 @@ from typing import Any
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from . import tool_failure
+from . import reason_of, tool_failure
 
 LANGUAGE_ALIASES = {
     "py": "python",
@@ -47,7 +47,9 @@ def run_code(
     if not 0 < timeout_s < float("inf"):
         raise ValueError(f"timeout_s must be a number of seconds above zero, not {timeout_s!r}")
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
-    return ToolCall("run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s))
+    return ToolCall(
+        "run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s), description="run the code"
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
@@ -58,7 +60,9 @@ def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
     ``content`` alone.
     """
     if reply.is_error:
-        return EnhancedCodeExecutionResult.failed(tool_failure("run_code", reply, session_id))
+        return EnhancedCodeExecutionResult.failed(
+            tool_failure("run_code", ToolReply(reason_of("run_code", reply), True, reply.request_id), session_id)
+        )
     if not reply.text:
         return _invalid("No data returned", reply, session_id)
     try:
