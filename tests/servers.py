@@ -187,6 +187,8 @@ class Sessions:
     """By session id, as sent by the client."""
     instead: dict[str, Action] = field(factory=dict)
     """By path: the action that replaces the usual one."""
+    faults: dict[str, Callable[[], Action | None]] = field(factory=dict)
+    """By path: returns the action that replaces the usual one for this request, or None."""
     answers: dict[str, Action] = field(factory=dict)
     """By path: the answer that is sent after the usual action."""
     gates: dict[str, Gate] = field(factory=dict)
@@ -199,6 +201,9 @@ class Sessions:
 
     def __call__(self, talk: Conversation) -> None:
         path = talk.request.path
+        fault = self.faults[path]() if path in self.faults else None
+        if fault is not None:
+            return fault(talk)
         session_id = json.loads(talk.request.body or b"{}").get("sessionId", "")
         data: Any = {"url": "http://127.0.0.1/link"}
         if path == CREATE and path not in self.instead:

@@ -98,12 +98,14 @@ class AsyncAPI:
         compensate: Callable[[T], Awaitable[object]] | None = None,
         on_sent: Callable[[], object] | None = None,
         is_paced: bool = False,
+        is_retried: bool = True,
     ) -> tuple[T, str]:
         """Send a call until it is answered or no retry is left; return the value and the request id.
 
         With ``compensate`` a request that was sent is not abandoned when the caller is cancelled: its value is passed
         to ``compensate``, and then the cancellation continues. ``on_sent`` is called each time before something is
-        sent. With ``is_paced`` the caller handles the service's requests to slow down.
+        sent. With ``is_paced`` the caller handles the service's requests to slow down, and without ``is_retried`` every
+        failure: it repeats the call itself.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
@@ -118,7 +120,7 @@ class AsyncAPI:
             except AGBError as error:
                 if not call.base:
                     add_hint(error, self.endpoint, self.settings)
-                if is_paced and asks_to_slow_down(error):
+                if not is_retried or (is_paced and asks_to_slow_down(error)):
                     raise
                 wait = self.next_try(error, attempt, deadline)
             await self._sleep(wait)

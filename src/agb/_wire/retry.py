@@ -30,6 +30,14 @@ def asks_to_slow_down(error: AGBError) -> bool:
     return error.kind is ErrorKind.RATE_LIMITED or (error.http_status == 503 and error.sent is Sent.YES)
 
 
+def poll_pause(pause: float, interval: float) -> float:
+    """Return the seconds to wait before the next poll: ``pause``, which the caller lets grow, or less.
+
+    It is the caller's interval at most, but an eighth of the pause at least: polls every millisecond become rarer too.
+    """
+    return min(pause, max(interval, pause / 8))
+
+
 @frozen
 class RetryPolicy:
     """Attempts and delays: exponential back-off with jitter in its upper half, inside the deadline."""

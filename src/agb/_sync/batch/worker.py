@@ -150,7 +150,7 @@ class Worker:
     def release(self) -> bool:
         """Delete the session, if there is one; return whether it was gone already."""
         session, self._session = self._session, None
-        if session is None:
+        if session is None or not self._batch._block_process.is_current:
             return False
         if self._pool is not None:
             self._pool.release(session, discard=True)  # the pool deletes it, also if this worker is cancelled
