@@ -8,7 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import instance_of, optional
 
 from ..exceptions import AGBError
-from .base import OperationResult, Result, Shown, entries, error_field
+from .base import OperationResult, Result, Shown, entries, error_field, message_field, optional_message_field
 
 if TYPE_CHECKING:
     from .narrowed import ContextFailure, ContextSuccess
@@ -57,7 +57,7 @@ class ContextResult(Result):
 
     context_id: str = ""
     context: Context | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -86,7 +86,7 @@ class ContextListResult(Result):
     next_token: str | None = None
     max_results: int | None = None
     total_count: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -119,7 +119,7 @@ class ContextFileListResult(Result):
 
     entries: list[ContextFileEntry] = field(default=None, converter=entries)
     count: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -137,7 +137,7 @@ class FileUrlResult(Result):
 
     url: str = field(default="", repr=False)
     expire_time: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -150,7 +150,7 @@ class ClearContextResult(OperationResult):
     """The progress of clearing a context: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
 
     data: Any = field(default=None, init=False, repr=False)
-    error_message: str = ""
+    error_message: str = message_field()
     status: str | None = None
     context_id: str | None = None
     error: AGBError | None = field(default=None, kw_only=True, eq=False, repr=False)

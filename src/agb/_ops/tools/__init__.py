@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ..._wire.shape import WHOLE, Object, maybe
 from ..._wire.toolcall import ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
+
+DISCARDED = Object(dict.fromkeys(("stdout", "stderr", "results"), maybe(WHOLE)))
+"""How much output exceeded the limit of the service and is missing, by its kind."""
 
 
 def reason_of(name: str, reply: ToolReply) -> str:
@@ -20,6 +24,18 @@ def tool_failure(
     return error(
         f"Could not {description}: {reason_of(name, reply)}" if description else text,
         kind=ErrorKind.REFUSED,
+        request_id=reply.request_id,
+        session_id=session_id,
+        sent=Sent.YES,
+        tool=name,
+    )
+
+
+def invalid(name: str, why: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
+    """Return the error of a tool whose answer does not have the shape that it promises."""
+    return error(
+        f"the answer of the tool {name!r} is not valid: {why}",
+        kind=ErrorKind.INVALID_ANSWER,
         request_id=reply.request_id,
         session_id=session_id,
         sent=Sent.YES,
