@@ -425,22 +425,3 @@ async def test_mistake_of_the_server_is_answered_and_logged(caplog: pytest.LogCa
             assert "on purpose" not in answer.text
     assert "ZeroDivisionError: on purpose" in caplog.text
     assert "the-token" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("given", "base"),
-    [
-        ("example.com:8080", "http://example.com:8080"),
-        ("[::1]:80", "http://[::1]:80"),
-        ("a b", "http://agb.test"),
-        ("evil/path", "http://agb.test"),
-        ("[bad", "http://agb.test"),
-        ("", "http://agb.test"),
-    ],
-)
-@pytest.mark.asyncio
-async def test_addresses_are_those_the_caller_uses(given: str, base: str) -> None:
-    async with application() as (runtime, caller):
-        session = await runtime.create(IMAGE)
-        answer = await caller.get("/mcp/getLink", params={"sessionId": session.id}, headers={"host": given})
-        assert answer.json()["data"]["url"].startswith(f"{base}/link/")
