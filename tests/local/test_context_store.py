@@ -19,6 +19,7 @@ from agb.local.contexts.keys import above, below, file_key, folder_key, parent_o
 from agb.local.contexts.store import ContextStore
 from agb.local.contexts.stored import StoredFile
 from agb.local.errors import CannotStart, Refused
+from agb.local.page_tokens import token_after
 
 from .runtimes import Clock
 
@@ -116,6 +117,29 @@ def test_pages_are_stable_whatever_comes_and_goes(store: ContextStore) -> None:
     assert last.next_token == ""
     with pytest.raises(Refused, match="maxResults"):
         store.list(0)
+
+
+def test_pages_of_files_are_stable_whatever_comes_and_goes(store: ContextStore, context: str) -> None:
+    for name in "bcdefg":
+        put(store, context, f"/data/{name}")
+    put(store, context, "/data/below/x")
+
+    def page(token: str) -> tuple[str, str]:
+        found = store.page(context, "/data", 1, 2, token)
+        return "".join(file.name for file in found.files), found.next_token
+
+    names, token = page("")
+    assert names == "bc"
+    for name in "bcd":
+        store.remove(context, f"/data/{name}")
+    for name in "aeh":
+        put(store, context, f"/data/{name}")
+    names, token = page(token)
+    assert names == "ef"
+    assert page(token) == ("gh", "")
+    for bad in ("x", token_after(7)):
+        with pytest.raises(Refused, match="nextToken"):
+            page(bad)
 
 
 def test_deleted_context_takes_everything_with_it(store: ContextStore, context: str, tmp_path: Path) -> None:

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 import socket
+import sys
 import threading
+from asyncio import Queue
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
 from attrs import frozen
+from starlette.types import Message
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close, CloseCode
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from agb.local.api.app import build_app
 from agb.local.api.links import is_link
 from agb.local.api.proxy import Target, below_link, cookie_below_link, end_to_end
+from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
 from .conftest import Api
-from .runtimes import needs_bubblewrap
+from .runtimes import IMAGE, Clock, application, needs_bubblewrap, output
 
 FILES = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=30100, bind='127.0.0.1')"
 
@@ -314,7 +323,7 @@ class Named:
     def websocket(self, path: str) -> ClientConnection:
         at = urlsplit(self.address)
         sock = socket.create_connection((at.hostname, at.port))
-        return cast("ClientConnection", connect(f"ws://{self.name}{path}", sock=sock))
+        return connect(f"ws://{self.name}{path}", sock=sock)
 
 
 @pytest.fixture
@@ -489,8 +498,106 @@ def test_end_of_the_session_ends_its_websockets(api: Api) -> None:
     with connect(api.link(session, 30102, "ws")) as outside:
         outside.recv(timeout=120)
         api.release(session)
-        with pytest.raises(ConnectionClosed):
+        with pytest.raises(ConnectionClosed) as closed:
             outside.recv(timeout=120)
+    assert closed.value.rcvd == Close(CloseCode.GOING_AWAY, "the session has ended")
+
+
+def test_end_of_the_session_is_the_reason_of_a_failed_request(api: Api) -> None:
+    session = api.create()["sessionId"]
+    api.start(session, HOLD)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(httpx.get, api.link(session), timeout=120)
+        api.shell(session, HELD)
+        api.release(session)
+        answer = waiting.result()
+    assert answer.status_code == 502
+    assert f"Session {session} has ended" in answer.text
+
+
+# --- activity ----------------------------------------------------------------------------------------------------
+
+HOLD = """
+import http.server, pathlib, time
+class Held(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        pathlib.Path("held").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"done")
+http.server.ThreadingHTTPServer(("127.0.0.1", 30100), Held).serve_forever()
+"""
+HELD = "until [ -e held ]; do read -t 0.01 <> <(:) || true; done"
+
+
+async def started(runtime: Runtime, session: LocalSession, program: str, port: int) -> None:
+    """Start a Python program inside a session and return when something listens on the port."""
+    await output(
+        runtime,
+        session,
+        f"nohup {shlex.quote(sys.executable)} -c {shlex.quote(program)} > log 2>&1 &\n"
+        f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || {{ cat log; exit 1; }}; done",
+    )
+
+
+@pytest.mark.asyncio
+async def test_request_under_way_is_activity() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(IMAGE, idle_timeout=60)
+        await started(runtime, session, HOLD, 30100)
+        link = (await caller.get("/internet/getLink", params={"sessionId": session.id})).json()["data"]["url"]
+        async with anyio.create_task_group() as group:
+
+            async def request() -> None:
+                assert (await caller.get(link)).text == "done"
+
+            group.start_soon(request)
+            await output(runtime, session, HELD)
+            clock.now += 600
+            runtime.sweep()
+            assert runtime.status(session.id) == "RUNNING"
+            await output(runtime, session, "touch go")
+        assert session.idle_for == 0  # counted from its end
+        clock.now += 61
+        runtime.sweep()
+        assert runtime.status(session.id) == "DELETING"  # the program alone is not activity
+
+
+@pytest.mark.asyncio
+async def test_open_websocket_is_activity() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(IMAGE, idle_timeout=60)
+        await started(runtime, session, SOCKETS, 30101)
+        query = {"sessionId": session.id, "port": "30101"}
+        path = urlsplit((await caller.get("/internet/getLink", params=query)).json()["data"]["url"]).path
+        to_app, from_app = Queue[Message](), Queue[Message]()
+        scope = {
+            "type": "websocket",
+            "scheme": "ws",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+            "subprotocols": [],
+            "extensions": {},
+        }
+        to_app.put_nowait({"type": "websocket.connect"})
+        app = build_app(runtime, "key")
+        open_socket = asyncio.create_task(app(scope, to_app.get, from_app.put))
+        assert (await from_app.get())["type"] == "websocket.accept"
+        clock.now += 600
+        runtime.sweep()
+        assert runtime.status(session.id) == "RUNNING"
+        to_app.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await open_socket
+        assert session.idle_for == 0
+        clock.now += 61
+        runtime.sweep()
+        assert runtime.status(session.id) == "DELETING"
 
 
 # --- what a proxy changes ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from typing import IO, Any, Literal
 
 from ..._wire.reply import CONTEXT_NAME_TAKEN
 from ..errors import Refused, context_not_found, file_not_found, invalid
-from ..page_tokens import number_before, token_after
+from ..page_tokens import number_before, path_before, token_after
 from .blobs import Blobs, sync_directory
 from .database import Database
 from .keys import below, context_name, file_key, folder_key
@@ -201,24 +201,30 @@ class ContextStore:
             query = f"SELECT {FILE_COLUMNS} FROM files WHERE context = ? AND path >= ? AND path < ? ORDER BY path"  # noqa: S608
             return [StoredFile(*row) for row in db.execute(query, (number, first, end))]
 
-    def page(self, context_id: str, parent: str | None, number: int, size: int) -> FilePage:
+    def page(
+        self, context_id: str, parent: str | None, number: int, size: int, next_token: str | None = None
+    ) -> FilePage:
         """Return a page of the files right in a directory, of all files of the context if ``parent`` is None or empty.
 
-        Pages are numbered from 1, and the files sorted by path. Empty directories are left out. Raises ``Refused`` for
-        a number or size below 1.
+        The files are sorted by path; empty directories are left out. A page begins after the last file of the page
+        that named ``next_token``, whatever was stored or removed since. Without a token it is counted: the first page
+        has number 1. Raises ``Refused`` for a number or size below 1, and for an invalid token.
         """
         if number < 1 or size < 1:
             raise invalid("pageNumber and pageSize must be 1 or more")
         where, which = ("AND parent = ?", [folder_key(parent)]) if parent else ("", [])
+        after = path_before(next_token) if next_token else ""
+        skipped = 0 if next_token else min((number - 1) * size, 2**62)
         with self._database.reading() as db:
             context, _ = context_row(db, context_id)
             source = f"FROM files WHERE context = ? AND kind = 'file' {where}"
             (count,) = db.execute(f"SELECT count(*) {source}", (context, *which)).fetchone()
-            rows = db.execute(
-                f"SELECT {FILE_COLUMNS} {source} ORDER BY path LIMIT ? OFFSET ?",
-                (context, *which, size, min((number - 1) * size, 2**62)),
-            )
-            return FilePage([StoredFile(*row) for row in rows], count)
+            found = db.execute(
+                f"SELECT {FILE_COLUMNS} {source} AND path > ? ORDER BY path LIMIT ? OFFSET ?",
+                (context, *which, after, min(size + 1, 2**62), skipped),
+            ).fetchall()
+        files = [StoredFile(*row) for row in found[:size]]
+        return FilePage(files, token_after(files[-1].path) if len(found) > size else "", count)
 
     def open(self, context_id: str, path: str) -> tuple[IO[bytes], StoredFile]:
         """Return the content of a file, to be closed by the caller; later changes of the file do not change it."""
