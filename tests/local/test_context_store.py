@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -369,6 +370,41 @@ def test_threads_at_work_on_one_context(store: ContextStore, context: str, tmp_p
 
 
 # --- clearing and recycling --------------------------------------------------------------------------------------
+
+
+def test_files_of_several_threads_share_a_commit(store: ContextStore, context: str) -> None:
+    put(store, context, "/file")
+    statements: list[str] = []
+    paths = [f"/data/{number}" for number in range(5)]
+    with ThreadPoolExecutor(6) as threads:
+        with store._commits._turn:  # as a commit under way holds it
+            futures = {path: threads.submit(put, store, context, path) for path in [*paths, "/file/below"]}
+            while len(store._commits._waiting) < len(futures):
+                time.sleep(0.001)
+            store._database._connection.set_trace_callback(statements.append)
+        with pytest.raises(Refused, match="is a file"):
+            futures.pop("/file/below").result()
+        versions = {path: future.result().version for path, future in futures.items()}
+    assert statements.count("COMMIT") == 1
+    assert {file.path: file.version for file in store.files(context, "/data")} == versions
+    assert len(set(versions.values())) == len(paths)
+
+
+def test_failed_commit_fails_all_its_files(store: ContextStore, context: str, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        with store._commits._turn:
+            futures = [threads.submit(put, store, context, path) for path in ("/a", "/b")]
+            while len(store._commits._waiting) < len(futures):
+                time.sleep(0.001)
+            store._database._connection.set_authorizer(
+                lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_UPDATE else 0
+            )
+        for future in futures:
+            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                future.result()
+    store._database._connection.set_authorizer(None)
+    assert store.files(context) == []
+    assert put(store, context, "/a").path == "/a"
 
 
 def test_clearing(store: ContextStore, context: str, tmp_path: Path) -> None:

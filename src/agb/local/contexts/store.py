@@ -23,6 +23,7 @@ from ..errors import Refused, context_not_found, file_not_found, invalid
 from ..page_tokens import number_before, path_before, token_after
 from .blobs import Blobs, sync_directory
 from .database import Database
+from .group_commit import GroupCommit
 from .keys import below, context_name, file_key, folder_key
 from .last_use import LastUse
 from .removal import Recycling, Removal
@@ -54,6 +55,7 @@ class ContextStore:
         self._clock = clock
         self._blobs = Blobs(directory)
         self._database = Database(directory / "contexts.sqlite3")
+        self._commits = GroupCommit(self._database)
         self._removal = Removal(self._database, self._blobs)
         self._last_use = LastUse(self._database)
         self.recycling = Recycling(self._database, self._removal, clock)
@@ -296,7 +298,8 @@ class ContextStore:
         if_version: int | AnyVersion | None = ANY,
     ) -> StoredFile:
         """Make a row name a new version of a file, whose blob is in its place; then remove the blob before it."""
-        with self._database.changing() as db:
+
+        def change(db: sqlite3.Connection) -> tuple[StoredFile, StoredFile | None]:
             number = available_context(db, context_id)
             now = self._clock()
             new = StoredFile(
@@ -312,7 +315,9 @@ class ContextStore:
                 modified=now,
                 blob=blob,
             )
-            stored, old = put_file(db, number, new, if_version)
+            return put_file(db, number, new, if_version)
+
+        stored, old = self._commits.run(change)
         self._removal.drop([old.blob] if old else [])
         return stored
 
