@@ -11,7 +11,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -34,9 +34,8 @@ class Hosts:
     """The address that the server was asked to listen on."""
     public_url: str | None = None
     """The URL by which other machines reach the server, without a path; the URLs answered begin with it."""
-    _names: frozenset[str] = field(init=False)
+    _names: frozenset[str] = field(init=False, default=Factory(lambda self: self._all_names(), takes_self=True))
 
-    @_names.default
     def _all_names(self) -> frozenset[str]:
         public = urlsplit(self.public_url or "").hostname or ""
         return frozenset({"localhost", _plain(self.bound), public} - {""})
