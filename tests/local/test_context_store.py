@@ -380,7 +380,7 @@ def test_files_of_several_threads_share_a_commit(store: ContextStore, context: s
         with store._commits._turn:  # as a commit under way holds it
             futures = {path: threads.submit(put, store, context, path) for path in [*paths, "/file/below"]}
             while len(store._commits._waiting) < len(futures):
-                time.sleep(0.001)
+                time.sleep(0.001)  # waits on purpose: a thread that is queued sets no event
             store._database._connection.set_trace_callback(statements.append)
         with pytest.raises(Refused, match="is a file"):
             futures.pop("/file/below").result()
@@ -395,7 +395,7 @@ def test_failed_commit_fails_all_its_files(store: ContextStore, context: str, tm
         with store._commits._turn:
             futures = [threads.submit(put, store, context, path) for path in ("/a", "/b")]
             while len(store._commits._waiting) < len(futures):
-                time.sleep(0.001)
+                time.sleep(0.001)  # waits on purpose: a thread that is queued sets no event
             store._database._connection.set_authorizer(
                 lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_UPDATE else 0
             )
