@@ -154,8 +154,9 @@ class ContextFiles:
     ) -> ContextFileIterator:
         """Iterate over all files of a folder of a context; each page is requested when the caller reaches it.
 
-        Pages have numbers: deleting a file moves those behind it to an earlier page, so collect first, and delete
-        then.
+        Files may be stored and deleted meanwhile: each one that is there all the time is returned once. If the service
+        only numbers its pages, that costs further requests: when its count of the files changes, the pages are read
+        again.
 
         Args:
             context_id: the context.
