@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import stat
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -102,7 +101,7 @@ class PythonKernel(Kernel):
             try:
                 self._process = await self.sandbox.spawn(
                     [
-                        sys.executable,
+                        self.sandbox.python,
                         self.sandbox.program("python_driver.py"),
                         self.sandbox.sockets,
                         self._name,

@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,7 +20,9 @@ from .bubblewrap import Bubblewrap
 from .directories import Directories, remove
 from .launch import INSIDE, Isolation
 from .pasta import NetworkFailed, Pasta
+from .python import PREFIX, MachinePython
 from .sandbox import Sandbox, StartFailed
+from .shown import RUN, Shown, is_system, seen
 
 _FIRST_USER, _USERS = 200_000, 300_000
 """User ids sessions get when the runtime is root's; below what systemd gives to containers."""
@@ -49,8 +51,13 @@ class Languages(Protocol):
         ...
 
     @property
-    def trees(self) -> tuple[Path, ...]:
-        """Directories and files of the machine that their programs need."""
+    def trees(self) -> Mapping[str, Path]:
+        """Language -> the directory or file of the machine that its program needs."""
+        ...
+
+    @property
+    def fixed(self) -> Container[str]:
+        """The languages whose tree works at its own place only."""
         ...
 
 
@@ -86,7 +93,9 @@ async def choose(wanted: Wanted, languages: Languages, area: Path, limits: Limit
                 raise IsolationUnavailable(f"{error}; {_WITHOUT}") from error
             note = f"no isolation: {error}"
     path = (f"{sys.prefix}/bin", *os.environ.get("PATH", "").split(os.pathsep))
-    isolation = Isolation(bubblewrap=None, path=tuple(part for part in path if part.startswith("/")))
+    isolation = Isolation(
+        bubblewrap=None, path=tuple(part for part in path if part.startswith("/")), python=MachinePython.find()
+    )
     note = f"{note}; sessions can read and change what you can"
     return isolation, Report("none", note, "host", languages.found, languages.missing)
 
@@ -116,28 +125,48 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
     program = bubblewrap.find()
     if program is None:
         raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
-    trees = (*bubblewrap.interpreter_trees(), *languages.trees)
+    python = MachinePython.find()
+    shown = (*python.shown(_empty(area)), *_shown_languages(languages))
     home = Path.home()
-    if tree := next((tree for tree in trees if home.is_relative_to(tree)), None):
+    if tree := next((part.source for part in shown if home.is_relative_to(part.source)), None):
         raise IsolationUnavailable(
-            f"{tree} must be seen by sessions, for its programs, and contains {home}: install Python elsewhere"
+            f"{tree} must be seen by sessions, for its programs, and contains {home}: install them elsewhere"
         )
-    # A virtual environment may well hold the directory for temporary files, and so the files of sessions.
-    places = {area.parent.resolve(), Path(tempfile.gettempdir()).resolve()}
-    inside = [place for place in places if any(place.is_relative_to(tree) for tree in trees)]
+    # What is shown may well hold the directory for temporary files, and so the files of sessions.
+    places = {seen(place, shown) for place in (area.parent.resolve(), Path(tempfile.gettempdir()).resolve())}
+    inside = [place for place in places if any(place.is_relative_to(part.place) for part in shown)]
     hidden = tuple(
         place for place in inside if not any(place.is_relative_to(other) for other in inside if other != place)
     )
-    programs = dict.fromkeys(str(Path(program).parent) for program in languages.programs.values())
+    programs = dict.fromkeys(str(seen(Path(program), shown).parent) for program in languages.programs.values())
+    environment = area / "python"
     sandbox = Bubblewrap(
         path=program,
         unshare_user=os.getuid() != 0,
         programs=INSIDE,
-        trees=trees,
+        shown=(*shown, Shown(environment, PREFIX)),
         hidden=hidden,
         shared_memory=limits.shared_memory if bubblewrap.can_limit_size(program) else None,
     )
-    return Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *programs))))
+    isolation = Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((*_SYSTEM_PATH, *programs))), python=python)
+    isolation.write_environment(environment, PREFIX)
+    return isolation
+
+
+def _empty(area: Path) -> Path:
+    path = area / "empty"
+    path.mkdir(mode=0o755)
+    path.chmod(0o755)  # whatever the umask is
+    return path
+
+
+def _shown_languages(languages: Languages) -> list[Shown]:
+    shown = []
+    for language, tree in languages.trees.items():
+        if not is_system(tree):
+            place = RUN / language / ("" if tree.is_dir() else f"bin/{tree.name}")
+            shown.append(Shown(tree, tree if language in languages.fixed else place))
+    return shown
 
 
 def _with_network(isolation: Isolation, network: Literal["pasta", "host"]) -> Isolation:
@@ -152,7 +181,7 @@ async def _try(isolation: Isolation, area: Path, limits: Limits) -> None:
     user = new_user(isolation, ())
     probe = Sandbox(isolation, directories, limits, user, lambda: None)
     try:
-        directories.make(user)
+        isolation.make(directories, user)
         await probe.open()
         await probe.close()
     except StartFailed as error:

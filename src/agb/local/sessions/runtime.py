@@ -100,7 +100,7 @@ class Runtime:
         self._wake = asyncio.Event()
         self._is_closing = False
         self._next_recycling = 0.0
-        self._shell = "sh"
+        self._shell = "/bin/sh"
         self._languages: Languages
         self._isolation: Isolation
         self._area: Path
@@ -141,7 +141,9 @@ class Runtime:
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
         self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
-        self._shell = "bash" if shutil.which("bash", path=os.pathsep.join(self._isolation.path)) else "sh"
+        # An absolute path: the variables of a command may have another PATH.
+        path = os.pathsep.join(self._isolation.path)
+        self._shell = shutil.which("bash", path=path) or shutil.which("sh", path=path) or "/bin/sh"
         self._timer = asyncio.create_task(self._keep_time())
 
     async def _close(self) -> None:
@@ -205,7 +207,7 @@ class Runtime:
         if user is not None:
             self._users.add(user)
         try:
-            directories.make(user)
+            self._isolation.make(directories, user)
             sandbox = await self._start_sandbox(directories, user, lambda: self._ended_by_itself(session_id))
         except BaseException as error:
             self._users.discard(user or 0)
