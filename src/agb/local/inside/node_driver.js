@@ -10,6 +10,7 @@ const path = require('node:path');
 const util = require('node:util');
 const vm = require('node:vm');
 const { createRequire } = require('node:module');
+const { then } = Promise.prototype; // the code may replace it
 
 const CHANNEL_FD = 3;
 const MOST = 4000000; // characters of one value
@@ -25,7 +26,7 @@ globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 
 let count = 0;
-let interrupted = null; // set while code is waiting for a promise
+let interrupted = null; // set while code runs or is waiting for a promise
 
 // As node's own console: text in braces is an object if it can be one.
 function asExpression(code) {
@@ -69,8 +70,14 @@ function inspected(value) {
   return cut(util.inspect(value, typeof value === 'string' ? { maxStringLength: MOST } : {}));
 }
 
-function describeError(details) {
-  const thrown = valueOf(details.exception);
+// The code is not over while its value is a promise: what the promise prints, returns or throws belongs to it.
+function settle(value, resolve) {
+  const shown = (settled) => (settled === undefined ? {} : { text: inspected(settled) });
+  if (!util.types.isPromise(value)) resolve(shown(value));
+  else then.call(value, (settled) => resolve(shown(settled)), (thrown) => resolve({ error: describeError(thrown) }));
+}
+
+function describeError(thrown) {
   if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${inspected(thrown)}`, traceback: '' };
   let value = String(thrown.message);
   if (/import statement|dynamic import callback/.test(value)) value += ' (in a session use require())';
@@ -91,8 +98,8 @@ function evaluate(code, begin) {
       { expression: asExpression(code), replMode: true, awaitPromise: true },
       (failure, answer) => {
         if (failure) stop();
-        else if (answer.exceptionDetails) resolve({ error: describeError(answer.exceptionDetails) });
-        else resolve(answer.result.type === 'undefined' ? {} : { text: inspected(valueOf(answer.result)) });
+        else if (answer.exceptionDetails) resolve({ error: describeError(valueOf(answer.exceptionDetails.exception)) });
+        else settle(valueOf(answer.result), resolve);
       },
     );
     globalThis[Symbol.for('agb.run')] = run;

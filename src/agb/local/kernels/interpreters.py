@@ -74,6 +74,8 @@ class Interpreter:
         if self._running is not None and self._kernel is not None and not self._running.done():
             await self._break_off(self._kernel, self._running)  # its caller was cancelled twice
         if self._kernel is not None and not self._kernel.is_alive:
+            if self._kernel.output is not None:
+                self._kernel.output.pass_late(execution)
             execution.write(
                 "stderr", f"[the {self._language} kernel had ended; this is a new one without its variables]\n"
             )
