@@ -36,7 +36,7 @@ async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
 
     # State, and nothing from what has no value.
     assert (await python("print(x)"))["stdout"] == ["40\n"]
-    for nothing in ("", "# a comment", "None", "y = 1", "x;"):
+    for nothing in ("# a comment", "None", "y = 1", "x;"):
         assert (await python(nothing))["result"] == []
     assert (await python("_"))["executionError"] is None
 
@@ -81,7 +81,10 @@ async def test_python(local_runtime: Runtime, box: LocalSession) -> None:
     assert "1/0" in failed["error"]["traceback"]
     assert "\x1b" not in failed["error"]["traceback"]
     assert (await python("a b"))["error"]["name"] == "SyntaxError"
-    assert "StdinNotImplementedError" in (await python("input()"))["executionError"]
+    for question in ("input('name? ')", "import getpass; getpass.getpass()"):
+        asked = await python(question)
+        assert asked["error"]["name"] == "EOFError"
+        assert "command.start(..., stdin=True)" in asked["error"]["value"]
     assert (await python("raise ValueError('\\ud800')"))["error"]["name"] in ("ValueError", "UnicodeEncodeError")
     assert (await python("x"))["result"][0]["text/plain"] == "40"
 
@@ -208,11 +211,6 @@ async def test_python_kernel_that_dies(local_runtime: Runtime, box: LocalSession
     assert "was ended by SIGSEGV" in died["executionError"]
     assert "next call gets a new one" in died["executionError"]
     assert (await run(local_runtime, box, "1 + 1"))["result"][0]["text/plain"] == "2"
-    # By its own wish, which it takes its time to follow.
-    assert (await run(local_runtime, box, "x = 1\nexit()"))["executionError"] is None
-    asked = await run(local_runtime, box, "'x' in globals()")
-    assert asked["result"][0]["text/plain"] == "False"
-    assert "this is a new one" in "".join(asked["stderr"])
     # Between two calls.
     await run(local_runtime, box, "import threading, os; threading.Timer(0, os._exit, [3]).start()")
     for kernel in [process for process in await box.processes() if "python_driver" in process.cmdline]:
@@ -287,7 +285,6 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     ]  # fmt: skip
     assert await value("require('node:path').join('a', 'b')") == "'a/b'"
     assert await value("await new Promise(resolve => setTimeout(resolve, 1, 'later'))") == "'later'"
-    assert await value("new Promise(() => 1)") == "Promise { <pending> }"
 
     said = await node("console.log('out', {a: 1}); console.error('err'); process.stdout.write('☃'.repeat(50000)); 1")
     assert "".join(said["stdout"]) == "out { a: 1 }\n" + "☃" * 50_000

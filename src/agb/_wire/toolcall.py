@@ -19,6 +19,9 @@ from .reply import Reply
 
 T = TypeVar("T")
 
+LONGEST_RUN = 86_400
+"""Seconds that code and a command may run at most: a day."""
+
 
 @frozen
 class ToolReply:

@@ -9,7 +9,7 @@ from typing import Any
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from . import tool_failure
+from . import check_time_limit, tool_failure
 
 LANGUAGE_ALIASES = {
     "py": "python",
@@ -44,8 +44,7 @@ def run_code(
         raise TypeError(f"code must be a string, not {type(code).__name__}")
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)):
         raise TypeError(f"timeout_s must be a number of seconds, not {timeout_s!r}")
-    if not 0 < timeout_s < float("inf"):
-        raise ValueError(f"timeout_s must be a number of seconds above zero, not {timeout_s!r}")
+    check_time_limit("timeout_s", timeout_s, "seconds", 1)
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
     return ToolCall("run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s))
 

@@ -9,7 +9,7 @@ from typing import Any
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import CommandError
 from ...results.commands import CommandResult
-from . import tool_failure
+from . import check_time_limit, tool_failure
 
 TIMED_OUT = "Command execution timeout"
 """The service's text for a command that was ended by its time limit."""
@@ -28,8 +28,7 @@ def shell(
         raise TypeError(f"command must be a string, not {type(command).__name__}")
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int):
         raise TypeError(f"timeout_ms must be a whole number of milliseconds, not {timeout_ms!r}")
-    if timeout_ms <= 0:
-        raise ValueError(f"timeout_ms must be a number of milliseconds above zero, not {timeout_ms!r}")
+    check_time_limit("timeout_ms", timeout_ms, "milliseconds", 1000)
     args: dict[str, Any] = {"command": command, "timeout_ms": timeout_ms}
     if cwd is not None:
         args["cwd"] = cwd

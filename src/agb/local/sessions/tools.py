@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from attrs import frozen
 from msgspec import Meta
 
+from ..._wire.toolcall import LONGEST_RUN
 from ..kernels.base import Collected, Execution
 from ..kernels.interpreters import Interpreter
 from ..sandbox.sandbox import SandboxGone
@@ -26,7 +27,6 @@ _ALIASES: Final = {
     "nodejs": "javascript",
 }
 _LANGUAGES: Final = ("java", "javascript", "python", "r")
-_DAY: Final = 86_400
 _SUMMARY: Final = 100
 
 
@@ -98,7 +98,7 @@ class ShellArguments(Arguments, frozen=True):
     """Arguments of ``shell``."""
 
     command: Annotated[Text, Meta(description="Command line, run by a new bash.")]
-    timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=_DAY * 1000)] = 1000
+    timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=LONGEST_RUN * 1000)] = 1000
     cwd: Annotated[Text | None, Meta(description="Directory to run it in; without one, the session's home.")] = None
     envs: Annotated[dict[Text, Text] | None, Meta(description="Variables added to its environment.")] = None
 
@@ -148,14 +148,17 @@ class RunCodeArguments(Arguments, frozen=True):
 
     code: Annotated[Text, Meta(description="Code to run; the definitions of earlier calls are there.")]
     language: Annotated[Text, Meta(description=f"One of {', '.join(_LANGUAGES)}.")]
-    timeout_s: Annotated[int, Meta(description="Seconds until it is interrupted.", ge=1, le=_DAY)] = 60
+    timeout_s: (
+        Annotated[int, Meta(description="Seconds until it is interrupted.", ge=1, le=LONGEST_RUN)]
+        | Annotated[float, Meta(gt=0, le=LONGEST_RUN)]
+    ) = 60
 
 
 async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
     """Run code in the session's interpreter; the text is JSON with results, output and the error, if any."""
     execution = Collected(session.sandbox.limits.output)
     try:
-        interpreter = _interpreter(session, given.language)
+        interpreter = _interpreter(session, given)
     except BadArgument as error:
         return ToolReply(f"run_code: {error}", is_error=True)
     await interpreter.run(given.code, execution, timeout=given.timeout_s)
@@ -171,19 +174,21 @@ async def stream_code(session: LocalSession, given: Mapping[str, Any], execution
     Raises ``BadArgument`` and ``SandboxGone``.
     """
     values = arguments.read(RunCodeArguments, given)
-    await _interpreter(session, values.language).run(values.code, execution, timeout=values.timeout_s)
+    await _interpreter(session, values).run(values.code, execution, timeout=values.timeout_s)
 
 
-def _interpreter(session: LocalSession, given: str) -> Interpreter:
-    """Return the interpreter of a language by one of its names. Raises ``BadArgument``."""
-    language = given.strip().lower()
+def _interpreter(session: LocalSession, given: RunCodeArguments) -> Interpreter:
+    """Return the interpreter for code, by one of the names of its language. Raises ``BadArgument``."""
+    language = given.language.strip().lower()
     language = _ALIASES.get(language, language)
     if language not in _LANGUAGES:
         known = ", ".join(_LANGUAGES)
-        raise BadArgument(f"unsupported language {given[:100]!r}; supported are {known}")
+        raise BadArgument(f"unsupported language {given.language[:100]!r}; supported are {known}")
     if language not in session.languages.found:
         why = session.languages.missing.get(language, "it was not found")
         raise BadArgument(f"{language} is not available here: {why}")
+    if not given.code or given.code.isspace():
+        raise BadArgument("the code is empty: there is nothing to run")
     return session.interpreter(language)
 
 
