@@ -126,7 +126,7 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
     if program is None:
         raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
     python = MachinePython.find()
-    shown = (*python.shown(_empty(area)), *_shown_languages(languages))
+    shown = (*python.shown(area / "shown"), *_shown_languages(languages))
     home = Path.home()
     if tree := next((part.source for part in shown if home.is_relative_to(part.source)), None):
         raise IsolationUnavailable(
@@ -151,13 +151,6 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
     isolation = Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((*_SYSTEM_PATH, *programs))), python=python)
     isolation.write_environment(environment, PREFIX)
     return isolation
-
-
-def _empty(area: Path) -> Path:
-    path = area / "empty"
-    path.mkdir(mode=0o755)
-    path.chmod(0o755)  # whatever the umask is
-    return path
 
 
 def _shown_languages(languages: Languages) -> list[Shown]:

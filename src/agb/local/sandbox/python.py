@@ -64,38 +64,52 @@ class MachinePython:
         """The directory of the interpreter's installation."""
         return self.program.parent.parent
 
-    def shown(self, empty: Path) -> tuple[Shown, ...]:
+    def shown(self, directory: Path) -> tuple[Shown, ...]:
         """Return what a sandbox has to show of it: nothing, for what the system's directories have anyway.
 
-        ``empty`` is an empty directory, which is shown in the place of the base's own packages.
+        ``directory`` is a new one for files that are shown in the place of the machine's.
         """
-        packages = [
+        packages = tuple(
             Shown(path, Path(PACKAGES, str(number), *([] if path.is_dir() else [path.name])))
             for number, path in enumerate(self.packages)
             if not is_system(path)
-        ]
+        )
         if is_system(self.program):
-            return tuple(packages)
-        parts = [Shown(self.program, BASE / "bin" / self.program.name)]
+            return packages
+        empty = directory / "empty"
+        empty.mkdir(parents=True)
+        parts = []
         for name in dict.fromkeys(("lib", sys.platlibdir, "include")):
             path = self.base / name
             if path.is_symlink() or not path.is_dir():
                 continue
             parts.append(Shown(path, BASE / name))
-            own_packages = path / _stdlib_name() / "site-packages"
-            if own_packages.is_dir():
-                parts.append(Shown(empty, BASE / name / _stdlib_name() / "site-packages"))
-        return (*parts, *self._library(), *packages)
+            own_packages = Path(_stdlib_name(), "site-packages")
+            if (path / own_packages).is_dir():
+                parts.append(Shown(empty, BASE / name / own_packages))
+        _make_readable(directory)
+        return (*self._shown_program(directory), *parts, *packages)
 
-    def _library(self) -> tuple[Shown, ...]:
-        """Return the interpreter's shared library if it is found only at its own place, written in the program."""
+    def _shown_program(self, directory: Path) -> list[Shown]:
+        """Return the interpreter, and its shared library at its own place if it is found nowhere else.
+
+        An interpreter that was built with a shared library finds that by a path within the program. In a copy the path
+        is replaced by one relative to the program: it is shorter, so nothing else of the file moves.
+        """
+        place = BASE / "bin" / self.program.name
         name = sysconfig.get_config_var("INSTSONAME") or ""
-        library = Path(sysconfig.get_config_var("LIBDIR") or "", name)
-        if not sysconfig.get_config_var("Py_ENABLE_SHARED") or not library.is_file():
-            return ()
-        text = self.program.read_bytes()
-        is_needed = name.encode() in text and str(library.parent).encode() in text and b"$ORIGIN" not in text
-        return (Shown(library, library),) if is_needed else ()
+        library = Path(sysconfig.get_config_var("LIBDIR") or "/", name)
+        program = self.program.read_bytes()
+        path = b"\0%s\0" % os.fsencode(library.parent)
+        if not sysconfig.get_config_var("Py_ENABLE_SHARED") or path not in program or is_system(library):
+            return [Shown(self.program, place)]
+        relative = f"$ORIGIN/../{library.parent.name}".encode()
+        if program.count(path) > 1 or library.parent.parent != self.base or len(relative) > len(path) - 2:
+            return [Shown(self.program, place), Shown(library, library)]
+        copy = directory / self.program.name
+        copy.write_bytes(program.replace(path, (b"\0" + relative).ljust(len(path), b"\0")))
+        copy.chmod(0o755)
+        return [Shown(copy, place, instead_of=self.program)]
 
 
 def _stdlib_name() -> str:

@@ -19,6 +19,8 @@ class Shown:
 
     source: Path
     place: Path
+    instead_of: Path | None = None
+    """The file of the machine of which ``source`` is a changed copy."""
 
 
 def is_system(path: Path) -> bool:
@@ -29,6 +31,7 @@ def is_system(path: Path) -> bool:
 def seen(path: Path, shown: Iterable[Shown]) -> Path:
     """Return where a path of the machine is seen from inside; the path itself if nothing else is shown of it."""
     for part in shown:
-        if path == part.source or path.is_relative_to(part.source):
-            return part.place / path.relative_to(part.source)
+        source = part.instead_of or part.source
+        if path.is_relative_to(source):
+            return part.place / path.relative_to(source)
     return path

@@ -187,7 +187,7 @@ def _interpreter(session: LocalSession, given: RunCodeArguments) -> Interpreter:
     if language not in session.languages.found:
         why = session.languages.missing.get(language, "it was not found")
         raise BadArgument(f"{language} is not available here: {why}")
-    if not given.code or given.code.isspace():
+    if not given.code:
         raise BadArgument("the code is empty: there is nothing to run")
     return session.interpreter(language)
 
@@ -196,8 +196,9 @@ def _code_result(execution: Collected) -> dict[str, Any]:
     error = execution.error
     result: dict[str, Any] = {
         "result": execution.items,
-        "stdout": execution.stdout,
-        "stderr": execution.stderr,
+        # How the text was cut on its way means nothing.
+        "stdout": ["".join(execution.stdout)] if execution.stdout else [],
+        "stderr": ["".join(execution.stderr)] if execution.stderr else [],
         "execution_count": execution.count,
         "execution_time": round(execution.seconds, 6),
         "executionError": None if error is None else str(error),
