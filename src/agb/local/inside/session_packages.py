@@ -16,11 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_is_done = False
+
+
 def add(known: set[str] | None, places: Sequence[str]) -> None:
     """Add the user's directory, also if it is made only later, then the machine's directories (or archives).
 
     ``known`` is the set of directories that the module ``site`` has added so far; it keeps it from adding them again.
+    ``site`` reads the ``.pth`` files of an environment twice; the second call does nothing.
     """
+    global _is_done
+    if _is_done:
+        return
+    _is_done = True
     if not sys.flags.no_user_site:
         own = site.getusersitepackages()
         if os.path.isdir(own):

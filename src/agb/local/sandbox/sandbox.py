@@ -290,7 +290,7 @@ class Sandbox:
     ) -> Process:
         """Start a program in a process group of its own; return once it runs.
 
-        ``env`` extends the environment of the session. ``extra_fd`` is a descriptor that the program inherits as
+        ``env`` extends the environment of the session. ``cwd`` is relative to the home. ``extra_fd`` is a descriptor that the program inherits as
         number 3. Raises ``OSError`` when it cannot be started (its ``filename`` says what was not found) and
         ``SandboxGone``. The writing ends of the captures are closed.
         """
@@ -301,7 +301,7 @@ class Sandbox:
             "id": number,
             "argv": list(argv),
             "env": {**self.environment, **(env or {})},
-            "cwd": cwd or self.home,
+            "cwd": str(Path(self.home, cwd or "")),
         }
         with open(os.devnull, "rb") as null:  # noqa: PTH123 - never waits
             fds = [null.fileno() if stdin is None else stdin, stdout.writer, stderr.writer]

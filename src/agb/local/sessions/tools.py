@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from attrs import frozen
@@ -99,7 +100,9 @@ class ShellArguments(Arguments, frozen=True):
 
     command: Annotated[Text, Meta(description="Command line, run by a new bash.")]
     timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=LONGEST_RUN * 1000)] = 1000
-    cwd: Annotated[Text | None, Meta(description="Directory to run it in; without one, the session's home.")] = None
+    cwd: Annotated[
+        Text | None, Meta(description="Directory to run it in; relative to the session's home, which is the default.")
+    ] = None
     envs: Annotated[dict[Text, Text] | None, Meta(description="Variables added to its environment.")] = None
 
 
@@ -123,7 +126,7 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
             envs=given.envs,
         )
     except OSError as error:
-        if given.cwd and error.filename == given.cwd:
+        if given.cwd and error.filename == str(Path(session.sandbox.home, given.cwd)):
             return _not_run(f"argument 'cwd': cannot run in {given.cwd!r}: {error.strerror}")
         return _not_run(f"the shell could not be started: {error.strerror or error}")
     text = {
