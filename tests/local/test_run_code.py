@@ -286,6 +286,24 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     assert await value("require('node:path').join('a', 'b')") == "'a/b'"
     assert await value("await new Promise(resolve => setTimeout(resolve, 1, 'later'))") == "'later'"
 
+    # A promise that is the value is awaited, and what it prints, returns or throws belongs to the run.
+    soon = "new Promise(resolve => setTimeout(resolve, 5))"
+    later = await node(f"async function main() {{ await {soon}; console.log('done'); return {{a: 1}} }}\nmain()")
+    assert (later["stdout"], later["result"][0]["text/plain"]) == (["done\n"], "{ a: 1 }")
+    assert await value(f"{soon}.then(() => 7)") == "7"
+    assert await value(soon) is None
+    assert await value("Promise.prototype.then = 5; const p = Promise.resolve('own'); p") == "'own'"
+    for failing in (
+        f"(async () => {{ await {soon}; throw new Error('boom') }})()",
+        "Promise.reject(new Error('boom'))",
+    ):
+        failed = await node(failing)
+        assert failed["executionError"] == "Error: boom"
+        assert failed["stderr"] == []
+    stopped = await node("console.log('so far'); new Promise(() => 1)", timeout_s=1)
+    assert stopped["error"]["name"] == "TimeoutError"
+    assert stopped["stdout"] == ["so far\n"]
+
     said = await node("console.log('out', {a: 1}); console.error('err'); process.stdout.write('☃'.repeat(50000)); 1")
     assert "".join(said["stdout"]) == "out { a: 1 }\n" + "☃" * 50_000
     assert said["stderr"] == ["err\n"]
@@ -328,6 +346,10 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     ("args", "said"),
     [
         ({"code": "1", "language": "cobol"}, "unsupported language 'cobol'; supported are java, javascript, python, r"),
+        ({"code": "", "language": "python"}, "run_code: the code is empty"),
+        ({"code": "", "language": "js"}, "run_code: the code is empty"),
+        ({"code": "1", "language": "python", "timeout_s": 86_401}, "Expected `int` <= 86400"),
+        ({"code": "1", "language": "python", "timeout_s": 0.0}, "Expected `int` >= 1"),
         ({"code": "1"}, "missing required field `language`"),
         ({"code": 1, "language": "python"}, "Expected `str`, got `int` - at `$.code`"),
         ({"code": "1", "language": "python", "timeout_s": -1}, "Expected `int` >= 1 - at `$.timeout_s`"),

@@ -123,7 +123,9 @@ process.on('unhandledRejection', (error) => process.stderr.write(`Unhandled reje
 for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
 // What code has written before its end belongs to its output.
 const outputs = [process.stdout, process.stderr].map((stream) => stream.write.bind(stream));
-const flushed = () => Promise.all(outputs.map((write) => new Promise((resolve) => { write('', resolve); })));
+async function flushed() {
+  for (const write of outputs) await new Promise((resolve) => { write('', resolve); });
+}
 
 async function serve(line) {
   const { id, code } = JSON.parse(line);

@@ -28,7 +28,6 @@ class Exit(ZMQExitAutocall):
 
     def __call__(self, code: object = None) -> NoReturn:
         """Raise ``SystemExit``."""
-        __tracebackhide__ = True  # IPython leaves this frame out
         raise SystemExit(code)
 
 
@@ -63,6 +62,7 @@ class SessionShell(ZMQInteractiveShell):
         error = sys.exc_info()[1]
         if _is_success(error):
             return
+        _leave_out_own_frame(error)
         if isinstance(error, SystemExit):
             kwargs["exception_only"] = False
         super().showtraceback(*args, **kwargs)
@@ -70,6 +70,15 @@ class SessionShell(ZMQInteractiveShell):
 
 def _is_success(error: BaseException | None) -> bool:
     return isinstance(error, SystemExit) and (error.code is None or (isinstance(error.code, int) and error.code == 0))
+
+
+def _leave_out_own_frame(error: BaseException | None) -> None:
+    """Let the traceback end where the code has called a function of this file, such as ``exit``."""
+    frame = error.__traceback__ if error is not None else None
+    while frame is not None:
+        if frame.tb_next is not None and frame.tb_next.tb_frame.f_code.co_filename == __file__:
+            frame.tb_next = None
+        frame = frame.tb_next
 
 
 class SessionKernel(IPythonKernel):
@@ -133,7 +142,6 @@ class SessionKernel(IPythonKernel):
 
     def raw_input(self, *_: object, **__: object) -> NoReturn:
         """Fail: there is no input while code runs."""
-        __tracebackhide__ = True
         raise EOFError(
             "code has no standard input; write it to a file, start that with command.start(..., stdin=True), "
             "and write the input to the process"

@@ -8,6 +8,7 @@ written, the kernel waits for the receipts of the displays it has sent.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import select
@@ -20,6 +21,7 @@ _RECEIPT_SECONDS = 1.0
 _FLUSH_SECONDS = 0.2
 """How long a part of a line waits for the rest."""
 _BUFFER = 8192
+_DESCRIPTORS = {"stdout": 1, "stderr": 2}
 
 
 class Receipts:
@@ -112,37 +114,40 @@ class StandardStreams:
     """The streams of the kernel; made once, they become ``sys.stdout`` and ``sys.stderr``."""
 
     def __init__(self, receipts: Receipts) -> None:
+        self._receipts = receipts
         self._wakeup = threading.Event()
         self._streams: dict[str, _Text] = {}
-        for name, fd in (("stdout", 1), ("stderr", 2)):
-            buffer = _Buffer(_Descriptor(fd, receipts), _BUFFER)
-            # Halves of surrogate pairs cannot be sent.
-            stream = _Text(buffer, encoding="utf-8", errors="replace", line_buffering=True)
-            stream._wakeup = self._wakeup
-            self._streams[name] = stream
-            setattr(sys, name, stream)
-            setattr(sys, f"__{name}__", stream)
+        for name in _DESCRIPTORS:
+            setattr(sys, name, self._make(name))
         # Otherwise a child would write the part of a line once more that its parent has not written yet.
         os.register_at_fork(before=self.flush, after_in_child=self._detach)
         threading.Thread(target=self._flush_parts, name="flush", daemon=True).start()
 
+    def _make(self, name: str) -> _Text:
+        buffer = _Buffer(_Descriptor(_DESCRIPTORS[name], self._receipts), _BUFFER)
+        # Halves of surrogate pairs cannot be sent.
+        stream = _Text(buffer, encoding="utf-8", errors="replace", line_buffering=True)
+        stream._wakeup = self._wakeup
+        self._streams[name] = stream
+        setattr(sys, f"__{name}__", stream)
+        return stream
+
     def flush(self) -> None:
-        """Write what is in the buffers; a stream that the code has put in the place of ours is left alone."""
+        """Write what is in the buffers."""
         for stream in self._streams.values():
-            try:
+            # Detached: the code has taken the buffer into a stream of its own.
+            with contextlib.suppress(ValueError):
                 stream.flush()
-            except ValueError:  # detached: the code has taken the buffer into a stream of its own
-                continue
 
     def restore(self) -> None:
-        """Put our streams back where the code has left one that cannot be written to, and flush all."""
-        for name, own in self._streams.items():
-            stream = getattr(sys, name)
-            try:
-                stream.flush()
-            except Exception:  # any class may stand here, and with any error the kernel could not go on
-                setattr(sys, name, own)
+        """Flush, and put our streams back where the code has left one that cannot be written to."""
         self.flush()
+        for name, own in list(self._streams.items()):
+            try:
+                getattr(sys, name).flush()
+            except Exception:  # any class may stand here, and with any error the kernel could not go on
+                is_detached = own.buffer is None
+                setattr(sys, name, self._make(name) if is_detached else own)
 
     def _flush_parts(self) -> None:
         while True:
