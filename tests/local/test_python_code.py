@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agb.local.kernels.base import Execution, Live
+from agb.local.kernels.base import Live
 from agb.local.kernels.output import KernelOutput
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -178,7 +178,11 @@ async def test_part_of_a_line_arrives_while_the_code_runs(local_runtime: Runtime
     ("language", "late", "end"),
     [
         ("python", "import threading\ndef f():\n    go(); print('LATE')\nthreading.Thread(target=f).start()", "stdout"),
-        ("python", "import subprocess; child = subprocess.Popen(['sh', '-c', 'read line < go; echo LATE >&2'])", "stderr"),
+        (
+            "python",
+            "import subprocess; child = subprocess.Popen(['sh', '-c', 'read line < go; echo LATE >&2'])",
+            "stderr",
+        ),
         pytest.param("javascript", "fs.readFile('go', () => console.log('LATE')); 0", "stdout", marks=needs_node),
     ],
 )
@@ -190,21 +194,18 @@ async def test_output_between_runs(
     for code in (begin, late):
         first = await run(local_runtime, box, code, language)
         assert (first["stdout"], first["stderr"]) == ([], [])
-    kernel_output = next(iter(box._interpreters.values()))._kernel.output  # type: ignore[union-attr]
-    arrived = _when_late(kernel_output)
+    kernel = box.interpreter(language)._kernel
+    assert kernel is not None
+    assert kernel.output is not None
     await output(local_runtime, box, "echo > go")
-    await arrived
+    while not any(stream.late for stream in kernel.output._streams):
+        await asyncio.sleep(0.01)  # waits on purpose: there is no event for output without a run
     code = "print('next')" if language == "python" else "console.log('next')"
     second = await run(local_runtime, box, code, language)
     assert second["stdout"] == ["next\n"]
     assert second["stderr"] == [f"[{end} between the runs]\nLATE\n[end of the output between the runs]\n"]
     third = await run(local_runtime, box, code, language)
     assert (third["stdout"], third["stderr"]) == (["next\n"], [])
-
-
-async def _when_late(output: KernelOutput) -> None:
-    while not any(stream.late for stream in output._streams):
-        await asyncio.sleep(0.01)  # there is no event for output without a run
 
 
 async def test_much_output_between_runs(box: LocalSession) -> None:
@@ -218,7 +219,7 @@ async def test_much_output_between_runs(box: LocalSession) -> None:
             texts.append(text)
 
     collected.pass_late(Sink())
-    assert f"more bytes were thrown away" in texts[0]
+    assert "more bytes were thrown away" in texts[0]
     assert len(texts[0]) < (1 << 20) + 200
     collected.close()
 

@@ -50,8 +50,8 @@ class Bubblewrap:
     """Builds command lines for sessions.
 
     ``unshare_user`` is for an ordinary user, who may make namespaces only inside one of users. ``programs`` is the
-    directory shown as :data:`PROGRAMS`; ``shown`` is what else of the machine is shown, beside the system's directories;
-    ``hidden`` are places in it that are shown empty.
+    directory shown as :data:`PROGRAMS`; ``shown`` is what else of the machine is shown, beside the system's
+    directories; ``hidden`` are places in it that are shown empty.
     """
 
     path: str

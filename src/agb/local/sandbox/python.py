@@ -1,9 +1,9 @@
 """The Python of sessions: an environment of their own over the machine's interpreter and its packages.
 
-The runtime's interpreter and packages lie anywhere: in a home, in ``/tmp``, in ``/opt``. A sandbox shows what of them is
-needed, read-only and under :data:`BASE` and :data:`PACKAGES`, and nothing at its place on the machine. Sessions run the
-environment at :data:`PREFIX`, which consists of a few files like a virtual environment and is shared by all sandboxes.
-Since it is read-only, ``pip install`` falls back to the user's directory in the session's home.
+The runtime's interpreter and packages lie anywhere: in a home, in ``/tmp``, in ``/opt``. A sandbox shows what of them
+is needed, read-only and under :data:`BASE` and :data:`PACKAGES`, and nothing at its place on the machine. Sessions run
+the environment at :data:`PREFIX`, which consists of a few files like a virtual environment and is shared by all
+sandboxes. Since it is read-only, ``pip install`` falls back to the user's directory in the session's home.
 
 A session without a sandbox has an environment in a directory of its own, which ``pip install`` writes to.
 """

@@ -290,9 +290,9 @@ class Sandbox:
     ) -> Process:
         """Start a program in a process group of its own; return once it runs.
 
-        ``env`` extends the environment of the session. ``cwd`` is relative to the home. ``extra_fd`` is a descriptor that the program inherits as
-        number 3. Raises ``OSError`` when it cannot be started (its ``filename`` says what was not found) and
-        ``SandboxGone``. The writing ends of the captures are closed.
+        ``env`` extends the environment of the session. ``cwd`` is relative to the home. ``extra_fd`` is a descriptor
+        that the program inherits as number 3. Raises ``OSError`` when it cannot be started (its ``filename`` says what
+        was not found) and ``SandboxGone``. The writing ends of the captures are closed.
         """
         number = next(self._numbers)
         process = self._processes[number] = Process(number, self)

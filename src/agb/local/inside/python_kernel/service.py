@@ -39,7 +39,7 @@ def main() -> None:
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
         os.makedirs(os.environ[variable], exist_ok=True)
     os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
-    app = SessionKernelApp.instance(config=_config(name, key))
+    app: Any = SessionKernelApp.instance(config=_config(name, key))  # untyped, like all of traitlets' applications
     app.receipts = receipts
     app.initialize([])
     app.kernel.streams = streams

@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from IPython.core import interactiveshell
 from ipykernel.ipkernel import IPythonKernel
-from ipykernel.zmqshell import ZMQExitAutocall, ZMQInteractiveShell
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core import interactiveshell
+from IPython.core.autocall import ZMQExitAutocall
 from traitlets import Type, default
 
 from .streams import StandardStreams
@@ -41,14 +42,14 @@ class SessionShell(ZMQInteractiveShell):
     """Runs code."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        interactiveshell.warn = _warn
+        setattr(interactiveshell, "warn", _warn)  # noqa: B010 - not ours, so type checkers object
         super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
         # Modules that the code imports use them as builtins.
         self.builtin_trap.auto_builtins.update(exit=self.exiter, quit=self.exiter)
 
     @default("exiter")
     def _own_exiter(self) -> Exit:
-        return Exit(self)
+        return Exit(self)  # type: ignore[no-untyped-call]
 
     async def run_cell_async(self, *args: Any, **kwargs: Any) -> Any:
         """Run code; leaving it with no exit status, or 0, is a success."""
@@ -92,7 +93,7 @@ class SessionKernel(IPythonKernel):
         """Run code."""
         self._find_installed_packages()
         try:
-            return await super().do_execute(*args, **kwargs)
+            return await super().do_execute(*args, **kwargs)  # type: ignore[no-untyped-call]
         finally:
             self.streams.restore()
 

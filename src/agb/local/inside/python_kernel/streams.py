@@ -2,8 +2,8 @@
 
 So ``buffer``, ``fileno`` and ``reconfigure`` are there, forked children write whole lines, and what was flushed is in a
 pipe that outlives the process. Displays take another way, as messages. Their order with text is kept from both ends:
-before a display is sent, text is flushed, and the runtime reads the pipe when it receives a display; before more text is
-written, the kernel waits for the receipts of the displays it has sent.
+before a display is sent, text is flushed, and the runtime reads the pipe when it receives a display; before more text
+is written, the kernel waits for the receipts of the displays it has sent.
 """
 
 from __future__ import annotations
