@@ -120,6 +120,19 @@ class TestMachinePython:
         assert shown == (Shown(tmp_path, session_python.PACKAGES / "1"),)
         assert seen(python.program, shown) == python.program
 
+    async def test_packages_of_the_interpreter_itself(self, tmp_path: Path) -> None:
+        """As with a Python of conda or pyenv without a virtual environment: hidden in the base, shown as packages."""
+        packages = tmp_path / "base/lib" / Path(sysconfig.get_path("stdlib")).name / "site-packages"
+        packages.mkdir(parents=True)
+        (tmp_path / "base/bin").mkdir()
+        (tmp_path / "base/bin/python3").touch()
+        python = MachinePython(program=tmp_path / "base/bin/python3", packages=(packages,))
+        shown = python.shown(tmp_path / "made")
+        assert seen(packages, shown) == session_python.PACKAGES / "0"
+        assert seen(packages.parent / "os.py", shown) == session_python.BASE / "lib" / packages.parent.name / "os.py"
+        [hidden] = [part for part in shown if part.place.name == "site-packages"]
+        assert list(hidden.source.iterdir()) == []
+
     @pytest.mark.parametrize("is_relative", [True, False])
     async def test_shared_library(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_relative: bool) -> None:
         """A path to the library within the program is made relative; where that is impossible, both paths hold."""

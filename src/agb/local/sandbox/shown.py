@@ -29,9 +29,14 @@ def is_system(path: Path) -> bool:
 
 
 def seen(path: Path, shown: Iterable[Shown]) -> Path:
-    """Return where a path of the machine is seen from inside; the path itself if nothing else is shown of it."""
+    """Return where a path of the machine is seen from inside; the path itself if nothing else is shown of it.
+
+    Of several parts that contain the path the innermost counts, since it is shown over the others.
+    """
+    found = path
+    depth = 0
     for part in shown:
         source = part.instead_of or part.source
-        if path.is_relative_to(source):
-            return part.place / path.relative_to(source)
-    return path
+        if path.is_relative_to(source) and len(source.parts) > depth:
+            found, depth = part.place / path.relative_to(source), len(source.parts)
+    return found
