@@ -79,15 +79,17 @@ def new_user(isolation: Isolation, taken: Container[int]) -> int | None:
     return user
 
 
-async def choose(wanted: Wanted, languages: Languages, area: Path, limits: Limits) -> tuple[Isolation, Report]:
+async def choose(
+    wanted: Wanted, languages: Languages, area: Path, shared: Path, limits: Limits
+) -> tuple[Isolation, Report]:
     """Return how sessions are isolated and the report about it; starts sandboxes in ``area`` to try.
 
-    Raises ``IsolationUnavailable``.
+    ``shared`` is an empty directory for files that all sandboxes show. Raises ``IsolationUnavailable``.
     """
     note = "no isolation, as asked for"
     if wanted.isolation != "none":
         try:
-            return await _sandboxed(wanted, languages, area, limits)
+            return await _sandboxed(wanted, _with_bubblewrap(languages, area, shared, limits), languages, area, limits)
         except IsolationUnavailable as error:
             if wanted.isolation == "bubblewrap" or not wanted.allow_none:
                 raise IsolationUnavailable(f"{error}; {_WITHOUT}") from error
@@ -100,8 +102,9 @@ async def choose(wanted: Wanted, languages: Languages, area: Path, limits: Limit
     return isolation, Report("none", note, "host", languages.found, languages.missing)
 
 
-async def _sandboxed(wanted: Wanted, languages: Languages, area: Path, limits: Limits) -> tuple[Isolation, Report]:
-    isolation = _with_bubblewrap(languages, area, limits)
+async def _sandboxed(
+    wanted: Wanted, isolation: Isolation, languages: Languages, area: Path, limits: Limits
+) -> tuple[Isolation, Report]:
     note = "each session in a sandbox of its own"
     if wanted.network == "host":
         isolation = _with_network(isolation, "host")
@@ -121,12 +124,12 @@ async def _sandboxed(wanted: Wanted, languages: Languages, area: Path, limits: L
     return isolation, Report("bubblewrap", note, "isolated", languages.found, languages.missing)
 
 
-def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolation:
+def _with_bubblewrap(languages: Languages, area: Path, shared: Path, limits: Limits) -> Isolation:
     program = bubblewrap.find()
     if program is None:
         raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
     python = MachinePython.find()
-    shown = (*python.shown(area / "shown"), *_shown_languages(languages))
+    shown = (*python.shown(shared / "shown"), *_shown_languages(languages))
     home = Path.home()
     if tree := next((part.source for part in shown if home.is_relative_to(part.source)), None):
         raise IsolationUnavailable(
@@ -139,7 +142,7 @@ def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolat
         place for place in inside if not any(place.is_relative_to(other) for other in inside if other != place)
     )
     programs = dict.fromkeys(str(seen(Path(program), shown).parent) for program in languages.programs.values())
-    environment = area / "python"
+    environment = shared / "python"
     sandbox = Bubblewrap(
         path=program,
         unshare_user=os.getuid() != 0,

@@ -129,10 +129,12 @@ class Runtime:
     async def _open(self) -> None:
         data_dir = data_directory.claim(self._data_dir, self._cleanup)
         self._area = data_dir / "sessions"
-        for left in (self._area, *data_directory.abandoned()):
+        shared = data_dir / "shared"
+        for left in (self._area, shared, *data_directory.abandoned()):
             await remove(left)
-        self._area.mkdir(mode=0o700)
-        self._cleanup.push_async_callback(remove, self._area)
+        for directory in (self._area, shared):
+            directory.mkdir(mode=0o700)
+            self._cleanup.push_async_callback(remove, directory)
         self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
         self._cleanup.push_async_callback(self.contexts.close)
         self._next_recycling = self._clock() + RECYCLE_EVERY  # opening them has recycled
@@ -140,7 +142,7 @@ class Runtime:
         self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
-        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
+        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, shared, self.limits)
         # An absolute path: the variables of a command may have another PATH.
         path = os.pathsep.join(self._isolation.path)
         self._shell = shutil.which("bash", path=path) or shutil.which("sh", path=path) or "/bin/sh"
