@@ -121,7 +121,9 @@ class AGBError(Exception):
         return self.message
 
     def __repr__(self) -> str:
-        parts = [repr(self.message), f"kind={self.kind.value!r}"]
+        from ._wire.display import short  # not needed before
+
+        parts = [short(self.message), f"kind={self.kind.value!r}"]
         parts += [
             f"{name}={value!r}"
             for name in ("code", "http_status", "request_id", "session_id", "retry_after")

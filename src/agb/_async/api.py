@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, IdleTimeout, check_timeout
+from .._wire.hints import add_hint
 from .._wire.proxy import Proxy
 from .._wire.reply import PLAIN_HEADERS, Reply, error_for, without_query
 from .._wire.retry import RetryPolicy, asks_to_slow_down
@@ -70,6 +71,7 @@ class AsyncAPI:
         if transport is not None:
             check_transport(transport)
         _check_connections(http_client, transport, proxy, verify)
+        self.settings = settings
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
         self._retry = retry or RetryPolicy()
@@ -111,6 +113,8 @@ class AsyncAPI:
                 reply = await self._exchange(call, deadline, compensate, on_sent)
                 return call.read(reply), reply.request_id
             except AGBError as error:
+                if not call.base:
+                    add_hint(error, self.endpoint, self.settings)
                 if is_paced and asks_to_slow_down(error):
                     raise
                 wait = self.next_try(error, attempt, deadline)

@@ -21,6 +21,7 @@ from ..refs import SessionRef
 from ..results.base import DeleteResult
 from ..results.sessions import GetSessionResult, SessionListResult, SessionResult
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
+from ._compat.flavour import BlockHint, Closable
 from .api import AsyncAPI
 from .lifecycle.create_limiter import AsyncCreateLimiter, is_gone
 from .lifecycle.deletion import deletion_error, warn_left_behind
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ._compat.iteration import AnyIterable
     from .batch.map import AsyncBatch
     from .host.progress import Progress
+    from .lifecycle.session_block import AsyncSessionBlock
     from .lifecycle.session_pool import AsyncSessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -50,7 +52,7 @@ ARRIVAL_LIMIT = 300.0
 """Seconds that `create` waits for the data of a session's contexts, unless it has a time-out."""
 
 
-class AsyncAGB:
+class AsyncAGB(Closable, BlockHint):
     r"""A client of the AGB API.
 
     One client serves any number of sessions and callers at a time; its connections are opened when first needed,
@@ -209,10 +211,9 @@ class AsyncAGB:
         message = str(missing) if missing else ""
         return SessionResult(request_id, True, message, session, error=missing, context_status=status)
 
-    @asynccontextmanager
-    async def session(
+    def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AsyncSessionBlock[AsyncSession]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation. The error of a failed deletion is
@@ -233,6 +234,15 @@ class AsyncAGB:
             ...     print(result.stdout, end="")
             hello
         """
+        from .lifecycle.session_block import AsyncSessionBlock
+
+        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        return AsyncSessionBlock("agb.session(params)", block)
+
+    @asynccontextmanager
+    async def _session(
+        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None
+    ) -> AsyncIterator[AsyncSession]:
         created = await self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
         session = created.raise_for_error().session
         assert session is not None  # a success has one
@@ -396,8 +406,9 @@ class AsyncAGB:
             return SessionResult.failed(SessionError(str(error)))
         found = await self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(failure)
+            failure = found.error or SessionError(f"Could not get session {session_id}: the answer holds no data")
+            message = str(failure).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
+            return evolve(SessionResult[AsyncSession].failed(failure), error_message=message)
         return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     async def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
@@ -473,7 +484,7 @@ class AsyncAGB:
             if not result.success or number == (page or 1):
                 return result
             if not result.next_token:
-                why = f"Cannot reach page {page}: page {number} is the last one"
+                why = f"Cannot reach page {page}: No more pages available, page {number} is the last one"
                 absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
                 return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token

@@ -22,6 +22,7 @@ from ..refs import SessionRef
 from ..results.base import DeleteResult
 from ..results.sessions import GetSessionResult, SessionListResult, SessionResult
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
+from ._compat.flavour import BlockHint, Closable
 from .api import API
 from .lifecycle.create_limiter import CreateLimiter, is_gone
 from .lifecycle.deletion import deletion_error, warn_left_behind
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from ._compat.iteration import AnyIterable
     from .batch.map import Batch
     from .host.progress import Progress
+    from .lifecycle.session_block import SessionBlock
     from .lifecycle.session_pool import SessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -51,7 +53,7 @@ ARRIVAL_LIMIT = 300.0
 """Seconds that `create` waits for the data of a session's contexts, unless it has a time-out."""
 
 
-class AGB:
+class AGB(Closable, BlockHint):
     r"""A client of the AGB API.
 
     One client serves any number of sessions and callers at a time; its connections are opened when first needed,
@@ -210,10 +212,9 @@ class AGB:
         message = str(missing) if missing else ""
         return SessionResult(request_id, True, message, session, error=missing, context_status=status)
 
-    @contextmanager
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> Iterator[Session]:
+    ) -> SessionBlock[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation. The error of a failed deletion is
@@ -234,6 +235,15 @@ class AGB:
             ...     print(result.stdout, end="")
             hello
         """
+        from .lifecycle.session_block import SessionBlock
+
+        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        return SessionBlock("agb.session(params)", block)
+
+    @contextmanager
+    def _session(
+        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None
+    ) -> Iterator[Session]:
         created = self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
         session = created.raise_for_error().session
         assert session is not None  # a success has one
@@ -397,8 +407,9 @@ class AGB:
             return SessionResult.failed(SessionError(str(error)))
         found = self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(failure)
+            failure = found.error or SessionError(f"Could not get session {session_id}: the answer holds no data")
+            message = str(failure).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
+            return evolve(SessionResult[Session].failed(failure), error_message=message)
         return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
@@ -474,7 +485,7 @@ class AGB:
             if not result.success or number == (page or 1):
                 return result
             if not result.next_token:
-                why = f"Cannot reach page {page}: page {number} is the last one"
+                why = f"Cannot reach page {page}: No more pages available, page {number} is the last one"
                 absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
                 return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token

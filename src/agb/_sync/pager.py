@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .._ops.pages import Listing
+from ._compat.flavour import IterationHint
 
 if TYPE_CHECKING:
     from .api import API
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Pager(Generic[T]):
+class Pager(IterationHint, Generic[T]):
     """The items of a list; a page is requested when the items of the page before are used up.
 
     After an error, the next step requests the same page again.
@@ -36,6 +37,10 @@ class Pager(Generic[T]):
     ) -> None:
         self._api, self._listing, self._timeout, self._convert = api, listing, timeout, convert
         self._ready: deque[Any] = deque()
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, {self._count} items read>"
 
     def __iter__(self) -> Self:
         return self
@@ -48,4 +53,5 @@ class Pager(Generic[T]):
             page, request_id = self._api.call(call, timeout=self._timeout)
             self._ready.extend(self._listing.read(page, request_id))
         item: T = self._ready.popleft()
+        self._count += 1
         return item if self._convert is None else self._convert(item)

@@ -9,6 +9,10 @@ Clock = Callable[[], float]
 """A monotonic clock in seconds, such as `time.monotonic`."""
 
 
+LONGEST_WAIT = 1e6
+"""Seconds, more than a week: the most that a deadline allows a step. Sockets and locks accept no more than 24 days."""
+
+
 class Deadline:
     """The time by which a call must have ended; the limit of every connect, write, read and sleep is the time left."""
 
@@ -20,8 +24,8 @@ class Deadline:
         self._end = clock() + seconds
 
     def left(self) -> float:
-        """Return the seconds left, never less than zero."""
-        return max(0.0, self._end - self._clock())
+        """Return the seconds left, never less than zero, and never more than the system can wait."""
+        return min(max(0.0, self._end - self._clock()), LONGEST_WAIT)
 
     def phase(self, name: str) -> Deadline:
         """Return the deadline of a phase ("pool", "connect", "write", "read"): this one covers all of them."""
@@ -56,13 +60,17 @@ class IdleTimeout(Deadline):
         return super().description if super().left() <= 0 else f"for {self._step:g} s"
 
 
+_TOO_LONG = 1e308
+"""Seconds that, added to a clock, are no number any more."""
+
+
 def check_timeout(timeout: float | None, name: str = "timeout", unit: str = "seconds") -> None:
     """Raise `TypeError` or `ValueError` unless ``timeout`` is a positive number or None."""
     if timeout is None:
         return
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"{name} is a number of {unit}, not {type(timeout).__name__} ({timeout!r})")
-    if not 0 < timeout < float("inf"):
+    if not 0 < timeout < _TOO_LONG:
         raise ValueError(f"{name} is a number of {unit} above zero, not {timeout!r}")
 
 
@@ -72,14 +80,10 @@ class PhaseTimeouts(Deadline):
     __slots__ = ("_limits",)
 
     def __init__(self, limits: Mapping[str, float | None], clock: Clock = time.monotonic) -> None:
-        super().__init__(_FOREVER, clock)
+        super().__init__(LONGEST_WAIT, clock)
         self._limits = limits
 
     def phase(self, name: str) -> Deadline:
         """Return the deadline of a phase that begins now; a phase without a limit gets a very late one."""
         limit = self._limits.get(name)
-        return Deadline(_FOREVER if limit is None else limit, self._clock)
-
-
-_FOREVER = 1e6
-"""Seconds; waiting functions do not accept infinity."""
+        return Deadline(LONGEST_WAIT if limit is None else limit, self._clock)

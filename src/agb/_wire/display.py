@@ -1,13 +1,16 @@
-"""Display: results as HTML for a notebook, and the picture of a result that is saved to a file."""
+"""Display: results as text and as HTML for a notebook, and the picture of a result that is saved to a file."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+from collections.abc import Iterable
 from html import escape
 from pathlib import PurePath
 from typing import Any
+
+from attrs import fields
 
 _MIME = {
     "text": "text/plain",
@@ -21,6 +24,57 @@ _MIME = {
     "chart": "application/vnd.vegalite.v5+json",
 }
 _PICTURES = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".svg": "svg"}
+
+
+LONGEST_TEXT = 300
+"""How many characters or bytes of one text are shown."""
+LONGEST_LIST = 800
+"""After how many characters the rest of a list or dict is only counted."""
+
+
+def shown(item: Any, hidden: tuple[str, ...] = ()) -> str:
+    """Return the bounded `repr` of an attrs object, without the fields that hold nothing."""
+    parts = []
+    for attribute in fields(type(item)):
+        value = getattr(item, attribute.name)
+        is_empty = value is None or (attribute.name == "error_message" and not value)
+        if attribute.repr is False or is_empty or attribute.name in hidden:
+            continue
+        text = attribute.repr(value) if callable(attribute.repr) else short(value)
+        parts.append(f"{attribute.name}={text}")
+    return f"{type(item).__name__}({', '.join(parts)})"
+
+
+def short(value: Any, limit: int = LONGEST_TEXT) -> str:
+    """Return the `repr` of a value; of a text longer than ``limit`` only the beginning, and its size."""
+    if isinstance(value, str | bytes):
+        if len(value) <= limit:
+            return repr(value)
+        return f"{value[:limit]!r}... ({len(value)} {'characters' if isinstance(value, str) else 'bytes'})"
+    if type(value) is dict:
+        entries = (f"{short(key)}: {short(entry)}" for key, entry in value.items())
+        return f"{{{_first_of(entries, len(value))}}}"
+    if type(value) is list:
+        return f"[{_first_of(map(short, value), len(value))}]"
+    return repr(value)
+
+
+def _first_of(entries: Iterable[str], count: int) -> str:
+    """Return the first entries of a list or dict, and how many more there are."""
+    parts: list[str] = []
+    room = LONGEST_LIST
+    for text in entries:
+        parts.append(text)
+        room -= len(text)
+        if room <= 0 and len(parts) < count:
+            parts.append(f"... {count - len(parts)} more")
+            break
+    return ", ".join(parts)
+
+
+def short_picture(value: str | None) -> str:
+    """Return the `repr` of a picture in base64; more than its beginning is of no use to a reader."""
+    return short(value, 40)
 
 
 def mime_bundle(item: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..exceptions import AGBError, ErrorKind, Sent
+from .hints import FOREIGN
 from .retry import may_try_again
 
 if TYPE_CHECKING:
@@ -146,10 +147,11 @@ class Reply:
     def refused(self, message: str = "", code: str = "") -> AGBError:
         """Return the error for a refusal."""
         body = self._json or {}
+        is_foreign = body.keys().isdisjoint(_ENVELOPE)
         code = code or _text(body.get("code"))
-        message = message or _text(body.get("message")) or "the service gave no reason"
+        message = message or _text(body.get("message")) or f"HTTP {self.status}, and the service gave no reason"
         status = self.status if self.status >= 400 else _int(body.get("httpStatusCode")) or self.status
-        return self._error(message, kind_of_refusal(status, code, message), code=code)
+        return self._error(message, kind_of_refusal(status, code, message), code=code, is_foreign=is_foreign)
 
     def invalid(self, why: str) -> AGBError:
         """Return the error for an answer that does not follow the protocol."""
@@ -173,10 +175,13 @@ class Reply:
             f"HTTP {self.status} and {len(self.body)} bytes that are not the JSON object expected ({type_}: {shown!r})",
             kind,
             sent=Sent.MAYBE if self.status in _GATEWAY_STATUSES else Sent.YES,
+            is_foreign=True,
         )
 
-    def _error(self, message: str, kind: ErrorKind, code: str = "", sent: Sent = Sent.YES) -> AGBError:
-        return error_for(
+    def _error(
+        self, message: str, kind: ErrorKind, code: str = "", sent: Sent = Sent.YES, is_foreign: bool = False
+    ) -> AGBError:
+        error = error_for(
             self.call,
             message,
             kind,
@@ -186,6 +191,9 @@ class Reply:
             retry_after=retry_after(self.header(b"retry-after")),
             sent=sent,
         )
+        if is_foreign and self.status not in _GATEWAY_STATUSES:
+            error.extra[FOREIGN] = True
+        return error
 
 
 def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> AGBError:
@@ -199,6 +207,8 @@ def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> A
     return error
 
 
+_ENVELOPE = frozenset(("success", "code", "message", "requestId"))
+"""Keys of which each answer of the API has some."""
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 """Statuses by which a proxy reports a failure without knowing whether the service received the request."""
 _KINDS_BY_STATUS = {

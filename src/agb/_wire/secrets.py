@@ -30,5 +30,7 @@ def masked(value: Any) -> Any:
 
 
 def masked_repr(value: Any) -> str:
-    """Return the `repr` of ``value`` with its secrets masked."""
-    return repr(masked(value))
+    """Return a bounded `repr` of ``value`` with its secrets masked."""
+    from .display import short  # not needed by a call
+
+    return short(masked(value))

@@ -46,6 +46,8 @@ class ToolCall(Generic[T]):
     repeatable: bool = False
     error: type[AGBError] = SessionError
     """The class of errors of this tool's calls."""
+    description: str = ""
+    """What the caller wants, as a verb phrase for error texts: "read '/tmp/a'"; otherwise the tool is named."""
 
 
 @frozen
@@ -110,7 +112,7 @@ def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[Tool
 
 
 def _description(tool: ToolCall[Any], session_id: str) -> str:
-    return f"call the tool {tool.name!r} of session {session_id}"
+    return f"{tool.description or f'call the tool {tool.name!r}'} in session {session_id}"
 
 
 def _common(tool: ToolCall[Any], session_id: str) -> dict[str, Any]:

@@ -30,8 +30,26 @@ def mapping(value: dict[str, Any] | None) -> dict[str, Any]:
     return dict(value or {})
 
 
-@frozen
-class ApiResponse:
+class Shown:
+    """Base of values with a bounded ``repr``: long texts and lists are cut, with their size."""
+
+    def __repr__(self) -> str:
+        from .._wire.display import shown
+
+        return shown(self)
+
+
+class Answer(Shown):
+    """Base of values with ``success``, which ``if result:`` asks for."""
+
+    success: bool
+
+    def __bool__(self) -> bool:
+        return self.success
+
+
+@frozen(slots=False, repr=False)
+class ApiResponse(Shown):
     """Base of all results."""
 
     request_id: str = ""
@@ -48,9 +66,9 @@ def error_of(result: Any) -> AGBError:
     return SessionError(result.error_message or "the operation failed", request_id=result.request_id)
 
 
-@frozen
-class Result(ApiResponse):
-    """Base of the results with ``success``."""
+@frozen(slots=False, repr=False)
+class Result(Answer, ApiResponse):
+    """Base of the results with ``success``; the result is true where ``success`` is."""
 
     success: bool = False
 
@@ -79,7 +97,7 @@ class Result(ApiResponse):
         raise error_of(self)
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class OperationResult(Result):
     """The result of an operation; the method documents ``data``."""
 
@@ -88,7 +106,7 @@ class OperationResult(Result):
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class DeleteResult(Result):
     """The result of a deletion."""
 
@@ -101,7 +119,7 @@ class DeleteResult(Result):
         return {}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class BoolResult(Result):
     """The result of an operation with a yes or no."""
 

@@ -9,11 +9,17 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, ExecutionError
-from .base import ApiResponse, entries, strings
+from .base import Answer, ApiResponse, Shown, entries, strings
 
 
-@frozen
-class ExecutionResult:
+def _picture(value: str | None) -> str:
+    from .._wire.display import short_picture
+
+    return short_picture(value)
+
+
+@frozen(slots=False, repr=False)
+class ExecutionResult(Shown):
     """A display or value of code, in all formats that the service returned; ``png`` and ``jpeg`` are base64.
 
     A notebook shows it in its best format: a figure as a picture, a table as a table.
@@ -22,8 +28,8 @@ class ExecutionResult:
     text: str | None = None
     html: str | None = None
     markdown: str | None = None
-    png: str | None = None
-    jpeg: str | None = None
+    png: str | None = field(default=None, repr=_picture)
+    jpeg: str | None = field(default=None, repr=_picture)
     svg: str | None = None
     json: Any = None
     latex: str | None = None
@@ -62,8 +68,8 @@ class ExecutionResult:
         return html_of(self) or None
 
 
-@frozen
-class ExecutionLogs:
+@frozen(slots=False, repr=False)
+class ExecutionLogs(Shown):
     """The output of code, in the pieces in which it arrived."""
 
     stdout: list[str] = field(default=None, converter=strings)
@@ -74,8 +80,8 @@ def _logs(value: ExecutionLogs | None) -> ExecutionLogs:
     return ExecutionLogs() if value is None else value
 
 
-@frozen
-class EnhancedCodeExecutionResult(ApiResponse):
+@frozen(slots=False, repr=False)
+class EnhancedCodeExecutionResult(Answer, ApiResponse):
     """The result of running code.
 
     ``error`` is the reason of a failed run: an `ExecutionError` with name, value and traceback of the exception that

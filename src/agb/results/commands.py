@@ -10,7 +10,7 @@ from ..exceptions import AGBError, CommandError, ErrorKind, Sent
 from .base import Result, error_field
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class CommandResult(Result):
     """The output of a command, and how it ended.
 
@@ -24,6 +24,11 @@ class CommandResult(Result):
     stderr: str = ""
     trace_id: str = ""
     error: AGBError | None = error_field()
+
+    def __repr__(self) -> str:
+        from .._wire.display import shown
+
+        return shown(self, hidden=("output",) if self.output == self.stdout + self.stderr else ())
 
     @classmethod
     def of_exit(

@@ -8,7 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import instance_of, optional
 
 from ..exceptions import AGBError
-from .base import OperationResult, Result, entries, error_field
+from .base import OperationResult, Result, Shown, entries, error_field
 
 
 def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
@@ -48,7 +48,7 @@ class ContextListParams:
     next_token: str | None = field(default=None, validator=optional(instance_of(str)))
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextResult(Result):
     """A context, found or created, with its id as ``context_id``."""
 
@@ -62,7 +62,7 @@ class ContextResult(Result):
         return {"context_id": value.id, "context": value}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextListResult(Result):
     """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages, if reported."""
 
@@ -83,8 +83,8 @@ class ContextListResult(Result):
         }
 
 
-@frozen
-class ContextFileEntry:
+@frozen(slots=False, repr=False)
+class ContextFileEntry(Shown):
     """A file stored in a context; ``size`` is in bytes, ``file_path`` is its path inside a session."""
 
     file_id: str
@@ -97,7 +97,7 @@ class ContextFileEntry:
     status: str | None = None
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextFileListResult(Result):
     """One page of the files of a context; ``count`` counts all pages, None if it is not reported."""
 
@@ -111,7 +111,7 @@ class ContextFileListResult(Result):
         return {"entries": value.items, "count": value.total_count}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileUrlResult(Result):
     """A pre-signed URL. It works for everyone who has it, so ``repr`` does not show it.
 
@@ -129,7 +129,7 @@ class FileUrlResult(Result):
         return {"url": value["url"], "expire_time": value["expire_time"], "error_message": ""}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ClearContextResult(OperationResult):
     """The progress of clearing a context: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
 
@@ -145,8 +145,8 @@ class ClearContextResult(OperationResult):
         return {}
 
 
-@frozen
-class Extension:
+@frozen(slots=False, repr=False)
+class Extension(Shown):
     """A browser extension stored in a context.
 
     ``name`` is the name of the file it was created from if that is known, otherwise the same as ``id``.

@@ -7,10 +7,10 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, entries, error_field, mapping, strings
+from .base import BoolResult, Result, Shown, entries, error_field, mapping, strings
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileInfoResult(Result):
     """The properties of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it exists."""
 
@@ -19,7 +19,7 @@ class FileInfoResult(Result):
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class DirectoryListResult(Result):
     """The contents of a directory: a dict with ``name`` and ``isDirectory`` for each entry."""
 
@@ -28,36 +28,36 @@ class DirectoryListResult(Result):
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileContentResult(Result):
     """The text of a file."""
 
-    content: str = field(default="", repr=False)
+    content: str = ""
     error_message: str = ""
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class BinaryFileContentResult(Result):
     """The bytes of a file; ``size`` is their number."""
 
-    content: bytes = field(default=b"", repr=False)
+    content: bytes = b""
     error_message: str = ""
     size: int | None = None
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class MultipleFileContentResult(Result):
     """The texts of several files by their paths; ``errors`` holds the error of each file that could not be read."""
 
-    contents: dict[str, str] = field(default=None, converter=mapping, repr=False)
+    contents: dict[str, str] = field(default=None, converter=mapping)
     error_message: str = ""
     errors: dict[str, AGBError] = field(default=None, converter=mapping, kw_only=True, eq=False)
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileSearchResult(Result):
     """The paths that match."""
 
@@ -66,8 +66,19 @@ class FileSearchResult(Result):
     error: AGBError | None = error_field()
 
 
-@frozen
-class FileChangeEvent:
+@frozen(slots=False, repr=False)
+class ExistsResult(BoolResult):
+    """Whether there is something at a path, as ``data``; the result itself is true if there is.
+
+    A failed call has no answer: ``if result:`` raises its error then, since a false value would mean "no such file".
+    """
+
+    def __bool__(self) -> bool:
+        return bool(self.raise_for_error().data)
+
+
+@frozen(slots=False, repr=False)
+class FileChangeEvent(Shown):
     """One change below a watched directory.
 
     ``event_type`` is the service's name: ``create``, ``modify`` or ``delete``; ``path_type`` is ``file`` or
@@ -98,7 +109,7 @@ class FileChangeEvent:
         return cls(text("eventType"), text("path"), text("pathType"))
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileChangeResult(Result):
     """The changes since the call before, and the service's text as ``raw_data``."""
 

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from .._wire.secrets import masked_repr
 from ..exceptions import AGBError
-from .base import ApiResponse, Result, entries, error_field, error_of, mapping, strings
+from .base import Answer, ApiResponse, Result, Shown, entries, error_field, error_of, mapping, strings
 
 if TYPE_CHECKING:
     from .syncs import ContextStatusData
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SessionT = TypeVar("SessionT")
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class SessionResult(Result, Generic[SessionT]):
     """A session, created or found.
 
@@ -31,7 +31,7 @@ class SessionResult(Result, Generic[SessionT]):
     context_status: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class SessionListResult(Result):
     """One page of session ids; ``total_count`` counts the matches on all pages."""
 
@@ -52,8 +52,8 @@ class SessionListResult(Result):
         }
 
 
-@frozen
-class GetSessionData:
+@frozen(slots=False, repr=False)
+class GetSessionData(Shown):
     """Connection data of a session; ``repr`` hides token and addresses."""
 
     app_instance_id: str = ""
@@ -69,8 +69,8 @@ class GetSessionData:
     image_id: str = field(default="", kw_only=True)
 
 
-@frozen
-class GetSessionResult(ApiResponse):
+@frozen(slots=False, repr=False)
+class GetSessionResult(Answer, ApiResponse):
     """Connection data of a session, or the error."""
 
     http_status_code: int = 0
@@ -98,8 +98,8 @@ class GetSessionResult(ApiResponse):
         raise error_of(self)
 
 
-@frozen
-class SessionStatusResult(ApiResponse):
+@frozen(slots=False, repr=False)
+class SessionStatusResult(Answer, ApiResponse):
     """The state of a session, such as ``RUNNING``, ``DELETING`` or ``FINISH``."""
 
     http_status_code: int = 0
@@ -127,8 +127,8 @@ class SessionStatusResult(ApiResponse):
         raise error_of(self)
 
 
-@frozen
-class McpTool:
+@frozen(slots=False, repr=False)
+class McpTool(Shown):
     """A tool that an image offers, with the JSON Schema of its arguments."""
 
     name: str = ""
@@ -138,7 +138,7 @@ class McpTool:
     tool: str = ""
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class McpToolResult(Result):
     """The text that a tool returned."""
 
@@ -147,7 +147,7 @@ class McpToolResult(Result):
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class McpToolsResult(Result):
     """The tools that an image offers."""
 

@@ -8,11 +8,11 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, entries, error_field
+from .base import Result, Shown, entries, error_field
 
 
-@frozen
-class ContextStatusData:
+@frozen(slots=False, repr=False)
+class ContextStatusData(Shown):
     """One task that copies data from a context into a session (``download``) or back (``upload``).
 
     ``status`` is the service's name; ``Success`` and ``Failed`` are final. ``start_time`` and ``finish_time`` are
@@ -52,7 +52,7 @@ class ContextStatusData:
         )
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextInfoResult(Result):
     """The tasks between a session and its contexts."""
 
@@ -65,7 +65,7 @@ class ContextInfoResult(Result):
         return {"context_status_data": value}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextSyncResult(Result):
     """The end of a sync; ``context_status_data`` holds its tasks, with the state that was reported last."""
 
@@ -78,7 +78,7 @@ class ContextSyncResult(Result):
         return {"context_status_data": value}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class AwaitableContextSyncResult(ContextSyncResult, Coroutine[Any, Any, ContextSyncResult]):
     """The result of ``session.context.sync()`` in the synchronous flavour, which may be awaited as well.
 

@@ -7,11 +7,11 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, FileError
-from .base import entries, error_field
+from .base import Answer, Shown, entries, error_field
 
 
-@frozen
-class TransferredFile:
+@frozen(slots=False, repr=False)
+class TransferredFile(Shown):
     """A file that was moved between this machine and a context; ``size`` is in bytes, ``etag`` is the store's."""
 
     local_path: str
@@ -20,8 +20,8 @@ class TransferredFile:
     etag: str = ""
 
 
-@frozen
-class FailedTransfer:
+@frozen(slots=False, repr=False)
+class FailedTransfer(Shown):
     """A file that was not moved, and the error."""
 
     local_path: str
@@ -29,8 +29,8 @@ class FailedTransfer:
     error: AGBError = field(eq=False)
 
 
-@frozen
-class ContextTransferResult:
+@frozen(slots=False, repr=False)
+class ContextTransferResult(Answer):
     """The files of one upload or download: a success if all of them were moved."""
 
     success: bool = False
@@ -50,8 +50,8 @@ class ContextTransferResult:
         return self if self.success else _raise_transfer(self)
 
 
-@frozen
-class UploadResult:
+@frozen(slots=False, repr=False)
+class UploadResult(Answer):
     """An upload into a session; the two request ids are those of getting the URL and of starting the sync."""
 
     success: bool = False
@@ -73,8 +73,8 @@ class UploadResult:
         return self if self.success else _raise_transfer(self)
 
 
-@frozen
-class DownloadResult:
+@frozen(slots=False, repr=False)
+class DownloadResult(Answer):
     """A download out of a session; the two request ids are those of getting the URL and of starting the sync."""
 
     success: bool = False

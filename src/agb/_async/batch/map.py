@@ -14,6 +14,7 @@ from ...exceptions import AGBError, ErrorKind, JournalError
 from ...outcomes import BatchStats, Outcome
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup, TimedRunner
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.iteration import AnyIterable, close_iterator, each
 from .._compat.primitives import ClosedResource, Queue
 from ..host.progress import AsyncProgressReport, Progress
@@ -31,7 +32,7 @@ ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 
 
-class AsyncBatch(Generic[ItemT, ValueT]):
+class AsyncBatch(BlockHint, IterationHint, Generic[ItemT, ValueT]):
     """A function that is applied to many items, each in a session; ``agb.map`` makes it.
 
     It is entered by ``async with``, and then iterated over once, by one consumer: an `Outcome` for each item. Leaving

@@ -14,16 +14,18 @@ from ...exceptions import ErrorKind, SessionError
 from ...stats import SessionPoolStats
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup
+from .._compat.flavour import BlockHint, Closable
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
 from . import reaper
 from .protocols import AsyncSessionClient, SessionT
+from .session_block import AsyncSessionBlock
 from .warm_sessions import AsyncWarmSessions, Hook, PoolOptions, Warm
 
 if TYPE_CHECKING:
     from ...session_params import CreateSessionParams
 
 
-class AsyncSessionPool(Generic[SessionT]):
+class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
     """Sessions that are ready before they are requested; ``agb.pool(...)`` makes one.
 
     The pool works while its ``with`` block lasts, with workers of its own (tasks, or threads in the synchronous
@@ -130,8 +132,7 @@ class AsyncSessionPool(Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def session(self, *, timeout: float | None = None) -> AsyncIterator[SessionT]:
+    def session(self, *, timeout: float | None = None) -> AsyncSessionBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -141,6 +142,10 @@ class AsyncSessionPool(Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
+        return AsyncSessionBlock("pool.session()", self._session(timeout))
+
+    @asynccontextmanager
+    async def _session(self, timeout: float | None) -> AsyncIterator[SessionT]:
         session = await self.acquire(timeout=timeout)
         try:
             yield session

@@ -16,6 +16,7 @@ from ...events import CodeEvent, Error, Stderr, Stdout
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 from ...results.code import EnhancedCodeExecutionResult
 from .._compat.cancellation import shielded
+from .._compat.flavour import BlockHint, Closable, IterationHint
 from .._compat.loop import call
 from .tools import run_tool
 
@@ -29,6 +30,9 @@ class AsyncCode:
 
     def __init__(self, session: AsyncSessionAccess) -> None:
         self.session = session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
 
     async def run(
         self,
@@ -125,7 +129,7 @@ class AsyncCode:
         return AsyncCodeEvents(self.session, stream_request(code, language, timeout_s), timeout_s, timeout)
 
 
-class AsyncCodeEvents:
+class AsyncCodeEvents(Closable, BlockHint, IterationHint):
     """The events of code that runs, from ``session.code.stream``; entered once, and then iterated by one caller.
 
     There is no reader task: a frame is read when the caller asks for an event. The end of the execution is one of

@@ -24,6 +24,9 @@ class AsyncCommand:
     def __init__(self, session: AsyncSessionAccess) -> None:
         self.session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
+
     async def execute(
         self,
         command: str,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..._ops.tools import files as ops
 from ...exceptions import AGBError, FileError
 from .._compat.concurrency import gather
+from .._compat.flavour import BlockHint, IterationHint
 from ..host.progress import AsyncProgressReport
 from .file_calls import CONCURRENT_CALLS, AsyncFileCalls
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
 
 
-class AsyncFileStream:
+class AsyncFileStream(BlockHint, IterationHint):
     """The bytes of a file, chunk by chunk; returned by ``session.file.read_stream()``.
 
     Up to four chunks are requested at the same time, and returned in order. The calls never run ahead of what the
@@ -50,14 +51,21 @@ class AsyncFileStream:
         self._failure: AGBError | None = None
         self._is_over = False
 
+    def __repr__(self) -> str:
+        where = f"{self.path!r} in session {self._session.session_id}"
+        return f"<{type(self).__name__} of {where}{', over' if self._is_over else ''}>"
+
     async def __aenter__(self) -> AsyncFileStream:
         self._calls = AsyncFileCalls(self._session, self._timeout)
         session_id = self._session.session_id
-        info = await self._calls.run(ops.get_file_info(self.path, session_id=session_id))
+        info = await self._calls.run(
+            ops.get_file_info(self.path, session_id=session_id, description=f"read {self.path!r}")
+        )
         self.request_id = info.request_id
         if not info.file_info or info.file_info.get("isDirectory") is True:
+            why = "it is a directory" if info.file_info else "it does not exist, or has no properties"
             raise FileError(
-                f"Path does not exist or is a directory: {self.path}",
+                f"Could not read {self.path!r}: {why}",
                 request_id=info.request_id,
                 session_id=session_id,
             )

@@ -20,6 +20,7 @@ from ...exceptions import AGBError, CommandError, ErrorKind
 from ...results.base import OperationResult
 from ...results.commands import CommandResult
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.loop import sleep
 from .tools import run_tool
 
@@ -32,7 +33,7 @@ PAUSES = (0.01, 0.1)
 """Seconds between two observations of a process that writes all the time: the first, and the longest."""
 
 
-class AsyncProcess:
+class AsyncProcess(BlockHint):
     r"""A program that runs in a session; returned by `start` and `attach` of ``session.command``.
 
     It runs detached: neither the time limit of a command nor the end of this program ends it. Leaving a ``with`` block
@@ -356,7 +357,7 @@ def _checked(state: ops.ProcessState, process: AsyncProcess) -> ops.ProcessState
     return state
 
 
-class AsyncProcessOutput:
+class AsyncProcessOutput(BlockHint, IterationHint):
     """The output of a process as it grows; returned by `AsyncProcess.stream`.
 
     Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
@@ -385,6 +386,10 @@ class AsyncProcessOutput:
         self._pause = 0.0
         self._is_over = False
         self._is_out_of_time = False
+
+    def __repr__(self) -> str:
+        read = f"{self.stdout} bytes of stdout and {self.stderr} of stderr read"
+        return f"<{type(self).__name__} of {self._process!r}, {read}{', over' if self._is_over else ''}>"
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
 from typing import Any
 
@@ -69,7 +71,7 @@ def is_permanent(error: BaseException) -> bool:
     """Return whether the same request would fail again: it cannot be written, or the other side is not trusted."""
     if _NOT_WRITABLE.intersection(_names(error)) or _certificate_error(error) is not None:
         return True
-    return _attribute(error, "permanent")
+    return _attribute(error, "permanent") or "WRONG_VERSION_NUMBER" in str(error)  # the server does not speak TLS
 
 
 def _attribute(error: BaseException | None, name: str) -> bool:
@@ -82,8 +84,19 @@ def _attribute(error: BaseException | None, name: str) -> bool:
 
 
 def described(error: BaseException) -> str:
-    """Return the text of an error, its class if it has none."""
-    return str(error) or type(error).__name__
+    """Return the text of an error, its class if it has none.
+
+    The text for a connection that the system refused is the system's own: asyncio and trio have other words for it, and
+    asyncio a list of them if the host has several addresses.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError) and cause.errno:
+            return f"[Errno {cause.errno}] {os.strerror(cause.errno)}"
+        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__
+    text = str(error) or type(error).__name__
+    several = re.search(r"Multiple exceptions: \[Errno (\d+)\] Connect call failed", text)
+    return f"[Errno {several[1]}] {os.strerror(int(several[1]))}" if several else text
 
 
 def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -6,10 +6,19 @@ from ..._wire.toolcall import LONGEST_RUN, ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 
 
-def tool_failure(name: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
-    """Return the error of a tool that reported a failure; its text is the tool's own."""
+def reason_of(name: str, reply: ToolReply) -> str:
+    """Return why a tool failed, in its own words; a caller who has not called it by name does not read its name."""
+    text = (reply.text or "").removeprefix(f"{name}: ")
+    return text or "the session gave no reason"
+
+
+def tool_failure(
+    name: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError, description: str = ""
+) -> AGBError:
+    """Return the error of a tool that reported a failure; without a description its text is the tool's own."""
+    text = reply.text or f"the tool {name!r} failed without a reason"
     return error(
-        reply.text or f"the tool {name!r} failed without a reason",
+        f"Could not {description}: {reason_of(name, reply)}" if description else text,
         kind=ErrorKind.REFUSED,
         request_id=reply.request_id,
         session_id=session_id,

@@ -9,7 +9,7 @@ from typing import Any
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from . import check_time_limit, tool_failure
+from . import check_time_limit, reason_of, tool_failure
 
 LANGUAGE_ALIASES = {
     "py": "python",
@@ -46,7 +46,9 @@ def run_code(
         raise TypeError(f"timeout_s must be a number of seconds, not {timeout_s!r}")
     check_time_limit("timeout_s", timeout_s, "seconds", 1)
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
-    return ToolCall("run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s))
+    return ToolCall(
+        "run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s), description="run the code"
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
@@ -57,7 +59,9 @@ def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
     ``content`` alone.
     """
     if reply.is_error:
-        return EnhancedCodeExecutionResult.failed(tool_failure("run_code", reply, session_id))
+        return EnhancedCodeExecutionResult.failed(
+            tool_failure("run_code", ToolReply(reason_of("run_code", reply), True, reply.request_id), session_id)
+        )
     if not reply.text:
         return _invalid("No data returned", reply, session_id)
     try:

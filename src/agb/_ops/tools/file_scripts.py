@@ -21,6 +21,7 @@ from attrs import evolve, frozen
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, FileError, Sent
 from ...results.base import BoolResult
+from ...results.files import ExistsResult
 from .files import file_failure
 from .shell import shell
 
@@ -76,7 +77,7 @@ def begin(path: str, token: str, *, session_id: str) -> ToolCall[Place]:
             raise _not_understood(reply, session_id) from error
         return Place(temporary, target)
 
-    return _script(script, read, session_id)
+    return _script(script, read, session_id, f"write {path!r}")
 
 
 def put_piece(place: Place, number: int, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
@@ -86,7 +87,7 @@ def put_piece(place: Place, number: int, data: bytes, *, session_id: str) -> Too
         f"{{ dd bs={PIECE} seek={number} count=0 conv=notrunc status=none </dev/null && base64 -d; }} "
         f"1<> {quote(place.temporary)}"
     )
-    return _script(script, _done, session_id, repeatable=True)
+    return _script(script, _done, session_id, f"write {place.target!r}", repeatable=True)
 
 
 def finish(place: Place, size: int, *, session_id: str) -> ToolCall[BoolResult]:
@@ -96,7 +97,7 @@ def finish(place: Place, size: int, *, session_id: str) -> ToolCall[BoolResult]:
         f'[ "$s" -eq {size} ] || {{ echo "$s bytes arrived and {size} were sent; nothing was changed" >&2; exit 1; }}\n'
         f"{_PLACE}"
     )
-    return _script(script, _done, session_id)
+    return _script(script, _done, session_id, f"write {place.target!r}")
 
 
 def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> ToolCall[BoolResult]:
@@ -106,12 +107,13 @@ def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> Too
         f'printf %s {_base64(data)} | base64 -d > "$n" || {{ rm -f -- "$n"; exit 1; }}\n'
         f'{{ {_PLACE}}} || {{ rm -f -- "$n"; exit 1; }}'
     )
-    return _script(script, _done, session_id)
+    return _script(script, _done, session_id, f"write {path!r}")
 
 
 def append(path: str, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that appends at most `PIECE` bytes to a file."""
-    return _script(f"printf %s {_base64(data)} | base64 -d >> {quote(path)}", _done, session_id)
+    script = f"printf %s {_base64(data)} | base64 -d >> {quote(path)}"
+    return _script(script, _done, session_id, f"append to {path!r}")
 
 
 def _base64(data: bytes) -> str:
@@ -121,26 +123,26 @@ def _base64(data: bytes) -> str:
 # --- paths -------------------------------------------------------------------------------------------------------
 
 
-def exists(path: str, *, session_id: str) -> ToolCall[BoolResult]:
+def exists(path: str, *, session_id: str) -> ToolCall[ExistsResult]:
     """Return the call that checks whether a path exists, a broken symbolic link included."""
     script = f'p={quote(path)}; if [ -e "$p" ] || [ -L "$p" ]; then echo yes; else echo no; fi'
 
-    def read(text: str, reply: ToolReply) -> BoolResult:
+    def read(text: str, reply: ToolReply) -> ExistsResult:
         if text.strip() not in ("yes", "no"):
             raise _not_understood(reply, session_id)
-        return BoolResult(reply.request_id, True, text.strip() == "yes")
+        return ExistsResult(reply.request_id, True, text.strip() == "yes")
 
-    return _script(script, read, session_id, repeatable=True)
+    return _script(script, read, session_id, f"check whether {path!r} exists", repeatable=True)
 
 
 def remove_tree(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a file, or a directory with everything below it."""
-    return _script(f"rm -r -- {quote(path)} </dev/null", _done, session_id, seconds=LONG)
+    return _script(f"rm -r -- {quote(path)} </dev/null", _done, session_id, f"remove {path!r}", seconds=LONG)
 
 
 def remove_quietly(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a temporary file, if it exists."""
-    return _script(f"rm -f -- {quote(path)}", _done, session_id, repeatable=True)
+    return _script(f"rm -f -- {quote(path)}", _done, session_id, f"remove {path!r}", repeatable=True)
 
 
 @frozen
@@ -175,7 +177,7 @@ def find(pattern: str, *, session_id: str) -> ToolCall[Listing]:
             raise _not_understood(reply, session_id) from error
         return Listing(b"" if file else given, file, reply.request_id)
 
-    return _script(script, read, session_id, seconds=LONG)
+    return _script(script, read, session_id, f"find {pattern!r}", seconds=LONG)
 
 
 def _for_find(pattern: str) -> tuple[str, str, int | None]:
@@ -240,7 +242,10 @@ def names_in(listing: bytes) -> list[str]:
 def temporary_name(token: str, *, session_id: str) -> ToolCall[str]:
     """Return the call that creates an empty temporary file and returns its path."""
     return _script(
-        f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"', _text, session_id
+        f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"',
+        _text,
+        session_id,
+        "create a temporary file",
     )
 
 
@@ -248,13 +253,13 @@ def pack(directory: str, archive: str, *, session_id: str) -> ToolCall[BoolResul
     """Return the call that packs the contents of a directory."""
     script = f'd={quote(directory)}; [ -d "$d" ] || {{ echo "Not a directory, or not found: $d" >&2; exit 1; }}\n'
     script += f'tar -cf {quote(archive)} -C "$d" .'
-    return _script(script, _done, session_id, seconds=LONG)
+    return _script(script, _done, session_id, f"pack {directory!r}", seconds=LONG)
 
 
 def unpack(archive: str, directory: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that unpacks an archive into a directory, which is created if needed."""
     script = f'd={quote(directory)}; mkdir -p -- "$d" && tar -xf {quote(archive)} -C "$d" --no-same-owner'
-    return _script(script, _done, session_id, seconds=LONG)
+    return _script(script, _done, session_id, f"unpack the files into {directory!r}", seconds=LONG)
 
 
 # --- scripts -----------------------------------------------------------------------------------------------------
@@ -264,6 +269,7 @@ def _script(
     script: str,
     read: Callable[[str, ToolReply], T],
     session_id: str,
+    description: str,
     *,
     seconds: float = SECONDS,
     repeatable: bool = False,
@@ -277,12 +283,12 @@ def _script(
             return read(result.stdout, reply)
         reason = (result.stderr or result.error_message).strip()
         failed = ToolReply(re.sub(r"^(?:ba|da|a)?sh: (?:line \d+: )?", "", reason), True, reply.request_id)
-        failure = file_failure("shell", failed, session_id)
+        failure = file_failure("shell", failed, session_id, description)
         if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
             failure.kind = ErrorKind.TIMED_OUT
         raise failure
 
-    return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError)  # type: ignore[arg-type, return-value]
+    return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError, description=description)  # type: ignore[arg-type, return-value]
 
 
 def _done(text: str, reply: ToolReply) -> BoolResult:

@@ -19,6 +19,7 @@ from ...exceptions import AGBError, ErrorKind, FileError, Sent
 from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
 from ...results.sessions import McpTool
+from . import reason_of
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ def check_mode(mode: object) -> None:
 
 def create_directory(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that creates a directory."""
-    return _call("create_directory", {"path": check_path(path)}, _done, session_id)
+    return _call("create_directory", {"path": check_path(path)}, _done, session_id, f"create the directory {path!r}")
 
 
 def edit_file(
@@ -104,16 +105,17 @@ def edit_file(
             raise ValueError(f"edits[{number}] must be a dict with oldText and newText, not {edit!r}")
         sent.append({key: check_text(edit[key], f"edits[{number}][{key!r}]") for key in ("oldText", "newText")})
     args = {"path": check_path(path), "edits": sent, "dryRun": bool(dry_run)}
-    return _call("edit_file", args, _done, session_id)
+    return _call("edit_file", args, _done, session_id, f"edit {path!r}")
 
 
-def get_file_info(path: str, *, session_id: str) -> ToolCall[FileInfoResult]:
-    """Return the call that returns the size and kind of a file."""
+def get_file_info(path: str, *, session_id: str, description: str = "") -> ToolCall[FileInfoResult]:
+    """Return the call that returns the size and kind of a file; ``description`` is what they are wanted for."""
 
     def read(reply: ToolReply) -> FileInfoResult:
         return FileInfoResult(reply.request_id, True, parse_info(reply.text or ""))
 
-    return _call("get_file_info", {"path": check_path(path)}, read, session_id, repeatable=True)
+    description = description or f"get the properties of {path!r}"
+    return _call("get_file_info", {"path": check_path(path)}, read, session_id, description, repeatable=True)
 
 
 def list_directory(path: str, *, session_id: str) -> ToolCall[DirectoryListResult]:
@@ -122,18 +124,18 @@ def list_directory(path: str, *, session_id: str) -> ToolCall[DirectoryListResul
     def read(reply: ToolReply) -> DirectoryListResult:
         return DirectoryListResult(reply.request_id, True, parse_entries(reply.text or ""))
 
-    return _call("list_directory", {"path": check_path(path)}, read, session_id, repeatable=True)
+    return _call("list_directory", {"path": check_path(path)}, read, session_id, f"list {path!r}", repeatable=True)
 
 
 def move_file(source: str, destination: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that moves a file or directory."""
     args = {"source": check_path(source, "source"), "destination": check_path(destination, "destination")}
-    return _call("move_file", args, _done, session_id)
+    return _call("move_file", args, _done, session_id, f"move {source!r} to {destination!r}")
 
 
 def delete_file(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a file."""
-    return _call("delete_file", {"path": check_path(path)}, _done, session_id)
+    return _call("delete_file", {"path": check_path(path)}, _done, session_id, f"remove {path!r}")
 
 
 def read_file(path: str, offset: int, length: int, *, session_id: str) -> ToolCall[Chunk]:
@@ -155,7 +157,7 @@ def read_file(path: str, offset: int, length: int, *, session_id: str) -> ToolCa
                 sent=Sent.YES,
             ) from error
 
-    return _call("read_file", args, read, session_id, repeatable=True)
+    return _call("read_file", args, read, session_id, f"read {path!r}", repeatable=True)
 
 
 def write_file(path: str, content: str | bytes, mode: str = "overwrite", *, session_id: str) -> ToolCall[BoolResult]:
@@ -163,7 +165,8 @@ def write_file(path: str, content: str | bytes, mode: str = "overwrite", *, sess
     args: dict[str, Any] = {"path": path, "content": content, "mode": mode}
     if not isinstance(content, str):
         args |= {"content": base64.b64encode(content).decode("ascii"), "format": "binary"}
-    return _call("write_file", args, _done, session_id, repeatable=mode == "overwrite")
+    description = f"append to {path!r}" if mode == "append" else f"write {path!r}"
+    return _call("write_file", args, _done, session_id, description, repeatable=mode == "overwrite")
 
 
 def search_files(
@@ -179,7 +182,7 @@ def search_files(
     def read(reply: ToolReply) -> FileSearchResult:
         return FileSearchResult(reply.request_id, True, parse_matches(reply.text or ""))
 
-    return _call("search_files", args, read, session_id, repeatable=True)
+    return _call("search_files", args, read, session_id, f"search {path!r}", repeatable=True)
 
 
 def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]:
@@ -198,27 +201,42 @@ def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]
                 sent=Sent.YES,
             ) from error
 
-    return _call("get_file_change", {"path": check_path(path)}, read, session_id)
+    return _call("get_file_change", {"path": check_path(path)}, read, session_id, f"watch {path!r}")
 
 
 def _call(
-    name: str, args: Mapping[str, Any], read: Callable[[ToolReply], T], session_id: str, *, repeatable: bool = False
+    name: str,
+    args: Mapping[str, Any],
+    read: Callable[[ToolReply], T],
+    session_id: str,
+    description: str,
+    *,
+    repeatable: bool = False,
 ) -> ToolCall[T]:
     def read_or_raise(reply: ToolReply) -> T:
         if reply.is_error:
-            raise file_failure(name, reply, session_id)
+            raise file_failure(name, reply, session_id, description)
         return read(reply)
 
-    return ToolCall(name, args, read_or_raise, repeatable=repeatable, error=FileError)
+    return ToolCall(name, args, read_or_raise, repeatable=repeatable, error=FileError, description=description)
 
 
 _MISSING = re.compile(r"not found|no such file|does not exist|not exist", re.IGNORECASE)
+_ATTEMPT = re.compile(r"cannot [a-z]+ (?:'[^']*'|\"[^\"]*\"): ")
+_TOOL_WORDS = (
+    ("give recursive true to delete it and all that is in it", "recursive=True removes it with everything in it"),
+    ("make it with create_directory", "create it with mkdir"),
+)
+"""What the local runtime says to a caller of its tools, and what the caller of a method reads."""
 
 
-def file_failure(name: str, reply: ToolReply, session_id: str) -> FileError:
+def file_failure(name: str, reply: ToolReply, session_id: str, description: str) -> FileError:
     """Return the error for a file tool that failed; its kind distinguishes a missing file from any other failure."""
-    text = reply.text or f"the tool {name!r} failed without a reason"
-    kind = ErrorKind.NOT_FOUND if _MISSING.search(text) else ErrorKind.REFUSED
+    why = _ATTEMPT.sub("", reason_of(name, reply), count=1)  # the description says it, in the caller's words
+    for theirs, ours in _TOOL_WORDS:
+        why = why.replace(theirs, ours)
+    text = f"Could not {description}: {why}"
+    kind = ErrorKind.NOT_FOUND if _MISSING.search(reply.text or "") else ErrorKind.REFUSED
     return FileError(text, kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES, tool=name)
 
 

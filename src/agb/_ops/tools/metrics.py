@@ -15,12 +15,16 @@ from . import tool_failure
 
 def get_metrics(session_id: str) -> ToolCall[SessionMetricsResult]:
     """Return the call that reads the metrics."""
-    return ToolCall("get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True)
+    return ToolCall(
+        "get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True, description="get the metrics"
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
     if reply.is_error:
-        return SessionMetricsResult.failed(tool_failure("get_metrics", reply, session_id))
+        return SessionMetricsResult.failed(
+            tool_failure("get_metrics", reply, session_id, description="get the metrics")
+        )
     try:
         raw = json.loads(reply.text or "")
         if not isinstance(raw, dict):

@@ -365,7 +365,7 @@ def _call(
             message = f"the output is not what the script prints in a POSIX shell: {result.output[:200]!r}"
             raise _error(message, result, session_id, ErrorKind.INVALID_ANSWER) from error
 
-    return ToolCall(call.name, call.args, lambda reply: read(call.read(reply)), seconds=seconds, error=CommandError)
+    return evolve(call, read=lambda reply: read(call.read(reply)), seconds=seconds)  # type: ignore[arg-type, return-value]
 
 
 def _error(message: str, result: CommandResult, session_id: str, kind: ErrorKind) -> CommandError:

@@ -9,8 +9,9 @@ from typing import Any
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import CommandError
 from ...results.commands import CommandResult
-from . import check_time_limit, tool_failure
+from . import check_time_limit, reason_of, tool_failure
 
+RUN = "run the command"
 TIMED_OUT = "Command execution timeout"
 """The service's text for a command that was ended by its time limit."""
 
@@ -36,7 +37,12 @@ def shell(
         _check_envs(envs)
         args["envs"] = dict(envs)
     return ToolCall(
-        "shell", args, lambda reply: _read(reply, session_id), seconds=timeout_ms / 1000, error=CommandError
+        "shell",
+        args,
+        lambda reply: _read(reply, session_id),
+        seconds=timeout_ms / 1000,
+        error=CommandError,
+        description=RUN,
     )
 
 
@@ -64,7 +70,8 @@ def _read(reply: ToolReply, session_id: str) -> CommandResult:
         fields = None
     if not isinstance(fields, dict) or not fields.keys() & {"stdout", "stderr", "exit_code", "errorCode"}:
         if reply.is_error:
-            return CommandResult.failed(tool_failure("shell", reply, session_id, CommandError))
+            own = ToolReply(reason_of("shell", reply), True, reply.request_id)
+            return CommandResult.failed(tool_failure("shell", own, session_id, CommandError))
         return CommandResult(reply.request_id, True, output=reply.text or "")
     stdout, stderr = _text(fields.get("stdout")), _text(fields.get("stderr"))
     code = fields.get("exit_code", fields.get("errorCode"))

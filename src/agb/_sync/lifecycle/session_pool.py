@@ -15,16 +15,18 @@ from ...exceptions import ErrorKind, SessionError
 from ...stats import SessionPoolStats
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup
+from .._compat.flavour import BlockHint, Closable
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
 from . import reaper
 from .protocols import SessionClient, SessionT
+from .session_block import SessionBlock
 from .warm_sessions import Hook, PoolOptions, Warm, WarmSessions
 
 if TYPE_CHECKING:
     from ...session_params import CreateSessionParams
 
 
-class SessionPool(Generic[SessionT]):
+class SessionPool(Closable, BlockHint, Generic[SessionT]):
     """Sessions that are ready before they are requested; ``agb.pool(...)`` makes one.
 
     The pool works while its ``with`` block lasts, with workers of its own (tasks, or threads in the synchronous
@@ -131,8 +133,7 @@ class SessionPool(Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def session(self, *, timeout: float | None = None) -> Iterator[SessionT]:
+    def session(self, *, timeout: float | None = None) -> SessionBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -142,6 +143,10 @@ class SessionPool(Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
+        return SessionBlock("pool.session()", self._session(timeout))
+
+    @contextmanager
+    def _session(self, timeout: float | None) -> Iterator[SessionT]:
         session = self.acquire(timeout=timeout)
         try:
             yield session

@@ -25,6 +25,9 @@ class Command:
     def __init__(self, session: SessionAccess) -> None:
         self.session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
+
     def execute(
         self,
         command: str,

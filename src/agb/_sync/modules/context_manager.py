@@ -13,7 +13,7 @@ from ..._wire.deadline import Deadline, check_timeout
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
-from .._compat.results import ContextSyncAnswer
+from .._compat.results import ContextSyncAnswer, coroutine_function
 
 if TYPE_CHECKING:
     from ..api import API
@@ -30,6 +30,9 @@ class ContextManager:
 
     def __init__(self, session: SessionAccess) -> None:
         self._session = session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}>"
 
     @property
     def _api(self) -> API:
@@ -59,6 +62,7 @@ class ContextManager:
         call = ops.get_context_info(self._session.session_id, context_id or "", path or "", task_type or "")
         return self._api.result(call, ContextInfoResult, timeout=timeout)
 
+    @coroutine_function
     def sync(
         self,
         context_id: str | None = None,
@@ -90,7 +94,8 @@ class ContextManager:
         Returns:
             A success if all tasks succeeded; a failure says which task failed and why, or which has not ended in time.
             ``context_status_data`` holds the tasks. Never raises for a failed call. In the synchronous flavour the
-            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function.
+            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function; the
+            method still counts as one for `asyncio.iscoroutinefunction`, frameworks and mocks.
 
         Raises:
             TypeError, ValueError: the callback is no function, or a number is invalid.
@@ -102,7 +107,7 @@ class ContextManager:
             raise TypeError(f"callback must be a function, not {type(callback).__name__}")
         context_id, path = (context_id or "").strip(), (path or "").strip()
         if bool(context_id) != bool(path):
-            message = "Could not sync: context_id and path must be passed together, or neither of them"
+            message = "Could not sync: context_id and path must be provided together, or both omitted"
             return ContextSyncAnswer.failed(SessionError(message, session_id=self._session.session_id))
         deadline = Deadline(seconds)
         run = SyncRun(self._api, self._session.session_id, context_id, path, mode or "")

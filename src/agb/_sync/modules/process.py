@@ -21,6 +21,7 @@ from ...exceptions import AGBError, CommandError, ErrorKind
 from ...results.base import OperationResult
 from ...results.commands import CommandResult
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.loop import sleep
 from .tools import run_tool
 
@@ -33,7 +34,7 @@ PAUSES = (0.01, 0.1)
 """Seconds between two observations of a process that writes all the time: the first, and the longest."""
 
 
-class Process:
+class Process(BlockHint):
     r"""A program that runs in a session; returned by `start` and `attach` of ``session.command``.
 
     It runs detached: neither the time limit of a command nor the end of this program ends it. Leaving a ``with`` block
@@ -357,7 +358,7 @@ def _checked(state: ops.ProcessState, process: Process) -> ops.ProcessState:
     return state
 
 
-class ProcessOutput:
+class ProcessOutput(BlockHint, IterationHint):
     """The output of a process as it grows; returned by `Process.stream`.
 
     Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
@@ -386,6 +387,10 @@ class ProcessOutput:
         self._pause = 0.0
         self._is_over = False
         self._is_out_of_time = False
+
+    def __repr__(self) -> str:
+        read = f"{self.stdout} bytes of stdout and {self.stderr} of stderr read"
+        return f"<{type(self).__name__} of {self._process!r}, {read}{', over' if self._is_over else ''}>"
 
     def __enter__(self) -> Self:
         return self
