@@ -279,9 +279,8 @@ async def test_empty_code_is_a_failure(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
             result = await one.code.run("", "python")
-            assert (result.success, result.error_message) == (
-                False, "run_code: the code is empty: there is nothing to run"
-            )  # fmt: skip
+            assert not result.success
+            assert result.error_message == "the code is empty: there is nothing to run"
             assert (await one.code.run("# only a comment", "python")).success
         async with session.code.stream("", "python") as events:
             assert "the code is empty" in (await events.collect()).error_message

@@ -335,7 +335,8 @@ class TestDataDirectory:
         """Another runtime may look for abandoned directories at any moment, also between creation and lock."""
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
         found: list[Path] = []
-        lock, looks = data_directory._lock, []
+        looks: list[Path] = []
+        lock = data_directory._lock
 
         def look_and_lock(directory: Path) -> int | None:
             if not looks:
