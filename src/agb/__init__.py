@@ -139,6 +139,7 @@ if TYPE_CHECKING:
     from .results import SessionResult as SessionResult
     from .results import SessionStatusResult as SessionStatusResult
     from .results import TransferredFile as TransferredFile
+    from .results import Truncated as Truncated
     from .results import UploadResult as UploadResult
     from .session_params import BrowserContext as BrowserContext
     from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
@@ -258,6 +259,7 @@ _HOMES = {
         "SessionResult",
         "SessionStatusResult",
         "TransferredFile",
+        "Truncated",
         "UploadResult",
     ),
     ".session_params": ("BrowserContext", "BrowserFingerprintContext", "CreateSessionParams", "ExtensionOption"),

@@ -90,7 +90,7 @@ async def test_broken_status_is_a_failure(status: Any) -> None:
         async with client(server.endpoint) as agb:
             result = await agb.attach("s-1").context.info()
     assert not result.success
-    assert "context status is not" in str(result.error_message)
+    assert "data.contextStatus is" in str(result.error_message)
 
 
 # --- sync --------------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_broken_status_is_a_failure(status: Any) -> None:
         with client(server.endpoint) as agb:
             result = agb.attach("s-1").context.info()
     assert not result.success
-    assert "context status is not" in str(result.error_message)
+    assert "data.contextStatus is" in str(result.error_message)
 
 
 # --- sync --------------------------------------------------------------------------------------------------------

@@ -329,7 +329,7 @@ def test_answer_without_a_url_is_no_success() -> None:
         with client(server) as agb:
             result = agb.context.get_file_upload_url("SdkCtx-1", "/x")
     assert not result.success
-    assert "it holds no URL" in str(result.error_message)
+    assert "data.url is empty" in str(result.error_message)
 
 
 def entry(number: int) -> dict[str, Any]:

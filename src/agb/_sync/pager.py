@@ -24,7 +24,7 @@ class Pager(IterationHint, Generic[T]):
     Args:
         api: sends the calls.
         listing: which pages there are.
-        timeout: seconds for each request.
+        timeout: seconds until the next item is there.
         convert: returns what the caller gets for an item; without it, the item.
     """
 
@@ -46,11 +46,12 @@ class Pager(IterationHint, Generic[T]):
         return self
 
     def __next__(self) -> T:
-        while not self._ready:
+        deadline = None if self._ready else self._api.deadline(self._timeout)
+        while not self._ready:  # again for a page without a new item
             call = self._listing.next_call
             if call is None:
                 raise StopIteration
-            page, request_id = self._api.call(call, timeout=self._timeout)
+            page, request_id = self._api.call(call, deadline=deadline)
             self._ready.extend(self._listing.read(page, request_id))
         item: T = self._ready.popleft()
         self._count += 1

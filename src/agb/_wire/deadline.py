@@ -9,19 +9,38 @@ Clock = Callable[[], float]
 """A monotonic clock in seconds, such as `time.monotonic`."""
 
 
+LATE = 1.0
+"""Seconds after a deadline from which on an error also says how much time has passed."""
 LONGEST_WAIT = 1e6
 """Seconds, more than a week: the most that a deadline allows a step. Sockets and locks accept no more than 24 days."""
 
 
 class Deadline:
-    """The time by which a call must have ended; the limit of every connect, write, read and sleep is the time left."""
+    """The time by which a call must have ended; the limit of every connect, write, read and sleep is the time left.
 
-    __slots__ = ("_clock", "_end", "seconds")
+    A method of several calls passes one deadline to all of them, or a part of it (`part`). The text of a part names the
+    deadline that the caller has set, not the rest of it that the part had.
+    """
+
+    __slots__ = ("_clock", "_end", "_whole", "seconds")
 
     def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
         self.seconds = seconds
         self._clock = clock
         self._end = clock() + seconds
+        self._whole: Deadline | None = None
+        """The deadline that this one is the rest of."""
+
+    def part(self, seconds: float = float("inf"), grace: float = 0.0) -> Deadline:
+        """Return the deadline of a step: it may take so many seconds, but no longer than this deadline and ``grace``.
+
+        At least a millisecond is left, so that the step fails by its time-out, in its own way.
+        """
+        left = max(0.001, self._end + grace - self._clock())
+        step = Deadline(min(seconds, left), self._clock)
+        if seconds >= left:
+            step._whole = self._whole or self
+        return step
 
     def left(self) -> float:
         """Return the seconds left, never less than zero, and never more than the system can wait."""
@@ -34,8 +53,11 @@ class Deadline:
 
     @property
     def description(self) -> str:
-        """The text for errors when it has passed: "within 60 s"."""
-        return f"within {self.seconds:g} s"
+        """The text for errors when it has passed: "within 60 s", and how long it took if that was much longer."""
+        whole = self._whole or self
+        elapsed = whole.seconds + self._clock() - whole._end
+        more = f" ({elapsed:.1f} s have passed)" if LATE <= elapsed - whole.seconds < float("inf") else ""
+        return f"within {whole.seconds:g} s{more}"
 
     def __repr__(self) -> str:
         return f"<Deadline of {self.seconds:g} s, {self.left():.3f} s left>"

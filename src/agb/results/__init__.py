@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .base import DeleteResult as DeleteResult
     from .base import OperationResult as OperationResult
     from .base import Result as Result
+    from .base import Truncated as Truncated
     from .code import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .code import ExecutionLogs as ExecutionLogs
     from .code import ExecutionResult as ExecutionResult
@@ -73,6 +74,7 @@ _HOMES = {
         "DeleteResult",
         "OperationResult",
         "Result",
+        "Truncated",
     ),
     ".sessions": (
         "GetSessionData",

@@ -8,7 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import instance_of, optional
 
 from ..exceptions import AGBError
-from .base import OperationResult, Result, Shown, entries, error_field
+from .base import OperationResult, Result, Shown, entries, error_field, message_field, optional_message_field
 
 
 def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
@@ -54,7 +54,7 @@ class ContextResult(Result):
 
     context_id: str = ""
     context: Context | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -70,7 +70,7 @@ class ContextListResult(Result):
     next_token: str | None = None
     max_results: int | None = None
     total_count: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -103,7 +103,7 @@ class ContextFileListResult(Result):
 
     entries: list[ContextFileEntry] = field(default=None, converter=entries)
     count: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -121,7 +121,7 @@ class FileUrlResult(Result):
 
     url: str = field(default="", repr=False)
     expire_time: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -134,7 +134,7 @@ class ClearContextResult(OperationResult):
     """The progress of clearing a context: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
 
     data: Any = field(default=None, init=False, repr=False)
-    error_message: str = ""
+    error_message: str = message_field()
     status: str | None = None
     context_id: str | None = None
     error: AGBError | None = field(default=None, kw_only=True, eq=False, repr=False)

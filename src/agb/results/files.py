@@ -7,7 +7,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import BoolResult, Result, Shown, entries, error_field, mapping, strings
+from .base import BoolResult, Result, Shown, entries, error_field, mapping, message_field, strings
 
 
 @frozen(slots=False, repr=False)
@@ -15,7 +15,7 @@ class FileInfoResult(Result):
     """The properties of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it exists."""
 
     file_info: dict[str, Any] = field(default=None, converter=mapping)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
@@ -24,7 +24,7 @@ class DirectoryListResult(Result):
     """The contents of a directory: a dict with ``name`` and ``isDirectory`` for each entry."""
 
     entries: list[dict[str, Any]] = field(default=None, converter=entries)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
@@ -33,7 +33,7 @@ class FileContentResult(Result):
     """The text of a file."""
 
     content: str = ""
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
@@ -42,7 +42,7 @@ class BinaryFileContentResult(Result):
     """The bytes of a file; ``size`` is their number."""
 
     content: bytes = b""
-    error_message: str = ""
+    error_message: str = message_field()
     size: int | None = None
     error: AGBError | None = error_field()
 
@@ -52,7 +52,7 @@ class MultipleFileContentResult(Result):
     """The texts of several files by their paths; ``errors`` holds the error of each file that could not be read."""
 
     contents: dict[str, str] = field(default=None, converter=mapping)
-    error_message: str = ""
+    error_message: str = message_field()
     errors: dict[str, AGBError] = field(default=None, converter=mapping, kw_only=True, eq=False)
     error: AGBError | None = error_field()
 
@@ -62,7 +62,7 @@ class FileSearchResult(Result):
     """The paths that match."""
 
     matches: list[str] = field(default=None, converter=strings)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
@@ -115,7 +115,7 @@ class FileChangeResult(Result):
 
     events: list[FileChangeEvent] = field(default=None, converter=entries)
     raw_data: str = field(default="", repr=False)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     def has_changes(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, Shown, error_field, mapping
+from .base import Result, Shown, error_field, mapping, message_field
 
 
 @frozen(init=False, slots=False, repr=False)
@@ -84,6 +84,6 @@ class SessionMetricsResult(Result):
     """The metrics of a session, and the object they were read from as ``raw``."""
 
     metrics: SessionMetrics | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     raw: dict[str, Any] = field(default=None, converter=mapping)
     error: AGBError | None = error_field()

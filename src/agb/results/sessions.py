@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from .._wire.secrets import masked_repr
 from ..exceptions import AGBError
-from .base import Answer, ApiResponse, Result, Shown, entries, error_field, error_of, mapping, strings
+from .base import Answer, ApiResponse, Result, Shown, entries, error_field, error_of, mapping, message_field, strings
 
 if TYPE_CHECKING:
     from .syncs import ContextStatusData
@@ -25,7 +25,7 @@ class SessionResult(Result, Generic[SessionT]):
     data.
     """
 
-    error_message: str = ""
+    error_message: str = message_field()
     session: SessionT | None = None
     error: AGBError | None = error_field()
     context_status: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
@@ -35,7 +35,7 @@ class SessionResult(Result, Generic[SessionT]):
 class SessionListResult(Result):
     """One page of session ids; ``total_count`` counts the matches on all pages."""
 
-    error_message: str = ""
+    error_message: str = message_field()
     session_ids: list[str] = field(default=None, converter=strings)
     next_token: str = ""
     max_results: int = 0
@@ -77,7 +77,7 @@ class GetSessionResult(Answer, ApiResponse):
     code: str = ""
     success: bool = False
     data: GetSessionData | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -106,7 +106,7 @@ class SessionStatusResult(Answer, ApiResponse):
     code: str = ""
     success: bool = False
     status: str = ""
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -143,7 +143,7 @@ class McpToolResult(Result):
     """The text that a tool returned."""
 
     data: str | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
@@ -152,7 +152,7 @@ class McpToolsResult(Result):
     """The tools that an image offers."""
 
     tools: list[McpTool] = field(default=None, converter=entries)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, Shown, entries, error_field
+from .base import Result, Shown, entries, error_field, message_field, optional_message_field
 
 
 @frozen(slots=False, repr=False)
@@ -21,7 +21,7 @@ class ContextStatusData(Shown):
 
     context_id: str = ""
     path: str = ""
-    error_message: str = ""
+    error_message: str = message_field()
     status: str = ""
     start_time: int = 0
     finish_time: int = 0
@@ -57,7 +57,7 @@ class ContextInfoResult(Result):
     """The tasks between a session and its contexts."""
 
     context_status_data: list[ContextStatusData] = field(default=None, converter=entries)
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -69,7 +69,7 @@ class ContextInfoResult(Result):
 class ContextSyncResult(Result):
     """The end of a sync; ``context_status_data`` holds its tasks, with the state that was reported last."""
 
-    error_message: str = ""
+    error_message: str = message_field()
     context_status_data: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
     error: AGBError | None = error_field()
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, FileError
-from .base import Answer, Shown, entries, error_field
+from .base import Answer, Shown, entries, error_field, message_field, optional_message_field
 
 
 @frozen(slots=False, repr=False)
@@ -38,7 +38,7 @@ class ContextTransferResult(Answer):
     size: int = 0
     """Bytes that were moved, of all ``files``."""
     failures: list[FailedTransfer] = field(default=None, converter=entries)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
@@ -61,7 +61,7 @@ class UploadResult(Answer):
     etag: str | None = None
     bytes_sent: int = 0
     path: str = ""
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
@@ -84,7 +84,7 @@ class DownloadResult(Answer):
     bytes_received: int = 0
     path: str = ""
     local_path: str = ""
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:

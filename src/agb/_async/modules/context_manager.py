@@ -9,6 +9,7 @@ from ..._ops import contexts as ops
 from ..._ops.sync_tasks import SyncWatch, Verdict, sync_failure, sync_timeout
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.retry import poll_pause
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
@@ -182,7 +183,12 @@ class AsyncSyncRun:
         Raises:
             AGBError: the sync was not started, as far as is known.
         """
-        before, _ = await _send(self._api, self._status_call, deadline)
+        before: list[ContextStatusData] = []
+        try:
+            before, _ = await _send(self._api, self._status_call, deadline)
+        except AGBError as error:
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
+                raise  # otherwise the service has no list before the first sync, and the start says what is wrong
         self._watch = SyncWatch(before, self._mode, self._context_id)
         await self._start(deadline)
 
@@ -206,7 +212,7 @@ class AsyncSyncRun:
                 raise self._timed_out(deadline)
             if verdict is Verdict.START_AGAIN:
                 await self._start(deadline)
-            await sleep(min(pause, interval, deadline.left()))
+            await sleep(min(poll_pause(pause, interval), deadline.left()))
             pause *= 1.5
         failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:
@@ -229,4 +235,4 @@ class AsyncSyncRun:
 
 async def _send(api: AsyncAPI, call: Call[T], deadline: Deadline) -> tuple[T, str]:
     """Send a call that may take the time that is left, but no longer than any other call."""
-    return await api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))
+    return await api.call(call, deadline=deadline.part(api.timeout))

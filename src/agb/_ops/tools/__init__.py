@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ..._wire.shape import WHOLE, Object, maybe
 from ..._wire.toolcall import LONGEST_RUN, ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
+
+DISCARDED = Object(dict.fromkeys(("stdout", "stderr", "results"), maybe(WHOLE)))
+"""How much output exceeded the limit of the service and is missing, by its kind."""
 
 
 def reason_of(name: str, reply: ToolReply) -> str:
@@ -33,3 +37,15 @@ def check_time_limit(name: str, value: float, unit: str, per_second: int) -> Non
         text = repr(value)
         text = text if len(text) <= 30 else f"{text[:20]}..."
         raise ValueError(f"{name} must be above zero and at most {LONGEST_RUN * per_second} {unit} (a day), not {text}")
+
+
+def invalid(name: str, why: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
+    """Return the error of a tool whose answer does not have the shape that it promises."""
+    return error(
+        f"the answer of the tool {name!r} is not valid: {why}",
+        kind=ErrorKind.INVALID_ANSWER,
+        request_id=reply.request_id,
+        session_id=session_id,
+        sent=Sent.YES,
+        tool=name,
+    )

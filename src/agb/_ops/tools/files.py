@@ -7,24 +7,38 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ..._wire.shape import NAME, TEXT, Array, JsonText, Object, ShapeError, maybe, needed
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import AGBError, ErrorKind, FileError, Sent
 from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
 from ...results.sessions import McpTool
-from . import reason_of
+from . import invalid, reason_of
 
 T = TypeVar("T")
 
 MODES = ("overwrite", "append")
 NO_MATCHES = "No matches found"
+
+
+CHANGES = JsonText(
+    Array(
+        Object(
+            {
+                "event_type": needed(NAME, "eventType", "EventType"),
+                "path": maybe(TEXT, "Path"),
+                "path_type": maybe(TEXT, "pathType", "PathType"),
+            }
+        )
+    )
+)
+"""The text of the tool `get_file_change`."""
 
 
 @frozen
@@ -146,16 +160,13 @@ def read_file(path: str, offset: int, length: int, *, session_id: str) -> ToolCa
     args = {"path": path, "offset": offset, "length": length, "format": "binary"}
 
     def read(reply: ToolReply) -> Chunk:
+        if reply.text is None:  # an empty text is the end of the file
+            raise invalid("read_file", "it contains no result", reply, session_id, FileError)
         try:
-            return Chunk(base64.b64decode(reply.text or "", validate=True), reply.request_id)
+            return Chunk(base64.b64decode(reply.text, validate=True), reply.request_id)
         except (binascii.Error, ValueError) as error:
-            raise FileError(
-                f"cannot read {path!r}: the answer is not base64: {error}",
-                kind=ErrorKind.INVALID_ANSWER,
-                request_id=reply.request_id,
-                session_id=session_id,
-                sent=Sent.YES,
-            ) from error
+            why = f"the content of {path!r} is not base64: {error}"
+            raise invalid("read_file", why, reply, session_id, FileError) from error
 
     return _call("read_file", args, read, session_id, f"read {path!r}", repeatable=True)
 
@@ -191,17 +202,13 @@ def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]
     def read(reply: ToolReply) -> FileChangeResult:
         text = reply.text or "[]"
         try:
-            return FileChangeResult(reply.request_id, True, parse_changes(text), text)
-        except ValueError as error:
-            raise FileError(
-                f"cannot read the changes below {path!r}: {error}",
-                kind=ErrorKind.INVALID_ANSWER,
-                request_id=reply.request_id,
-                session_id=session_id,
-                sent=Sent.YES,
-            ) from error
+            events = [FileChangeEvent(**event) for event in CHANGES.read(text, "the text")]
+        except ShapeError as error:
+            raise invalid("get_file_change", str(error), reply, session_id, FileError) from error
+        return FileChangeResult(reply.request_id, True, events, text)
 
-    return _call("get_file_change", {"path": check_path(path)}, read, session_id, f"watch {path!r}")
+    call = _call("get_file_change", {"path": check_path(path)}, read, session_id, f"watch {path!r}")
+    return evolve(call, shape=CHANGES)
 
 
 def _call(
@@ -288,17 +295,6 @@ def parse_matches(text: str) -> list[str]:
     if text.strip() == NO_MATCHES:
         return []
     return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
-
-
-def parse_changes(text: str) -> list[FileChangeEvent]:
-    """Return the events in a JSON array; raise ``ValueError`` if the text is none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the answer is not JSON: {error}") from error
-    if not isinstance(value, list):
-        raise ValueError("the answer is not a JSON array")
-    return [FileChangeEvent.from_dict(item) for item in value if isinstance(item, dict)]
 
 
 def decoded(content: bytes, path: str, session_id: str) -> str:

@@ -10,6 +10,7 @@ from ..._ops import contexts as ops
 from ..._ops.sync_tasks import SyncWatch, Verdict, sync_failure, sync_timeout
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.retry import poll_pause
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
@@ -183,7 +184,12 @@ class SyncRun:
         Raises:
             AGBError: the sync was not started, as far as is known.
         """
-        before, _ = _send(self._api, self._status_call, deadline)
+        before: list[ContextStatusData] = []
+        try:
+            before, _ = _send(self._api, self._status_call, deadline)
+        except AGBError as error:
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
+                raise  # otherwise the service has no list before the first sync, and the start says what is wrong
         self._watch = SyncWatch(before, self._mode, self._context_id)
         self._start(deadline)
 
@@ -207,7 +213,7 @@ class SyncRun:
                 raise self._timed_out(deadline)
             if verdict is Verdict.START_AGAIN:
                 self._start(deadline)
-            sleep(min(pause, interval, deadline.left()))
+            sleep(min(poll_pause(pause, interval), deadline.left()))
             pause *= 1.5
         failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:
@@ -230,4 +236,4 @@ class SyncRun:
 
 def _send(api: API, call: Call[T], deadline: Deadline) -> tuple[T, str]:
     """Send a call that may take the time that is left, but no longer than any other call."""
-    return api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))
+    return api.call(call, deadline=deadline.part(api.timeout))

@@ -61,24 +61,25 @@ function valueOf(remote) {
   return found;
 }
 
-function cut(text) {
-  return text.length <= MOST ? text : `${text.slice(0, MOST)}\n[too large to be sent: ${text.length} characters]`;
-}
+const cut = (text) => text.slice(0, MOST);
 
 // A string by itself is shown whole; inside of something else node's own limit holds.
-function inspected(value) {
-  return cut(util.inspect(value, typeof value === 'string' ? { maxStringLength: MOST } : {}));
+const inspected = (value) => util.inspect(value, typeof value === 'string' ? { maxStringLength: Infinity } : {});
+
+function resultOf(value) {
+  const text = inspected(value);
+  return { text: cut(text), discarded: Math.max(0, text.length - MOST) };
 }
 
 // The code is not over while its value is a promise: what the promise prints, returns or throws belongs to it.
 function settle(value, resolve) {
-  const shown = (settled) => (settled === undefined ? {} : { text: inspected(settled) });
+  const shown = (settled) => (settled === undefined ? {} : resultOf(settled));
   if (!util.types.isPromise(value)) resolve(shown(value));
   else then.call(value, (settled) => resolve(shown(settled)), (thrown) => resolve({ error: describeError(thrown) }));
 }
 
 function describeError(thrown) {
-  if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${inspected(thrown)}`, traceback: '' };
+  if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${cut(inspected(thrown))}`, traceback: '' };
   let value = String(thrown.message);
   if (/import statement|dynamic import callback/.test(value)) value += ' (in a session use require())';
   const lines = String(thrown.stack).split('\n');

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from typing import Protocol
 
-from ..sandbox.capture import Capture, cut_note
+from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Sandbox
 
 _LATE = 1 << 20
@@ -19,6 +19,10 @@ class TextSink(Protocol):
 
     def write(self, name: str, text: str) -> None:
         """Add to ``stdout`` or ``stderr``."""
+        ...
+
+    def discard(self, name: str, size: int) -> None:
+        """Count characters that were dropped before."""
         ...
 
 
@@ -48,12 +52,11 @@ class _Stream:
         self.capture.drain()
         self._put(b"", final=True)
 
-    def take_late(self) -> str:
-        """Return the text that arrived while no code ran, and forget it."""
-        text, self.late = self.late, ""
-        if self.discarded:
-            text, self.discarded = text + cut_note(self.discarded), 0
-        return text
+    def take_late(self) -> tuple[str, int]:
+        """Return the text that arrived while no code ran, with the number of characters discarded, and forget it."""
+        late = self.late, self.discarded
+        self.late, self.discarded = "", 0
+        return late
 
 
 class KernelOutput:
@@ -95,14 +98,17 @@ class KernelOutput:
         """Pass late output to an execution."""
         self.drain()
         for stream in self._streams:
-            if text := stream.take_late():
+            text, discarded = stream.take_late()
+            if text:
                 end = "" if text.endswith("\n") else "\n"
                 execution.write("stderr", f"[{stream.name} between the runs]\n{text}{end}{_END_NOTE}")
+            if discarded:
+                execution.discard("stderr", discarded)
 
     def start_message(self) -> str:
         """Return the last words of a kernel that did not start, and forget them."""
         self.drain()
-        texts = [stream.take_late()[-_START:] for stream in self._streams]
+        texts = [stream.take_late()[0][-_START:] for stream in self._streams]
         return " | ".join("".join(texts).strip().splitlines()[-3:])
 
     def close(self) -> None:

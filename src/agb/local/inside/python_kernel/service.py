@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import sys
 from typing import Any
 
 import zmq
 from ipykernel.kernelapp import IPKernelApp
-from jupyter_client.session import Session
+from jupyter_client.jsonutil import json_default
+from jupyter_client.session import Session, json_packer
 from traitlets.config import Config
 
-from . import DISPLAYS
+from . import DISCARDED, DISPLAYS
 from .shell import SessionKernel
 from .streams import Receipts, StandardStreams
 
 READY_FD = 3
 MOST = 32 << 20
 """Bytes of one message; the runtime breaks the connection off at a larger size."""
+LONGEST = MOST // 16
+"""Characters of a text in a message that was too large; a character may take six bytes, and there may be two texts."""
 _KEY_BYTES = 200
 
 
@@ -79,13 +83,23 @@ def _config(name: str, key: bytes) -> Config:
     return config
 
 
+def pack(message: Any) -> bytes:
+    """Return JSON; a number that is none is null, as `json_packer` would only write it with a warning in stderr."""
+    try:
+        text = json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        packed: bytes = json_packer(without_nan(message))
+        return packed
+    return text.encode("utf8", "surrogateescape")
+
+
 class SessionMessages(Session):
     """Sends messages that the runtime accepts, and counts displays."""
 
     receipts: Receipts
 
     def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
-        """Return the parts of a message; the content of one that is too large is replaced by a note."""
+        """Return the parts of a message; what makes it too large is left out, and its size is in the metadata."""
         if msg["header"]["msg_type"] in DISPLAYS:
             self.receipts.expect()
         try:
@@ -95,7 +109,9 @@ class SessionMessages(Session):
         size = sum(map(len, parts))
         if size <= MOST:
             return parts
-        cut: list[bytes] = super().serialize({**msg, "content": shortened(msg["content"], size)}, ident)
+        content, discarded = shortened(msg["content"])
+        metadata = {**msg["metadata"], DISCARDED: discarded}
+        cut: list[bytes] = super().serialize({**msg, "content": content, "metadata": metadata}, ident)
         return cut
 
 
@@ -105,7 +121,7 @@ class SessionKernelApp(IPKernelApp):
     receipts: Receipts
 
     def _session_default(self) -> Session:
-        session = SessionMessages(parent=self)
+        session = SessionMessages(parent=self, pack=pack)
         session.receipts = self.receipts
         return session
 
@@ -135,16 +151,38 @@ def whole_characters(content: dict[str, Any]) -> dict[str, Any]:
     return replaced
 
 
-def shortened(content: dict[str, Any], size: int) -> dict[str, Any]:
-    """Return the content of a message with what makes it large left out."""
-    note = f"[too large to be sent: {size} bytes]"
-    short = dict(content)
+def without_nan(value: Any) -> Any:
+    """Return a value of JSON with null for the numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    return value
+
+
+def shortened(content: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return the content of a message without what makes it large, and how many characters were left out.
+
+    Of a text its beginning is kept, of the formats of a display those that are small, and of a traceback its end.
+    """
+    short, discarded = dict(content), 0
     for name, value in content.items():
-        if name == "data":
-            short[name] = {"text/plain": note}
-        elif name == "traceback":
-            short[name] = [note]
-        elif isinstance(value, str) and len(value) > 1 << 16:
-            # A character may take six bytes.
-            short[name] = value[: MOST // 8] + "\n" + note + "\n"
-    return short
+        if name == "data" and isinstance(value, dict):
+            short[name] = {}
+            for mime, one in value.items():
+                size = len(one if isinstance(one, str) else json.dumps(one, default=str))
+                if mime == "text/plain" and isinstance(one, str):
+                    short[name][mime] = one[:LONGEST]
+                    discarded += max(0, size - LONGEST)
+                elif size <= LONGEST // 8:
+                    short[name][mime] = one
+                else:
+                    discarded += size
+        elif name == "traceback" and isinstance(value, list):
+            short[name] = [str(line)[-LONGEST // 100 :] for line in value[-50:]]
+        elif isinstance(value, str) and len(value) > LONGEST:
+            short[name] = value[:LONGEST]
+            discarded += len(value) - LONGEST
+    return short, discarded
