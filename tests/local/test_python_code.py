@@ -9,6 +9,7 @@ import pytest
 
 from agb.local.kernels.base import Live
 from agb.local.kernels.output import KernelOutput
+from agb.local.kernels.python import PythonKernel
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 from agb.local.sessions.tools import stream_code
@@ -236,8 +237,10 @@ async def test_last_words_are_delivered(local_runtime: Runtime, box: LocalSessio
     late = "open('go').read(); print('last'); os._exit(3)"
     await python(f"import os, threading\ndef f():\n    {late}\nthreading.Thread(target=f).start()")
     await output(local_runtime, box, "echo > go")
-    for kernel in [process for process in await box.processes() if "python_driver" in process.cmdline]:
-        await output(local_runtime, box, f"while kill -0 {kernel.pid} 2>/dev/null; do :; done")
+    kernel = box.interpreter("python")._kernel
+    assert isinstance(kernel, PythonKernel)
+    assert kernel._process is not None
+    await kernel._process.wait()
     after = await python("print('new')")
     assert after["stdout"] == ["new\n"]
     assert "last\n" in "".join(after["stderr"])
