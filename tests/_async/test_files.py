@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, FileChangeEvent, FileError, McpTool
 from agb._async._compat.concurrency import gather
-from agb._async.host.archive import packed, unpack
 from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, refuse, scripted, value
 
@@ -246,37 +244,11 @@ async def test_directories_that_cannot_be_copied(runtime: LocalServer, tmp_path:
         assert result.error is not None
         assert result.error.kind is ErrorKind.NOT_FOUND
         assert not (tmp_path / "t").exists()
-        assert (
-            await session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out", timeout_ms=LIMIT_MS)
-        ).success
-        result = await session.file.download_dir("/tmp/evil", tmp_path / "t")
-        assert not result.success
-        assert "out" in result.error_message
         with pytest.raises(ValueError, match="is none"):
             await session.file.upload_dir(tmp_path / "none", "/tmp/x")
         (tmp_path / "file").touch()
         with pytest.raises(ValueError, match="is a file"):
-            await session.file.download_dir("/tmp/evil", tmp_path / "file")
-
-
-@pytest.mark.parametrize("name", ["../out", "/tmp/agb-test-out", "a/../../out"])
-async def test_archives_do_not_lead_out(tmp_path: Path, name: str) -> None:
-    member = tarfile.TarInfo(name)
-    pieces = iter([member.tobuf(), bytes(1024)])
-    if name.startswith("/"):  # the filter takes the slash away
-        unpack(lambda: next(pieces, b""), tmp_path / "t")
-        assert (tmp_path / "t" / "tmp" / "agb-test-out").exists()
-    else:
-        with pytest.raises(FileError, match="out"):
-            unpack(lambda: next(pieces, b""), tmp_path / "t")
-    assert not (tmp_path / "out").exists()
-
-
-async def test_damaged_archive(tmp_path: Path) -> None:
-    pieces = iter([os.urandom(2048)])
-    with pytest.raises(FileError, match="cannot be unpacked"):
-        unpack(lambda: next(pieces, b""), tmp_path / "t")
-    assert b"".join(packed(tmp_path / "t")) == bytes(1024)
+            await session.file.download_dir("/tmp", tmp_path / "file")
 
 
 # --- finding -----------------------------------------------------------------------------------------------------
@@ -389,7 +361,7 @@ ARGUMENTS: list[tuple[Callable[[Any], Any], type[Exception]]] = [
     (lambda s: s.file.read(b"/tmp"), TypeError),
     (lambda s: s.file.read("/tmp/a", format="json"), ValueError),
     (lambda s: s.file.read("/tmp/a\0"), ValueError),
-    (lambda s: s.file.read("/tmp/\udcff"), ValueError),
+    (lambda s: s.file.read("/tmp/\ud800"), ValueError),
     (lambda s: s.file.read("/tmp/a", progress="yes"), TypeError),
     (lambda s: s.file.read("/tmp/a", timeout=0), ValueError),
     (lambda s: s.file.write("/tmp/a", 5), TypeError),

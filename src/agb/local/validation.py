@@ -15,13 +15,20 @@ from .errors import invalid
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+ARGUMENTS = "args"
+"""The member of a request that has the arguments of a tool; their own validation decides which text they may have."""
+
+
 def json_value(text: str | bytes, what: str) -> Any:
     """Return the value of a JSON text; raise `Refused` for anything that is not JSON or cannot be sent on."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     try:
         value = json.loads(raw, parse_constant=_no_constant)
-        if _SURROGATE.search(raw):
-            json.dumps(value, ensure_ascii=False).encode()
+        if _SURROGATE.search(raw) and what != ARGUMENTS:
+            checked = (
+                {name: one for name, one in value.items() if name != ARGUMENTS} if isinstance(value, dict) else value
+            )
+            json.dumps(checked, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         refuse(f"{what} contains half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     except UnicodeDecodeError:

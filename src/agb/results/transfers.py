@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, FileError
-from .base import entries, error_field
+from .base import BoolResult, entries, error_field
 
 
 @frozen
@@ -48,6 +48,16 @@ class ContextTransferResult:
             AGBError: as in ``error``; ``failures`` has those of the other files.
         """
         return self if self.success else _raise_transfer(self)
+
+
+@frozen
+class DirectoryResult(BoolResult):
+    """A directory that was copied: a success if all of it was.
+
+    ``failures`` has the entries that were not copied; if it is empty, and this is no success, the copy was not made.
+    """
+
+    failures: list[FailedTransfer] = field(default=None, converter=entries, kw_only=True)
 
 
 @frozen

@@ -3,20 +3,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..._ops.tools import file_archives as archives
 from ..._ops.tools import file_scripts as scripts
 from ..._ops.tools import files as ops
 from ...exceptions import AGBError, FileError
-from ...results.base import BoolResult
-from ...results.transfers import DownloadResult, UploadResult
+from ...results.transfers import DirectoryResult, DownloadResult, FailedTransfer, UploadResult
 from .._compat.loop import from_thread, in_thread
-from ..host.archive import packed, unpack
+from ..host.archive import Packed, Unpacking
 from ..host.progress import Progress, ProgressReport
 from .context_manager import POLL_INTERVAL
-from .file_calls import CHUNK, FileCalls, random_token
+from .file_calls import (
+    CHUNK,
+    COPY_SECONDS,
+    MAX_COPY,
+    FileCalls,
+    ReadForm,
+    SizeLimit,
+    check_size,
+    random_token,
+)
 from .file_stream import FileStream
 from .file_transfer import UPLOAD_LIMIT, FileTransfer, ProgressCallback
 from .file_writer import FileWriter
@@ -25,11 +35,16 @@ if TYPE_CHECKING:
     from .protocols import SessionAccess
 
 
+_NAMED = 5
+"""Entries that are named in the message of a result."""
+
+
 class FileCopies:
     """The part of ``session.file`` that copies between this machine and the session."""
 
-    def __init__(self, session: SessionAccess) -> None:
+    def __init__(self, session: SessionAccess, form: ReadForm) -> None:
         self.session = session
+        self._form = form
         self._writer = FileWriter(session)
         self._transfer = FileTransfer(session.agb, session)
 
@@ -39,18 +54,23 @@ class FileCopies:
         remote_path: str,
         *,
         progress: Progress = None,
-        timeout: float | None = None,
-    ) -> BoolResult:
+        timeout: float | None = COPY_SECONDS,
+    ) -> DirectoryResult:
         """Copy the contents of a directory of this machine into one of the session, which is created if needed.
 
         Files, directories and symbolic links, with their modes and times; sent as one archive, so that many small
-        files are as fast as a large one.
+        files are as fast as a large one. Links are kept as they are, wherever they lead. Devices, pipes and sockets
+        are left out.
 
         Args:
             local_path: the directory here.
             remote_path: the directory in the session.
             progress: a function called with the bytes sent and None, or True for a bar.
-            timeout: seconds for everything.
+            timeout: seconds for everything; None for the client's time-out for each call.
+
+        Returns:
+            A success if all was copied. Otherwise ``failures`` has each entry that was not, with the error; all others
+            were copied, unless ``failures`` is empty.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
@@ -68,68 +88,97 @@ class FileCopies:
             ...     print(sent.success, text.content, got.success, Path(here, "back", "a.txt").read_text())
             True hello True hello
         """
-        ops.check_path(remote_path, "remote_path")
+        remote_path = ops.check_path(remote_path, "remote_path")
         source = Path(local_path)
-        if not source.is_dir():
+        if not in_thread(source.is_dir):
             raise ValueError(f"local_path must be a directory of this machine, and {str(source)!r} is none")
         session_id = self.session.session_id
         calls = FileCalls(self.session, timeout)
+        packed = Packed(source)
         try:
             with ProgressReport(progress, f"upload {source}") as report:
                 archive = calls.run(scripts.temporary_name(random_token(), session_id=session_id))
                 try:
-                    self._writer.fill(scripts.Place(archive, archive), _Packed(source), calls, report)
-                    return calls.run(scripts.unpack(archive, remote_path, session_id=session_id))
+                    self._writer.fill(scripts.Place(archive, archive), _Pieces(packed), calls, report)
+                    done = calls.run(archives.unpack(archive, remote_path, packed.damaged, session_id=session_id))
                 finally:
                     calls.remove_temporary(archive)
         except OSError as error:
-            return BoolResult.failed(FileError(f"cannot read {str(source)!r}: {error}", session_id=session_id))
+            return DirectoryResult.failed(FileError(f"cannot read {str(source)!r}: {error}", session_id=session_id))
         except AGBError as error:
-            return BoolResult.failed(error)
+            return DirectoryResult.failed(error)
+        return self._copied(packed.failures | done.reasons, done.request_id, str(source), remote_path, "uploaded")
 
     def download_dir(
         self,
         remote_path: str,
         local_path: str | PathLike[str],
         *,
+        max_size: int | None = MAX_COPY,
         progress: Progress = None,
-        timeout: float | None = None,
-    ) -> BoolResult:
+        timeout: float | None = COPY_SECONDS,
+    ) -> DirectoryResult:
         """Copy the contents of a directory of the session into one of this machine, which is created if needed.
 
-        Nothing is written outside of it: a name or a link that leads out is an error, and devices and pipes are left
-        out.
+        What `upload_dir` copies, in the other direction. Nothing is written outside of the directory: links are kept
+        as they are, wherever they lead, but nothing is written through a link that leads out.
 
         Args:
             remote_path: the directory in the session.
             local_path: the directory here.
+            max_size: bytes of all files, with the headers of the archive; more are a failure. None for no limit.
             progress: a function called with the bytes received and the bytes in all, or True for a bar.
-            timeout: seconds for everything.
+            timeout: seconds for everything; None for the client's time-out for each call.
+
+        Returns:
+            A success if all was copied. Otherwise ``failures`` has each entry that was not, with the error; all others
+            were copied, unless ``failures`` is empty.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
             ImportError: ``progress=True`` without rich.
         """
-        ops.check_path(remote_path, "remote_path")
+        remote_path = ops.check_path(remote_path, "remote_path")
+        check_size(max_size)
         target = Path(local_path)
-        if target.exists() and not target.is_dir():
+        if in_thread(lambda: target.exists() and not target.is_dir()):
             raise ValueError(f"local_path must be a directory of this machine, and {str(target)!r} is a file")
         report = ProgressReport(progress, f"download {remote_path}")
         session_id = self.session.session_id
         calls = FileCalls(self.session, timeout)
+        unpacking = Unpacking(target, max_size)
         try:
             archive = calls.run(scripts.temporary_name(random_token(), session_id=session_id))
             try:
-                result = calls.run(scripts.pack(remote_path, archive, session_id=session_id))
-                with FileStream(self.session, archive, CHUNK, report, calls.left()) as stream:
-                    in_thread(lambda: unpack(lambda: from_thread(stream.receive), target))
-                return result
+                done = calls.run(archives.pack(remote_path, archive, max_size, session_id=session_id))
+                with FileStream(
+                    self.session, archive, CHUNK, report, calls.left(), form=self._form, limit=SizeLimit(max_size)
+                ) as stream:
+                    in_thread(lambda: unpacking.run(lambda: from_thread(stream.receive)))
             finally:
                 calls.remove_temporary(archive)
         except OSError as error:
-            return BoolResult.failed(FileError(f"cannot write {str(target)!r}: {error}", session_id=session_id))
+            return DirectoryResult.failed(FileError(f"cannot write {str(target)!r}: {error}", session_id=session_id))
         except AGBError as error:
-            return BoolResult.failed(error)
+            return DirectoryResult.failed(error)
+        return self._copied(done.reasons | unpacking.failures, done.request_id, str(target), remote_path, "downloaded")
+
+    def _copied(self, reasons: dict[str, str], request_id: str, local: str, remote: str, verb: str) -> DirectoryResult:
+        """Return the result of a copy, with a failure for each entry that was not copied."""
+        if not reasons:
+            return DirectoryResult(request_id, True, True)
+        failures = [
+            FailedTransfer(
+                str(Path(local, name)),
+                f"{remote.rstrip('/')}/{name}",
+                FileError(f"{name or 'the directory'} was not {verb}: {reason}", session_id=self.session.session_id),
+            )
+            for name, reason in reasons.items()
+        ]
+        listed = ", ".join(f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED])
+        more = f", and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+        message = f"all was {verb} but for {listed}{more}"
+        return DirectoryResult(request_id, False, False, message, failures=failures, error=failures[0].error)
 
     def upload(
         self,
@@ -241,13 +290,13 @@ class FileCopies:
         return self._transfer.context_path
 
 
-class _Packed:
-    """The archive of a directory; the disk is read in a thread."""
+class _Pieces:
+    """The pieces of an archive; the disk is read in a thread."""
 
-    def __init__(self, directory: Path) -> None:
-        self._pieces = packed(directory)
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
 
-    def __iter__(self) -> _Packed:
+    def __iter__(self) -> _Pieces:
         return self
 
     def __next__(self) -> bytes:
