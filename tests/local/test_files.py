@@ -224,8 +224,8 @@ async def test_any_name(local_runtime: Runtime, box: LocalSession) -> None:
     for name in NAMES:
         await done(local_runtime, box, "move_file", source=f"-d d\n/{name}", destination="x")
         await done(local_runtime, box, "delete_file", path="x")
-    await output(local_runtime, box, "touch -- $'-d d\\n/\\xff'")  # not UTF-8: shown, though it cannot be named
-    assert await done(local_runtime, box, "list_directory", path="-d d\n") == "[FILE] ?"
+    await output(local_runtime, box, "touch -- $'-d d\\n/\\xff'")  # not UTF-8: a client sees that it is odd
+    assert await done(local_runtime, box, "list_directory", path="-d d\n") == "[FILE] \ufffd"
 
 
 # --- editing ---

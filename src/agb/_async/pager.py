@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .._ops.pages import Listing
+from ._compat.primitives import Lock
 
 if TYPE_CHECKING:
     from .api import AsyncAPI
@@ -35,16 +37,25 @@ class AsyncPager(Generic[T]):
     ) -> None:
         self._api, self._listing, self._timeout, self._convert = api, listing, timeout, convert
         self._ready: deque[Any] = deque()
+        self._requesting = Lock()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        while not self._ready:
-            call = self._listing.next_call
-            if call is None:
-                raise StopAsyncIteration
-            page, request_id = await self._api.call(call, timeout=self._timeout)
-            self._ready.extend(self._listing.read(page, request_id))
-        item: T = self._ready.popleft()
+        item: T = await self._next()
         return item if self._convert is None else self._convert(item)
+
+    async def _next(self) -> Any:
+        """Return the next item; tasks that share the list wait for one request, so no page is requested twice."""
+        while True:
+            with suppress(IndexError):
+                return self._ready.popleft()
+            async with self._requesting.within():
+                if self._ready:
+                    continue
+                call = self._listing.next_call
+                if call is None:
+                    raise StopAsyncIteration
+                page, request_id = await self._api.call(call, timeout=self._timeout)
+                self._ready.extend(self._listing.read(page, request_id))

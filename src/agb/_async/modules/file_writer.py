@@ -152,7 +152,7 @@ class AsyncFileWriter:
         except AGBError as error:
             if not ops.is_form_refused(error):
                 raise
-            await self.fill(scripts.Place(path, path), chunks, calls, report, total, refused=error)
+            await self.fill(scripts.Place(path, path), chunks, calls, report, total, is_direct=True)
             return BoolResult(error.request_id, True, True)
         try:
             size = await self.fill(place, chunks, calls, report, total)
@@ -169,7 +169,7 @@ class AsyncFileWriter:
         report: AsyncProgressReport,
         total: int | None = None,
         *,
-        refused: AGBError | None = None,
+        is_direct: bool = False,
     ) -> int:
         """Write chunks to an empty file; return the number of bytes.
 
@@ -182,32 +182,27 @@ class AsyncFileWriter:
             calls: the calls.
             report: the progress.
             total: the bytes in all, if known.
-            refused: why the file cannot be written by scripts; then it is replaced by text.
+            is_direct: the file is the target itself, whose content is replaced, and the service runs no scripts.
         """
         pieces = _Pieces(chunks)
-        if refused is None:
-            first = partial(self._first_pieces, place, pieces, calls)
-            form, size = await self._attempt(first, calls, None)
-        else:
-            form, size = FORMS[-1], 0
+        first = partial(self._first_pieces, place, pieces, calls, is_direct)
+        form, size = await self._attempt(first, calls, None, with_scripts=not is_direct)
         await report.add(size, total)
-        number = 0 if refused is not None else pieces.taken
+        number = pieces.taken
         while batch := await pieces.receive(form, CONCURRENT_CALLS if form.kind == "script" else 1):
-            mode = "overwrite" if refused is not None and not number else "append"
-            await gather([partial(calls.run, call) for call in self._calls(place, number, batch, form, mode)])
+            await gather([partial(calls.run, call) for call in self._calls(place, number, batch, form, "append")])
             number += len(batch)
             await report.add(sum(len(piece) for piece in batch), total)
-        if refused is not None and not number:
-            await calls.run(ops.write_file(place.temporary, "", session_id=self._id))
         return report.done
 
     async def _first_pieces(
-        self, place: scripts.Place, pieces: _Pieces, calls: AsyncFileCalls, form: Form
+        self, place: scripts.Place, pieces: _Pieces, calls: AsyncFileCalls, is_direct: bool, form: Form
     ) -> tuple[Form, int]:
         """Write the first pieces; return the form, and the number of bytes. A failure leaves the pieces."""
         batch = await pieces.receive(form, CONCURRENT_CALLS if form.kind == "script" else 1)
+        todo = self._calls(place, 0, batch or [b""][: int(is_direct)], form, "overwrite" if is_direct else "append")
         try:
-            await gather([partial(calls.run, call) for call in self._calls(place, 0, batch, form, "append")])
+            await gather([partial(calls.run, call) for call in todo])
         except AGBError:
             pieces.put_back(batch)
             raise
@@ -229,16 +224,28 @@ class AsyncFileWriter:
             return [ops.write_file(path, piece, mode, session_id=session_id) for piece in batch]
         return [ops.write_file(path, _as_text(piece), mode, session_id=session_id) for piece in batch]
 
-    async def _attempt(self, attempt: Callable[[Form], Awaitable[T]], calls: AsyncFileCalls, size: int | None) -> T:
+    async def _attempt(
+        self,
+        attempt: Callable[[Form], Awaitable[T]],
+        calls: AsyncFileCalls,
+        size: int | None,
+        *,
+        with_scripts: bool = True,
+    ) -> T:
         """Call a function with one form after the other until one is not refused, and remember that one.
 
-        ``size`` is the number of bytes to be written, if known: a smaller piece does not help if all bytes fit into it.
+        Args:
+            attempt: the function. It writes nothing if it raises that its form is refused.
+            calls: the calls.
+            size: the bytes to be written, if known: a smaller piece does not help if all bytes fit into it.
+            with_scripts: whether to try the forms that are scripts.
         """
         first = FORMS.index(await self._first_form(calls))
         refused: AGBError | None = None
         last: Form | None = None
         for form in FORMS[first:]:
-            if last is not None and last.kind == form.kind and size is not None and size <= form.piece:
+            is_same = last is not None and last.kind == form.kind and size is not None and size <= form.piece
+            if is_same or (form.kind == "script" and not with_scripts):
                 continue
             try:
                 result = await attempt(form)
