@@ -338,7 +338,7 @@ def test_any_bytes_are_quoted(tmp_path: Path) -> None:
 
 def test_exceptions_of_tar_are_named(tmp_path: Path) -> None:
     lines = [
-        r"tar: ./a\nb\377\\: Cannot open: Permission denied",
+        r"tar: ./a\nb\377\\\: Cannot open\: x: Cannot open: Permission denied",
         "tar: ./log: file changed as we read it",
         "tar: ./shrunk: File shrank by 5 bytes; padding with zeros",
         "tar: Exiting with failure status due to previous errors",
@@ -347,7 +347,7 @@ def test_exceptions_of_tar_are_named(tmp_path: Path) -> None:
     shell = {"stdout": base64.b64encode("\n".join(lines).encode()).decode(), "stderr": "", "exit_code": 0}
     found = archives.pack("/d", "/f", 5, session_id="s").read(reply_of(json.dumps(shell), is_error=False))
     assert found.reasons == {
-        "a\nb\udcff\\": "Permission denied",
+        "a\nb\udcff\\: Cannot open: x": "Permission denied",
         "shrunk": "File shrank by 5 bytes; padding with zeros",
     }
 

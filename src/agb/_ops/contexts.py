@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -251,7 +252,19 @@ def _read_file_url(reply: Reply) -> dict[str, Any]:
     data = reply.object()
     if not isinstance(data.get("url"), str) or not data["url"]:
         raise reply.invalid("it holds no URL")
-    return {"url": data["url"], "expire_time": data.get("expireTime")}
+    return {"url": data["url"], "expire_time": data.get("expireTime"), "attributes": data.get("attributes") is True}
+
+
+def with_attributes(url: str, mode: int, mtime: float) -> str:
+    """Return a URL for an upload that stores a file's mode and time, for a store whose URLs have ``attributes``."""
+    return f"{url}{'&' if '?' in url else '?'}mode={mode:o}&mtime={mtime:.6f}"
+
+
+def stored_attributes(reply: Reply) -> tuple[int | None, float | None]:
+    """Return the mode and time that a store returns with a file; None for what it does not."""
+    mode, mtime = reply.header(b"x-agb-mode"), reply.header(b"x-agb-mtime")
+    is_time = re.fullmatch(r"-?[0-9]{1,11}(\.[0-9]{1,9})?", mtime, re.ASCII)
+    return int(mode, 8) if re.fullmatch(r"[0-7]{1,3}", mode) else None, float(mtime) if is_time else None
 
 
 def _read_task_ids(reply: Reply) -> list[str] | None:

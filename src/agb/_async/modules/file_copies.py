@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..._ops.arguments import check_size
 from ..._ops.tools import file_archives as archives
 from ..._ops.tools import file_scripts as scripts
 from ..._ops.tools import files as ops
@@ -23,7 +24,6 @@ from .file_calls import (
     AsyncFileCalls,
     ReadForm,
     SizeLimit,
-    check_size,
     random_token,
 )
 from .file_stream import AsyncFileStream
@@ -190,17 +190,17 @@ class AsyncFileCopies:
         poll_interval: float = POLL_INTERVAL,
         progress_cb: ProgressCallback | None = None,
     ) -> UploadResult:
-        """Copy a file of this machine into the directory `transfer_path` of the session; of any size, in pieces.
+        """Copy a file of this machine into the session, with its mode and time; of any size, in pieces.
 
-        It goes to the session's internal context, and from there into the session; `upload_dir` and `write_stream`
-        write to any directory.
+        Below the directory `transfer_path` it goes to the session's internal context, and from there into the session;
+        the cloud's store carries neither mode nor time. Everywhere else it is written by the session's file tools.
 
         Args:
             local_path: the file here.
-            remote_path: the path in the session, below `transfer_path`.
+            remote_path: the path in the session, absolute; its directory is made if needed.
             content_type: sent to the store; real stores refuse one that their URL was not signed with.
-            wait: whether to wait until the session has the file; otherwise this returns when the store has the file
-                and the session has begun to fetch it.
+            wait: below `transfer_path`, whether to wait until the session has the file; otherwise this returns when the
+                store has the file and the session has begun to fetch it.
             wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for 60 seconds.
             poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
             progress_cb: called with the bytes sent so far. An exception of it ends the upload and is raised here.
@@ -224,7 +224,8 @@ class AsyncFileCopies:
             ...     print(sent.success, text.content, got.bytes_received, Path(here, "b.txt").read_text())
             True hello 5 hello
 
-        API: POST /sdk/GetContextFileUploadUrl, PUT to its URL, POST /sdk/SyncContext, GET /sdk/GetContextInfo.
+        API: POST /sdk/GetContextFileUploadUrl, PUT to its URL, POST /sdk/SyncContext, GET /sdk/GetContextInfo; or the
+        tools ``shell`` and ``write_file``.
         """
         return await self._transfer.upload(
             local_path,
@@ -245,21 +246,24 @@ class AsyncFileCopies:
         wait: bool = True,
         wait_timeout: float = UPLOAD_LIMIT,
         poll_interval: float = POLL_INTERVAL,
+        max_size: int | None = MAX_COPY,
         progress_cb: ProgressCallback | None = None,
     ) -> DownloadResult:
-        """Copy a file out of the directory `transfer_path` of the session to this machine; of any size, in pieces.
+        """Copy a file of the session to this machine, with its mode and time; of any size, in pieces.
 
-        The session stores it in its internal context first. Here it is written beside the target and moved there when
-        it is complete; directories are created if needed.
+        Below the directory `transfer_path` the session stores it in its internal context first; the cloud's store
+        carries neither mode nor time. Everywhere else it is read by the session's file tools. Here it is written beside
+        the target and moved there when it is complete; directories are created if needed.
 
         Args:
-            remote_path: the path in the session, below `transfer_path`.
+            remote_path: the path in the session, absolute.
             local_path: the file here.
             overwrite: whether an existing file is replaced; otherwise it is a failure.
-            wait: whether to wait until the session has stored the file; otherwise the version is copied that the store
-                has now.
+            wait: below `transfer_path`, whether to wait until the session has stored the file; otherwise the version is
+                copied that the store has now.
             wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for 60 seconds.
             poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
+            max_size: bytes; a larger file is a failure. None for no limit.
             progress_cb: called with the bytes received so far. An exception of it ends the download and is raised here.
 
         Returns:
@@ -268,7 +272,8 @@ class AsyncFileCopies:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
-        API: POST /sdk/SyncContext, GET /sdk/GetContextInfo, POST /sdk/GetContextFileDownloadUrl, GET from its URL.
+        API: POST /sdk/SyncContext, GET /sdk/GetContextInfo, POST /sdk/GetContextFileDownloadUrl, GET from its URL; or
+        the tools ``get_file_info`` and ``read_file``.
         """
         return await self._transfer.download(
             remote_path,
@@ -277,11 +282,12 @@ class AsyncFileCopies:
             wait=wait,
             wait_timeout=wait_timeout,
             poll_interval=poll_interval,
+            max_size=max_size,
             progress_cb=progress_cb,
         )
 
     async def transfer_path(self) -> str | None:
-        """Return the directory of the session that `upload` and `download` work with; None if there is none.
+        """Return the directory of the session whose files pass through the store; None if there is none.
 
         API: POST /sdk/GetAndLoadInternalContext.
         """

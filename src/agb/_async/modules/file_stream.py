@@ -29,6 +29,8 @@ class AsyncFileStream:
         path: the file.
         size: the bytes that it reported, known inside the block; 0 for files that report none, as those of ``/proc``.
         request_id: the service's id of the first request.
+        mode, mtime: its permissions, and its time of modification in seconds since 1970, known inside the block if the
+            service reports them.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class AsyncFileStream:
         self.path = path
         self.size = 0
         self.request_id = ""
+        self.mode: int | None = None
+        self.mtime: float | None = None
         self._session = session
         self._chunk_size = chunk_size
         self._report = report
@@ -70,6 +74,7 @@ class AsyncFileStream:
         size = info.file_info.get("size")
         self.size = size if isinstance(size, int) and size > 0 else 0
         self._limit.check(self.size, self.path, session_id)
+        self.mode, self.mtime = ops.attributes_of(info.file_info)
         self._use_form(self._form.number)
         await self._report.__aenter__()
         return self

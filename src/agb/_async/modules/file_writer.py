@@ -140,15 +140,20 @@ class AsyncFileWriter:
         calls: AsyncFileCalls,
         report: AsyncProgressReport,
         total: int | None = None,
+        *,
+        attributes: Callable[[], tuple[int, float]] | None = None,
     ) -> BoolResult:
         """Write chunks to a temporary file beside the target, and move it there once all of them have arrived.
 
         The last call compares the size of the temporary file with the bytes that were sent, so a piece that was lost
         or written twice is an error and never a damaged file. Whatever ends the writing early, a cancellation
         included, removes the temporary file. A service that refuses scripts can only append to the target itself.
+
+        With ``attributes``, which is called at the end, the file has that mode and time, and its directory is made.
         """
+        is_copy = attributes is not None
         try:
-            place = await calls.run(scripts.begin(path, random_token(), session_id=self._id))
+            place = await calls.run(scripts.begin(path, random_token(), makes_directory=is_copy, session_id=self._id))
         except AGBError as error:
             if not ops.is_form_refused(error):
                 raise
@@ -156,7 +161,8 @@ class AsyncFileWriter:
             return BoolResult(error.request_id, True, True)
         try:
             size = await self.fill(place, chunks, calls, report, total)
-            return await calls.run(scripts.finish(place, size, session_id=self._id))
+            kept = None if attributes is None else attributes()
+            return await calls.run(scripts.finish(place, size, kept, session_id=self._id))
         except BaseException:
             await calls.remove_temporary(place.temporary)
             raise

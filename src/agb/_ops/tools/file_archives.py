@@ -31,6 +31,10 @@ head -c 200000 "$e" | base64 -w0; rm -f -- "$e"
 """
 
 
+_LINE = re.compile(r"tar: ((?:[^\\]|\\.)+?): ((?:Cannot|File shrank|Read error)\b.*)")
+"""A line on a file; a colon in its name is escaped."""
+
+
 def _tar(arguments: str) -> str:
     return f'{{ LC_ALL=C TAR_OPTIONS= tar {arguments} 2>"$e"; echo "$?" >>"$e"; }}'
 
@@ -79,7 +83,7 @@ def _failures(text: str, reply: ToolReply, session_id: str) -> Failures:
         raise not_understood(reply, session_id) from error
     reasons: dict[str, str] = {}
     for line in lines:
-        if named := re.fullmatch(r"tar: (.+?): ((?:Cannot|File shrank|Read error)\b.*)", line):
+        if named := _LINE.fullmatch(line):
             reasons.setdefault(_unescaped(named[1]).removeprefix("./"), named[2].rpartition(": ")[2])
     if not reasons and lines[-1:] not in (["0"], ["1"]):  # 1: a file changed while it was read
         reasons[""] = "; ".join(lines[:-1][:3])
@@ -88,11 +92,11 @@ def _failures(text: str, reply: ToolReply, session_id: str) -> Failures:
 
 def _unescaped(name: str) -> str:
     """Return the name for which tar printed escape sequences."""
-    single = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "\\": 92}
+    single = {"a": 7, "b": 8, "t": 9, "n": 10, "v": 11, "f": 12, "r": 13, "\\": 92, ":": 58}
 
     def byte(found: re.Match[bytes]) -> bytes:
         code = found[1].decode("ascii")
         return bytes([single[code] if code in single else int(code, 8)])
 
     raw = name.encode("utf-8", "surrogateescape")
-    return re.sub(rb"\\([abtnvfr\\]|[0-3][0-7]{2})", byte, raw).decode("utf-8", "surrogateescape")
+    return re.sub(rb"\\([abtnvfr\\:]|[0-3][0-7]{2})", byte, raw).decode("utf-8", "surrogateescape")

@@ -74,10 +74,11 @@ mv -fT -- "$n" "$t"
 """
 
 
-def begin(path: str, token: str, *, session_id: str) -> ToolCall[Place]:
+def begin(path: str, token: str, *, makes_directory: bool = False, session_id: str) -> ToolCall[Place]:
     """Return the call that creates an empty file beside ``path``; ``token`` makes its name unique."""
+    make = '[ -z "$d" ] || mkdir -p -- "$d" || exit 1\n' if makes_directory else ""
     script = (
-        f'p={quote(path)}\n{_RESOLVE}n=$d.agb-{token}.part\n(set -C; : > "$n") || exit 1\n'
+        f'p={quote(path)}\n{_RESOLVE}{make}n=$d.agb-{token}.part\n(set -C; : > "$n") || exit 1\n'
         'printf %s "$n" | base64 -w0 && echo && printf %s "$t" | base64 -w0'
     )
 
@@ -101,12 +102,21 @@ def put_piece(place: Place, number: int, data: bytes, *, size: int = PIECE, sess
     return run_script(script, done, session_id, repeatable=True)
 
 
-def finish(place: Place, size: int, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that moves the temporary file over the target, if it has ``size`` bytes."""
+def finish(
+    place: Place, size: int, attributes: tuple[int, float] | None = None, *, session_id: str
+) -> ToolCall[BoolResult]:
+    """Return the call that moves the temporary file over the target, if it has ``size`` bytes.
+
+    It has the mode of the target then, if there is one, or the mode and time in ``attributes``.
+    """
+    put = _PLACE
+    if attributes is not None:
+        mode, mtime = attributes
+        put = f'chmod {mode:o} -- "$n" && touch -d @{mtime:.6f} -- "$n" || exit 1\nmv -fT -- "$n" "$t"\n'
     script = (
         f'n={quote(place.temporary)}; t={quote(place.target)}; s=$(wc -c < "$n") || exit 1\n'
         f'[ "$s" -eq {size} ] || {{ echo "$s bytes arrived and {size} were sent; nothing was changed" >&2; exit 1; }}\n'
-        f"{_PLACE}"
+        f"{put}"
     )
     return run_script(script, done, session_id)
 

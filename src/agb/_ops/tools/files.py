@@ -271,6 +271,13 @@ def check_regular(info: Mapping[str, Any], path: str, session_id: str, request_i
         raise FileError(f"cannot read {path!r}: it is not a regular file{f' but a {kind}' if kind else ''}", **where)
 
 
+def attributes_of(info: Mapping[str, Any]) -> tuple[int | None, float | None]:
+    """Return the permissions and the time of modification of a file; None for what a service does not report so."""
+    mode, mtime = info.get("permissions"), info.get("modified")
+    is_mode = isinstance(mode, str) and re.fullmatch(r"0?[0-7]{1,4}", mode)
+    return int(mode, 8) & 0o777 if is_mode else None, mtime if isinstance(mtime, float) else None
+
+
 def is_form_refused(error: AGBError) -> bool:
     """Return whether a call failed in such a way that an older form of it may succeed: not by a script's own error."""
     return error.kind in (ErrorKind.REFUSED, ErrorKind.INVALID_ANSWER) and not error.extra.get("ran")

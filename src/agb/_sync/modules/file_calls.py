@@ -8,6 +8,7 @@ import secrets
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from ..._ops.arguments import check_size
 from ..._ops.tools import file_scripts as scripts
 from ..._wire.deadline import Deadline, check_timeout
 from ..._wire.toolcall import ToolCall
@@ -36,16 +37,6 @@ MAX_READ = 256 << 20
 """Bytes that are read into memory, unless the caller sets others."""
 MAX_COPY = 16 << 30
 """Bytes that are copied to this machine, unless the caller sets others."""
-
-
-def check_size(size: object, name: str = "max_size") -> None:
-    """Raise ``TypeError`` or ``ValueError`` unless it is a number of bytes, or None for no limit."""
-    if size is None:
-        return
-    if isinstance(size, bool) or not isinstance(size, int):
-        raise TypeError(f"{name} must be a number of bytes, not {size!r}")
-    if size < 0:
-        raise ValueError(f"{name} must be a number of bytes, not {size}")
 
 
 class SizeLimit:

@@ -30,6 +30,8 @@ class FileStream:
         path: the file.
         size: the bytes that it reported, known inside the block; 0 for files that report none, as those of ``/proc``.
         request_id: the service's id of the first request.
+        mode, mtime: its permissions, and its time of modification in seconds since 1970, known inside the block if the
+            service reports them.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class FileStream:
         self.path = path
         self.size = 0
         self.request_id = ""
+        self.mode: int | None = None
+        self.mtime: float | None = None
         self._session = session
         self._chunk_size = chunk_size
         self._report = report
@@ -71,6 +75,7 @@ class FileStream:
         size = info.file_info.get("size")
         self.size = size if isinstance(size, int) and size > 0 else 0
         self._limit.check(self.size, self.path, session_id)
+        self.mode, self.mtime = ops.attributes_of(info.file_info)
         self._use_form(self._form.number)
         self._report.__enter__()
         return self
