@@ -209,7 +209,7 @@ class AsyncFilePaths:
             return FileSearchResult.failed(error)
         return FileSearchResult(request_id, True, listings.matching(names, pattern))
 
-    async def _names(self, call: ToolCall[listings.Listing], calls: AsyncFileCalls) -> tuple[list[str], str]:
+    async def _names(self, call: ToolCall[listings.Listing], calls: AsyncFileCalls) -> tuple[Sequence[str], str]:
         """Return the names that a script lists, which are in a file if they are many, and the request id."""
         listing = await calls.run(call)
         if not listing.file:

@@ -42,7 +42,8 @@ def exact_matches(matches: Sequence[str], path: str, names: Sequence[str]) -> tu
     for name in sorted(names):
         for form in shown_forms(name):
             by_form.setdefault(form, []).append(name)
-    found, unknown = [], []
+    found: list[str] = []
+    unknown: list[str] = []
     for match in matches:
         top = next((form for form in shown_forms(path.rstrip("/") + "/") if form in match), None)
         if not is_odd(match) or top is None:

@@ -274,8 +274,8 @@ def check_regular(info: Mapping[str, Any], path: str, session_id: str, request_i
 def attributes_of(info: Mapping[str, Any]) -> tuple[int | None, float | None]:
     """Return the permissions and the time of modification of a file; None for what a service does not report so."""
     mode, mtime = info.get("permissions"), info.get("modified")
-    is_mode = isinstance(mode, str) and re.fullmatch(r"0?[0-7]{1,4}", mode)
-    return int(mode, 8) & 0o777 if is_mode else None, mtime if isinstance(mtime, float) else None
+    found = re.fullmatch(r"0?[0-7]{1,4}", mode) if isinstance(mode, str) else None
+    return int(found[0], 8) & 0o777 if found else None, mtime if isinstance(mtime, float) else None
 
 
 def is_form_refused(error: AGBError) -> bool:

@@ -210,7 +210,7 @@ class FilePaths:
             return FileSearchResult.failed(error)
         return FileSearchResult(request_id, True, listings.matching(names, pattern))
 
-    def _names(self, call: ToolCall[listings.Listing], calls: FileCalls) -> tuple[list[str], str]:
+    def _names(self, call: ToolCall[listings.Listing], calls: FileCalls) -> tuple[Sequence[str], str]:
         """Return the names that a script lists, which are in a file if they are many, and the request id."""
         listing = calls.run(call)
         if not listing.file:
