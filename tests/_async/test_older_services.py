@@ -89,7 +89,7 @@ async def attached(service: Service, tool: McpTool = BOTH) -> AsyncIterator[Asyn
             yield session
 
 
-SERVICES = [
+SERVICES: list[dict[str, Any]] = [
     {},
     {"longest": OLD},
     {"longest": OLD, "is_api_error": True},

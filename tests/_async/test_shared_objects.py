@@ -85,7 +85,8 @@ async def test_each_append_arrives_whole(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         file = session.file
         appends: list[Callable[[], Awaitable[Any]]] = [partial(file.write, "/tmp/log", one, "append") for one in pieces]
-        await gather([*appends, partial(file.write, "/tmp/other", "x", "append")])
+        appends.append(partial(file.write, "/tmp/other", "x", "append"))
+        await gather(appends)
         text = (await file.read("/tmp/log")).raise_for_error().content
         assert sorted({char: text.index(char) for char in "abcde"}) == [*"abcde"]
         assert all(one in text for one in pieces)

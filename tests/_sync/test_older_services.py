@@ -90,7 +90,7 @@ def attached(service: Service, tool: McpTool = BOTH) -> Iterator[Session]:
             yield session
 
 
-SERVICES = [
+SERVICES: list[dict[str, Any]] = [
     {},
     {"longest": OLD},
     {"longest": OLD, "is_api_error": True},

@@ -84,7 +84,8 @@ def test_each_append_arrives_whole(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         file = session.file
         appends: list[Callable[[], Any]] = [partial(file.write, "/tmp/log", one, "append") for one in pieces]
-        gather([*appends, partial(file.write, "/tmp/other", "x", "append")])
+        appends.append(partial(file.write, "/tmp/other", "x", "append"))
+        gather(appends)
         text = file.read("/tmp/log").raise_for_error().content
         assert sorted({char: text.index(char) for char in "abcde"}) == [*"abcde"]
         assert all(one in text for one in pieces)
