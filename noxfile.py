@@ -123,10 +123,11 @@ def long(session: nox.Session) -> None:
 
 @nox.session
 def cancellation(session: nox.Session) -> None:
-    """Cancel batches at many more points than the tests do."""
+    """Cancel batches and calls at many more points than the tests do."""
     install(session, "dev")
     more = {"AGB_CANCELLATION_STEPS": "100", "AGB_CANCELLATION_SEEDS": "30"}
-    session.run("pytest", "tests/async_only/test_map_cancellation.py", *session.posargs, env=more)
+    files = (f"tests/async_only/test_{name}_cancellation.py" for name in ("map", "pool"))
+    session.run("pytest", *files, *session.posargs, env=more)
 
 
 @nox.session

@@ -457,7 +457,3 @@ def test_finding_is_printed_and_nothing_written(root: Path, capsys: pytest.Captu
     assert unasync.main([], root, NO_RULES) == 1
     assert capsys.readouterr().err == "src/agb/_async/b.py:1: left over: trio (take it from _compat, or add a rule)\n"
     assert not (root / "src/agb/_sync").exists()
-
-
-def test_committed_flavour_is_up_to_date() -> None:
-    assert unasync.differences(unasync.generate()) == []

@@ -67,10 +67,8 @@ async def endless(agb: AsyncAGB, **options: Any) -> None:
             pass
 
 
-STEPS = [
-    *range(20),
-    *random.Random(5).sample(range(20, 1500), int(os.environ.get("AGB_CANCELLATION_STEPS", "6"))),
-]
+COUNT = int(os.environ.get("AGB_CANCELLATION_STEPS", "3"))
+STEPS = [*range(0, 20, max(1, 9 // COUNT)), *random.Random(5).sample(range(20, 1500), COUNT)]
 """After how many steps of the event loop a batch is cancelled; ``nox -s cancellation`` tries more of them."""
 
 

@@ -341,7 +341,7 @@ QUERIES = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operation=st.sampled_from(OPERATIONS), body=BODIES, query=QUERIES)
 def test_whatever_is_sent_the_answer_is_an_envelope(
     api: Api, operation: Any, body: bytes, query: dict[str, str]

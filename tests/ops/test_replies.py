@@ -32,7 +32,7 @@ from agb.results import OperationResult
 T = TypeVar("T")
 
 few = settings(deadline=None, derandomize=True, max_examples=25)
-many = settings(few, max_examples=int(os.environ.get("AGB_EXAMPLES", "50")))
+many = settings(few, max_examples=int(os.environ.get("AGB_EXAMPLES", "25")))
 """``AGB_EXAMPLES=1000`` tries so many; `nox -s long` does."""
 
 # --- every operation ---------------------------------------------------------------------------------------------
