@@ -24,11 +24,8 @@ def json_value(text: str | bytes, what: str) -> Any:
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     try:
         value = json.loads(raw, parse_constant=_no_constant)
-        if _SURROGATE.search(raw) and what != ARGUMENTS:
-            checked = (
-                {name: one for name, one in value.items() if name != ARGUMENTS} if isinstance(value, dict) else value
-            )
-            json.dumps(checked, ensure_ascii=False).encode()
+        if _SURROGATE.search(raw):
+            _check_halves(value, may_be_bytes=what == ARGUMENTS)
     except UnicodeEncodeError:
         refuse(f"{what} contains half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     except UnicodeDecodeError:
@@ -38,6 +35,14 @@ def json_value(text: str | bytes, what: str) -> Any:
     except ValueError as error:
         refuse(f"{what} is not valid JSON: {error}")
     return value
+
+
+def _check_halves(value: Any, *, may_be_bytes: bool) -> None:
+    """Raise ``UnicodeEncodeError`` for half of a surrogate pair; in arguments it may stand for a byte of a path."""
+    if isinstance(value, dict) and ARGUMENTS in value:
+        _check_halves(value[ARGUMENTS], may_be_bytes=True)
+        value = {name: one for name, one in value.items() if name != ARGUMENTS}
+    json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape" if may_be_bytes else "strict")
 
 
 def _no_constant(name: str) -> NoReturn:
