@@ -42,6 +42,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _short_pauses_of_clean_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clean-ups repeat a failed deletion at once: many tests have a service that deletes nothing."""
+    for flavour in ("_async", "_sync"):
+        monkeypatch.setattr(f"agb.{flavour}.lifecycle.deletion.PAUSES", (0.01, 0.02, 0.03))
+
+
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Run asynchronous tests on both event loops."""

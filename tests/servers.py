@@ -56,6 +56,18 @@ class Scripted:
     socks: list[socket.socket] = field(factory=list, repr=False)
     _next: int = 0
     _lock: threading.Lock = field(factory=threading.Lock)
+    _open: int = 0
+    _changed: threading.Condition = field(factory=threading.Condition, repr=False)
+
+    def wait_for_open(self, count: int) -> bool:
+        """Wait until the clients have so many connections open; return whether that happened."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._open == count, STOP_SECONDS)
+
+    def count_open(self, change: int) -> None:
+        with self._changed:
+            self._open += change
+            self._changed.notify_all()
 
     @property
     def endpoint(self) -> str:
@@ -175,6 +187,8 @@ class Sessions:
     """By session id, as sent by the client."""
     instead: dict[str, Action] = field(factory=dict)
     """By path: the action that replaces the usual one."""
+    faults: dict[str, Callable[[], Action | None]] = field(factory=dict)
+    """By path: returns the action that replaces the usual one for this request, or None."""
     answers: dict[str, Action] = field(factory=dict)
     """By path: the answer that is sent after the usual action."""
     gates: dict[str, Gate] = field(factory=dict)
@@ -187,6 +201,9 @@ class Sessions:
 
     def __call__(self, talk: Conversation) -> None:
         path = talk.request.path
+        fault = self.faults[path]() if path in self.faults else None
+        if fault is not None:
+            return fault(talk)
         session_id = json.loads(talk.request.body or b"{}").get("sessionId", "")
         data: Any = {"url": "http://127.0.0.1/link"}
         if path == CREATE and path not in self.instead:
@@ -255,8 +272,9 @@ def scripted(
             except OSError:
                 return
             server.connections += 1
+            server.count_open(1)
             server.socks.append(sock)
-            thread = threading.Thread(target=converse, args=(server, sock, over, tls), daemon=True)
+            thread = threading.Thread(target=converse_to_the_end, args=(server, sock, over, tls), daemon=True)
             threads.append(thread)
             thread.start()
 
@@ -284,6 +302,15 @@ def stop_listening(listener: socket.socket, acceptor: threading.Thread) -> None:
     listener.close()
     acceptor.join(STOP_SECONDS)
     assert not acceptor.is_alive()
+
+
+def converse_to_the_end(
+    server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None
+) -> None:
+    try:
+        converse(server, sock, over, tls)
+    finally:
+        server.count_open(-1)
 
 
 def converse(server: Scripted, sock: socket.socket, over: threading.Event, tls: ssl.SSLContext | None) -> None:

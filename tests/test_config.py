@@ -77,10 +77,32 @@ def test_bad_time_out_in_the_environment(value: str, monkeypatch: pytest.MonkeyP
         AGB("k")
 
 
-@pytest.mark.parametrize("value", [0, -1, True, 1.5, None])
+@pytest.mark.parametrize("value", [0, -1, True, 1.5, None, "abc", float("inf"), float("nan"), 10**400])
 def test_bad_time_out_in_a_config(value: int) -> None:
-    with pytest.raises(ValueError, match="whole number of milliseconds"):
-        AGB("k", Config("x.example", value))
+    config = Config("x.example", 500)
+    for make in (lambda: Config("x.example", value), lambda: setattr(config, "timeout_ms", value)):
+        with pytest.raises(ValueError, match="whole number of milliseconds"):
+            make()
+    assert AGB("k", config).timeout_ms == 500
+
+
+@pytest.mark.parametrize("value", [60_000.0, "60000", " 60_000 "])
+def test_time_outs_that_0_12_accepts(value: int) -> None:
+    assert AGB("k", Config("x.example", value)).timeout_ms == 60_000
+
+
+class Duck:
+    """Another program's configuration, which 0.12 accepts."""
+
+    endpoint = "x.example"
+    timeout_ms = 500
+
+
+def test_configuration_of_another_class() -> None:
+    assert AGB("k", Duck()).timeout_ms == 500  # type: ignore[arg-type]
+    for wrong in ("http://x.example", {"endpoint": "x.example"}):
+        with pytest.raises(TypeError, match=r"cfg is a Config, such as Config\('http"):
+            AGB("k", wrong)  # type: ignore[arg-type]
 
 
 def test_white_space_around_a_key_is_not_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,8 +143,12 @@ def test_endpoint(text: str, url: str) -> None:
 )
 def test_bad_endpoint(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words) as caught:
-        AGB("k", Config(text, 1000))
+        Config(text, 1000)
     assert "geheim" not in str(caught.value)
+    config = Config("x.example")
+    with pytest.raises(ValueError, match=words):
+        config.endpoint = text
+    assert vars(config) == {"endpoint": "x.example", "timeout_ms": 60_000}
 
 
 def test_version() -> None:

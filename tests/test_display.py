@@ -60,7 +60,8 @@ def test_save(tmp_path: Path) -> None:
         (ExecutionResult(text="x"), "f.png", "f.png: this result has no picture, no png"),
         (ExecutionResult(png=PIXEL), "f.svg", "f.svg: this result has png, no svg"),
         (ExecutionResult(png=PIXEL, svg="<svg/>"), "f", "f: its suffix says which picture to save"),
-        (ExecutionResult(png=PIXEL), "f.gif", "f.gif: a picture is saved as"),
+        (ExecutionResult(png=PIXEL), "f.bmp", "f.bmp: a picture is saved as .png, .jpg, .svg, .gif, .webp or .pdf"),
+        (ExecutionResult(png=PIXEL), "f.gif", "f.gif: this result has png, no gif"),
         (ExecutionResult(png="a"), "f.png", "f.png: the png of this result is damaged"),
     ],
 )

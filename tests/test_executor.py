@@ -134,6 +134,30 @@ def test_each_call_has_a_process_of_its_own(guest: Guest) -> None:
         assert [executor.submit(count).result() for _ in range(2)] == [1, 1]
 
 
+@pytest.mark.parametrize(("end", "code"), [("return", 0), ("raise", 1), ("exit", 7)])
+def test_a_child_that_leaves_the_function_too(guest: Guest, end: str, code: int) -> None:
+    """It ends as a program does, and answers nothing."""
+
+    def fork() -> int:
+        print("before", flush=True)
+        child = os.fork()
+        if child:
+            return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print("child")
+        if end == "raise":
+            raise LookupError("of the child")
+        if end == "exit":
+            sys.exit(7)
+        return -1
+
+    with guest.executor() as executor:
+        future = executor.submit(fork)
+        assert future.result() == code
+        assert isinstance(future, SandboxFuture)
+        assert future.stdout == "before\nchild\n"
+        assert ("LookupError: of the child" in future.stderr) == (end == "raise")
+
+
 def test_output_is_returned(guest: Guest) -> None:
     def speak() -> None:
         print("out é")

@@ -385,3 +385,17 @@ def test_attributes_of_an_extension_service_are_there_as_in_0_12() -> None:
         assert extensions.extension_context.name == "n"
         assert extensions.auto_created is False
         assert len(server.requests) == 1
+
+
+def test_interrupted_code_ends_in_the_session(runtime: LocalServer) -> None:
+    with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(IMAGE) as session:
+
+        def interrupt() -> None:
+            session.command.execute("until [ -e /tmp/begun ]; do sleep 0.01; done", 60_000)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                session.code.run("open('/tmp/begun', 'w').close()\nwhile True: pass", "python", timeout_s=600)
+        assert session.code.run("'free'", "python", timeout_s=60).result == "'free'"

@@ -8,6 +8,7 @@ import json
 import pickle
 from typing import Any
 
+import attrs
 import pytest
 
 import agb
@@ -84,6 +85,51 @@ def test_copies_are_equal(value: Any) -> None:
         assert twin == value
         assert type(twin) is type(value)
         assert repr(twin) == repr(value)
+
+
+@pytest.mark.parametrize("value", [value for value in VALUES if "Result" in type(value).__name__], ids=repr)
+def test_results_have_a_dict_and_answer_if(value: Any) -> None:
+    assert vars(value)["success"] is bool(value)
+    assert vars(value).keys() == {attribute.name for attribute in attrs.fields(type(value))}
+
+
+def test_a_failed_answer_about_a_file_is_neither_true_nor_false() -> None:
+    assert results.ExistsResult("R", True, True)
+    assert not results.ExistsResult("R", True, False)
+    with pytest.raises(SessionError) as caught:
+        bool(results.ExistsResult.failed(ERROR))
+    assert caught.value is ERROR
+
+
+def test_texts_of_results_are_bounded_and_show_what_is_cut() -> None:
+    long = 100_000
+    shown = [
+        (results.FileContentResult("R", True, "a" * long), "content='aaa", "(100000 characters)"),
+        (results.BinaryFileContentResult("R", True, b"a" * long), "content=b'aaa", "(100000 bytes)"),
+        (results.MultipleFileContentResult("R", True, {"/a": "b" * long}), "{'/a': 'bbb", "(100000 characters)"),
+        (results.FileSearchResult("R", True, [f"/a{n}" for n in range(long)]), "['/a0', '/a1'", " more]"),
+        (results.OperationResult("R", True, {"x": [{"y": "z"}] * long}), "'y': 'z'", " more]}"),
+        (results.CommandResult.of_exit("x" * long, "", 0, request_id="R"), "stdout='xxx", "(100000 characters)"),
+        (results.ExecutionResult("<Figure>", png="i" * long), "png='iii", "(100000 characters)"),
+        (results.EnhancedCodeExecutionResult.failed(SessionError("e" * long)), "error_message='eee", "characters)"),
+        (SessionError("e" * long), "SessionError('eee", "(100000 characters)"),
+    ]
+    for value, beginning, size in shown:
+        assert len(repr(value)) < 2_000
+        assert beginning in repr(value)
+        assert size in repr(value)
+
+
+def test_output_of_a_command_is_shown_once() -> None:
+    assert repr(results.CommandResult.of_exit("OUT", "ERR", 0, request_id="R")).count("OUT") == 1
+    assert "output='mine'" in repr(results.CommandResult("R", True, "mine"))
+
+
+def test_texts_of_results_leave_out_fields_that_hold_nothing() -> None:
+    assert repr(results.OperationResult("R", True, {"a": 1})) == (
+        "OperationResult(request_id='R', success=True, data={'a': 1})"
+    )
+    assert repr(results.FileContentResult("R", True)) == "FileContentResult(request_id='R', success=True, content='')"
 
 
 def test_error_of_a_pickled_result_is_whole() -> None:

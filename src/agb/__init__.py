@@ -14,7 +14,9 @@ import os as _os
 
 from ._version import __version__ as __version__
 
-TYPE_CHECKING = False  # type checkers take it for true; importing typing would take half of this module's time
+TYPE_CHECKING = bool(0)
+"""Type checkers take it for true. `typing` has it too, but importing that takes half of this module's time; and if it
+were the literal False, jedi, which completes names in shells and editors, would skip the names below."""
 if TYPE_CHECKING:
     from ._async.batch.map import AsyncBatch as AsyncBatch
     from ._async.client import AsyncAGB as AsyncAGB
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
     from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .results import ExecutionLogs as ExecutionLogs
     from .results import ExecutionResult as ExecutionResult
+    from .results import ExistsResult as ExistsResult
     from .results import Extension as Extension
     from .results import FailedTransfer as FailedTransfer
     from .results import FileChangeEvent as FileChangeEvent
@@ -137,6 +140,7 @@ if TYPE_CHECKING:
     from .results import SessionResult as SessionResult
     from .results import SessionStatusResult as SessionStatusResult
     from .results import TransferredFile as TransferredFile
+    from .results import Truncated as Truncated
     from .results import UploadResult as UploadResult
     from .session_params import BrowserContext as BrowserContext
     from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
@@ -237,6 +241,7 @@ _HOMES = {
         "EnhancedCodeExecutionResult",
         "ExecutionLogs",
         "ExecutionResult",
+        "ExistsResult",
         "Extension",
         "FailedTransfer",
         "FileChangeEvent",
@@ -258,6 +263,7 @@ _HOMES = {
         "SessionResult",
         "SessionStatusResult",
         "TransferredFile",
+        "Truncated",
         "UploadResult",
     ),
     ".session_params": ("BrowserContext", "BrowserFingerprintContext", "CreateSessionParams", "ExtensionOption"),
@@ -302,6 +308,12 @@ _MODULES = frozenset(
 """Modules that are attributes of the package without an import of their own, as in 0.12."""
 
 
+_METHODS = frozenset(
+    ("attach", "close", "create", "delete", "get", "get_session", "iterate", "list", "map", "pool", "reap")
+)
+"""Methods of a client that programs look for in the package, since they name their client ``agb``."""
+
+
 def __getattr__(name: str) -> object:
     from importlib import import_module
 
@@ -309,6 +321,8 @@ def __getattr__(name: str) -> object:
         return import_module(f".{name}", __name__)
     home = _HOME_OF.get(name)
     if home is None:
+        if name in _METHODS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}, which clients have: AGB().{name}")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(home, __name__), name)
     globals()[name] = value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -23,21 +24,34 @@ BROWSER_FINGERPRINT_PERSIST_PATH = "/tmp/agb_browser_fingerprint"
 
 DEFAULT_ENDPOINT = "sdk-api.agb.cloud"
 DEFAULT_TIMEOUT_MS = 60_000
+LONGEST_TIMEOUT_MS = 10**300
+"""About what a float can hold, in which seconds are counted."""
 
 T = TypeVar("T")
 
 
-@define
+def _check_endpoint(_: object, __: object, value: str) -> None:
+    Endpoint.parse(value)
+
+
+def _check_timeout_ms(_: object, __: object, value: object) -> None:
+    _milliseconds(value, "timeout_ms of Config")
+
+
+@define(slots=False)
 class Config:
-    """Endpoint and time-out of a client.
+    """Endpoint and time-out of a client; both are checked, also when they are assigned.
 
     Args:
         endpoint: host name or URL of the API; without a scheme ``https://`` is meant.
         timeout_ms: the total time a call may take, in milliseconds.
+
+    Raises:
+        ValueError: the endpoint is no host name or URL, or the time-out is not a whole number above zero.
     """
 
-    endpoint: str
-    timeout_ms: int = DEFAULT_TIMEOUT_MS
+    endpoint: str = field(validator=_check_endpoint)
+    timeout_ms: int = field(default=DEFAULT_TIMEOUT_MS, validator=_check_timeout_ms)
 
 
 def default_config() -> Config:
@@ -92,7 +106,10 @@ def settings(api_key: str = "", cfg: Config | None = None) -> Settings:
 
     Raises:
         ValueError: no API key anywhere, or a value that cannot be used; the text names it and the remedy.
+        TypeError: ``cfg`` is no configuration.
     """
+    if cfg is not None and not (hasattr(cfg, "endpoint") and hasattr(cfg, "timeout_ms")):
+        raise TypeError(f"cfg is a Config, such as Config('http://127.0.0.1:8000'), not {type(cfg).__name__}")
     dotenv = _DotEnv()
     return Settings(_api_key(api_key, dotenv), _endpoint(cfg, dotenv), _timeout_ms(cfg, dotenv))
 
@@ -197,7 +214,7 @@ def _lookup(name: str, dotenv: _DotEnv) -> Setting[str] | None:
 
 def _api_key(argument: str, dotenv: _DotEnv) -> Setting[str]:
     if not isinstance(argument, (str, type(None))):
-        raise TypeError(f"api_key is a string, not {type(argument).__name__}")
+        raise TypeError(f"api_key is a string, not {type(argument).__name__}; a Config is passed as cfg=")
     found = Setting(argument, "argument") if argument else _lookup("AGB_API_KEY", dotenv)
     if found is None or not (key := found.value.strip()):
         raise ValueError(
@@ -234,11 +251,10 @@ def _timeout_ms(cfg: Config | None, dotenv: _DotEnv) -> Setting[int]:
 
 def _milliseconds(value: object, source: str) -> int:
     number = 0
-    if (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and value.strip().isdecimal()
-    ):
-        number = int(value)
-    if number <= 0:
+    if isinstance(value, int | float | str) and not isinstance(value, bool):
+        with suppress(ValueError, OverflowError):  # text that is no number; infinity
+            number = int(value)
+    if number <= 0 or (isinstance(value, float) and number != value) or number > LONGEST_TIMEOUT_MS:
         raise ValueError(
             f"the time-out {value!r} ({source}) is not a whole number of milliseconds above zero, such as 60000"
         )

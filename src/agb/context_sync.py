@@ -52,12 +52,12 @@ class Lifecycle(Enum):
 
 
 def _member(kind: type[E]) -> Any:
-    """Return a validator for members of ``kind``; the ``ValueError`` lists them."""
+    """Return a validator for members of ``kind``; the ``ValueError`` lists them, and begins as in 0.12."""
 
     def check(_: object, attribute: Attribute[Any], value: object) -> None:
         if not isinstance(value, kind):
             names = ", ".join(f"{kind.__name__}.{member.name}" for member in kind)
-            raise ValueError(f"{attribute.name} is one of {names}, not {value!r}")
+            raise ValueError(f"Invalid {attribute.name} value: {value!r}. It is one of {names}")
 
     return check
 
@@ -66,7 +66,9 @@ def _check_path(what: str, path: object) -> None:
     if not isinstance(path, str):
         raise TypeError(f"{what} is a string, not {type(path).__name__}")
     if path.strip() and _WILDCARDS.intersection(path):
-        raise ValueError(f"{what} names one file or folder; wildcards (* ? [ ]) are not supported: {path!r}")
+        raise ValueError(
+            f"Wildcard patterns are not supported in {what}, which names one file or folder. Got: {path!r}"
+        )
 
 
 def _plain_path(_: object, attribute: Attribute[Any], value: object) -> None:

@@ -5,8 +5,8 @@ The tree; everything the package raises on purpose is an ``AGBError``, except wr
 
     AGBError
     ├── SessionError             an operation on a session, or creating, finding and listing sessions
-    ├── CommandError             a command was run and failed
-    ├── ExecutionError           code was run and raised
+    ├── CommandError             a command was run and failed, or could not be run
+    ├── ExecutionError           code was run and raised, or could not be run
     ├── FileError                a file operation
     ├── BrowserError             a browser operation
     ├── ScreenError              a screenshot
@@ -33,10 +33,15 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
+from ._wire.secrets import SHORT_LIMIT, shown, without_secrets
+
 
 class ErrorKind(StrEnum):
     """Why an operation went wrong."""
 
+    PROGRAM_FAILED = "program failed"
+    """The program that was run failed: the code raised an exception, or the command ended with an exit code other
+    than 0. The service did what it was asked to do."""
     REFUSED = "refused"
     """The service answered with a refusal."""
     NOT_FOUND = "not found"
@@ -49,16 +54,28 @@ class ErrorKind(StrEnum):
     """No answer within the deadline."""
     UNREACHABLE = "unreachable"
     """No connection, or the connection broke before the answer was complete."""
+    UNAVAILABLE = "unavailable"
+    """The service, or a proxy in front of it, failed without a word: HTTP 500 to 599 and an empty body."""
     INVALID_ANSWER = "invalid answer"
     """The answer does not follow the API: HTML, incomplete JSON, the error page of a proxy."""
+    TOO_LARGE = "too large"
+    """The answer is larger than ``Limits.answer_bytes``; the rest of it was not received."""
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the service answered with a valid refusal (otherwise there was no valid answer)."""
+        """Whether the service answered that it does not do what was requested."""
         return self in _REFUSALS
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether there was no valid answer in time."""
+        return self in _FAILURES
 
 
 _REFUSALS = frozenset({ErrorKind.REFUSED, ErrorKind.NOT_FOUND, ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
+_FAILURES = frozenset(
+    {ErrorKind.TIMED_OUT, ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER, ErrorKind.TOO_LARGE}
+)
 
 
 class Sent(StrEnum):
@@ -76,8 +93,8 @@ class AGBError(Exception):
     """Base of all errors of this package.
 
     ``message`` defaults to the name of the class. Keyword arguments that are not attributes below are kept in
-    ``extra``, as in agbcloud-sdk 0.12. Errors can be pickled and copied; neither their text nor their ``repr``
-    contains a secret.
+    ``extra``, as in agbcloud-sdk 0.12. Errors can be pickled and copied. Neither their text nor their ``repr`` contains
+    a secret, also where it quotes the service; after 2,000 characters the text is cut, and the rest counted.
 
     Attributes:
         kind: why, as an `ErrorKind`.
@@ -105,11 +122,11 @@ class AGBError(Exception):
         retryable: bool = False,
         **extra: Any,
     ) -> None:
-        self.message = type(self).__name__ if message is None else str(message)
+        self.message = type(self).__name__ if message is None else shown(_text(message))
         super().__init__(self.message, *args)
         self.kind = kind
-        self.request_id = request_id
-        self.code = code
+        self.request_id = shown(request_id, SHORT_LIMIT)
+        self.code = shown(code, SHORT_LIMIT)
         self.http_status = http_status
         self.session_id = session_id
         self.retry_after = retry_after
@@ -121,13 +138,20 @@ class AGBError(Exception):
         return self.message
 
     def __repr__(self) -> str:
-        parts = [repr(self.message), f"kind={self.kind.value!r}"]
+        from ._wire.display import short  # not needed before
+
+        parts = [short(self.message), f"kind={self.kind.value!r}"]
         parts += [
-            f"{name}={value!r}"
+            f"{name}={(shown(value, SHORT_LIMIT) if isinstance(value, str) else value)!r}"
             for name in ("code", "http_status", "request_id", "session_id", "retry_after")
             if (value := getattr(self, name)) not in ("", None)
         ]
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _text(message: object) -> str:
+    """Return the text of a message; one that is a `str` keeps its class, by which a text shown already is known."""
+    return message if isinstance(message, str) else str(message)
 
 
 class AuthenticationError(AGBError):
@@ -259,9 +283,9 @@ class ExecutionError(AGBError):
 
     def __init__(self, name: str = "", value: str = "", traceback: str = "", **kwargs: Any) -> None:
         super().__init__(f"{name}: {value}" if name and value else name or value or "the code failed", **kwargs)
-        self.name = name
-        self.value = value
-        self.traceback = traceback
+        self.name = without_secrets(name)
+        self.value = without_secrets(value)
+        self.traceback = without_secrets(traceback)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.name, self.value, self.traceback), self.__dict__

@@ -7,6 +7,8 @@ from typing import Any
 from attrs import Attribute, field, frozen
 from attrs.validators import optional
 
+ANSWER_BYTES = 64 * 1024 * 1024
+"""Bytes of an answer that are received and decoded by default."""
 _SHARE = 3 / 4
 _MOST = 5000
 _USUAL_DESCRIPTORS = 1024
@@ -56,6 +58,9 @@ class Limits:
         create_burst: how many may be created at once after a period without any; for ``creates_per_second`` only.
         sessions: how many sessions made by this client may be alive at a time; None for no limit. A creation beyond
             that waits for one to end.
+        answer_bytes: how many bytes an answer of the API may have, received and decoded, and a message of a session's
+            live output; without it 64 MiB. A larger one is an error of the kind ``TOO_LARGE``. Files that are
+            transferred are not limited.
 
     Raises:
         TypeError, ValueError: a limit is not a number, or too small.
@@ -71,6 +76,7 @@ class Limits:
     creates_per_second: float | None = field(default=None, validator=optional(_above_zero), kw_only=True)
     create_burst: int = field(default=1, validator=_at_least(1), kw_only=True)
     sessions: int | None = field(default=None, validator=optional(_at_least(1)), kw_only=True)
+    answer_bytes: int = field(default=ANSWER_BYTES, validator=_at_least(1024), kw_only=True)
 
 
 @frozen

@@ -29,12 +29,12 @@ EXTENSIONS_BASE_PATH = "/tmp/extensions"  # a path inside a context
 
 def _not_blank(_: object, attribute: Attribute[Any], value: object) -> None:
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{attribute.name} cannot be blank; expected the id of a context, not {value!r}")
+        raise ValueError(f"{attribute.name} cannot be empty; expected the id of a context, not {value!r}")
 
 
 def _some_ids(_: object, attribute: Attribute[Any], value: object) -> None:
     if not value or isinstance(value, str):
-        raise ValueError(f"{attribute.name} is a list of at least one extension id, not {value!r}")
+        raise ValueError(f"{attribute.name} cannot be empty; expected a list of extension ids, not {value!r}")
 
 
 def _whole_seconds(_: object, attribute: Attribute[Any], value: object) -> None:

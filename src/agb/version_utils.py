@@ -2,6 +2,9 @@
 
 from ._version import __version__
 
+IS_RELEASE_VERSION = "dev" not in __version__
+"""Whether this is a release."""
+
 
 def get_sdk_version() -> str:
     """Return the version of this package."""
@@ -10,4 +13,4 @@ def get_sdk_version() -> str:
 
 def is_release_version() -> bool:
     """Return whether this is a release."""
-    return "dev" not in __version__
+    return IS_RELEASE_VERSION

@@ -255,8 +255,16 @@ async def test_longer_limit_than_the_clients_time_out() -> None:
     ("text", "is_error", "expected"),
     [
         ('{"stdout": "a", "stderr": "b", "exit_code": 0}', False, (True, 0, "ab", "")),
-        ('{"stdout": "a", "stderr": "b", "exit_code": 3, "traceId": "t"}', False, (False, 3, "ab", "b")),
-        ('{"stdout": "a", "stderr": "", "errorCode": 13}', True, (False, 13, "a", None)),
+        (
+            '{"stdout": "a", "stderr": "b", "exit_code": 3, "traceId": "t"}',
+            False,
+            (False, 3, "ab", "the command ended with exit code 3: b"),
+        ),
+        (
+            '{"stdout": "a", "stderr": "", "errorCode": 13}',
+            True,
+            (False, 13, "a", "the command ended with exit code 13"),
+        ),
         ("plain output", False, (True, None, "plain output", "")),
         ("42", False, (True, None, "42", "")),
         ("it broke", True, (False, None, "", "it broke")),

@@ -142,9 +142,12 @@ async def test_what_names_nothing_is_refused_before_it_is_sent() -> None:
         async with client(server) as agb:
             service = agb.context
             for result, words in (
-                (await service.get(), "context_id or name is required"),
-                (await service.get("  ", context_id=" "), "context_id or name is required"),
-                (await service.get("n", create=True, context_id="SdkCtx-1"), "context_id is not allowed with create"),
+                (await service.get(), "Either context_id or name must be provided"),
+                (await service.get("  ", context_id=" "), "Either context_id or name must be provided"),
+                (
+                    await service.get("n", create=True, context_id="SdkCtx-1"),
+                    "context_id cannot be provided when create=True",
+                ),
                 (await service.create(" "), "name cannot be empty"),
                 (await service.update(None), "context is required"),  # type: ignore[arg-type]
                 (await service.update(Context(" ", "n")), "id cannot be empty"),
@@ -327,7 +330,7 @@ async def test_answer_without_a_url_is_no_success() -> None:
         async with client(server) as agb:
             result = await agb.context.get_file_upload_url("SdkCtx-1", "/x")
     assert not result.success
-    assert "it holds no URL" in str(result.error_message)
+    assert "data.url is empty" in str(result.error_message)
 
 
 def entry(number: int) -> dict[str, Any]:

@@ -39,7 +39,8 @@ class Time:
         await event.wait(0)
         self.now += seconds
 
-    async def is_gone(self, session_id: str) -> bool:
+    async def is_gone(self, session_id: str, deadline: Deadline) -> bool:
+        assert deadline.left() > 0
         self.polls.append((session_id, self.now))
         await sleep(0)
         return session_id in self.gone
@@ -153,6 +154,17 @@ async def test_refusals_are_retried_until_the_deadline() -> None:
         await create(limiter, time.deadline(60), service.make)
     assert 5 < caught.value.extra["attempts"] < 20
     assert 130 < time.now <= 160
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0])
+async def test_creation_has_a_dozen_attempts_at_most(retry_after: float | None) -> None:
+    time = Time()
+    limiter = time.limiter(Limits())
+    service = Service(time)
+    service.refusals = [slow_down(retry_after) for _ in range(1000)]
+    with pytest.raises(SessionError, match="slow down"):
+        await create(limiter, time.deadline(3600), service.make)
+    assert len(service.begun) == 12
 
 
 async def test_exhausted_quota_is_retried_three_times() -> None:

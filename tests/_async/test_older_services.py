@@ -175,5 +175,5 @@ async def test_refusal_of_a_later_piece_is_final(tmp_path: Path) -> None:
     service.write_file = write  # type: ignore[method-assign]
     async with attached(service) as session:
         result = await session.file.write(f"{tmp_path}/f", bytes(3 << 20), "append")
-    assert result.error_message == "invalid argument"
+    assert result.error_message == f"Could not append to '{tmp_path}/f': invalid argument"
     assert len(written) == 2

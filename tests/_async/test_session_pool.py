@@ -271,6 +271,13 @@ async def test_session_that_cannot_be_prepared_is_deleted(service: Service) -> N
         assert service.alive == {"s-2"}
 
 
+async def test_check_that_accepts_no_session_does_not_create_endlessly(service: Service) -> None:
+    async with service.client() as agb, agb.pool(IMAGE, max=1, check=lambda session: False) as pool:
+        with pytest.raises(SessionError, match=r"no session of the pool .* was free within 1 s"):
+            await pool.acquire(timeout=1)
+        assert service.count(CREATE) <= 6
+
+
 async def test_session_that_cannot_be_deleted_is_reported(service: Service) -> None:
     service.sessions.instead[RELEASE] = refuse("Busy", "try tomorrow")
     with pytest.warns(RuntimeWarning, match="session s-1 was left behind: .*try tomorrow"):

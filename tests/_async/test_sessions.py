@@ -253,6 +253,28 @@ async def test_labels_that_cannot_be_set(labels: dict[str, str], words: str) -> 
     assert words in result.error_message
 
 
+@pytest.mark.parametrize("labels", [{"a": "x" * 2_000_000}, {"a": "€" * 7_000}, {str(n): "x" for n in range(10_000)}])
+async def test_labels_that_are_too_long(labels: dict[str, str]) -> None:
+    agb = AsyncAGB("k", Config("http://127.0.0.1:9", 1000))
+    for result in (
+        await agb.attach("s-1").set_labels(labels),
+        await agb.list(labels),
+        await agb.create(CreateSessionParams(labels, IMAGE)),
+    ):
+        assert result.error_message.startswith("Labels are too long: ")
+    with pytest.raises(ValueError, match="Labels are too long"):
+        agb.iterate(labels)
+
+
+@pytest.mark.one_event_loop
+async def test_longest_labels(runtime: LocalServer) -> None:
+    labels = {"a": "x" * 59_000}
+    async with client(runtime) as agb, agb.session(CreateSessionParams(labels, IMAGE)) as session:
+        assert (await session.get_labels()).data == labels
+        assert (await session.set_labels({**labels, "b": "x"})).success
+        assert session.session_id in (await agb.list(labels)).session_ids
+
+
 # --- lists -------------------------------------------------------------------------------------------------------
 
 

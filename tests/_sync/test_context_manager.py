@@ -89,7 +89,7 @@ def test_broken_status_is_a_failure(status: Any) -> None:
         with client(server.endpoint) as agb:
             result = agb.attach("s-1").context.info()
     assert not result.success
-    assert "context status is not" in str(result.error_message)
+    assert "data.contextStatus is" in str(result.error_message)
 
 
 # --- sync --------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_half_of_what_names_a_mount_is_refused_before_it_is_sent() -> None:
             for half in (("c", None), (None, "/p"), ("c", " ")):
                 result = context.sync(*half)
                 assert not result.success
-                assert "context_id and path must be passed together" in result.error_message
+                assert "context_id and path must be provided together" in result.error_message
                 assert result.request_id == ""
             wrongs: list[tuple[dict[str, Any], type[Exception]]] = [
                 ({"max_retries": 0}, ValueError),

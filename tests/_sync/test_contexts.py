@@ -141,9 +141,12 @@ def test_what_names_nothing_is_refused_before_it_is_sent() -> None:
         with client(server) as agb:
             service = agb.context
             for result, words in (
-                (service.get(), "context_id or name is required"),
-                (service.get("  ", context_id=" "), "context_id or name is required"),
-                (service.get("n", create=True, context_id="SdkCtx-1"), "context_id is not allowed with create"),
+                (service.get(), "Either context_id or name must be provided"),
+                (service.get("  ", context_id=" "), "Either context_id or name must be provided"),
+                (
+                    service.get("n", create=True, context_id="SdkCtx-1"),
+                    "context_id cannot be provided when create=True",
+                ),
                 (service.create(" "), "name cannot be empty"),
                 (service.update(None), "context is required"),  # type: ignore[arg-type]
                 (service.update(Context(" ", "n")), "id cannot be empty"),
@@ -326,7 +329,7 @@ def test_answer_without_a_url_is_no_success() -> None:
         with client(server) as agb:
             result = agb.context.get_file_upload_url("SdkCtx-1", "/x")
     assert not result.success
-    assert "it holds no URL" in str(result.error_message)
+    assert "data.url is empty" in str(result.error_message)
 
 
 def entry(number: int) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, refuse, scripted, value
 
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+TOOLS = ("_file", "_directory", "shell", "recursive true")
+"""Words of the protocol."""
 LIMIT_MS = 60_000
 """Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""
 
@@ -444,11 +446,40 @@ def test_watching_what_is_not_there(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+def test_errors_use_the_words_of_the_methods(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in (session, agb.attach(session.ref)):
+            file = one.file
+            failures: dict[str, Any] = {
+                "Could not read '/none': not found": file.read("/none"),
+                "Could not list '/none': not found": file.list("/none"),
+                "Could not create the directory '/proc/x/y'": file.mkdir("/proc/x/y"),
+                "Could not get the properties of '/none': not found": file.info("/none"),
+                "Could not remove '/none'": file.remove("/none"),
+                "Could not remove '/tmp': it is a directory; recursive=True": file.remove("/tmp"),
+                "Could not remove '/none': rm: ": file.remove("/none", recursive=True),
+                "Could not move '/none' to '/tmp/x': not found": file.move("/none", "/tmp/x"),
+                "Could not search '/none': not found": file.search("/none", "x"),
+                "Could not edit '/none': not found": file.edit("/none", [{"oldText": "a", "newText": "b"}]),
+                "Could not write '/tmp': it is a directory": file.write("/tmp", "x"),
+                "Could not append to '/none/x': not found": file.write("/none/x", "x", "append"),
+                "Could not write '/none/y': ": file.write("/none/y", b"x" * 200_000),
+            }
+            for text, result in failures.items():
+                assert result.error_message.startswith(text)
+                assert not any(tool in result.error_message for tool in TOOLS)
+            assert "create it with mkdir" in file.write("/none/x", "x").error_message
+        assert session.delete().success
+        gone = session.file.read("/tmp/a")
+    assert gone.error_message.startswith(f"Could not read '/tmp/a' in session {session.session_id}: ")
+
+
+@pytest.mark.one_event_loop
 def test_what_cannot_be_read(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
             result = one.file.read("/tmp")
-            assert result.error_message == "Path does not exist or is a directory: /tmp"
+            assert result.error_message == "Could not read '/tmp': it is a directory"
             for path in ("/tmp/none", "/../none", "/tmp/none/x"):
                 missing = one.file.read(path)
                 assert isinstance(missing.error, FileError)
@@ -615,7 +646,7 @@ def test_info_without_a_word() -> None:
     with scripted(tools({"get_file_info": ""})) as server:
         with attached(server) as session:
             result = session.file.read("/f")
-    assert result.error_message == "Path does not exist or is a directory: /f"
+    assert result.error_message == "Could not read '/f': it does not exist, or has no properties"
 
 
 def test_service_that_takes_base64() -> None:

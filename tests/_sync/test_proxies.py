@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from agb import AGB, AGBError, Config, ErrorKind, Limits, Sent, Session
+from agb._wire.proxy import needs_none, settings_of
 from tests.pools import pool_of
 from tests.proxies import Proxy, proxying
 from tests.servers import Scripted, scripted, silent, value
@@ -284,11 +286,82 @@ def test_environment_for_https(secure: Scripted, monkeypatch: pytest.MonkeyPatch
         assert proxy.asked == [f"CONNECT localhost:{secure.port}"]
 
 
-@pytest.mark.parametrize("named", ["127.0.0.1", "*", "example.com,127.0.0.1", "127.0.0.1:{port}"])
+@pytest.mark.parametrize("named", ["127.0.0.1", "*", "example.com, 127.0.0.0/8", "127.0.0.1:{port}"])
 def test_hosts_that_need_no_proxy(server: Scripted, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", named.format(port=server.port))
     links(client(server))
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_blank_variables_are_no_proxy(server: Scripted, monkeypatch: pytest.MonkeyPatch, blank: str) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.setenv(name, blank)
+    links(client(server))
+    with proxying() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f" {proxy.url()} ")  # the blank one in lower case does not hide it
+        links(client(server), 1)
+        assert len(proxy.asked) == 1
+        monkeypatch.setenv("HTTP_PROXY", blank)
+        monkeypatch.setenv("all_proxy", proxy.url())
+        links(client(server), 1)
+        assert len(proxy.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("host", "patterns", "is_named"),
+    [
+        ("10.1.2.3", "10.0.0.0/8", True),
+        ("11.1.2.3", "10.0.0.0/8", False),
+        ("10.1.2.3", "10.9.9.9/8", True),
+        ("fd00::1", "fd00::/8", True),
+        ("[fd00::1]", "[fd00::]/8,fd00::/8", True),
+        ("fe80::1", "fd00::/8 10.0.0.0/8", False),
+        ("::1", "[::1]", True),
+        ("::1", "[::1]:443", True),
+        ("::1", "[::1]:80", False),
+        ("0:0::1", "::1", True),
+        ("10.1.2.3", "10.1.2.3:443", True),
+        ("10.1.2.3", "10.1.2.3:80", False),
+        ("api.example.com", "example.com", True),
+        ("api.example.com", ".example.com", True),
+        ("example.com", ".Example.COM", True),
+        ("API.example.com.", "*.example.com", True),
+        ("badexample.com", "example.com", False),
+        ("example.com", "example.com:443", True),
+        ("example.com", "example.com:80", False),
+        ("example.com", "other, *", True),
+        ("10.1.2.3", "*", True),
+        ("10.example.com", "10.0.0.0/8", False),
+        ("example.com", ", ,.", False),
+        ("example.com", "example.com/8 300.0.0.0/8 10.0.0.0/99", False),
+    ],
+)
+def test_hosts_and_networks_without_a_proxy(host: str, patterns: str, is_named: bool) -> None:
+    assert needs_none(host, 443, patterns) is is_named
+
+
+def test_variables_of_proxies() -> None:
+    found = settings_of(
+        {"HTTP_PROXY": "http://upper", "http_proxy": "http://lower", "No_Proxy": "a", "https_proxy": " "}
+    )
+    assert found == {"http": "http://lower", "no": "a"}
+    assert settings_of({"HTTP_PROXY": "http://sent-by-a-visitor", "REQUEST_METHOD": "GET"}) == {}
+
+
+def test_proxy_that_could_not_connect_in_time(secure: Scripted) -> None:
+    with proxying(instead=b"HTTP/1.1 504 Gateway Timeout\r\nContent-Length: 0\r\n\r\n") as proxy:
+        agb = secure_client(secure, proxy=proxy.url())
+        agb.client._random = lambda: 0.0
+        error = failure_of(agb)
+        with httpx.Client(proxy=proxy.url()) as mine:
+            own = AGB("ako-key", Config(f"https://localhost:{secure.port}", 5000), http_client=mine)
+            own.client._random = lambda: 0.0
+            with own:
+                other = own.attach("s-1").info().error
+    for found in (error, other):
+        assert found is not None
+        assert (found.kind, found.sent, found.retryable) == (ErrorKind.TIMED_OUT, Sent.NO, True)
 
 
 def test_explicit_goes_before_the_environment(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:

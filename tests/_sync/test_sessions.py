@@ -252,6 +252,28 @@ def test_labels_that_cannot_be_set(labels: dict[str, str], words: str) -> None:
     assert words in result.error_message
 
 
+@pytest.mark.parametrize("labels", [{"a": "x" * 2_000_000}, {"a": "€" * 7_000}, {str(n): "x" for n in range(10_000)}])
+def test_labels_that_are_too_long(labels: dict[str, str]) -> None:
+    agb = AGB("k", Config("http://127.0.0.1:9", 1000))
+    for result in (
+        agb.attach("s-1").set_labels(labels),
+        agb.list(labels),
+        agb.create(CreateSessionParams(labels, IMAGE)),
+    ):
+        assert result.error_message.startswith("Labels are too long: ")
+    with pytest.raises(ValueError, match="Labels are too long"):
+        agb.iterate(labels)
+
+
+@pytest.mark.one_event_loop
+def test_longest_labels(runtime: LocalServer) -> None:
+    labels = {"a": "x" * 59_000}
+    with client(runtime) as agb, agb.session(CreateSessionParams(labels, IMAGE)) as session:
+        assert session.get_labels().data == labels
+        assert session.set_labels({**labels, "b": "x"}).success
+        assert session.session_id in agb.list(labels).session_ids
+
+
 # --- lists -------------------------------------------------------------------------------------------------------
 
 

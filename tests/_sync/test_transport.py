@@ -127,17 +127,6 @@ def test_connection_with_surplus_bytes_is_not_kept() -> None:
     assert server.connections == 2
 
 
-def test_client_can_be_used_after_close() -> None:
-    with scripted(LINK) as server:
-        agb = client(server.endpoint)
-        assert agb.attach("s-1").get_link().success
-        agb.close()
-        agb.close()
-        assert agb.attach("s-1").get_link().success
-        agb.close()
-    assert server.connections == 2
-
-
 def test_one_tls_context_per_process() -> None:
     context = routes.tls_context()
     assert isinstance(context, ssl.SSLContext)

@@ -6,8 +6,10 @@ import asyncio
 import gc
 import json
 import os
+import ssl
+import subprocess
+import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,12 +19,15 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx
 import pytest
 import trio
 
-from agb import AGB, AsyncAGB, AsyncSession, Config, CreateSessionParams, McpTool
+from agb import AGB, AGBError, AsyncAGB, AsyncSession, Config, CreateSessionParams, McpTool, Sent, SessionError
+from agb.events import Stdout
 from tests.pools import pool_of
 from tests.servers import CREATE, LINK, Scripted, Sessions, scripted, silent, then_close, value
+from tests.websocket_server import websocket_service
 
 SECONDS = 5
 URL = value({"url": "http://127.0.0.1/link"})
@@ -66,44 +71,28 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this syst
 
 
 def test_loops_of_both_kinds_one_after_the_other(server: Scripted) -> None:
+    """The connections of each loop are closed at its end, without a word of the program."""
     agb = client(server)
     for run in (asyncio.run, trio.run, asyncio.run, trio.run):
         if run is asyncio.run:
-            asyncio.run(use_and_close(agb))
+            asyncio.run(use(agb, 2))
         else:
-            trio.run(use_and_close, agb)
+            trio.run(use, agb, 2)
+        assert server.wait_for_open(0)
     assert server.connections == 4
+    asyncio.run(agb.aclose())
 
 
 @counts_sockets
 def test_connections_closed_with_each_loop(server: Scripted) -> None:
     agb = client(server)
-    asyncio.run(use_and_close(agb))
+    asyncio.run(use(agb, 2))
     before = open_sockets()
     for _ in range(5):
-        asyncio.run(use_and_close(agb))
-        trio.run(use_and_close, agb)
-    gc.collect()
-    assert open_sockets() <= before
-
-
-@counts_sockets
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_connections_of_loops_that_are_over_do_not_pile_up(server: Scripted) -> None:
-    """Whoever forgets to close leaves a connection behind, but not one more with each loop for as long as it lives."""
-    agb = client(server)
-    asyncio.run(use(agb))
-    gc.collect()
-    before = open_sockets()
-    for _ in range(10):
-        asyncio.run(use(agb))
-    end = time.monotonic() + SECONDS
-    while (after := open_sockets()) > before + 4 and time.monotonic() < end:
-        gc.collect()  # the server's ends are closed by its threads, which have to hear of it
-    del agb
-    gc.collect()
-    assert after <= before + 4
+        asyncio.run(use(agb, 2))
+        trio.run(use, agb, 2)
+    assert server.wait_for_open(0)
+    assert open_sockets() <= before + 1  # the server's last one
 
 
 def test_client_made_outside_is_closed_inside(server: Scripted) -> None:
@@ -128,12 +117,13 @@ def test_uvloop(server: Scripted, host: str) -> None:
     agb = AsyncAGB("ako-key", Config(f"http://{host}:{server.port}", 10_000))
 
     async def main() -> None:
-        async with agb, asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             for _ in range(5):
                 group.create_task(use(agb, 20))
 
     for _ in range(2):
         uvloop.run(main())
+        assert server.wait_for_open(0)
     assert server.connections <= 10
 
 
@@ -176,9 +166,8 @@ def test_loops_in_threads_share_no_connection(server: Scripted) -> None:
 
     async def main() -> None:
         start.wait(SECONDS)
-        async with agb:
-            await use(agb, 20)
-            pools.append(pool_of(agb))
+        await use(agb, 20)
+        pools.append(pool_of(agb))
 
     runs: list[Callable[[], None]] = [lambda: asyncio.run(main()), lambda: trio.run(main)]
     with ThreadPoolExecutor(6) as threads:
@@ -186,19 +175,6 @@ def test_loops_in_threads_share_no_connection(server: Scripted) -> None:
             future.result()
     assert server.connections == 6
     assert len({id(pool) for pool in pools}) == 6
-
-
-def test_closing_in_one_loop_leaves_the_other_alone(server: Scripted) -> None:
-    agb = client(server)
-
-    async def main() -> None:
-        await use(agb)
-        await asyncio.to_thread(asyncio.run, use_and_close(agb))
-        await use(agb)
-        await agb.aclose()
-
-    asyncio.run(main())
-    assert server.connections == 2
 
 
 def test_one_synchronous_client_in_twenty_threads(server: Scripted) -> None:
@@ -334,6 +310,215 @@ async def test_connections_are_closed_whatever_became_of_the_call() -> None:
     gc.collect()
 
 
+async def refused(agb: AsyncAGB) -> None:
+    """Check that every call is refused, and opens no connection."""
+    session = agb.attach("s-1")
+    session.ws_url, session.token = "ws://127.0.0.1:9/ws", "tok-secret"
+    results: list[Any] = [
+        await session.info(),
+        await session.delete(),
+        await session.command.execute("true"),
+        await session.code.run("1", "python", stream_beta=True),
+        await session.file.read("/tmp/a"),
+        await agb.create(CreateSessionParams(image_id="agb-code-space-1")),
+        await agb.list(),
+        await agb.context.list(),
+    ]
+    for call in (session.get_link, session.get_labels, agb.iterate().__anext__):
+        try:
+            await call()
+        except SessionError as error:
+            results.append(error)
+    for result in results:
+        failure = getattr(result, "error", result)
+        assert CLOSED in str(failure)
+        assert (failure.sent, failure.retryable) == (Sent.NO, False)
+    assert len(results) == 11
+
+
+CLOSED = "this client was closed"
+
+
+@pytest.mark.anyio
+async def test_closed_client_refuses_every_call(server: Scripted) -> None:
+    agb = client(server)
+    await use(agb)
+    await agb.aclose()
+    await agb.aclose()
+    await refused(agb)
+    assert server.wait_for_open(0)
+    assert (server.connections, len(server.requests)) == (1, 1)
+
+
+@pytest.mark.anyio
+async def test_client_closed_before_its_first_call(server: Scripted) -> None:
+    agb = client(server)
+    await agb.aclose()
+    await refused(agb)
+    assert server.connections == 0
+
+
+@pytest.mark.anyio
+async def test_closed_client_does_not_use_the_client_of_the_caller(server: Scripted) -> None:
+    async with httpx.AsyncClient() as mine:
+        agb = AsyncAGB("ako-key", Config(server.endpoint, 10_000), http_client=mine)
+        await use(agb)
+        await agb.aclose()
+        await refused(agb)
+        assert not mine.is_closed
+    assert len(server.requests) == 1
+
+
+def test_synchronous_client_that_is_closed(server: Scripted) -> None:
+    agb = AGB("ako-key", Config(server.endpoint, 10_000))
+    assert agb.attach("s-1").get_link().success
+    agb.close()
+    agb.close()
+    assert server.wait_for_open(0)
+    assert CLOSED in agb.list().error_message
+    assert CLOSED in agb.attach("s-1").command.execute("true").error_message
+    with pytest.raises(SessionError, match=CLOSED):
+        next(agb.iterate())
+    assert len(server.requests) == 1
+
+
+def test_closed_from_another_loop(server: Scripted) -> None:
+    """While the loop of a connection runs, waits for something else, and after it has ended."""
+    agb = client(server)
+
+    async def main() -> None:
+        await use(agb)
+        assert server.wait_for_open(1)
+        await asyncio.to_thread(trio.run, agb.aclose)
+        assert await asyncio.to_thread(server.wait_for_open, 0)
+        await refused(agb)
+
+    asyncio.run(main())
+    trio.run(agb.aclose)
+
+
+def test_closed_from_another_loop_than_that_of_trio(server: Scripted) -> None:
+    agb = client(server)
+
+    async def main() -> None:
+        await use(agb)
+        await trio.to_thread.run_sync(asyncio.run, agb.aclose())
+        assert await trio.to_thread.run_sync(server.wait_for_open, 0)
+        await refused(agb)
+
+    trio.run(main)
+
+
+def test_live_output_of_another_loop_ends_with_the_client() -> None:
+    """The stream fails with a sentence, and its connection is closed."""
+    with websocket_service(lambda talk: talk.stdout("begun\n")) as service:
+        agb = AsyncAGB("ako-key", Config("http://127.0.0.1:9", 10_000))
+
+        async def main() -> None:
+            session = agb.attach("s-1")
+            session.ws_url, session.token = service.url, "tok-secret"
+            async with session.code.stream("x", "python") as events:
+                assert await anext(events) == Stdout("begun\n")
+                await asyncio.to_thread(asyncio.run, agb.aclose())
+                with pytest.raises(AGBError, match="closed by this program"):
+                    await anext(events)
+
+        asyncio.run(main())
+        assert service.closed.wait(SECONDS)
+
+
+SCRIPT = """
+import asyncio, gc, sys, threading
+from agb import AsyncAGB, Config
+
+endpoint, way = sys.argv[1:]
+agb = AsyncAGB("ako-key", Config(endpoint, 10_000), verify=False)
+
+async def use():
+    assert (await agb.attach("s-1").get_link()).success
+
+def bare(end):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(use())
+    if end:
+        loop.close()
+    return loop
+
+if way == "never closed":
+    for _ in range(3):
+        asyncio.run(use())
+elif way == "closed later":
+    for _ in range(3):
+        asyncio.run(use())
+    asyncio.run(agb.aclose())
+    asyncio.run(agb.aclose())
+elif way == "loop closed without its end":
+    bare(True)
+    asyncio.run(agb.aclose())
+elif way == "loop at rest":
+    loop = bare(False)
+    asyncio.run(agb.aclose())
+    print("closed", flush=True)
+    input()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+elif way == "another thread":
+    asyncio.run(use())
+    thread = threading.Thread(target=lambda: asyncio.run(agb.aclose()))
+    thread.start()
+    thread.join()
+elif way == "dropped":
+    async def main():
+        global agb
+        await use()
+        del agb
+        gc.collect()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    asyncio.run(main())
+print("closed", flush=True)
+input()
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "is_secure"),
+    [
+        ("never closed", False),
+        ("never closed", True),
+        ("closed later", False),
+        ("loop closed without its end", False),
+        ("loop closed without its end", True),
+        ("loop at rest", False),
+        ("another thread", False),
+        ("dropped", True),
+    ],
+)
+def test_no_connection_is_left(way: str, is_secure: bool) -> None:
+    tls = None
+    if is_secure:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(Path(__file__).parent / "localhost.pem")
+    with scripted(URL, tls=tls) as server:
+        endpoint = server.endpoint.replace("http", "https") if is_secure else server.endpoint
+        program = subprocess.Popen(
+            [sys.executable, "-W", "error::ResourceWarning", "-c", SCRIPT, endpoint, way],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert program.stdin is not None
+        assert program.stdout is not None
+        line = program.stdout.readline()
+        closed = line == "closed\n" and server.wait_for_open(0)  # and the program still runs
+        _, errors = program.communicate("\n\n")
+    assert (line, errors, program.returncode) == ("closed\n", "", 0)
+    assert closed
+    assert server.connections > 0
+
+
 # --- forks -------------------------------------------------------------------------------------------------------
 
 
@@ -389,9 +574,9 @@ def test_asynchronous_client_after_a_fork(server: Scripted) -> None:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_client_used_before_and_after_a_fork_between_two_loops(server: Scripted) -> None:
     agb = client(server)
-    asyncio.run(use_and_close(agb))
+    asyncio.run(use(agb))
     assert in_child(lambda: asyncio.run(use_and_close(agb))) == 0
-    asyncio.run(use_and_close(agb))
+    asyncio.run(use(agb))
     assert server.connections == 3
 
 

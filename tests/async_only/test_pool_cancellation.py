@@ -163,7 +163,7 @@ def test_calls(backend: str, cancelled: Cancelled, is_warm: bool) -> None:
 
             async def work() -> None:
                 if not is_warm:
-                    await agb.aclose()
+                    await pool_of(agb)._close_idle()
                 await calls(agb)
 
             if is_warm:
@@ -185,7 +185,7 @@ def test_connecting(backend: str, cancelled: Cancelled, way: str, tls: ssl.SSLCo
         async with client(server, secure=is_secure, proxy=proxy_url, **more) as agb:
 
             async def work() -> None:
-                await agb.aclose()
+                await pool_of(agb)._close_idle()
                 await agb.attach("s-1").get_link()
 
             steps = await at_every_step(agb, cancelled, work)

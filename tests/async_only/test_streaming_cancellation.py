@@ -13,6 +13,7 @@ import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, Stdout
 from agb._async.net import websocket_connection as websocket
+from tests.servers import STOP_SECONDS
 from tests.websocket_server import Talk, WebSocketService, until_cancelled, websocket_service
 
 SECONDS = 60
@@ -192,11 +193,12 @@ def test_one_session_in_several_event_loops() -> None:
         async def main() -> None:
             for _ in range(2):
                 assert (await session.code.run("x", "python", stream_beta=True)).success
-            await session.agb.aclose()
 
         asyncio.run(main())
+        assert service.closed.wait(STOP_SECONDS)
         asyncio.run(main())
         assert len(service.sockets) == 2
+        asyncio.run(session.agb.aclose())
 
 
 @pytest.mark.anyio

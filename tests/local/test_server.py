@@ -55,8 +55,8 @@ class Served:
 
     @cached_property
     def api(self) -> Api:
-        key, endpoint = self.said(r"AGB_API_KEY=(.+)"), self.said(r"AGB_ENDPOINT=(\S+)")
-        return Api(LocalServer(endpoint, "test-key" if "gave" in key else key, 0, Report("none", "", "host")))
+        key, endpoint = self.said(r"AGB_API_KEY[=:] ?(.+)"), self.said(r"AGB_ENDPOINT=(\S+)")
+        return Api(LocalServer(endpoint, "test-key" if "was given" in key else key, 0, Report("none", "", "host")))
 
     def end(self) -> None:
         """Ask it to end, if it has not been asked yet, and wait."""
@@ -111,6 +111,15 @@ def test_banner_never_shows_a_key_that_was_given() -> None:
     with served("--api-key", "from-argument", key="from-environment") as server:
         assert "from-argument" not in server.banner
         assert "from-environment" not in server.banner
+        pasted = "\n".join(line for line in server.banner.splitlines() if re.match("  (export|#) ", line))
+        shown = subprocess.run(
+            ["bash", "-ec", f'{pasted}\necho "$AGB_ENDPOINT $AGB_API_KEY"'],
+            env={**os.environ, "AGB_API_KEY": "mine"},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert (shown.stdout, shown.stderr) == (server.said(r"AGB_ENDPOINT=(\S+)") + " mine\n", "")
         url = server.said(r"AGB_ENDPOINT=(\S+)") + "/sdk/ListSession"
         statuses = [
             httpx.get(url, headers={"authorization": f"Bearer {key}"}).status_code

@@ -92,6 +92,17 @@ def test_longest_retry_after_is_obeyed() -> None:
     assert limiter.wait(4.0) == 28.0
 
 
+def test_short_retry_after_does_not_shorten_the_pause() -> None:
+    limiter = AIMDRateLimiter()
+    now = 0.0
+    pauses = []
+    for _ in range(4):
+        now = begin_when_possible(limiter, now)
+        limiter.refused(now, now, 0.0)
+        pauses.append(limiter.paused_until - now)
+    assert pauses == [FIRST_PAUSE * factor for factor in (1, 2, 4, 8)]
+
+
 def test_pause_has_a_maximum() -> None:
     limiter = AIMDRateLimiter()
     now = 0.0

@@ -337,16 +337,22 @@ def test_no_rows(status: Any) -> None:
     assert read(status) == []
 
 
-def test_odd_rows_are_rows() -> None:
-    odd = {"contextId": None, "startTime": "soon", "finishTime": True, "status": 5}
-    assert read(wrapped(odd, "no row", None)) == [ContextStatusData()]
+def test_rows_of_null_are_rows() -> None:
+    assert read(wrapped({"contextId": None, "startTime": None, "status": None})) == [ContextStatusData()]
+
+
+@pytest.mark.parametrize("row", [{"startTime": "soon"}, {"finishTime": True}, {"status": 5}, "no row", None])
+def test_rows_of_another_shape_are_no_success(row: Any) -> None:
+    with pytest.raises(AGBError, match=r"the rows of data\.contextStatus") as caught:
+        read(wrapped(row))
+    assert caught.value.kind is ErrorKind.INVALID_ANSWER
 
 
 @pytest.mark.parametrize(
     "status", ["{", "5", 5, True, {}, '{"type": "data"}', '[{"type": "data", "data": "{"}]', wrapped()[:-1], "[" * 9999]
 )
 def test_broken_status_is_no_success(status: Any) -> None:
-    with pytest.raises(AGBError, match="context status is not") as caught:
+    with pytest.raises(AGBError, match=r"contextStatus.* is ") as caught:
         read(status)
     assert caught.value.kind is ErrorKind.INVALID_ANSWER
 

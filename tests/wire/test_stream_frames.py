@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agb import EnhancedCodeExecutionResult, Error, ErrorKind, ExecutionError, ExecutionResult, Finished, Result
+from agb import (
+    EnhancedCodeExecutionResult,
+    Error,
+    ErrorKind,
+    ExecutionError,
+    ExecutionResult,
+    Finished,
+    Result,
+    Truncated,
+)
 from agb._ops.tools.code_stream import CodeRun, stream_request
 from agb._wire.frames import split_frames
 from agb._wire.stream import FrameError, Phase, error_text, frame_text, new_id, phase_of, read_data, read_frame
@@ -154,7 +163,6 @@ def test_samples() -> None:
         },
         {"phase": "event", "eventType": "result", "result": "plain"},
         {"phase": "event", "eventType": "something new"},
-        {"phase": "event", "eventType": "stdout", "chunk": 7},
         END | {"status": "finished"},
     )
     item = ExecutionResult(text="42", html="<b>42</b>", is_main_result=True)
@@ -163,7 +171,6 @@ def test_samples() -> None:
         Stderr("warning\n"),
         Result(item),
         Result(ExecutionResult(text="plain")),
-        None,
         None,
         Finished(1, 0.8),
     ]
@@ -182,14 +189,14 @@ def test_sample_of_an_error() -> None:
     assert end == Finished(1, 0.8, False, error)
     assert (result.success, result.error, result.error_message) == (False, error, "NameError: …")
     assert result.error is not None
-    assert result.error.kind is ErrorKind.REFUSED
+    assert result.error.kind is ErrorKind.PROGRAM_FAILED
 
 
 @pytest.mark.parametrize(
     ("end", "message", "kind"),
     [
-        ({"status": "failed"}, "the code failed", ErrorKind.REFUSED),
-        ({"executionError": "SyntaxError: no"}, "SyntaxError: no", ErrorKind.REFUSED),
+        ({"status": "failed"}, "the code failed", ErrorKind.PROGRAM_FAILED),
+        ({"executionError": "SyntaxError: no"}, "SyntaxError: no", ErrorKind.PROGRAM_FAILED),
         ({"executionError": "Execution timeout"}, "Execution timeout", ErrorKind.TIMED_OUT),
     ],
 )
@@ -198,6 +205,40 @@ def test_ends_that_are_no_success(end: dict[str, Any], message: str, kind: Error
     assert (result.success, result.error_message) == (False, message)
     assert result.error is not None
     assert result.error.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "kind"),
+    [
+        ("exception", "Execution timeout: of its own", ErrorKind.PROGRAM_FAILED),
+        ("timeout", "Execution timeout: the code ran longer than 3 s", ErrorKind.TIMED_OUT),
+        ("not started", "the r kernel did not start", ErrorKind.REFUSED),
+        ("kernel died", "the r kernel was ended by SIGKILL", ErrorKind.PROGRAM_FAILED),
+        (None, "E: Execution timeout", ErrorKind.PROGRAM_FAILED),
+        (None, "Execution timeout", ErrorKind.TIMED_OUT),
+    ],
+)
+def test_reasons_of_an_error(reason: str | None, text: str, kind: ErrorKind) -> None:
+    """The text of the end decides only where nothing else says why the code has ended."""
+    payload = {"code": "E", "message": text, "reason": reason}
+    _, result = parsed(
+        {"phase": "event", "eventType": "error", "error": payload}, END | {"status": "failed", "executionError": text}
+    )
+    assert result.error is not None
+    assert result.error.kind is kind
+
+
+def test_code_of_a_refusal() -> None:
+    run = CodeRun("id-1", "s-1")
+    error = run.refused({"error": "Resource [Session] is not found", "code": "InvalidSession.NotFound"})
+    assert (error.kind, error.code) == (ErrorKind.NOT_FOUND, "InvalidSession.NotFound")
+    assert CodeRun("id-1", "s-1").refused({"error": "no"}).kind is ErrorKind.REFUSED
+
+
+def test_output_that_was_cut() -> None:
+    _, result = parsed(END | {"status": "finished", "discarded": {"stdout": 5, "results": 7}})
+    assert result.success
+    assert result.truncated == Truncated(stdout=5, results=7)
 
 
 def test_a_traceback_of_lines() -> None:
@@ -224,21 +265,26 @@ def test_any_message(message: str | bytes) -> None:
 
 @given(ANY_DATA | st.dictionaries(st.text(max_size=5), ANY_JSON, max_size=3))
 def test_any_frame(data: dict[str, Any]) -> None:
-    """Whatever a frame's data is, nothing but `FrameError` comes out, and all text can be written down."""
+    """Whatever a frame's data is, there is a `FrameError`, an invalid answer, or text that can be written down."""
     text = json.dumps({"invocationId": "a", "data": data})
     read = read_frame(text).data
     run = CodeRun("a", "s")
+    invalid = None
     try:
         phase = phase_of(read)
     except FrameError:
         return
-    event = run.event(read)
-    if isinstance(event, Stdout | Stderr):
-        event.text.encode()
-    if phase == "end":
-        run.end(read)
-    elif phase == "error":
-        run.refused(read)
+    try:
+        event = run.event(read)
+        if isinstance(event, Stdout | Stderr):
+            event.text.encode()
+        if phase == "end":
+            run.end(read)
+        elif phase == "error":
+            run.refused(read)
+    except ExecutionError as error:
+        invalid = error
+    assert invalid is None or invalid.kind is ErrorKind.INVALID_ANSWER
     run.rest()
     result = run.result()
     assert result.success is False or phase == "end"

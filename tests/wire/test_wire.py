@@ -39,7 +39,7 @@ from agb import (
     WhiteList,
 )
 from agb._ops import browser, contexts, sessions
-from tests.servers import Request, answer, scripted
+from tests.servers import Request, answer, refuse, scripted
 
 RECORDED: list[dict[str, Any]] = json.loads((Path(__file__).parent / "agbcloud_0_12.json").read_text("utf-8"))
 BY_NAME = {exchange["operation"]: exchange for exchange in RECORDED}
@@ -177,6 +177,8 @@ DIFFERENCES = {
     "createSession:contexts": "a sync without a policy is mounted with the default policy; 0.12 silently drops it",
 }
 """Where the two wires differ on purpose, beyond what `normal` takes out everywhere."""
+WITHOUT_DIFFERENCE = {"createSession:contexts": created(context_syncs=CONTEXTS[:2])}
+"""How the same call is made without the difference."""
 
 HIDDEN_LABELS = ("agb.sdk/create",)
 """Labels that every new session gets beside its user's, and 0.12 does not send: a nonce, by which a session is found
@@ -266,6 +268,38 @@ def test_sync_is_started_as_by_0_12(recorded: str, use: Callable[[Session], obje
     assert look["path"] == "/sdk/GetContextInfo"
     session = theirs["request"]["query"]["sessionId"]
     assert normal({**start, "query": {**start["query"], "sessionId": session}}) == normal(theirs["request"])
+
+
+# --- the way back of each difference, as docs/wire-differences.md has it ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in OURS if name.startswith(("createSession", "SetLabel", "ListSession"))]
+)
+def test_without_hidden_labels_the_request_is_exactly_that_of_0_12(name: str) -> None:
+    recorded = BY_NAME[name]
+    response = recorded["response"]
+    use = WITHOUT_DIFFERENCE.get(name, OURS[name])
+    with (
+        scripted(answer(response["body"], response["status"])) as server,
+        AGB("ako-key", Config(server.endpoint), hidden_labels=False) as agb,
+    ):
+        use(agb, agb.attach("s-1"))
+    ours, theirs = normal(as_recorded(server.requests[0])), normal(recorded["request"])
+    del ours["headers"], theirs["headers"]
+    assert ours == theirs
+    assert len(server.requests) == 1
+
+
+def test_sync_is_started_also_if_the_look_before_it_is_refused() -> None:
+    recorded = BY_NAME["SyncContext"]
+    refusal = refuse("InvalidContext.NotFound", "there was no sync yet", 400)
+    with (
+        scripted(refusal, answer(recorded["response"]["body"]), refusal) as server,
+        AGB("ako-key", Config(server.endpoint)) as agb,
+    ):
+        agb.attach("s-1").context.sync(timeout=0.1)
+    assert [request.path for request in server.requests[:2]] == ["/sdk/GetContextInfo", "/sdk/SyncContext"]
 
 
 def test_telemetry_has_the_same_shape() -> None:

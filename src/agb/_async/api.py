@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, IdleTimeout, check_timeout
+from .._wire.hints import add_hint
 from .._wire.proxy import Proxy
-from .._wire.reply import PLAIN_HEADERS, Reply, error_for, without_query
+from .._wire.reply import CLIENT_CLOSED, PLAIN_HEADERS, Reply, error_for, without_query
 from .._wire.retry import RetryPolicy, asks_to_slow_down
+from .._wire.secrets import remember
 from .._wire.signed import REDIRECTS
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
-from ..exceptions import AGBError, ErrorKind
+from ..exceptions import AGBError, ErrorKind, SessionError
 from ..limits import Limits, PoolStats
 from ._compat.cancellation import checkpoint
 from ._compat.http import check_client, check_transport
@@ -70,12 +72,15 @@ class AsyncAPI:
         if transport is not None:
             check_transport(transport)
         _check_connections(http_client, transport, proxy, verify)
+        self.settings = settings
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
-        self._authorization = f"Bearer {settings.api_key.value}".encode("ascii")
+        self._api_key = settings.api_key.value
+        self._authorization = f"Bearer {self._api_key}".encode("ascii")
         self._options = (http_client, transport, self.limits, proxy, verify)
+        self._is_closed = False
         self._made: dict[str, Any] = {}
         """The HTTP client and the WebSockets, once they are needed."""
 
@@ -93,12 +98,14 @@ class AsyncAPI:
         compensate: Callable[[T], Awaitable[object]] | None = None,
         on_sent: Callable[[], object] | None = None,
         is_paced: bool = False,
+        is_retried: bool = True,
     ) -> tuple[T, str]:
         """Send a call until it is answered or no retry is left; return the value and the request id.
 
         With ``compensate`` a request that was sent is not abandoned when the caller is cancelled: its value is passed
         to ``compensate``, and then the cancellation continues. ``on_sent`` is called each time before something is
-        sent. With ``is_paced`` the caller handles the service's requests to slow down.
+        sent. With ``is_paced`` the caller handles the service's requests to slow down, and without ``is_retried`` every
+        failure: it repeats the call itself.
 
         Raises:
             AGBError: the service refused, or there was no valid answer within ``timeout`` seconds (or by ``deadline``,
@@ -111,11 +118,18 @@ class AsyncAPI:
                 reply = await self._exchange(call, deadline, compensate, on_sent)
                 return call.read(reply), reply.request_id
             except AGBError as error:
-                if is_paced and asks_to_slow_down(error):
+                if not call.base:
+                    add_hint(error, self.endpoint, self.settings)
+                if not is_retried or (is_paced and asks_to_slow_down(error)):
                     raise
                 wait = self.next_try(error, attempt, deadline)
             await self._sleep(wait)
             attempt += 1
+
+    def check_open(self, call: Call[Any]) -> None:
+        """Raise the error of a call if the client was closed, before it waits for anything."""
+        if self._is_closed:
+            raise error_for(call, CLIENT_CLOSED, ErrorKind.UNREACHABLE, permanent=True)
 
     def deadline(self, timeout: float | None = None) -> Deadline:
         """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
@@ -229,7 +243,14 @@ class AsyncAPI:
     # --- streams -------------------------------------------------------------------------------------------------
 
     def websocket(self, session_id: str, ws_url: str, token: str) -> AsyncWebSocket:
-        """Return the WebSocket of a session; it is opened when a stream is started on it."""
+        """Return the WebSocket of a session; it is opened when a stream is started on it.
+
+        Raises:
+            SessionError: the client was closed.
+        """
+        if self._is_closed:
+            text = f"Could not open a stream to session {session_id}: {CLIENT_CLOSED}"
+            raise SessionError(text, kind=ErrorKind.UNREACHABLE, session_id=session_id)
         websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
         if websockets is None:
             from .net.websocket import AsyncWebSockets  # loads websockets, which most programs do without
@@ -243,7 +264,7 @@ class AsyncAPI:
     async def hang_up(self, session_id: str) -> None:
         """Close the WebSocket of a session that is gone."""
         websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
-        if websockets is not None:
+        if websockets is not None and not self._is_closed:
             await websockets.here().hang_up(session_id)
 
     # --- one exchange --------------------------------------------------------------------------------------------
@@ -259,7 +280,7 @@ class AsyncAPI:
 
         async def discard(answer: Answer) -> None:
             assert compensate is not None  # `discard` is passed on only with it
-            await compensate(call.read(Reply(call, *answer)))
+            await compensate(call.read(Reply(call, *answer, self.limits.answer_bytes)))
 
         if compensate is not None:
             await checkpoint()
@@ -288,7 +309,7 @@ class AsyncAPI:
             failure = call_failure(call, without_query(str(endpoint)), deadline, error)
             _log.debug("%s %s: %s", call.method, call.path, failure)
             raise failure from error
-        reply = Reply(call, status, received, body)
+        reply = Reply(call, status, received, body, self.limits.answer_bytes)
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "%s %s -> %d, %d bytes in %.1f ms (session %s)",
@@ -313,8 +334,10 @@ class AsyncAPI:
         """Return the HTTP client, created when first used; two threads may create one each, of which one is used.
 
         Raises:
-            AGBError: the caller has closed the client that was passed.
+            AGBError: this client was closed, or the caller has closed the one that was passed.
         """
+        if call is not None:
+            self.check_open(call)
         http: AsyncHTTP | None = self._made.get("http")
         if http is None:
             from .net.http import AsyncHTTP
@@ -329,6 +352,7 @@ class AsyncAPI:
         """Return the headers; only the API gets the API key, a session's host gets the token of the session."""
         if call.base and not is_header_value(call.token):
             raise error_for(call, "the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
+        remember(call.token if call.base else self._api_key)
         host = (b"Host", endpoint.netloc.encode("ascii"))
         secret = (
             (b"X-Access-Token", call.token.encode("ascii")) if call.base else (b"Authorization", self._authorization)
@@ -343,11 +367,14 @@ class AsyncAPI:
         return PoolStats(0, 0, 0, 0, 0, 0.0) if http is None else http.connections()
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop; a caller's own ``http_client`` stays open."""
+        """Close the connections of all event loops, and make no further calls. May be called twice.
+
+        Calls that are under way are finished, live output ends. A caller's own ``http_client`` stays open.
+        """
+        self._is_closed = True
         websockets: PerLoop[AsyncWebSockets] | None = self._made.get("websockets")
-        sockets = None if websockets is None else websockets.pop()
-        if sockets is not None:
-            await sockets.aclose()
+        if websockets is not None:
+            await websockets.aclose()
         http: AsyncHTTP | None = self._made.get("http")
         if http is not None:
             await http.aclose()

@@ -21,9 +21,12 @@ from ..refs import SessionRef
 from ..results.base import DeleteResult
 from ..results.sessions import GetSessionResult, SessionListResult, SessionResult
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
+from ._compat.flavour import BlockHint, Closable
 from .api import AsyncAPI
 from .lifecycle.create_limiter import AsyncCreateLimiter, is_gone
-from .lifecycle.deletion import deletion_error, warn_left_behind
+from .lifecycle.deletion import delete_surely, warn_left_behind
+from .lifecycle.hidden_labels import HiddenLabels
+from .lifecycle.owner_process import BlockProcess
 from .pager import AsyncPager
 from .session import AsyncSession, session_from_data
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from ._compat.iteration import AnyIterable
     from .batch.map import AsyncBatch
     from .host.progress import Progress
+    from .lifecycle.session_block import AsyncSessionBlock
     from .lifecycle.session_pool import AsyncSessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -50,7 +54,7 @@ ARRIVAL_LIMIT = 300.0
 """Seconds that `create` waits for the data of a session's contexts, unless it has a time-out."""
 
 
-class AsyncAGB:
+class AsyncAGB(Closable, BlockHint):
     r"""A client of the AGB API.
 
     One client serves any number of sessions and callers at a time; its connections are opened when first needed,
@@ -69,6 +73,8 @@ class AsyncAGB:
             ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` of the environment.
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
             `ssl.SSLContext`; False for all of them, which is unsafe.
+        hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
+            an answer is lost or a program is killed; see docs/wire-differences.md.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: the settings in use.
@@ -100,7 +106,9 @@ class AsyncAGB:
         limits: Limits | None = None,
         proxy: str | None = None,
         verify: Verify = True,
+        hidden_labels: bool = True,
     ) -> None:
+        self._hidden_labels = HiddenLabels(hidden_labels)
         self.settings = settings(api_key, cfg)
         self.api_key = self.settings.api_key.value
         self.endpoint = self.settings.endpoint.value
@@ -136,7 +144,11 @@ class AsyncAGB:
         await shielded(self.aclose)
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
+        """Close the connections of all event loops; may be called twice, from any event loop.
+
+        Calls under way are finished, and live output ends. Further calls of the client, its sessions and iterators fail
+        at once.
+        """
         await self.client.aclose()
 
     @property
@@ -147,6 +159,11 @@ class AsyncAGB:
 
             self._context = AsyncContextService(self)
         return self._context
+
+    @property
+    def uses_hidden_labels(self) -> bool:
+        """Whether new sessions get hidden labels: unless they are switched off, or the service has refused them."""
+        return self._hidden_labels.are_used
 
     # --- create --------------------------------------------------------------------------------------------------
 
@@ -163,8 +180,9 @@ class AsyncAGB:
         If the caller is cancelled, the session is deleted, also when the service is still creating it.
 
         If the answer is lost (a broken connection, a late answer), the session is looked up by a hidden label. It is
-        the result if there is time left, and is deleted otherwise. The lookup may take 6 seconds more than
-        ``timeout``; if it finds nothing, the error says how to delete a session that may still appear.
+        the result if there is time left, and is deleted otherwise. This may take a second more than ``timeout``; if
+        the session is not found, or not gone by then, the error says how to delete it: ``agb gc --create ...``, with
+        the nonce that is ``error.extra["create"]``.
 
         Args:
             params: what to create it from; without an image the result is a failure. The object is not changed.
@@ -194,7 +212,7 @@ class AsyncAGB:
             return SessionResult.failed(SessionError(str(error)))
         from .lifecycle.creation import AsyncCreation
 
-        creation = AsyncCreation(self.client, self._limiter, self.attach, params, owner)
+        creation = AsyncCreation(self.client, self._limiter, self.attach, params, owner, self._hidden_labels)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
         try:
@@ -209,14 +227,14 @@ class AsyncAGB:
         message = str(missing) if missing else ""
         return SessionResult(request_id, True, message, session, error=missing, context_status=status)
 
-    @asynccontextmanager
-    async def session(
+    def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AsyncSessionBlock[AsyncSession]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
-        It is deleted also when the block is left by an exception or by cancellation. The error of a failed deletion is
-        raised, or added as a note to the exception of the block.
+        It is deleted also when the block is left by an exception or by cancellation, in several attempts within 30
+        seconds. The error of a failed deletion is raised, or added as a note to the exception of the block. A forked
+        child leaves the block without deleting the session of its parent.
 
         Args:
             params: what to create it from.
@@ -233,14 +251,26 @@ class AsyncAGB:
             ...     print(result.stdout, end="")
             hello
         """
+        from .lifecycle.session_block import AsyncSessionBlock
+
+        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        return AsyncSessionBlock("agb.session(params)", block)
+
+    @asynccontextmanager
+    async def _session(
+        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None
+    ) -> AsyncIterator[AsyncSession]:
         created = await self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
         session = created.raise_for_error().session
         assert session is not None  # a success has one
+        process = BlockProcess()
         try:
             if created.error is not None:
                 raise created.error
             yield session
         except BaseException as error:
+            if not process.is_current:
+                raise
             left_behind = await self._delete_at_exit(session)
             if left_behind is not None:
                 error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
@@ -248,22 +278,18 @@ class AsyncAGB:
                     with suppress(RuntimeWarning):  # as an error, it must not replace the cancellation
                         warn_left_behind(session.session_id, left_behind)
             raise
-        left_behind = await self._delete_at_exit(session)
+        left_behind = await self._delete_at_exit(session) if process.is_current else None
         if left_behind is not None:
             raise left_behind
 
     async def _delete_at_exit(self, session: AsyncSession) -> AGBError | None:
         """Delete the session of a block that is left; return why it may still exist."""
 
-        async def delete() -> DeleteResult:
-            return await session.delete(timeout=CLEANUP_LIMIT)
-
-        async def report(result: DeleteResult) -> None:
-            error = deletion_error(result)
+        async def report(error: AGBError | None) -> None:
             if error is not None:
                 warn_left_behind(session.session_id, error)
 
-        return deletion_error(await run_to_completion(delete, report))
+        return await run_to_completion(partial(delete_surely, session), report)
 
     # --- many ----------------------------------------------------------------------------------------------------
 
@@ -396,8 +422,9 @@ class AsyncAGB:
             return SessionResult.failed(SessionError(str(error)))
         found = await self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(failure)
+            failure = found.error or SessionError(f"Could not get session {session_id}: the answer holds no data")
+            message = str(failure).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
+            return evolve(SessionResult[AsyncSession].failed(failure), error_message=message)
         return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     async def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
@@ -453,7 +480,7 @@ class AsyncAGB:
             labels: all of these must match; without them, every session is listed.
             page: which page, from 1.
             limit: how many ids a page holds, 10 unless given.
-            timeout: seconds for each request.
+            timeout: seconds for all of it.
 
         Returns:
             The ids, ``next_token`` (``""`` on the last page) and ``total_count`` of all pages. Never raises for a
@@ -467,13 +494,14 @@ class AsyncAGB:
             return SessionListResult.failed(SessionError(str(error)))
         size = 10 if limit is None else limit
         number, token = 1, ""
+        deadline = self.client.deadline(timeout)
         while True:
             call = ops.list_sessions(labels, size, token)
-            result = await self.client.result(call, SessionListResult, timeout=timeout)
+            result = await self.client.result(call, SessionListResult, deadline=deadline)
             if not result.success or number == (page or 1):
                 return result
             if not result.next_token:
-                why = f"Cannot reach page {page}: page {number} is the last one"
+                why = f"Cannot reach page {page}: No more pages available, page {number} is the last one"
                 absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
                 return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token
@@ -486,7 +514,7 @@ class AsyncAGB:
         Args:
             labels: all of these must match; without them, every session is listed.
             limit: how many sessions are requested at a time.
-            timeout: seconds for each request.
+            timeout: seconds for each page.
 
         Returns:
             An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.

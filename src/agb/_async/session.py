@@ -177,12 +177,19 @@ class AsyncSession:
         except ValueError as error:
             return OperationResult.failed(SessionError(str(error), session_id=self.session_id))
         deadline = self._api.deadline(timeout)
-        if self._hidden_labels is None:
-            present = await self.get_labels(timeout=timeout)
+        if self._hidden_labels is None and self.agb.uses_hidden_labels:
+            present = await self._get_labels(deadline)
             if not present.success:
                 return present
-        call = ops.set_label(self.session_id, {**labels, **(self._hidden_labels or {})})
-        return await self._api.result(call, OperationResult, deadline=deadline)
+        hidden = (self._hidden_labels or {}) if self.agb.uses_hidden_labels else {}
+        call = ops.set_label(self.session_id, {**labels, **hidden})
+        result = await self._api.result(call, OperationResult, deadline=deadline)
+        if result.error is None or not (hidden and ownership.is_label_refused(result.error, call.description)):
+            return result
+        again = await self._api.result(ops.set_label(self.session_id, labels), OperationResult, deadline=deadline)
+        if again.success:
+            self.agb._hidden_labels.refused(result.error)
+        return again
 
     async def get_labels(self, *, timeout: float | None = None) -> OperationResult:
         """Return the labels of the session as ``data``, a dict, without the SDK's own.
@@ -199,7 +206,10 @@ class AsyncSession:
 
         API: GET /sdk/GetLabel.
         """
-        result = await self._api.result(ops.get_label(self.session_id), OperationResult, timeout=timeout)
+        return await self._get_labels(self._api.deadline(timeout))
+
+    async def _get_labels(self, deadline: Deadline) -> OperationResult:
+        result = await self._api.result(ops.get_label(self.session_id), OperationResult, deadline=deadline)
         if not result.success:
             return result
         self._hidden_labels = ownership.hidden(result.data)
@@ -251,8 +261,11 @@ class AsyncSession:
 
         API: POST /mcp/getSessionInfo.
         """
+        return await self._get_status(self._api.deadline(timeout))
+
+    async def _get_status(self, deadline: Deadline) -> SessionStatusResult:
         call = ops.get_session_info(self.session_id)
-        result = await self._api.result(call, SessionStatusResult, timeout=timeout)
+        result = await self._api.result(call, SessionStatusResult, deadline=deadline)
         if result.success:
             self._state = result.status
         if ops.is_gone(result.status, result.error):
@@ -394,9 +407,11 @@ class AsyncSession:
             except AGBError as error:
                 unsynced = error
         if unsynced is not None and on_sync_failure == "keep":
-            message = f"the session is kept, because its contexts were not stored: {unsynced}"
-            return evolve(DeleteResult.failed(unsynced), error_message=message)
-        result = await self._api.result(ops.release_session_async(self.session_id), DeleteResult, timeout=timeout)
+            why = f"the session is kept, because its contexts were not stored: {unsynced}"
+            return evolve(DeleteResult.failed(unsynced), error_message=why)
+        call = ops.release_session_async(self.session_id)
+        step = deadline.part(self._api.timeout) if timeout is None else deadline.part()
+        result = await self._api.result(call, DeleteResult, deadline=step)
         refusal = result.error
         if refusal is not None and refusal.kind is ErrorKind.NOT_FOUND:
             self.agb._limiter.gone(self.session_id)
@@ -404,20 +419,14 @@ class AsyncSession:
         if refusal is not None and not (refusal.kind is ErrorKind.NOT_FOUND and refusal.extra.get("attempts", 1) > 1):
             return result
         try:
-            await wait_until_gone(
-                lambda left: self.get_status(timeout=min(left, self._api.timeout)), self.session_id, deadline
-            )
+            await wait_until_gone(lambda: self._get_status(deadline.part(self._api.timeout)), self.session_id, deadline)
         except AGBError as error:
             return DeleteResult.failed(error)
         self._state = "FINISH"
         await self._api.hang_up(self.session_id)
         if unsynced is not None:
-            return DeleteResult(
-                result.request_id,
-                True,
-                f"the session is deleted, but its contexts were not stored: {unsynced}",
-                error=unsynced,
-            )
+            why = f"the session is deleted, but its contexts were not stored: {unsynced}"
+            return DeleteResult(result.request_id, True, why, error=unsynced)
         return evolve(result, success=True, error_message="", error=None)
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
 
+from .._wire.call import json_text
 from . import ownership
 
 if TYPE_CHECKING:
@@ -115,6 +117,22 @@ def check_label_texts(labels: Mapping[Any, Any]) -> None:
             raise ValueError(f"Label values are strings, not {type(value).__name__}: that of {key!r} is {value!r}")
         if not (is_text(key) and is_text(value)):
             raise ValueError(f"Labels are text, which half a surrogate pair is not: {key!r}: {value!r}")
+    _check_size(labels)
+
+
+LONGEST_LABELS = 60_000
+"""Bytes of labels in a URL, which is where they are sent to be set and to be searched for; more makes no valid URL."""
+_LONGEST_CHARACTER = 12
+"""Bytes of one character, four in UTF-8, in a URL."""
+
+
+def _check_size(labels: Mapping[str, str]) -> None:
+    characters = sum(len(key) + len(value) + len('"":"",') for key, value in labels.items())
+    if characters * _LONGEST_CHARACTER <= LONGEST_LABELS:
+        return
+    size = len(quote_plus(json_text(dict(labels))))
+    if size > LONGEST_LABELS:
+        raise ValueError(f"Labels are too long: {size} bytes in a URL, and {LONGEST_LABELS} are the most")
 
 
 def check_session_list(labels: object, page: int | None, limit: int | None) -> None:
@@ -125,7 +143,7 @@ def check_session_list(labels: object, page: int | None, limit: int | None) -> N
         if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
             raise TypeError(f"{name} is a whole number, not {value!r}")
     if page is not None and page < 1:
-        raise ValueError(f"Cannot reach page {page}: page is a number >= 1")
+        raise ValueError(f"Cannot reach page {page}: Page number must be >= 1")
     if limit is not None and limit < 1:
         raise ValueError(f"limit is a number >= 1, not {limit}")
     if labels:
@@ -153,9 +171,9 @@ def check_context_query(name: str | None, context_id: str | None, *, create: boo
     """Return the name and the id by which a context is found, or the name by which it is made."""
     name, context_id = stripped("name", name), stripped("context_id", context_id)
     if not name and not context_id:
-        raise ValueError("Could not get a context: context_id or name is required")
+        raise ValueError("Could not get a context: Either context_id or name must be provided")
     if create and context_id:
-        why = "context_id is not allowed with create: a context is made by its name, and the service chooses the id"
+        why = "context_id cannot be provided when create=True: the service chooses the id"
         raise ValueError(f"Could not create the context {name!r}: {why}")
     return name, context_id
 
@@ -170,7 +188,7 @@ def id_of_context(context: Context | None, verb: str) -> str:
         raise TypeError(f"context is a Context, not {type(context).__name__}; agb.context.get finds one by name or id")
     context_id = stripped("the id of the context", context.id)
     if not context_id:
-        raise ValueError(f"Could not {verb} a context: its id cannot be empty")
+        raise ValueError(f"Could not {verb} a context: context.id cannot be empty")
     return context_id
 
 

@@ -6,9 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._wire.call import Call, json_text, post
-from .._wire.reply import Reply
+from .._wire.shape import NAME, Object, Shape, ShapeError, needed
 from ..config import BROWSER_DATA_PATH
 from ..exceptions import BrowserError
+
+
+class _Port(Shape):
+    """The number of a port, which may be a string."""
+
+    def read(self, value: Any, place: str) -> int:
+        """Return the number."""
+        if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
+            value = int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= 65535:
+            return value
+        raise ShapeError(f"{place} is not the number of a port")
+
+
+BROWSER = Object({"data": needed(Object({"port": needed(_Port())}))})
+DEVTOOLS = Object({"data": needed(Object({"url": needed(NAME)}))})
 
 
 def init_browser(
@@ -23,20 +39,12 @@ def init_browser(
             "persistentPath": persistent_path,
             "browserOption": json_text(dict(option or {})),
         },
-        read=_read_port,
+        read=lambda reply: reply.content()["data"]["port"],
+        shape=BROWSER,
         repeatable=True,  # starting a browser that runs changes nothing
         session_id=session_id,
         error=BrowserError,
     )
-
-
-def _read_port(reply: Reply) -> int:
-    port = reply.object().get("port")
-    if isinstance(port, str) and port.strip().isdecimal() and len(port) < 10:
-        port = int(port)
-    if isinstance(port, int) and not isinstance(port, bool) and 0 < port <= 65535:
-        return port
-    raise reply.invalid("its port is not a port number")
 
 
 def get_cdp_link(session_id: str) -> Call[str]:
@@ -45,15 +53,9 @@ def get_cdp_link(session_id: str) -> Call[str]:
         f"get the DevTools address of session {session_id}",
         "/internet/getCdpLink",
         {"sessionId": session_id},
-        read=_read_url,
+        read=lambda reply: reply.content()["data"]["url"],
+        shape=DEVTOOLS,
         repeatable=True,
         session_id=session_id,
         error=BrowserError,
     )
-
-
-def _read_url(reply: Reply) -> str:
-    url = reply.object().get("url")
-    if not isinstance(url, str) or not url:
-        raise reply.invalid("it holds no URL")
-    return url

@@ -39,6 +39,7 @@ class Chunk:
         lease_path: a file of the driver that is locked as long as it waits for the batch; see `DriverLease`.
         host: the machine and the directory in which that file is.
         api_key: the API key, if it is sent.
+        hidden_labels: whether the sessions get hidden labels.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Chunk:
     lease_path: str
     host: str
     api_key: str = field(repr=False)
+    hidden_labels: bool
 
 
 @frozen

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
+from .._wire.shape import (
+    ANYTHING,
+    FLAG,
+    NAME,
+    TEXT,
+    WHOLE,
+    Array,
+    Field,
+    JsonText,
+    Object,
+    Scalar,
+    Shape,
+    ShapeError,
+    kind_of_json,
+    maybe,
+    needed,
+)
 from ..exceptions import AGBError, ErrorKind
 from ..results.contexts import Context, ContextFileEntry
 from ..results.syncs import ContextStatusData
@@ -20,6 +36,89 @@ CLEARING = "clearing"
 AVAILABLE = "available"
 """States of a context: ``clearing`` while a clear runs, ``available`` when it has ended."""
 
+# --- shapes ------------------------------------------------------------------------------------------------------
+
+
+class _Listed(Shape):
+    """The items of a page, and the fields beside them: an array, or an object with an array and those fields.
+
+    Services write an empty list as null.
+    """
+
+    def __init__(self, item: Shape) -> None:
+        self._items = Array(item)
+
+    def read(self, value: Any, place: str) -> dict[str, Any]:
+        """Return the fields of the page, with the items as ``items``."""
+        if not isinstance(value, dict):
+            return {"items": self._items.read(value, place)}
+        found = next((name for name, item in value.items() if isinstance(item, list)), None)
+        if found is None:
+            raise ShapeError(f"{place} is {kind_of_json(value)} without an array")
+        return {"items": self._items.read(value[found], f"{place}.{found}"), **_PAGE.read(value, place)}
+
+
+_PAGE_FIELDS = {"nextToken": maybe(TEXT), **dict.fromkeys(("maxResults", "totalCount", "count"), maybe(WHOLE))}
+_PAGE = Object(_PAGE_FIELDS)
+
+
+def _page_of(item: dict[str, Field]) -> Object:
+    return Object({"data": maybe(_Listed(Object(item))), **_PAGE_FIELDS})
+
+
+_CONTEXT: dict[str, Field] = dict.fromkeys(("id", "name", "createTime", "lastUsedTime", "state"), maybe(TEXT))
+_FILE = {
+    **dict.fromkeys(("fileId", "fileName", "fileType", "gmtCreate", "gmtModified", "status"), maybe(TEXT)),
+    "filePath": needed(TEXT),
+    "size": maybe(WHOLE),
+}
+CONTEXT_PAGE = _page_of({**_CONTEXT, "id": needed(NAME)})
+CONTEXT = Object({"data": maybe(Object(_CONTEXT))})
+FILE_PAGE = _page_of(_FILE)
+FILE_URL = Object(
+    {
+        "data": needed(
+            Object(
+                {
+                    "url": needed(NAME),
+                    "expireTime": maybe(Scalar("a time", (int, float, str))),
+                    "attributes": maybe(FLAG),
+                }
+            )
+        )
+    }
+)
+INTERNAL_CONTEXTS = Object(
+    {"data": maybe(Array(Object(dict.fromkeys(("contextId", "contextType", "contextPath"), maybe(TEXT)))))}
+)
+SYNC_STATUS = Object(
+    {
+        "data": maybe(
+            Object(
+                {
+                    "contextStatus": maybe(
+                        JsonText(Array(Object({"type": maybe(TEXT), "data": maybe(ANYTHING)})), empty=list)
+                    )
+                }
+            )
+        )
+    }
+)
+SYNC_ROWS = JsonText(
+    Array(
+        Object(
+            {
+                **dict.fromkeys(("contextId", "path", "errorMessage", "status", "taskType", "taskId"), maybe(TEXT)),
+                **dict.fromkeys(("startTime", "finishTime"), maybe(WHOLE)),
+            }
+        )
+    ),
+    empty=list,
+)
+"""What a part of ``contextStatus`` holds whose type is ``data``."""
+
+# --- operations --------------------------------------------------------------------------------------------------
+
 
 def list_contexts(max_results: int = 10, next_token: str = "") -> Call[Page[Context]]:
     """GET /sdk/ListContexts."""
@@ -28,6 +127,7 @@ def list_contexts(max_results: int = 10, next_token: str = "") -> Call[Page[Cont
         "/sdk/ListContexts",
         {"maxResults": max_results, "nextToken": next_token},
         read=lambda reply: _read_page(reply, lambda item: _context(item, "", "")),
+        shape=CONTEXT_PAGE,
         repeatable=True,
         error=AGBError,
     )
@@ -47,6 +147,7 @@ def get_context(
         "/sdk/GetContext",
         {"id": context_id, "name": name, "loginRegionId": login_region_id, "allowCreate": create},
         read=lambda reply: _read_context(reply, name, context_id),
+        shape=CONTEXT,
         repeatable=True,  # a name is created once
         error=AGBError,
     )
@@ -96,6 +197,7 @@ def get_context_info(
         "/sdk/GetContextInfo",
         {"sessionId": session_id, "contextId": context_id, "path": path, "taskType": task_type},
         read=_read_status_rows,
+        shape=SYNC_STATUS,
         repeatable=True,
         session_id=session_id,
     )
@@ -117,6 +219,7 @@ def _file_url(verb: str, path: str, context_id: str, file_path: str) -> Call[dic
         path,
         {"contextId": context_id, "filePath": file_path},
         read=_read_file_url,
+        shape=FILE_URL,
         repeatable=True,
         error=AGBError,
     )
@@ -145,6 +248,7 @@ def describe_context_files(
             "pageSize": page_size,
         },
         read=lambda reply: _read_page(reply, _file_entry),
+        shape=FILE_PAGE,
         repeatable=True,
         error=AGBError,
     )
@@ -167,7 +271,8 @@ def get_and_load_internal_context(
         f"load the internal context of session {session_id}",
         "/sdk/GetAndLoadInternalContext",
         {"sessionId": session_id, "contextTypes": json_text(list(context_types))},
-        read=lambda reply: _objects(reply.data()),
+        read=lambda reply: reply.content().get("data", []),
+        shape=INTERNAL_CONTEXTS,
         repeatable=True,
         session_id=session_id,
     )
@@ -180,46 +285,37 @@ def _nothing(reply: Reply) -> None:
     reply.data()
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
 def _read_page(reply: Reply, make: Callable[[dict[str, Any]], T]) -> Page[T]:
     """Read a page; its tokens are at the top level, or in ``data`` when that is an object."""
-    data = reply.data()
-    inner: dict[str, Any] = data if isinstance(data, dict) else {}
-    items = data if isinstance(data, list) else next((v for v in inner.values() if isinstance(v, list)), [])
-    places = (reply.json(), inner)
-
-    def number(*names: str) -> int | None:
-        return next((found for place in places for name in names if (found := _number(place, name)) is not None), None)
-
+    page = reply.content()
+    inner = page.pop("data", {"items": []})
+    both = {**inner, **page}
     return Page(
-        items=[make(item) for item in _objects(items)],
-        next_token=next((token for place in places if (token := _text(place, "nextToken"))), ""),
-        max_results=number("maxResults"),
-        total_count=number("totalCount", "count"),
+        items=[make(item) for item in inner["items"]],
+        next_token=page.get("nextToken") or inner.get("nextToken", ""),
+        max_results=both.get("maxResults"),
+        total_count=both.get("totalCount", both.get("count")),
     )
 
 
 def _context(data: dict[str, Any], name: str, context_id: str) -> Context:
     return Context(
-        id=_text(data, "id") or context_id,
-        name=_text(data, "name") or name,
-        created_at=_text(data, "createTime") or None,
-        last_used_at=_text(data, "lastUsedTime") or None,
-        state=_text(data, "state") or None,
+        id=data.get("id") or context_id,
+        name=data.get("name") or name,
+        created_at=data.get("createTime") or None,
+        last_used_at=data.get("lastUsedTime") or None,
+        state=data.get("state") or None,
     )
 
 
 def _read_context(reply: Reply, name: str, context_id: str) -> Context:
     """Read a context; a success without data says that there is none."""
-    data = reply.data()
+    data = reply.content().get("data")
     if data is None:
         error = reply.refused("there is no such context")
         error.kind = ErrorKind.NOT_FOUND
         raise error
-    context = _context(reply.object(), name, context_id)
+    context = _context(data, name, context_id)
     if not context.id:
         raise reply.invalid("it names no context")
     return context
@@ -227,32 +323,22 @@ def _read_context(reply: Reply, name: str, context_id: str) -> Context:
 
 def _file_entry(data: dict[str, Any]) -> ContextFileEntry:
     return ContextFileEntry(
-        file_id=_text(data, "fileId"),
-        file_name=_text(data, "fileName"),
-        file_path=_text(data, "filePath"),
-        file_type=_text(data, "fileType") or None,
-        gmt_create=_text(data, "gmtCreate") or None,
-        gmt_modified=_text(data, "gmtModified") or None,
-        size=_number(data, "size"),
-        status=_text(data, "status") or None,
+        file_id=data.get("fileId", ""),
+        file_name=data.get("fileName", ""),
+        file_path=data["filePath"],
+        file_type=data.get("fileType") or None,
+        gmt_create=data.get("gmtCreate") or None,
+        gmt_modified=data.get("gmtModified") or None,
+        size=data.get("size"),
+        status=data.get("status") or None,
     )
 
 
-def _text(data: dict[str, Any], name: str) -> str:
-    value = data.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _number(data: dict[str, Any], name: str) -> int | None:
-    value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def _read_file_url(reply: Reply) -> dict[str, Any]:
-    data = reply.object()
-    if not isinstance(data.get("url"), str) or not data["url"]:
-        raise reply.invalid("it holds no URL")
-    return {"url": data["url"], "expire_time": data.get("expireTime"), "attributes": data.get("attributes") is True}
+    data = reply.content()["data"]
+    expires = data.get("expireTime")
+    expires = expires if isinstance(expires, int) else None
+    return {"url": data["url"], "expire_time": expires, "attributes": data.get("attributes", False)}
 
 
 def with_attributes(url: str, mode: int, mtime: float) -> str:
@@ -268,6 +354,7 @@ def stored_attributes(reply: Reply) -> tuple[int | None, float | None]:
 
 
 def _read_task_ids(reply: Reply) -> list[str] | None:
+    """Read what the cloud does not promise, so another shape means that the tasks are not named."""
     data = reply.data()
     ids = data.get("taskIds") if isinstance(data, dict) else None
     if not isinstance(ids, list) or not all(isinstance(task_id, str) and task_id for task_id in ids):
@@ -277,28 +364,10 @@ def _read_task_ids(reply: Reply) -> list[str] | None:
 
 def _read_status_rows(reply: Reply) -> list[ContextStatusData]:
     """Read the rows, which are JSON inside JSON inside JSON; null and an empty text are no rows."""
-    data = reply.data()
-    status = data.get("contextStatus") if isinstance(data, dict) else None
-    try:
-        wrappers = _array(status)
-        rows = [
-            row
-            for wrapper in _objects(wrappers)
-            if wrapper.get("type") == "data"
-            for row in _array(wrapper.get("data"))
-        ]
-    except (ValueError, RecursionError) as error:
-        raise reply.invalid("its context status is not JSON") from error
-    except TypeError as error:
-        raise reply.invalid(f"its context status is not {error}") from error
-    return [ContextStatusData.from_dict(row) for row in _objects(rows)]
-
-
-def _array(value: Any) -> list[Any]:
-    if isinstance(value, str):
-        value = json.loads(value) if value.strip() else None
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        raise TypeError("an array")
-    return value
+    parts = reply.content().get("data", {}).get("contextStatus", [])
+    return [
+        ContextStatusData.from_dict(row)
+        for part in parts
+        if part.get("type") == "data" and part.get("data") is not None
+        for row in reply.shaped(SYNC_ROWS, part["data"], "the rows of data.contextStatus")
+    ]

@@ -8,6 +8,7 @@ setting the user's labels keeps them.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -119,19 +120,35 @@ def check_not_reserved(labels: Mapping[str, str]) -> None:
 
 def may_have_made(error: AGBError) -> bool:
     """Return whether a failed creation may have made a session: it was sent, and there was no valid answer."""
-    return error.sent is Sent.MAYBE or error.kind is ErrorKind.INVALID_ANSWER or error.http_status in _GATEWAY
+    return error.sent is Sent.MAYBE or error.kind in _NO_ANSWER or error.http_status in _GATEWAY
 
 
+_NO_ANSWER = frozenset({ErrorKind.INVALID_ANSWER, ErrorKind.TOO_LARGE, ErrorKind.UNAVAILABLE})
 _GATEWAY = frozenset({502, 504})
 """Statuses by which a proxy, or the service itself, reports that the server behind it has not answered."""
 
 
 LOOKS = (0.0, 0.1, 0.2, 0.4, 0.8, 1.5, 2.0)
 """Seconds before each lookup of a session whose creation was not answered: the service may still be creating it."""
-LOOK_LIMIT = 6.0
-"""Seconds that all lookups may take together, also when the service does not answer them."""
+LATER_LOOKS = (2.0, 3.0, 4.0)
+"""Seconds before each further lookup, as long as the service does not answer them."""
+LOOK_LIMIT = 15.0
+"""Seconds that all lookups may take together."""
 
 
-def how_to_reap(labels: Mapping[str, str]) -> str:
-    """Return the advice about a session that may exist."""
-    return f"if there is one, `agb gc --create {labels[CREATE]}` deletes it"
+def how_to_reap(nonce: str, *, is_certain: bool = False) -> str:
+    """Return the advice about a session that exists, or may exist."""
+    return f"{'' if is_certain else 'if there is one, '}`agb gc --create {nonce}` deletes it"
+
+
+def is_label_refused(error: AGBError, description: str) -> bool:
+    """Return whether a call was refused because of a label, as far as the code and the text of the refusal say so.
+
+    The description of the call, which the text contains, does not count: it has the user's names in it.
+    """
+    text = f"{error.code} {error.message.replace(description, '')}"
+    return error.kind is ErrorKind.REFUSED and _LABEL.search(text) is not None
+
+
+_LABEL = re.compile(rf"(?i:label)|\b(?i:tags?)\b|Tags?(?![a-z])|{re.escape(PREFIX)}")
+"""Also a part of a code, such as ``InvalidTag.Malformed``."""

@@ -17,7 +17,7 @@ GROWTH = 0.05
 RECOVERED = 2.0
 """The multiple of that rate at which a client without a limit of its own has no limit again."""
 FIRST_PAUSE = 0.25
-"""Seconds without a creation after a refusal without a Retry-After; doubled by each further refusal in a row."""
+"""Seconds without a creation after a refusal, also with a shorter Retry-After; doubled by each further one in a row."""
 LONGEST_PAUSE = 10.0
 WINDOW = 1.0
 """Seconds over which the rate of a client without a limit is measured."""
@@ -89,7 +89,7 @@ class AIMDRateLimiter:
         if begun >= self._lowered_at:
             self._lower(now)
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._refusals - 1, 30))
-        self.paused_until = max(self.paused_until, now + (pause if retry_after is None else retry_after))
+        self.paused_until = max(self.paused_until, now + max(pause, retry_after or 0.0))
         self._leave_one_token(now)
 
     def _lower(self, now: float) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _version
 from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
+from .._wire.shape import ANYTHING, NAME, OBJECT, TEXT, WHOLE, Array, JsonText, Object, Table, maybe, needed
 from ..exceptions import AGBError, ErrorKind
 from ..results.sessions import GetSessionData, McpTool
 from .pages import Page, TokenListing
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from ..session_params import CreateSessionParams
 
 # --- create and find ---------------------------------------------------------------------------------------------
+
+_CONNECTION = {
+    **dict.fromkeys(("appInstanceId", "resourceId", "resourceUrl", "status", "imageId"), maybe(TEXT)),
+    "linkUrl": maybe(TEXT, "LinkUrl"),
+    "wsUrl": maybe(TEXT, "WsUrl"),
+    "token": maybe(TEXT, "Token"),
+    "toolList": maybe(ANYTHING, "ToolList"),  # as documented, one that cannot be read is an empty one
+}
+CREATED = Object({"data": needed(Object({"sessionId": needed(NAME), **_CONNECTION}))})
+FOUND = Object({"data": needed(Object({"sessionId": maybe(TEXT), **_CONNECTION}))})
+STATUS = Object({"data": needed(Object({"status": needed(NAME, "Status")}))})
 
 
 def create_session(params: CreateSessionParams, hidden: Mapping[str, str] | None = None) -> Call[GetSessionData]:
@@ -42,6 +53,7 @@ def create_session(params: CreateSessionParams, hidden: Mapping[str, str] | None
         {"imageId": params.image_id, "sdkStats": json_text(_SDK_STATS)},
         {name: value for name, value in body.items() if value},
         read=lambda reply: _read_created(reply, params.image_id or ""),
+        shape=CREATED,
     )
 
 
@@ -61,13 +73,13 @@ def _default_policy() -> Any:
 
 def _read_created(reply: Reply, image_id: str) -> GetSessionData:
     """Read the new session; both the envelope and the data inside may report a refusal."""
-    data = reply.json().get("data")
+    body = reply.json()
+    data = body.get("data")
     data = data if isinstance(data, dict) else {}
-    if reply.status >= 400 or reply.json().get("success") is False or data.get("success") is False:
+    refuses = body.get("success") is False or data.get("success") is False
+    if reply.status >= 400 or refuses or (data.get("errMsg") and not data.get("sessionId")):
         raise reply.refused(_text(data, "errMsg"))
-    if not _text(data, "sessionId"):
-        raise reply.refused(_text(data, "errMsg")) if data.get("errMsg") else reply.invalid("it names no session id")
-    return _session_data(data, _text(data, "sessionId"), image_id)
+    return _session_data(reply.shaped(CREATED, body)["data"], "", image_id)
 
 
 def get_session(session_id: str) -> Call[GetSessionData]:
@@ -76,30 +88,26 @@ def get_session(session_id: str) -> Call[GetSessionData]:
         f"get session {session_id}",
         "/mcp/getSession",
         body=_only_id(session_id),
-        read=lambda reply: _session_data(reply.object(), session_id, ""),
+        read=lambda reply: _session_data(reply.content()["data"], session_id, ""),
         repeatable=True,
         session_id=session_id,
+        shape=FOUND,
     )
 
 
 def _session_data(data: Mapping[str, Any], session_id: str, image_id: str) -> GetSessionData:
-    """Read connection data; getSession may spell some names with a capital letter."""
-
-    def either(name: str) -> Any:
-        return data[name] if name in data else data.get(name[:1].upper() + name[1:])
-
     return GetSessionData(
-        app_instance_id=_text(data, "appInstanceId"),
-        resource_id=_text(data, "resourceId"),
-        session_id=_text(data, "sessionId") or session_id,
+        app_instance_id=data.get("appInstanceId", ""),
+        resource_id=data.get("resourceId", ""),
+        session_id=data.get("sessionId") or session_id,
         success=True,
-        resource_url=_text(data, "resourceUrl"),
-        status=_text(data, "status"),
-        link_url=_string(either("linkUrl")),
-        ws_url=_string(either("wsUrl")),
-        token=_string(either("token")),
-        tool_list=either("toolList") or "",
-        image_id=_text(data, "imageId") or image_id,
+        resource_url=data.get("resourceUrl", ""),
+        status=data.get("status", ""),
+        link_url=data.get("linkUrl", ""),
+        ws_url=data.get("wsUrl", ""),
+        token=data.get("token", ""),
+        tool_list=data.get("toolList") or "",
+        image_id=data.get("imageId") or image_id,
     )
 
 
@@ -109,15 +117,11 @@ def get_session_info(session_id: str) -> Call[str]:
         f"get the status of session {session_id}",
         "/mcp/getSessionInfo",
         body=_only_id(session_id),
-        read=_read_status,
+        read=lambda reply: reply.content()["data"]["status"],
         repeatable=True,
         session_id=session_id,
+        shape=STATUS,
     )
-
-
-def _read_status(reply: Reply) -> str:
-    data = reply.object()
-    return _text(data, "status") or _text(data, "Status")
 
 
 _GONE = frozenset({"FINISH", "DELETED"})
@@ -131,7 +135,22 @@ def is_gone(status: str, error: AGBError | None) -> bool:
     return status.upper() in _GONE
 
 
+def has_ended(status: str, error: AGBError | None) -> bool:
+    """Return whether the answer to a status call means that the session does not serve calls any more."""
+    return is_gone(status, error) or status.upper() == "DELETING"
+
+
 # --- list --------------------------------------------------------------------------------------------------------
+
+# Services write an empty list as null.
+SESSION_PAGE = Object(
+    {
+        "data": maybe(Array(Object({"sessionId": needed(NAME)}))),
+        "nextToken": maybe(TEXT),
+        "maxResults": maybe(WHOLE),
+        "count": maybe(WHOLE),
+    }
+)
 
 
 def list_sessions(
@@ -149,6 +168,7 @@ def list_sessions(
         },
         read=lambda reply: _read_page(reply, max_results),
         repeatable=True,
+        shape=SESSION_PAGE,
     )
 
 
@@ -159,14 +179,12 @@ def session_listing(labels: Mapping[str, str], limit: int = 50) -> TokenListing[
 
 def _read_page(reply: Reply, max_results: int) -> Page[str]:
     """Read a page; its tokens and counts are at the top level of the envelope."""
-    data = reply.data()
-    items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-    body = reply.json()
+    page = reply.content()
     return Page(
-        items=[session_id for item in items if (session_id := _text(item, "sessionId"))],
-        next_token=_text(body, "nextToken"),
-        max_results=_number(body, "maxResults") or max_results,
-        total_count=_number(body, "count"),
+        items=[item["sessionId"] for item in page.get("data", [])],
+        next_token=page.get("nextToken", ""),
+        max_results=page.get("maxResults") or max_results,
+        total_count=page.get("count", 0),
     )
 
 
@@ -222,6 +240,8 @@ def refresh_session_idle_time(session_id: str) -> Call[None]:
 
 # --- labels ------------------------------------------------------------------------------------------------------
 
+LABELS = Object({"data": maybe(Object({"labels": maybe(JsonText(Table(TEXT), empty=dict))}))})
+
 
 def set_label(session_id: str, labels: Mapping[str, str]) -> Call[None]:
     """POST /sdk/SetLabel: replace the whole set; note the capital letter of ``Labels``."""
@@ -242,28 +262,29 @@ def get_label(session_id: str, max_results: int | None = None, next_token: str =
         f"get the labels of session {session_id}",
         "/sdk/GetLabel",
         {"sessionId": session_id, "maxResults": max_results, "nextToken": next_token},
-        read=_read_labels,
+        read=lambda reply: reply.content().get("data", {}).get("labels", {}),
         repeatable=True,
         raises=True,
         session_id=session_id,
+        shape=LABELS,
     )
 
 
-def _read_labels(reply: Reply) -> dict[str, str]:
-    data = reply.data() or {}
-    text = data.get("labels") if isinstance(data, dict) else None
-    if not text:
-        return {}
-    try:
-        labels = json.loads(text) if isinstance(text, str) else text
-    except (ValueError, RecursionError) as error:
-        raise reply.invalid("its labels are not JSON") from error
-    if not isinstance(labels, dict):
-        raise reply.invalid("its labels are not an object")
-    return labels
-
-
 # --- addresses ---------------------------------------------------------------------------------------------------
+
+LINK = Object({"data": needed(Object({"url": needed(NAME)}))})
+_DESKTOP_INFO = {
+    "appId": "app_id",
+    "authCode": "auth_code",
+    "connectionProperties": "connection_properties",
+    "resourceId": "resource_id",
+    "resourceType": "resource_type",
+    "ticket": "ticket",
+}
+_DESKTOP = Object({**dict.fromkeys(_DESKTOP_INFO, maybe(TEXT)), "connectionProperties": maybe(ANYTHING)})
+RESOURCE = Object(
+    {"data": needed(Object({"sessionId": maybe(TEXT), "resourceUrl": needed(TEXT), "desktopInfo": maybe(_DESKTOP)}))}
+)
 
 
 def get_link(session_id: str, protocol_type: str | None = None, port: int | None = None) -> Call[str]:
@@ -281,10 +302,11 @@ def _get_link(path: str, session_id: str, protocol_type: str | None, port: int |
         f"get a link to {'port ' + str(port) if port else 'the default port'} of session {session_id}",
         path,
         {"sessionId": session_id, "protocolType": protocol_type, "port": port or None},
-        read=lambda reply: _required(reply, "url", "No URL found in response"),
+        read=lambda reply: reply.content()["data"]["url"],
         repeatable=True,
         raises=True,
         session_id=session_id,
+        shape=LINK,
     )
 
 
@@ -297,36 +319,32 @@ def get_mcp_resource(session_id: str) -> Call[dict[str, Any]]:
         read=lambda reply: _read_resource(reply, session_id),
         repeatable=True,
         session_id=session_id,
+        shape=RESOURCE,
     )
 
 
 def _read_resource(reply: Reply, session_id: str) -> dict[str, Any]:
-    data = reply.data()
-    if not data:
-        raise reply.invalid("No resource data found in response")
-    if not isinstance(data, dict):
-        raise reply.invalid("the resource data is not an object")
+    data = reply.content()["data"]
     info: dict[str, Any] = {
-        "session_id": _text(data, "sessionId") or session_id,
-        "resource_url": _text(data, "resourceUrl"),
+        "session_id": data.get("sessionId") or session_id,
+        "resource_url": data["resourceUrl"],
     }
     desktop = data.get("desktopInfo")
-    if isinstance(desktop, dict):
+    if desktop is not None:
         info |= {ours: desktop.get(theirs) for theirs, ours in _DESKTOP_INFO.items()}
     return info
 
 
-_DESKTOP_INFO = {
-    "appId": "app_id",
-    "authCode": "auth_code",
-    "connectionProperties": "connection_properties",
-    "resourceId": "resource_id",
-    "resourceType": "resource_type",
-    "ticket": "ticket",
-}
-
-
 # --- tools -------------------------------------------------------------------------------------------------------
+
+_TOOL = Object(
+    {
+        "name": needed(NAME),
+        "inputSchema": maybe(OBJECT),
+        **dict.fromkeys(("description", "server", "tool"), maybe(TEXT)),
+    }
+)
+TOOLS = Object({"data": needed(JsonText(Array(_TOOL)))})
 
 
 def list_tools(image_id: str) -> Call[list[McpTool]]:
@@ -337,28 +355,20 @@ def list_tools(image_id: str) -> Call[list[McpTool]]:
         {"imageId": image_id},
         read=_read_tools,
         repeatable=True,
+        shape=TOOLS,
     )
 
 
 def _read_tools(reply: Reply) -> list[McpTool]:
-    data = reply.data()
-    if isinstance(data, str):
-        try:
-            data = json.loads(data or "[]")
-        except (ValueError, RecursionError) as error:
-            raise reply.invalid("Failed to parse tools list") from error
-    if data is not None and not isinstance(data, list):
-        raise reply.invalid("Failed to parse tools list: it is not an array")
     return [
         McpTool(
-            name=_text(item, "name"),
-            description=_text(item, "description"),
-            input_schema=schema if isinstance(schema := item.get("inputSchema"), dict) else {},
-            server=_text(item, "server"),
-            tool=_text(item, "tool"),
+            name=item["name"],
+            description=item.get("description", ""),
+            input_schema=item.get("inputSchema"),
+            server=item.get("server", ""),
+            tool=item.get("tool", ""),
         )
-        for item in data or []
-        if isinstance(item, dict)
+        for item in reply.content()["data"]
     ]
 
 
@@ -373,21 +383,6 @@ def _nothing(reply: Reply) -> None:
     reply.data()
 
 
-def _required(reply: Reply, name: str, otherwise: str) -> str:
-    value = _text(reply.object(), name)
-    if not value:
-        raise reply.invalid(otherwise)
-    return value
-
-
 def _text(data: Mapping[str, Any], name: str) -> str:
-    return _string(data.get(name))
-
-
-def _string(value: Any) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _number(data: Mapping[str, Any], name: str) -> int:
     value = data.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return value if isinstance(value, str) else ""

@@ -22,9 +22,12 @@ from ..refs import SessionRef
 from ..results.base import DeleteResult
 from ..results.sessions import GetSessionResult, SessionListResult, SessionResult
 from ._compat.cancellation import CLEANUP_LIMIT, run_to_completion, shielded
+from ._compat.flavour import BlockHint, Closable
 from .api import API
 from .lifecycle.create_limiter import CreateLimiter, is_gone
-from .lifecycle.deletion import deletion_error, warn_left_behind
+from .lifecycle.deletion import delete_surely, warn_left_behind
+from .lifecycle.hidden_labels import HiddenLabels
+from .lifecycle.owner_process import BlockProcess
 from .pager import Pager
 from .session import Session, session_from_data
 
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from ._compat.iteration import AnyIterable
     from .batch.map import Batch
     from .host.progress import Progress
+    from .lifecycle.session_block import SessionBlock
     from .lifecycle.session_pool import SessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -51,7 +55,7 @@ ARRIVAL_LIMIT = 300.0
 """Seconds that `create` waits for the data of a session's contexts, unless it has a time-out."""
 
 
-class AGB:
+class AGB(Closable, BlockHint):
     r"""A client of the AGB API.
 
     One client serves any number of sessions and callers at a time; its connections are opened when first needed,
@@ -70,6 +74,8 @@ class AGB:
             ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` of the environment.
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
             `ssl.SSLContext`; False for all of them, which is unsafe.
+        hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
+            an answer is lost or a program is killed; see docs/wire-differences.md.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: the settings in use.
@@ -101,7 +107,9 @@ class AGB:
         limits: Limits | None = None,
         proxy: str | None = None,
         verify: Verify = True,
+        hidden_labels: bool = True,
     ) -> None:
+        self._hidden_labels = HiddenLabels(hidden_labels)
         self.settings = settings(api_key, cfg)
         self.api_key = self.settings.api_key.value
         self.endpoint = self.settings.endpoint.value
@@ -137,7 +145,11 @@ class AGB:
         shielded(self.close)
 
     def close(self) -> None:
-        """Close the connections of this event loop; may be called twice, and a later call opens new ones."""
+        """Close the connections of all event loops; may be called twice, from any event loop.
+
+        Calls under way are finished, and live output ends. Further calls of the client, its sessions and iterators fail
+        at once.
+        """
         self.client.close()
 
     @property
@@ -148,6 +160,11 @@ class AGB:
 
             self._context = ContextService(self)
         return self._context
+
+    @property
+    def uses_hidden_labels(self) -> bool:
+        """Whether new sessions get hidden labels: unless they are switched off, or the service has refused them."""
+        return self._hidden_labels.are_used
 
     # --- create --------------------------------------------------------------------------------------------------
 
@@ -164,8 +181,9 @@ class AGB:
         If the caller is cancelled, the session is deleted, also when the service is still creating it.
 
         If the answer is lost (a broken connection, a late answer), the session is looked up by a hidden label. It is
-        the result if there is time left, and is deleted otherwise. The lookup may take 6 seconds more than
-        ``timeout``; if it finds nothing, the error says how to delete a session that may still appear.
+        the result if there is time left, and is deleted otherwise. This may take a second more than ``timeout``; if
+        the session is not found, or not gone by then, the error says how to delete it: ``agb gc --create ...``, with
+        the nonce that is ``error.extra["create"]``.
 
         Args:
             params: what to create it from; without an image the result is a failure. The object is not changed.
@@ -195,7 +213,7 @@ class AGB:
             return SessionResult.failed(SessionError(str(error)))
         from .lifecycle.creation import Creation
 
-        creation = Creation(self.client, self._limiter, self.attach, params, owner)
+        creation = Creation(self.client, self._limiter, self.attach, params, owner, self._hidden_labels)
         syncs = params.all_context_syncs() if wait_for_contexts else []
         deadline = self.client.deadline(timeout)
         try:
@@ -210,14 +228,14 @@ class AGB:
         message = str(missing) if missing else ""
         return SessionResult(request_id, True, message, session, error=missing, context_status=status)
 
-    @contextmanager
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> Iterator[Session]:
+    ) -> SessionBlock[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
-        It is deleted also when the block is left by an exception or by cancellation. The error of a failed deletion is
-        raised, or added as a note to the exception of the block.
+        It is deleted also when the block is left by an exception or by cancellation, in several attempts within 30
+        seconds. The error of a failed deletion is raised, or added as a note to the exception of the block. A forked
+        child leaves the block without deleting the session of its parent.
 
         Args:
             params: what to create it from.
@@ -234,14 +252,26 @@ class AGB:
             ...     print(result.stdout, end="")
             hello
         """
+        from .lifecycle.session_block import SessionBlock
+
+        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        return SessionBlock("agb.session(params)", block)
+
+    @contextmanager
+    def _session(
+        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None
+    ) -> Iterator[Session]:
         created = self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
         session = created.raise_for_error().session
         assert session is not None  # a success has one
+        process = BlockProcess()
         try:
             if created.error is not None:
                 raise created.error
             yield session
         except BaseException as error:
+            if not process.is_current:
+                raise
             left_behind = self._delete_at_exit(session)
             if left_behind is not None:
                 error.add_note(f"and session {session.session_id} was not deleted: {left_behind}")
@@ -249,22 +279,18 @@ class AGB:
                     with suppress(RuntimeWarning):  # as an error, it must not replace the cancellation
                         warn_left_behind(session.session_id, left_behind)
             raise
-        left_behind = self._delete_at_exit(session)
+        left_behind = self._delete_at_exit(session) if process.is_current else None
         if left_behind is not None:
             raise left_behind
 
     def _delete_at_exit(self, session: Session) -> AGBError | None:
         """Delete the session of a block that is left; return why it may still exist."""
 
-        def delete() -> DeleteResult:
-            return session.delete(timeout=CLEANUP_LIMIT)
-
-        def report(result: DeleteResult) -> None:
-            error = deletion_error(result)
+        def report(error: AGBError | None) -> None:
             if error is not None:
                 warn_left_behind(session.session_id, error)
 
-        return deletion_error(run_to_completion(delete, report))
+        return run_to_completion(partial(delete_surely, session), report)
 
     # --- many ----------------------------------------------------------------------------------------------------
 
@@ -397,8 +423,9 @@ class AGB:
             return SessionResult.failed(SessionError(str(error)))
         found = self.get_session(session_id, timeout=timeout)
         if found.error is not None or found.data is None:
-            failure = found.error or SessionError(f"Failed to get session {session_id}: the answer holds no data")
-            return SessionResult.failed(failure)
+            failure = found.error or SessionError(f"Could not get session {session_id}: the answer holds no data")
+            message = str(failure).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
+            return evolve(SessionResult[Session].failed(failure), error_message=message)
         return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
 
     def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
@@ -454,7 +481,7 @@ class AGB:
             labels: all of these must match; without them, every session is listed.
             page: which page, from 1.
             limit: how many ids a page holds, 10 unless given.
-            timeout: seconds for each request.
+            timeout: seconds for all of it.
 
         Returns:
             The ids, ``next_token`` (``""`` on the last page) and ``total_count`` of all pages. Never raises for a
@@ -468,13 +495,14 @@ class AGB:
             return SessionListResult.failed(SessionError(str(error)))
         size = 10 if limit is None else limit
         number, token = 1, ""
+        deadline = self.client.deadline(timeout)
         while True:
             call = ops.list_sessions(labels, size, token)
-            result = self.client.result(call, SessionListResult, timeout=timeout)
+            result = self.client.result(call, SessionListResult, deadline=deadline)
             if not result.success or number == (page or 1):
                 return result
             if not result.next_token:
-                why = f"Cannot reach page {page}: page {number} is the last one"
+                why = f"Cannot reach page {page}: No more pages available, page {number} is the last one"
                 absent = SessionError(why, kind=ErrorKind.NOT_FOUND, request_id=result.request_id, sent=Sent.YES)
                 return evolve(SessionListResult.failed(absent), total_count=result.total_count)
             number, token = number + 1, result.next_token
@@ -487,7 +515,7 @@ class AGB:
         Args:
             labels: all of these must match; without them, every session is listed.
             limit: how many sessions are requested at a time.
-            timeout: seconds for each request.
+            timeout: seconds for each page.
 
         Returns:
             An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.

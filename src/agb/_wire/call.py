@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from attrs import frozen
 
 from ..exceptions import AGBError, SessionError
+from .shape import Shape
 
 if TYPE_CHECKING:
     from .reply import Reply
@@ -43,6 +44,8 @@ class Call(Generic[T]):
     """The session's access token, sent in place of the API key when `base` is given."""
     error: type[AGBError] = SessionError
     """The class of errors of this operation."""
+    shape: Shape | None = None
+    """What a successful answer contains beside the envelope; None if nothing of it is read."""
 
 
 def get(description: str, path: str, params: Mapping[str, str | int | bool | None], **more: Any) -> Call[Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import unquote, urlsplit
 
 from attrs import Factory, field, frozen
 
 from ..config import Endpoint
-from .secrets import masked
+from .secrets import masked, remember
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 _SOCKS_LENGTH = 255
@@ -41,6 +43,10 @@ class Proxy:
         if not (self.user or self.password):
             return []
         return [(b"Proxy-Authorization", b"Basic " + b64encode(f"{self.user}:{self.password}".encode()))]
+
+    def remember_secrets(self) -> None:
+        """Let the texts of errors mask the password; called before it is sent."""
+        remember(self.password, f"{self.user}:{self.password}")
 
     def check(self) -> None:
         """Raise `ImportError` if a package that this proxy needs is not installed."""
@@ -103,6 +109,61 @@ class Route:
         return f"{_bracketed(self.host)}:{self.port}"
 
 
-def named_by(environment: Mapping[str, str], scheme: str) -> str:
-    """Return the proxy for a scheme from ``..._proxy`` variables, in the form of `urllib.request.getproxies`."""
-    return environment.get(scheme) or environment.get("all") or ""
+def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxy of each scheme, of ``all``, and the hosts without one as ``no``, from ``..._proxy`` variables.
+
+    A variable in lower case takes precedence over the same one in upper case; a blank one counts as not set. Where a
+    program answers a web request (CGI), ``HTTP_PROXY`` may be a header of that request, and is not used.
+    """
+    found: dict[str, str] = {}
+    for name, text in sorted(environment.items()):  # upper case comes first
+        lower = name.lower()
+        if lower.endswith("_proxy") and text.strip() and not (name == "HTTP_PROXY" and "REQUEST_METHOD" in environment):
+            found[lower.removesuffix("_proxy")] = text.strip()
+    return found
+
+
+def named_by(settings: Mapping[str, str], scheme: str) -> str:
+    """Return the proxy for a scheme, ``""`` if there is none."""
+    return settings.get(scheme) or settings.get("all") or ""
+
+
+def needs_none(host: str, port: int, patterns: str) -> bool:
+    """Return whether a host is one of those that ``NO_PROXY`` names, separated by commas or white space.
+
+    They are names, which stand for their subdomains too, with or without a leading dot or ``*.``; addresses; networks
+    such as ``10.0.0.0/8`` and ``fd00::/8``; each but a network may have a port; ``*`` stands for all hosts.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        address = ip_address(name)
+    except ValueError:
+        address = None
+    return any(
+        _names_host(pattern, name, port) if address is None else _names_address(pattern, address, port)
+        for pattern in patterns.lower().replace(",", " ").split()
+    )
+
+
+def _names_address(pattern: str, address: IPv4Address | IPv6Address, port: int) -> bool:
+    if pattern == "*":
+        return True
+    for text, wanted in ((pattern, None), _split_port(pattern)):
+        with suppress(ValueError):  # it is a name, or has a port, or none
+            network = ip_network(text.strip("[]"), strict=False)
+            if address in network and wanted in (None, port):
+                return True
+    return False
+
+
+def _names_host(pattern: str, name: str, port: int) -> bool:
+    if pattern == "*":
+        return True
+    text, wanted = _split_port(pattern)
+    domain = text.removeprefix("*").strip(".")
+    return bool(domain) and wanted in (None, port) and (name == domain or name.endswith(f".{domain}"))
+
+
+def _split_port(pattern: str) -> tuple[str, int | None]:
+    text, colon, port = pattern.rpartition(":")
+    return (text, int(port)) if colon and port.isdecimal() else (pattern, None)

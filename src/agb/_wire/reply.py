@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from .._version import __version__
 from ..exceptions import AGBError, ErrorKind, Sent
+from ..limits import ANSWER_BYTES
+from .hints import FOREIGN
 from .retry import may_try_again
+from .secrets import SHORT_LIMIT, ShownText, remember_answer, shown
+from .shape import Shape, ShapeError
 
 if TYPE_CHECKING:
     from .call import Call
@@ -95,9 +99,11 @@ PLAIN_HEADERS = ((b"Accept", b"*/*"), (b"User-Agent", f"agb-python/{__version__}
 class Reply:
     """The HTTP response to a call: status, headers and the whole body, and the ways to read them."""
 
-    __slots__ = ("_json", "body", "call", "headers", "status")
+    __slots__ = ("_json", "_most", "body", "call", "headers", "status")
 
-    def __init__(self, call: Call[Any], status: int, headers: Headers, body: bytes) -> None:
+    def __init__(self, call: Call[Any], status: int, headers: Headers, body: bytes, most: int = ANSWER_BYTES) -> None:
+        """Take an answer, whose body may have ``most`` bytes when it is decoded."""
+        self._most = most
         self.call = call
         self.status = status
         self.headers = headers
@@ -120,47 +126,65 @@ class Reply:
     def json(self) -> dict[str, Any]:
         """Return the JSON object of the body; raise `AGBError` if the body is not one."""
         if self._json is None:
-            try:
-                value = json.loads(decoded(self.body, self.header(b"content-encoding")))
-            except (ValueError, zlib.error, RecursionError) as error:
-                raise self._not_an_object() from error
-            if not isinstance(value, dict):
+            value = self._parsed()
+            if not isinstance(value, dict):  # raised here, so that no exception that holds the body is its context
                 raise self._not_an_object()
             self._json = value
         return self._json
+
+    def _parsed(self) -> Any:
+        """Return the value of the JSON in the body, None if it is none."""
+        try:
+            return json.loads(decoded(self.body, self.header(b"content-encoding"), self._most))
+        except OverflowError:
+            raise self._error(too_large(self._most), ErrorKind.TOO_LARGE) from None
+        except (ValueError, zlib.error, RecursionError):
+            return None
 
     def data(self) -> Any:
         """Return ``data`` of a successful answer, or raise the error that the service reported."""
         body = self.json()
         if self.status < 400 and body.get("success") is True:
-            return body.get("data")
+            data = body.get("data")
+            remember_answer(data)
+            return data
         raise self.refused()
 
-    def object(self, *, inside: str = "data") -> dict[str, Any]:
-        """Return ``data`` of a successful answer, which must be an object."""
-        data = self.data()
-        if not isinstance(data, dict):
-            raise self.invalid(f"{inside} is {_kind_of_json(data)}, not an object")
-        return data
+    def content(self) -> Any:
+        """Return a successful answer in the shape that its operation promises (`Call.shape`)."""
+        self.data()
+        assert self.call.shape is not None  # an operation whose answer is read has one
+        return self.shaped(self.call.shape, self.json())
+
+    def shaped(self, shape: Shape, value: Any, place: str = "") -> Any:
+        """Return a value of the answer in a shape; raise the error for an invalid answer unless it has that shape."""
+        try:
+            return shape.read(value, place)
+        except ShapeError as error:
+            raise self.invalid(str(error)) from error
 
     def refused(self, message: str = "", code: str = "") -> AGBError:
-        """Return the error for a refusal."""
+        """Return the error for a refusal; for an object that is none, the error of an invalid answer."""
         body = self._json or {}
+        is_foreign = body.keys().isdisjoint(_ENVELOPE)
         code = code or _text(body.get("code"))
-        message = message or _text(body.get("message")) or "the service gave no reason"
+        message = message or _text(body.get("message"))
+        if not (code or message or isinstance(body.get("success"), bool)):
+            return self._no_answer("an object without a success, a code or a message")
+        message = message or f"HTTP {self.status}, and the service gave no reason"
         status = self.status if self.status >= 400 else _int(body.get("httpStatusCode")) or self.status
-        return self._error(message, kind_of_refusal(status, code, message), code=code)
+        return self._error(message, kind_of_refusal(status, code, message), code=code, is_foreign=is_foreign)
 
     def invalid(self, why: str) -> AGBError:
         """Return the error for an answer that does not follow the protocol."""
         return self._error(f"the answer is not valid: {why}", ErrorKind.INVALID_ANSWER)
 
     def _not_an_object(self) -> AGBError:
-        """Return the error for a body that is not a JSON object; its kind follows from the status where possible."""
-        shown = self.body[:80].decode("utf-8", "replace").strip()
-        if shown.startswith(("{", "[")):  # damaged JSON of the service, which may contain a token
-            shown = f"{shown[0]}..."
-        kind = _KINDS_BY_STATUS.get(self.status, ErrorKind.INVALID_ANSWER)
+        """Return the error for a body that is not a JSON object."""
+        begin = self.body[: _BEGINNING * 16].decode("utf-8", "replace").strip()
+        begin = shown(begin)[:_BEGINNING]
+        if begin.startswith(("{", "[")):  # damaged JSON of the service, which may contain a token
+            begin = f"{begin[0]}..."
         if 300 <= self.status < 400:
             address = without_query(self.header(b"location")) or "the answer does not name it"
             return self._error(
@@ -168,15 +192,27 @@ class Reply:
                 f"set the endpoint to the final address ({address})",
                 ErrorKind.INVALID_ANSWER,
             )
-        type_ = self.header(b"content-type").partition(";")[0] or "no content type"
+        type_ = shown(self.header(b"content-type").partition(";")[0], SHORT_LIMIT) or "no content type"
+        return self._no_answer(f"{len(self.body)} bytes that are not the JSON object expected ({type_}: {begin!r})")
+
+    def _no_answer(self, what: str) -> AGBError:
+        """Return the error for a body that says nothing; its kind follows from the status where that does."""
+        kind = _KINDS_BY_STATUS.get(self.status, ErrorKind.INVALID_ANSWER)
+        if self._json is not None and self.status == 404:
+            kind = ErrorKind.NOT_FOUND
+        if self.status >= 500 and not (self.body and self._json != {}):
+            kind = ErrorKind.UNAVAILABLE
         return self._error(
-            f"HTTP {self.status} and {len(self.body)} bytes that are not the JSON object expected ({type_}: {shown!r})",
+            f"HTTP {self.status} and {what}",
             kind,
             sent=Sent.MAYBE if self.status in _GATEWAY_STATUSES else Sent.YES,
+            is_foreign=True,
         )
 
-    def _error(self, message: str, kind: ErrorKind, code: str = "", sent: Sent = Sent.YES) -> AGBError:
-        return error_for(
+    def _error(
+        self, message: str, kind: ErrorKind, code: str = "", sent: Sent = Sent.YES, is_foreign: bool = False
+    ) -> AGBError:
+        error = error_for(
             self.call,
             message,
             kind,
@@ -186,33 +222,42 @@ class Reply:
             retry_after=retry_after(self.header(b"retry-after")),
             sent=sent,
         )
+        if is_foreign and self.status not in _GATEWAY_STATUSES:
+            error.extra[FOREIGN] = True
+        return error
 
 
 def error_for(call: Call[Any], message: str, kind: ErrorKind, **known: Any) -> AGBError:
     """Return the error of a call: its text contains what was attempted, what happened, and the request id if any."""
-    details = [str(known[name]) for name in ("code",) if known.get(name)]
+    details = [shown(str(known[name]), SHORT_LIMIT) for name in ("code",) if known.get(name)]
     if known.get("request_id"):
-        details.append(f"request id {known['request_id']}")
-    text = f"Could not {call.description}: {message}" + (f" [{', '.join(details)}]" if details else "")
+        details.append(f"request id {shown(known['request_id'], SHORT_LIMIT)}")
+    text = f"{shown(f'Could not {call.description}')}: {shown(message)}"
+    text = ShownText(text + (f" [{', '.join(details)}]" if details else ""))
     error = call.error(text, kind=kind, session_id=call.session_id, **known)
     error.retryable = may_try_again(call.repeatable, error)
     return error
 
 
+_ENVELOPE = frozenset(("success", "code", "message", "requestId"))
+"""Keys of which each answer of the API has some."""
 _GATEWAY_STATUSES = frozenset({502, 503, 504})
 """Statuses by which a proxy reports a failure without knowing whether the service received the request."""
 _KINDS_BY_STATUS = {
     401: ErrorKind.BAD_CREDENTIALS,
     403: ErrorKind.BAD_CREDENTIALS,
     429: ErrorKind.RATE_LIMITED,
-    503: ErrorKind.REFUSED,
 }
+_BEGINNING = 80
+"""Characters that are shown of a body that is no answer."""
 
 
 def kind_of_refusal(status: int, code: str, message: str) -> ErrorKind:
     """Return the kind of a refusal. The service's codes are not published, so status, code and text are all used."""
     if status in _KINDS_BY_STATUS:
         return _KINDS_BY_STATUS[status]
+    if status == 503:  # of what it has not looked for, an overloaded service does not know whether it exists
+        return ErrorKind.REFUSED
     if status == 404 or code.lower().endswith("notfound") or (not code and "not found" in message.lower()):
         return ErrorKind.NOT_FOUND
     if code == ACCESS_DENIED or code.startswith((UNAUTHORIZED, "InvalidApiKey")):
@@ -235,11 +280,30 @@ def _seconds_until(date: str) -> float:
     return (when - datetime.now(UTC)).total_seconds()
 
 
-def decoded(body: bytes, encoding: str) -> bytes:
-    """Return the body without its content encoding (gzip); raise `zlib.error` if it is damaged."""
+def decoded(body: bytes, encoding: str, most: int = ANSWER_BYTES) -> bytes:
+    """Return the body without its content encoding (gzip).
+
+    Raises:
+        zlib.error: it is damaged.
+        OverflowError: it has more than ``most`` bytes; no more than these were decoded.
+    """
     if not body or encoding in ("", "identity"):
         return body
-    return zlib.decompress(body, zlib.MAX_WBITS | 32)
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    text = decompressor.decompress(body, most + 1)
+    if len(text) > most:
+        raise OverflowError(f"the answer has more than {most:,} bytes when it is decoded")
+    if not decompressor.eof:
+        raise zlib.error("the compressed body is incomplete")
+    return text
+
+
+CLIENT_CLOSED = "this client was closed; create another one for further calls"
+
+
+def too_large(most: int) -> str:
+    """Return why an answer was not received."""
+    return f"the answer has more than the {most:,} bytes that are allowed (Limits.answer_bytes)"
 
 
 def without_query(url: str) -> str:
@@ -253,8 +317,3 @@ def _text(value: Any) -> str:
 
 def _int(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
-
-
-def _kind_of_json(value: Any) -> str:
-    names: dict[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
-    return "null" if value is None else names.get(type(value), "a number")

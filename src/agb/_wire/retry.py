@@ -18,14 +18,24 @@ def may_try_again(repeatable: bool, error: AGBError) -> bool:
         return True  # refused before anything was done
     if error.kind in (ErrorKind.UNREACHABLE, ErrorKind.TIMED_OUT) and error.sent is Sent.NO:
         return True
-    if error.kind is ErrorKind.UNREACHABLE:
+    if error.kind in (ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE):
         return repeatable
+    if error.kind is ErrorKind.TOO_LARGE:  # the next one would be as large
+        return False
     return repeatable and (error.http_status in _TRANSIENT or error.kind is ErrorKind.TIMED_OUT)
 
 
 def asks_to_slow_down(error: AGBError) -> bool:
     """Return whether the service refused the call, before it did anything, because of its load."""
     return error.kind is ErrorKind.RATE_LIMITED or (error.http_status == 503 and error.sent is Sent.YES)
+
+
+def poll_pause(pause: float, interval: float) -> float:
+    """Return the seconds to wait before the next poll: ``pause``, which the caller lets grow, or less.
+
+    It is the caller's interval at most, but an eighth of the pause at least: polls every millisecond become rarer too.
+    """
+    return min(pause, max(interval, pause / 8))
 
 
 @frozen

@@ -18,6 +18,7 @@ from ..config import Endpoint
 from ..exceptions import AGBError, ErrorKind
 from .call import Call
 from .reply import Headers, Reply, error_for
+from .secrets import remember, remember_url
 
 REDIRECTS = 5
 """How many redirects are followed in a row by default."""
@@ -43,6 +44,8 @@ class SignedUrl:
         except ValueError as error:
             raise ValueError(f"the pre-signed URL cannot be used: {error}") from None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        remember_url(url)
+        remember(target if parts.query else parts.path.rpartition("/")[2])  # without a query the path is the secret
         return cls(endpoint, quote(target, safe=_PRINTABLE))
 
     def moved_to(self, location: str) -> SignedUrl:
@@ -99,9 +102,11 @@ def refused(call: Call[Any], status: int, headers: Headers, body: bytes) -> AGBE
     else:
         text = body.decode("utf-8", "replace")
         code, message, request_id = (_element(text, name) for name in ("Code", "Message", "RequestId"))
-    message = f"the store answered with HTTP {status}" + (f": {message}" if message else "")
-    error = reply.refused(message, code)
+    said = f"the store answered with HTTP {status}" + (f": {message}" if message else "")
+    error = reply.refused(said, code)
     error.request_id = error.request_id or request_id
+    if status >= 500 and not body:
+        error.kind = ErrorKind.UNAVAILABLE
     # Object stores also answer 500 when the request should be repeated, which is safe for whole files.
     error.retryable = error.retryable or (call.repeatable and status >= 500)
     return error

@@ -189,9 +189,10 @@ def end_text(request: StreamRequest, seq: int, payload: Mapping[str, Any]) -> st
     return _reply_text(request, {"phase": "end", "seq": seq, **payload})
 
 
-def refusal_text(invocation_id: str, why: str) -> str:
-    """Return the frame that refuses a request, or ends a stream that cannot continue."""
-    return sendable(frame_text(invocation_id, {"error": why}, source=SERVICE, target=SDK))
+def refusal_text(invocation_id: str, why: str, code: str = "") -> str:
+    """Return the frame that refuses a request, or ends a stream that cannot continue; ``code`` is as in an answer."""
+    data = {"error": why, "code": code} if code else {"error": why}
+    return sendable(frame_text(invocation_id, data, source=SERVICE, target=SDK))
 
 
 def sendable(text: str) -> str:

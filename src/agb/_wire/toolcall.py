@@ -16,6 +16,7 @@ from attrs import field, frozen
 from ..exceptions import AGBError, SessionError
 from .call import Call, json_text, post
 from .reply import Reply
+from .shape import FLAG, TEXT, Array, JsonText, Object, Shape, ShapeError, maybe, needed
 
 T = TypeVar("T")
 
@@ -43,6 +44,10 @@ class ToolCall(Generic[T]):
     repeatable: bool = False
     error: type[AGBError] = SessionError
     """The class of errors of this tool's calls."""
+    description: str = ""
+    """What the caller wants, as a verb phrase for error texts: "read '/tmp/a'"; otherwise the tool is named."""
+    shape: Shape | None = None
+    """What the text of a success contains, if it is JSON."""
 
 
 @frozen
@@ -78,6 +83,7 @@ def over_api(tool: ToolCall[Any], session_id: str) -> Call[ToolReply]:
         {"autoGenSession": False},
         {"args": _json_args(tool), "sessionId": session_id, "name": tool.name},
         read=_read_api,
+        shape=BY_API,
         **_common(tool, session_id),
     )
 
@@ -100,6 +106,7 @@ def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[Tool
             "token": access.token,
         },
         read=lambda reply: _read_link(reply, request_id),
+        shape=BY_LINK,
         base=access.link_url.rstrip("/"),
         token=access.token,
         **_common(tool, access.session_id),
@@ -107,7 +114,7 @@ def over_link(tool: ToolCall[Any], access: ToolAccess, server: str) -> Call[Tool
 
 
 def _description(tool: ToolCall[Any], session_id: str) -> str:
-    return f"call the tool {tool.name!r} of session {session_id}"
+    return f"{tool.description or f'call the tool {tool.name!r}'} in session {session_id}"
 
 
 def _common(tool: ToolCall[Any], session_id: str) -> dict[str, Any]:
@@ -122,18 +129,33 @@ def _json_args(tool: ToolCall[Any]) -> str:
         raise type(error)(f"the arguments of the tool {tool.name!r} cannot be written as JSON: {error}") from error
 
 
+class _Content(Shape):
+    """One item of a tool's content; on the link route it may be a string."""
+
+    def read(self, value: Any, place: str) -> dict[str, Any]:
+        """Return the fields of the item; one of the type text has a text."""
+        if isinstance(value, str):
+            return {"text": value}
+        item: dict[str, Any] = _ITEM.read(value, place)
+        if item.get("type") == "text" and "text" not in item:
+            raise ShapeError(f"it has no {place}.text")
+        return item
+
+
+_ITEM = Object(dict.fromkeys(("type", "text", "data", "blob"), maybe(TEXT)))
+_RESULT = Object({"isError": maybe(FLAG), "content": maybe(Array(_Content()))})
+BY_API = Object({"data": maybe(_RESULT)})
+BY_LINK = Object({"data": needed(JsonText(Object({"result": needed(_RESULT)})))})
+
+
 def _read_api(reply: Reply) -> ToolReply:
     """Return all text items joined; without any, the data of the first picture."""
-    data = reply.data()
-    if data is None:
-        return ToolReply(None, False, reply.request_id)
-    if not isinstance(data, dict):
-        raise reply.invalid("the tool's result is not an object")
-    items = [item for item in _items(data, reply) if isinstance(item, dict)]
-    texts = [item["text"] for item in items if item.get("type") == "text" and isinstance(item.get("text"), str)]
-    pictures = [item["data"] for item in items if item.get("type") == "image" and isinstance(item.get("data"), str)]
+    result = reply.content().get("data", {})
+    items = result.get("content", [])
+    texts = [item["text"] for item in items if item.get("type") == "text"]
+    pictures = [item["data"] for item in items if item.get("type") == "image" and "data" in item]
     text = "\n".join(texts) if texts else next(iter(pictures), None)
-    return ToolReply(text, data.get("isError") is True, reply.request_id)
+    return ToolReply(text, result.get("isError", False), reply.request_id)
 
 
 def _read_link(reply: Reply, request_id: str) -> ToolReply:
@@ -141,30 +163,15 @@ def _read_link(reply: Reply, request_id: str) -> ToolReply:
     body = reply.json()
     if not 200 <= reply.status < 300:
         raise reply.refused()
-    data = body.get("data")
-    if isinstance(data, str):
-        try:
-            data = json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise reply.invalid("the tool's result is not JSON") from error
-    result = data.get("result") if isinstance(data, dict) else None
-    if not isinstance(result, dict):
+    try:
+        result = reply.shaped(BY_LINK, body)["data"]["result"]
+    except AGBError:
         if body.get("success") is False:
-            raise reply.refused()
-        raise reply.invalid("it contains no tool result")
-    first = next(iter(_items(result, reply)), "")
-    if isinstance(first, dict):
-        first = next((first[key] for key in ("text", "blob", "data") if first.get(key)), "")
-    if not isinstance(first, str):
-        raise reply.invalid("the tool's text is not a string")
-    return ToolReply(first, result.get("isError") is True, request_id)
-
-
-def _items(result: Mapping[str, Any], reply: Reply) -> list[Any]:
-    content = result.get("content") or []
-    if not isinstance(content, list):
-        raise reply.invalid("the tool's content is not an array")
-    return content
+            raise reply.refused() from None
+        raise
+    first: dict[str, str] = next(iter(result.get("content", [])), {})
+    text = next((first[key] for key in ("text", "blob", "data") if first.get(key)), "")
+    return ToolReply(text, result.get("isError", False), request_id)
 
 
 def parse_tool_list(value: Any) -> list[dict[str, Any]]:

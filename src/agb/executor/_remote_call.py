@@ -28,10 +28,15 @@ CALL = "AGB_CALL"
 def main(mark: str, format_: str, limit: str) -> None:
     """Run the call and answer."""
     output = os.dup(1)  # the function may close or replace its own
+    process = os.getpid()
     sys.argv[1:] = []
     sys.path.insert(0, os.getcwd())
     path = os.path.join(HERE, mark)
-    answer = _answer(_call(f"{path}.call"), format_)
+    answer, error = _answer(_call(f"{path}.call"), format_)
+    if os.getpid() != process:  # a child that the function has forked, and that has left the function as well
+        if error is not None:
+            raise error
+        return
     # In the order of a program that ends, but threads that the function started are not waited for.
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
@@ -50,18 +55,19 @@ def _call(path: str) -> bytes:
     return call
 
 
-def _answer(call: bytes, format_: str) -> bytes:
+def _answer(call: bytes, format_: str) -> tuple[bytes, BaseException | None]:
+    """Return the answer, and the exception that the function raised."""
     try:
         function, args, kwargs = pickle.loads(call)  # made by the program that started this one
         del call  # may be large
         result = function(*args, **kwargs)
     except BaseException as error:  # sent as the answer
-        return _error_answer(error, "", is_pickled=format_ == "pickle")
+        return _error_answer(error, "", is_pickled=format_ == "pickle"), error
     try:
-        return _join({"name": "", "pickled": format_ == "pickle"}, _encode(result, format_))
+        return _join({"name": "", "pickled": format_ == "pickle"}, _encode(result, format_)), None
     except BaseException as error:  # sent as the answer
         why = f"the function returned a {type(result).__name__} that cannot travel back as {format_}: "
-        return _error_answer(error, why, is_pickled=False)
+        return _error_answer(error, why, is_pickled=False), None
 
 
 def _encode(value: Any, format_: str) -> bytes:

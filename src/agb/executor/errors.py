@@ -7,7 +7,7 @@ from concurrent.futures import BrokenExecutor
 from typing import TYPE_CHECKING, Any
 
 from .._ops.tools import remote_call as ops
-from ..exceptions import AGBError, ExecutionError
+from ..exceptions import AGBError, ErrorKind, ExecutionError, Sent
 from .pickling import interpreter_names, python_version
 
 if TYPE_CHECKING:
@@ -70,7 +70,9 @@ def exception_of(answer: ops.Answer, form: Results, session_id: str) -> Exceptio
             note = f"a {type(error).__name__} arrived in place of the exception"
     else:
         note = ""
-    described = ExecutionError(answer.name, answer.value, answer.traceback, session_id=session_id)
+    described = ExecutionError(
+        answer.name, answer.value, answer.traceback, kind=ErrorKind.PROGRAM_FAILED, session_id=session_id, sent=Sent.YES
+    )
     if note:
         described.add_note(note)
     return described

@@ -40,7 +40,8 @@ class SandboxExecutor(Executor):
     session whose function did not end is deleted, and the next call runs in a new one.
 
     Leaving a ``with`` block waits for all submitted calls and deletes the sessions; a block that is left by an
-    exception such as Ctrl-C does not wait. Sessions that exist when the program ends are deleted too.
+    exception such as Ctrl-C does not wait. Sessions that exist when the program ends are deleted too. A forked child
+    leaves the block without doing anything, and cannot submit calls.
 
     Args:
         params: what each session is created from.
@@ -125,6 +126,7 @@ class SandboxExecutor(Executor):
             raise TypeError(f"a function is submitted, not {type(fn).__name__} ({fn!r})")
         pickled = pickle_call(fn, args, kwargs, self._by_value)
         future: SandboxFuture[T] = SandboxFuture()
+        self._sandboxes.process.check("a SandboxExecutor")
         with self._lock:
             if self._is_shut:
                 raise RuntimeError("cannot submit a function: the executor is shut down")
@@ -170,6 +172,8 @@ class SandboxExecutor(Executor):
             cancel_futures: cancel calls that do not run yet, and end those that run by deleting their sessions; their
                 futures have a `BrokenSandbox`.
         """
+        if not self._sandboxes.process.is_current:
+            return
         with self._lock:
             self._is_shut = True
             unfinished = list(self._unfinished)

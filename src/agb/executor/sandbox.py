@@ -14,7 +14,7 @@ from .._ops.tools import remote_call as ops
 from .._sync.modules.process import Process
 from .._sync.modules.process_output import LONGEST_WAIT, observe
 from .._sync.session import Session
-from ..exceptions import AGBError, ErrorKind, ExecutionError
+from ..exceptions import AGBError, ErrorKind, ExecutionError, Sent
 from .errors import BrokenSandbox, WrongPython, annotate
 from .pickling import PROGRAM, interpreter_names, python_version, session_files
 
@@ -117,7 +117,8 @@ class Sandbox:
                 return FinishedCall(ops.read_answer(answer), _text(stdout), _text(state.stderr), file)
         except (AGBError, ValueError) as error:
             why = f"the session {self.session.session_id} was lost while the function ran, or its answer was: {error}"
-            raise BrokenSandbox(why, session_id=self.session.session_id) from error
+            kind = error.kind if isinstance(error, AGBError) else ErrorKind.INVALID_ANSWER
+            raise BrokenSandbox(why, kind=kind, session_id=self.session.session_id) from error
         call.future.stdout, call.future.stderr = _text(stdout), _text(state.stderr)
         raise self._error_without_answer(state, call)
 
@@ -132,7 +133,9 @@ class Sandbox:
             lost = BrokenSandbox(
                 f"the function's process ended before the function did, {_describe(code)}",
                 exit_code=code,
+                kind=ErrorKind.PROGRAM_FAILED,
                 session_id=self.session.session_id,
+                sent=Sent.YES,
             )
         annotate(lost, call.future.stdout, call.future.stderr, self.session.session_id)
         return lost

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
 from .._ops.ownership import Owner, nameless
-from .._sync._compat.cancellation import CLEANUP_LIMIT
 from .._sync.client import AGB
-from .._sync.lifecycle.deletion import deletion_error, warn_left_behind
+from .._sync.lifecycle.deletion import delete_surely, warn_left_behind
+from .._sync.lifecycle.owner_process import BlockProcess
 from .._sync.session import Session
 from ..exceptions import AGBError
 from ..session_params import CreateSessionParams
@@ -32,6 +32,7 @@ class SandboxPool:
     def __init__(
         self, client: AGB, params: CreateSessionParams, prepare: Callable[[Session], object] | None, python: str | None
     ) -> None:
+        self.process = BlockProcess()
         self.all: set[Sandbox] = set()
         self.is_ending = False
         self.unusable: AGBError | None = None
@@ -106,7 +107,7 @@ class SandboxPool:
 
 
 def _delete(sandbox: Sandbox) -> None:
-    error = deletion_error(sandbox.session.delete(timeout=CLEANUP_LIMIT))
+    error = delete_surely(sandbox.session)
     if error is not None:
         warn_left_behind(sandbox.session.session_id, error)
 
@@ -114,8 +115,11 @@ def _delete(sandbox: Sandbox) -> None:
 def end_in_background(pool: SandboxPool) -> None:
     """Delete the sessions of an executor that was garbage-collected, or was never shut down when the program ends.
 
-    A collection can happen in any thread at any point, while it holds any lock, so it only starts a thread.
+    A collection can happen in any thread at any point, while it holds any lock, so it only starts a thread. A forked
+    child has a copy of the executor, whose sessions belong to its parent.
     """
+    if not pool.process.is_current:
+        return
     if threading.main_thread().is_alive():
         threading.Thread(target=pool.end, name="agb-executor-end").start()
     else:

@@ -83,7 +83,10 @@ def _serve(options: Options, ready: Callable[[Listening], None], lifeline: int |
 
 
 def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
-    """Return the text for a server that listens; it shows the key only if that is a new one."""
+    """Return the text for a server that listens; it shows the key only if that is a new one.
+
+    A shell can execute the indented lines at its end: in place of a key that is not shown there is a comment.
+    """
     report = listening.report
     lines = [f"agb {__version__}: the local runtime listens on {listening.url}", ""]
     isolated = "" if report.isolation == "none" else f"isolated with {report.isolation}, "
@@ -97,9 +100,9 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
             f"  Warning: {options.host} can be reached from other machines, and there is no encryption: a",
             "  listener on the network can read the API key, and run programs here. Use it in a network you trust.",
         ]
-    key = options.api_key if shows_key else "(the key you gave)"
+    key = f"export AGB_API_KEY={options.api_key}" if shows_key else "# AGB_API_KEY: the key that this server was given"
     lines += ["", "Connect from another terminal:", ""]
-    lines += [f"  export AGB_ENDPOINT={listening.url}", f"  export AGB_API_KEY={key}", ""]
+    lines += [f"  export AGB_ENDPOINT={listening.url}", f"  {key}", ""]
     lines += ["Ctrl-C stops it and releases all sessions."]
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from ..exceptions import ExecutionError as ExecutionError
 from ..results import ApiResponse as ApiResponse
+from ..results import AppOperationResult as AppOperationResult
 from ..results import BinaryFileContentResult as BinaryFileContentResult
 from ..results import BoolResult as BoolResult
 from ..results import DeleteResult as DeleteResult
@@ -11,13 +12,18 @@ from ..results import ExecutionLogs as ExecutionLogs
 from ..results import ExecutionResult as ExecutionResult
 from ..results import GetSessionData as GetSessionData
 from ..results import GetSessionResult as GetSessionResult
+from ..results import InstalledAppListResult as InstalledAppListResult
 from ..results import McpTool as McpTool
 from ..results import McpToolResult as McpToolResult
 from ..results import McpToolsResult as McpToolsResult
 from ..results import OperationResult as OperationResult
+from ..results import ProcessListResult as ProcessListResult
+from ..results import ScreenshotResult as ScreenshotResult
 from ..results import SessionListResult as SessionListResult
 from ..results import SessionMetrics as SessionMetrics
 from ..results import SessionMetricsResult as SessionMetricsResult
 from ..results import SessionResult as SessionResult
 from ..results import SessionStatusResult as SessionStatusResult
 from ..results import UploadResult as UploadResult
+from ..results import WindowInfoResult as WindowInfoResult
+from ..results import WindowListResult as WindowListResult

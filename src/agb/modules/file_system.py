@@ -4,6 +4,7 @@ from .._async.modules.file_stream import AsyncFileStream as AsyncFileStream
 from .._async.modules.file_watch import AsyncFileChanges as AsyncFileChanges
 from .._async.modules.files import AsyncFileSystem as AsyncFileSystem
 from .._sync.modules.file_stream import FileStream as FileStream
+from .._sync.modules.file_transfer import FileTransfer as FileTransfer
 from .._sync.modules.file_watch import FileChanges as FileChanges
 from .._sync.modules.files import FileSystem as FileSystem
 from ..exceptions import FileError as FileError

@@ -11,13 +11,14 @@ Each module is loaded when one of its names is first used: making so many classe
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+TYPE_CHECKING = bool(0)  # as in the package
 if TYPE_CHECKING:
     from .base import ApiResponse as ApiResponse
     from .base import BoolResult as BoolResult
     from .base import DeleteResult as DeleteResult
     from .base import OperationResult as OperationResult
     from .base import Result as Result
+    from .base import Truncated as Truncated
     from .code import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .code import ExecutionLogs as ExecutionLogs
     from .code import ExecutionResult as ExecutionResult
@@ -31,8 +32,15 @@ if TYPE_CHECKING:
     from .contexts import ContextResult as ContextResult
     from .contexts import Extension as Extension
     from .contexts import FileUrlResult as FileUrlResult
+    from .desktop import AppOperationResult as AppOperationResult
+    from .desktop import InstalledAppListResult as InstalledAppListResult
+    from .desktop import ProcessListResult as ProcessListResult
+    from .desktop import ScreenshotResult as ScreenshotResult
+    from .desktop import WindowInfoResult as WindowInfoResult
+    from .desktop import WindowListResult as WindowListResult
     from .files import BinaryFileContentResult as BinaryFileContentResult
     from .files import DirectoryListResult as DirectoryListResult
+    from .files import ExistsResult as ExistsResult
     from .files import FileChangeEvent as FileChangeEvent
     from .files import FileChangeResult as FileChangeResult
     from .files import FileContentResult as FileContentResult
@@ -67,6 +75,7 @@ _HOMES = {
         "DeleteResult",
         "OperationResult",
         "Result",
+        "Truncated",
     ),
     ".sessions": (
         "GetSessionData",
@@ -86,6 +95,7 @@ _HOMES = {
     ".files": (
         "BinaryFileContentResult",
         "DirectoryListResult",
+        "ExistsResult",
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
@@ -108,6 +118,14 @@ _HOMES = {
         "ContextResult",
         "Extension",
         "FileUrlResult",
+    ),
+    ".desktop": (
+        "AppOperationResult",
+        "InstalledAppListResult",
+        "ProcessListResult",
+        "ScreenshotResult",
+        "WindowInfoResult",
+        "WindowListResult",
     ),
     ".syncs": (
         "AwaitableContextSyncResult",

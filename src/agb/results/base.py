@@ -6,13 +6,27 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from .._wire.secrets import masked_repr
+from .._wire.secrets import masked_repr, shown
 from ..exceptions import AGBError, SessionError
 
 
 def error_field() -> Any:
     """Return the field ``error``, which equality and ``repr`` ignore."""
     return field(default=None, kw_only=True, eq=False, repr=False)
+
+
+def message_field() -> Any:
+    """Return the field ``error_message``: a text that may come from outside, without secrets and not too long."""
+    return field(default="", converter=shown)
+
+
+def optional_message_field() -> Any:
+    """Return the field ``error_message`` of a result that has None without a message."""
+    return field(default=None, converter=_shown_or_none)
+
+
+def _shown_or_none(text: str | None) -> str | None:
+    return None if text is None else shown(text)
 
 
 def strings(value: list[str] | None) -> list[str]:
@@ -30,8 +44,52 @@ def mapping(value: dict[str, Any] | None) -> dict[str, Any]:
     return dict(value or {})
 
 
-@frozen
-class ApiResponse:
+class Shown:
+    """Base of values with a bounded ``repr``: long texts and lists are cut, with their size."""
+
+    def __repr__(self) -> str:
+        from .._wire.display import shown
+
+        return shown(self)
+
+
+class Answer(Shown):
+    """Base of values with ``success``, which ``if result:`` asks for."""
+
+    success: bool
+
+    def __bool__(self) -> bool:
+        return self.success
+
+
+@frozen(slots=False)
+class Truncated:
+    """How much output exceeded the limit of the service and was discarded; false if nothing was, or is not reported.
+
+    Attributes:
+        stdout, stderr: bytes of a command's output, or characters of that of code, beyond those that were returned.
+        results: characters of the results and displays of code.
+
+    Example:
+        >>> from agb import Truncated
+        >>> bool(Truncated()), bool(Truncated(stdout=1_000_000))
+        (False, True)
+    """
+
+    stdout: int = 0
+    stderr: int = 0
+    results: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.stdout or self.stderr or self.results)
+
+
+COMPLETE = Truncated()
+"""Nothing was discarded."""
+
+
+@frozen(slots=False, repr=False)
+class ApiResponse(Shown):
     """Base of all results."""
 
     request_id: str = ""
@@ -48,9 +106,9 @@ def error_of(result: Any) -> AGBError:
     return SessionError(result.error_message or "the operation failed", request_id=result.request_id)
 
 
-@frozen
-class Result(ApiResponse):
-    """Base of the results with ``success``."""
+@frozen(slots=False, repr=False)
+class Result(Answer, ApiResponse):
+    """Base of the results with ``success``; the result is true where ``success`` is."""
 
     success: bool = False
 
@@ -79,20 +137,20 @@ class Result(ApiResponse):
         raise error_of(self)
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class OperationResult(Result):
     """The result of an operation; the method documents ``data``."""
 
     data: Any = field(default=None, repr=masked_repr)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class DeleteResult(Result):
     """The result of a deletion."""
 
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -101,10 +159,10 @@ class DeleteResult(Result):
         return {}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class BoolResult(Result):
     """The result of an operation with a yes or no."""
 
     data: bool | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()

@@ -2,38 +2,115 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 from attrs import field, frozen
 
+from .._wire.mime_types import MIME_TYPES
 from ..exceptions import AGBError, ExecutionError
-from .base import ApiResponse, entries, strings
+from .base import COMPLETE, Answer, ApiResponse, Shown, Truncated, entries, message_field, strings
+
+_CHART = re.compile(r"application/vnd\.vega(lite)?\.v\d+\+json")
 
 
-@frozen
-class ExecutionResult:
-    """A display or value of code, in all formats that the service returned; ``png`` and ``jpeg`` are base64.
+@frozen(slots=False, init=False, repr=False)
+class ExecutionResult(Shown):
+    """A display or value of code, in all formats that the service returned.
 
     A notebook shows it in its best format: a figure as a picture, a table as a table.
+
+    Attributes:
+        data: the value of each format by its MIME type, as it came, such as ``application/vnd.plotly.v1+json``,
+            ``image/gif`` or ``application/geo+json``. Pictures are base64.
+        is_main_result: whether it is the value of the last expression.
+
+    ``text``, ``html``, ``markdown``, ``png``, ``jpeg``, ``svg``, ``json``, ``latex`` and ``chart`` (of Vega and
+    Vega-Lite) are those formats of ``data``, None if it does not have them.
+
+    Example:
+        >>> from agb import ExecutionResult
+        >>> item = ExecutionResult("<table>", html="<table></table>", data={"application/geo+json": {"type": "Point"}})
+        >>> item.html, item.png, sorted(item.data)
+        ('<table></table>', None, ['application/geo+json', 'text/html', 'text/plain'])
     """
 
-    text: str | None = None
-    html: str | None = None
-    markdown: str | None = None
-    png: str | None = None
-    jpeg: str | None = None
-    svg: str | None = None
-    json: Any = None
-    latex: str | None = None
-    chart: Any = None
-    is_main_result: bool = False
+    data: dict[str, Any] = field(hash=False)
+    is_main_result: bool
+
+    def __init__(
+        self,
+        text: str | None = None,
+        html: str | None = None,
+        markdown: str | None = None,
+        png: str | None = None,
+        jpeg: str | None = None,
+        svg: str | None = None,
+        json: Any = None,
+        latex: str | None = None,
+        chart: Any = None,
+        is_main_result: bool = False,
+        *,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        values = (text, html, markdown, png, jpeg, svg, json, latex, chart)
+        named = zip(MIME_TYPES.values(), values, strict=True)
+        formats = {**(data or {}), **{mime: value for mime, value in named if value is not None}}
+        self.__attrs_init__(formats, is_main_result)  # pyright: ignore[reportAttributeAccessIssue] - attrs makes it
+
+    @property
+    def text(self) -> str | None:
+        """The plain text."""
+        return self.data.get("text/plain")
+
+    @property
+    def html(self) -> str | None:
+        """The HTML."""
+        return self.data.get("text/html")
+
+    @property
+    def markdown(self) -> str | None:
+        """The Markdown."""
+        return self.data.get("text/markdown")
+
+    @property
+    def png(self) -> str | None:
+        """The PNG picture in base64."""
+        return self.data.get("image/png")
+
+    @property
+    def jpeg(self) -> str | None:
+        """The JPEG picture in base64."""
+        return self.data.get("image/jpeg")
+
+    @property
+    def svg(self) -> str | None:
+        """The source of the SVG picture."""
+        return self.data.get("image/svg+xml")
+
+    @property
+    def json(self) -> Any:
+        """The JSON value."""
+        return self.data.get("application/json")
+
+    @property
+    def latex(self) -> str | None:
+        """The LaTeX."""
+        return self.data.get("text/latex")
+
+    @property
+    def chart(self) -> Any:
+        """The specification of a chart of Vega or Vega-Lite, of whichever version."""
+        return next((value for mime, value in self.data.items() if _CHART.fullmatch(mime)), None)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the picture of this result to a file of this machine, and return its path.
 
-        The suffix selects the format: ``.png``, ``.jpg``, ``.jpeg`` or ``.svg``; without a suffix, the only picture.
+        The suffix selects the format: ``.png``, ``.jpg``, ``.jpeg``, ``.svg``, ``.gif``, ``.webp`` or ``.pdf``; without
+        a suffix, the only picture.
 
         Raises:
             ValueError: there is no such picture; nothing was written.
@@ -52,9 +129,7 @@ class ExecutionResult:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Return all formats by MIME type; a notebook shows the best that it can."""
         del include, exclude  # a caller may ignore them
-        from .._wire.display import mime_bundle
-
-        return mime_bundle(self)
+        return dict(self.data)
 
     def _repr_html_(self) -> str | None:
         from .._wire.display import html_of
@@ -62,8 +137,8 @@ class ExecutionResult:
         return html_of(self) or None
 
 
-@frozen
-class ExecutionLogs:
+@frozen(slots=False, repr=False)
+class ExecutionLogs(Shown):
     """The output of code, in the pieces in which it arrived."""
 
     stdout: list[str] = field(default=None, converter=strings)
@@ -74,12 +149,13 @@ def _logs(value: ExecutionLogs | None) -> ExecutionLogs:
     return ExecutionLogs() if value is None else value
 
 
-@frozen
-class EnhancedCodeExecutionResult(ApiResponse):
+@frozen(slots=False, repr=False)
+class EnhancedCodeExecutionResult(Answer, ApiResponse):
     """The result of running code.
 
     ``error`` is the reason of a failed run: an `ExecutionError` with name, value and traceback of the exception that
     the code raised, or with the kind of failure if the code could not be run. ``execution_time`` is in seconds.
+    ``truncated`` is how much output exceeded the limit of the service and is missing.
     """
 
     execution_count: int | None = None
@@ -87,8 +163,9 @@ class EnhancedCodeExecutionResult(ApiResponse):
     logs: ExecutionLogs = field(default=None, converter=_logs)
     results: list[ExecutionResult] = field(default=None, converter=entries)
     error: ExecutionError | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     success: bool = True
+    truncated: Truncated = field(default=COMPLETE, kw_only=True)
 
     @property
     def result(self) -> str:

@@ -8,7 +8,7 @@ from attrs import Attribute, define, field, frozen
 from attrs.validators import instance_of, optional
 
 from ..exceptions import AGBError
-from .base import OperationResult, Result, entries, error_field
+from .base import OperationResult, Result, Shown, entries, error_field, message_field, optional_message_field
 
 
 def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
@@ -48,13 +48,13 @@ class ContextListParams:
     next_token: str | None = field(default=None, validator=optional(instance_of(str)))
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextResult(Result):
     """A context, found or created, with its id as ``context_id``."""
 
     context_id: str = ""
     context: Context | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -62,7 +62,7 @@ class ContextResult(Result):
         return {"context_id": value.id, "context": value}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextListResult(Result):
     """One page of contexts; ``next_token`` is None on the last page, ``total_count`` counts all pages, if reported."""
 
@@ -70,7 +70,7 @@ class ContextListResult(Result):
     next_token: str | None = None
     max_results: int | None = None
     total_count: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -83,8 +83,8 @@ class ContextListResult(Result):
         }
 
 
-@frozen
-class ContextFileEntry:
+@frozen(slots=False, repr=False)
+class ContextFileEntry(Shown):
     """A file stored in a context; ``size`` is in bytes, ``file_path`` is its path inside a session."""
 
     file_id: str
@@ -97,13 +97,13 @@ class ContextFileEntry:
     status: str | None = None
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextFileListResult(Result):
     """One page of the files of a context; ``count`` counts all pages, None if it is not reported."""
 
     entries: list[ContextFileEntry] = field(default=None, converter=entries)
     count: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -111,7 +111,7 @@ class ContextFileListResult(Result):
         return {"entries": value.items, "count": value.total_count}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileUrlResult(Result):
     """A pre-signed URL. It works for everyone who has it, so ``repr`` does not show it.
 
@@ -121,7 +121,7 @@ class FileUrlResult(Result):
 
     url: str = field(default="", repr=False)
     expire_time: int | None = None
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -129,12 +129,12 @@ class FileUrlResult(Result):
         return {"url": value["url"], "expire_time": value["expire_time"], "error_message": ""}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ClearContextResult(OperationResult):
     """The progress of clearing a context: ``status`` is ``clearing``, ``pre-available`` or ``available``."""
 
     data: Any = field(default=None, init=False, repr=False)
-    error_message: str = ""
+    error_message: str = message_field()
     status: str | None = None
     context_id: str | None = None
     error: AGBError | None = field(default=None, kw_only=True, eq=False, repr=False)
@@ -145,8 +145,8 @@ class ClearContextResult(OperationResult):
         return {}
 
 
-@frozen
-class Extension:
+@frozen(slots=False, repr=False)
+class Extension(Shown):
     """A browser extension stored in a context.
 
     ``name`` is the name of the file it was created from if that is known, otherwise the same as ``id``.

@@ -7,67 +7,78 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, entries, error_field, mapping, strings
+from .base import BoolResult, Result, Shown, entries, error_field, mapping, message_field, strings
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileInfoResult(Result):
     """The properties of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it exists."""
 
     file_info: dict[str, Any] = field(default=None, converter=mapping)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class DirectoryListResult(Result):
     """The contents of a directory: a dict with ``name`` and ``isDirectory`` for each entry."""
 
     entries: list[dict[str, Any]] = field(default=None, converter=entries)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileContentResult(Result):
     """The text of a file."""
 
-    content: str = field(default="", repr=False)
-    error_message: str = ""
+    content: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class BinaryFileContentResult(Result):
     """The bytes of a file; ``size`` is their number."""
 
-    content: bytes = field(default=b"", repr=False)
-    error_message: str = ""
+    content: bytes = b""
+    error_message: str = message_field()
     size: int | None = None
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class MultipleFileContentResult(Result):
     """The texts of several files by their paths; ``errors`` holds the error of each file that could not be read."""
 
-    contents: dict[str, str] = field(default=None, converter=mapping, repr=False)
-    error_message: str = ""
+    contents: dict[str, str] = field(default=None, converter=mapping)
+    error_message: str = message_field()
     errors: dict[str, AGBError] = field(default=None, converter=mapping, kw_only=True, eq=False)
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileSearchResult(Result):
     """The paths that match."""
 
     matches: list[str] = field(default=None, converter=strings)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
-@frozen
-class FileChangeEvent:
+@frozen(slots=False, repr=False)
+class ExistsResult(BoolResult):
+    """Whether there is something at a path, as ``data``; the result itself is true if there is.
+
+    A failed call has no answer: ``if result:`` raises its error then, since a false value would mean "no such file".
+    """
+
+    def __bool__(self) -> bool:
+        return bool(self.raise_for_error().data)
+
+
+@frozen(slots=False, repr=False)
+class FileChangeEvent(Shown):
     """One change below a watched directory.
 
     ``event_type`` is the service's name: ``create``, ``modify`` or ``delete``; ``path_type`` is ``file`` or
@@ -98,13 +109,13 @@ class FileChangeEvent:
         return cls(text("eventType"), text("path"), text("pathType"))
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class FileChangeResult(Result):
     """The changes since the call before, and the service's text as ``raw_data``."""
 
     events: list[FileChangeEvent] = field(default=None, converter=entries)
     raw_data: str = field(default="", repr=False)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     def has_changes(self) -> bool:

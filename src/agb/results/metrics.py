@@ -7,11 +7,11 @@ from typing import Any
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, error_field, mapping
+from .base import Result, Shown, error_field, mapping, message_field
 
 
-@frozen(init=False)
-class SessionMetrics:
+@frozen(init=False, slots=False, repr=False)
+class SessionMetrics(Shown):
     """The resources that a session uses: memory and disk in bytes, rates in kilobytes a second, totals in kilobytes."""
 
     cpu_count: int
@@ -79,11 +79,11 @@ class SessionMetrics:
         return self.tx_used_kbyte
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class SessionMetricsResult(Result):
     """The metrics of a session, and the object they were read from as ``raw``."""
 
     metrics: SessionMetrics | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     raw: dict[str, Any] = field(default=None, converter=mapping)
     error: AGBError | None = error_field()

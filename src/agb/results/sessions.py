@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from .._wire.secrets import masked_repr
 from ..exceptions import AGBError
-from .base import ApiResponse, Result, entries, error_field, error_of, mapping, strings
+from .base import Answer, ApiResponse, Result, Shown, entries, error_field, error_of, mapping, message_field, strings
 
 if TYPE_CHECKING:
     from .syncs import ContextStatusData
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SessionT = TypeVar("SessionT")
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class SessionResult(Result, Generic[SessionT]):
     """A session, created or found.
 
@@ -25,17 +25,17 @@ class SessionResult(Result, Generic[SessionT]):
     data.
     """
 
-    error_message: str = ""
+    error_message: str = message_field()
     session: SessionT | None = None
     error: AGBError | None = error_field()
     context_status: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class SessionListResult(Result):
     """One page of session ids; ``total_count`` counts the matches on all pages."""
 
-    error_message: str = ""
+    error_message: str = message_field()
     session_ids: list[str] = field(default=None, converter=strings)
     next_token: str = ""
     max_results: int = 0
@@ -52,8 +52,8 @@ class SessionListResult(Result):
         }
 
 
-@frozen
-class GetSessionData:
+@frozen(slots=False, repr=False)
+class GetSessionData(Shown):
     """Connection data of a session; ``repr`` hides token and addresses."""
 
     app_instance_id: str = ""
@@ -69,15 +69,15 @@ class GetSessionData:
     image_id: str = field(default="", kw_only=True)
 
 
-@frozen
-class GetSessionResult(ApiResponse):
+@frozen(slots=False, repr=False)
+class GetSessionResult(Answer, ApiResponse):
     """Connection data of a session, or the error."""
 
     http_status_code: int = 0
     code: str = ""
     success: bool = False
     data: GetSessionData | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -98,15 +98,15 @@ class GetSessionResult(ApiResponse):
         raise error_of(self)
 
 
-@frozen
-class SessionStatusResult(ApiResponse):
+@frozen(slots=False, repr=False)
+class SessionStatusResult(Answer, ApiResponse):
     """The state of a session, such as ``RUNNING``, ``DELETING`` or ``FINISH``."""
 
     http_status_code: int = 0
     code: str = ""
     success: bool = False
     status: str = ""
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -127,8 +127,8 @@ class SessionStatusResult(ApiResponse):
         raise error_of(self)
 
 
-@frozen
-class McpTool:
+@frozen(slots=False, repr=False)
+class McpTool(Shown):
     """A tool that an image offers, with the JSON Schema of its arguments."""
 
     name: str = ""
@@ -138,21 +138,21 @@ class McpTool:
     tool: str = ""
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class McpToolResult(Result):
     """The text that a tool returned."""
 
     data: str | None = None
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class McpToolsResult(Result):
     """The tools that an image offers."""
 
     tools: list[McpTool] = field(default=None, converter=entries)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     @classmethod

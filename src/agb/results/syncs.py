@@ -8,11 +8,11 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError
-from .base import Result, entries, error_field
+from .base import Result, Shown, entries, error_field, message_field, optional_message_field
 
 
-@frozen
-class ContextStatusData:
+@frozen(slots=False, repr=False)
+class ContextStatusData(Shown):
     """One task that copies data from a context into a session (``download``) or back (``upload``).
 
     ``status`` is the service's name; ``Success`` and ``Failed`` are final. ``start_time`` and ``finish_time`` are
@@ -21,7 +21,7 @@ class ContextStatusData:
 
     context_id: str = ""
     path: str = ""
-    error_message: str = ""
+    error_message: str = message_field()
     status: str = ""
     start_time: int = 0
     finish_time: int = 0
@@ -52,12 +52,12 @@ class ContextStatusData:
         )
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextInfoResult(Result):
     """The tasks between a session and its contexts."""
 
     context_status_data: list[ContextStatusData] = field(default=None, converter=entries)
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     @classmethod
@@ -65,11 +65,11 @@ class ContextInfoResult(Result):
         return {"context_status_data": value}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class ContextSyncResult(Result):
     """The end of a sync; ``context_status_data`` holds its tasks, with the state that was reported last."""
 
-    error_message: str = ""
+    error_message: str = message_field()
     context_status_data: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
     error: AGBError | None = error_field()
 
@@ -78,7 +78,7 @@ class ContextSyncResult(Result):
         return {"context_status_data": value}
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class AwaitableContextSyncResult(ContextSyncResult, Coroutine[Any, Any, ContextSyncResult]):
     """The result of ``session.context.sync()`` in the synchronous flavour, which may be awaited as well.
 

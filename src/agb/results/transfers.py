@@ -7,11 +7,11 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, FileError
-from .base import BoolResult, entries, error_field
+from .base import Answer, BoolResult, Shown, entries, error_field, message_field, optional_message_field
 
 
-@frozen
-class TransferredFile:
+@frozen(slots=False, repr=False)
+class TransferredFile(Shown):
     """A file that was moved between this machine and a context; ``size`` is in bytes, ``etag`` is the store's."""
 
     local_path: str
@@ -20,8 +20,8 @@ class TransferredFile:
     etag: str = ""
 
 
-@frozen
-class FailedTransfer:
+@frozen(slots=False, repr=False)
+class FailedTransfer(Shown):
     """A file that was not moved, and the error."""
 
     local_path: str
@@ -29,8 +29,8 @@ class FailedTransfer:
     error: AGBError = field(eq=False)
 
 
-@frozen
-class ContextTransferResult:
+@frozen(slots=False, repr=False)
+class ContextTransferResult(Answer):
     """The files of one upload or download: a success if all of them were moved."""
 
     success: bool = False
@@ -38,7 +38,7 @@ class ContextTransferResult:
     size: int = 0
     """Bytes that were moved, of all ``files``."""
     failures: list[FailedTransfer] = field(default=None, converter=entries)
-    error_message: str = ""
+    error_message: str = message_field()
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
@@ -50,7 +50,7 @@ class ContextTransferResult:
         return self if self.success else _raise_transfer(self)
 
 
-@frozen
+@frozen(slots=False, repr=False)
 class DirectoryResult(BoolResult):
     """A directory that was copied: a success if all of it was.
 
@@ -60,8 +60,8 @@ class DirectoryResult(BoolResult):
     failures: list[FailedTransfer] = field(default=None, converter=entries, kw_only=True)
 
 
-@frozen
-class UploadResult:
+@frozen(slots=False, repr=False)
+class UploadResult(Answer):
     """An upload into a session; the two request ids are those of getting the URL and of starting the sync."""
 
     success: bool = False
@@ -71,7 +71,7 @@ class UploadResult:
     etag: str | None = None
     bytes_sent: int = 0
     path: str = ""
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:
@@ -83,8 +83,8 @@ class UploadResult:
         return self if self.success else _raise_transfer(self)
 
 
-@frozen
-class DownloadResult:
+@frozen(slots=False, repr=False)
+class DownloadResult(Answer):
     """A download out of a session; the two request ids are those of getting the URL and of starting the sync."""
 
     success: bool = False
@@ -94,7 +94,7 @@ class DownloadResult:
     bytes_received: int = 0
     path: str = ""
     local_path: str = ""
-    error_message: str | None = None
+    error_message: str | None = optional_message_field()
     error: AGBError | None = error_field()
 
     def raise_for_error(self) -> Self:

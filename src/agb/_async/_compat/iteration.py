@@ -14,7 +14,9 @@ AnyBytesIterable = AsyncIterable[bytes] | Iterable[bytes]
 
 def each(items: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
     """Return an iterator over either kind of iterable."""
-    return items.__aiter__() if isinstance(items, AsyncIterable) else _AsyncIterator(iter(items))
+    if isinstance(items, AsyncIterable) and not isinstance(items, Iterator):  # an iterator of `agb.AGB` has __aiter__
+        return items.__aiter__()
+    return _AsyncIterator(iter(items))
 
 
 class _AsyncIterator(Generic[T]):

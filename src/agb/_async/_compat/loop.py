@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -44,6 +44,56 @@ def is_over(loop: Any) -> bool:
     except RunFinishedError:
         return True
     return False
+
+
+class LoopEnd:
+    """Lets a function run in the event loop at its end, when that still runs: connections are closed then.
+
+    Event loops have no such event, but they close asynchronous generators that have not come to their end
+    (``shutdown_asyncgens``, which `asyncio.run` and other runners call; trio does the same). The generator here begins,
+    waits at its ``yield``, and is closed by its loop. It is closed as well when it is collected. The function is not
+    asynchronous: a generator that begins at that time is one too many for asyncio.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._functions = [function]
+        self._generator = _at_the_end(self._functions)
+        with suppress(StopIteration):  # with what it yields
+            self._generator.__anext__().send(None)
+
+    def cancel(self) -> None:
+        """Let nothing run, also when called in another loop or none."""
+        self._functions.clear()
+        with suppress(StopIteration, RuntimeError):  # its loop is closing it, in another thread
+            self._generator.aclose().send(None)
+
+
+async def _at_the_end(functions: list[Callable[[], object]]) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        for function in functions:
+            function()
+
+
+def run_in_loop(loop: Any, function: Callable[[], Coroutine[Any, Any, object]]) -> bool:
+    """Let another event loop call ``function`` soon if it runs; return whether it does. Called from any thread."""
+    if is_over(loop) or not getattr(loop, "is_running", lambda: True)():
+        return False
+    if hasattr(loop, "is_running"):
+        import asyncio
+
+        coroutine = function()
+        try:
+            asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:  # it has ended just now
+            coroutine.close()
+            return False
+        return True
+    from trio.lowlevel import spawn_system_task
+
+    loop.run_sync_soon(spawn_system_task, function)
+    return True
 
 
 def close_when_dropped(owner: object, pools: object) -> None:

@@ -260,6 +260,7 @@ class AsyncDistributedBatch(AsyncBatch[ItemT, ValueT]):
             lease_path=self._lease.path,
             host=self._lease.host,
             api_key=self._agb.api_key if self._distribution.send_key else "",
+            hidden_labels=self._agb.uses_hidden_labels,
         )
 
     async def _run_remotely(self, chunk: Chunk) -> ChunkResult:

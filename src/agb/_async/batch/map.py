@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sized
+from functools import partial
 from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
@@ -13,11 +14,14 @@ from ..._ops import ownership
 from ...exceptions import AGBError, ErrorKind, JournalError
 from ...outcomes import BatchStats, Outcome
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
-from .._compat.concurrency import TaskGroup, TimedRunner
+from .._compat.concurrency import TaskGroup, TimedRunner, gather
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.iteration import AnyIterable, close_iterator, each
 from .._compat.primitives import ClosedResource, Queue
 from ..host.progress import AsyncProgressReport, Progress
-from ..lifecycle.deletion import warn_left_behind
+from ..lifecycle import reaper
+from ..lifecycle.deletion import delete_surely, warn_left_behind
+from ..lifecycle.owner_process import BlockProcess
 from .counters import BatchCounters
 from .options import BatchOptions
 from .records import AsyncRecords
@@ -31,12 +35,13 @@ ItemT = TypeVar("ItemT")
 ValueT = TypeVar("ValueT")
 
 
-class AsyncBatch(Generic[ItemT, ValueT]):
+class AsyncBatch(BlockHint, IterationHint, Generic[ItemT, ValueT]):
     """A function that is applied to many items, each in a session; ``agb.map`` makes it.
 
     It is entered by ``async with``, and then iterated over once, by one consumer: an `Outcome` for each item. Leaving
     the block ends everything, wherever it is: running work is cancelled, and no session is left. While the block lasts,
-    and only then, it has tasks of its own (threads in the synchronous flavour).
+    and only then, it has tasks of its own (threads in the synchronous flavour). A forked child has none of them: it
+    leaves the block without doing anything.
 
     One task, the feeder, takes the items and puts them in the job queue; workers take them from there, and put an
     outcome for each in the queue of the consumer.
@@ -84,6 +89,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         self._was_entered = False
         self._taken = self._delivered = 0
         self._start_time = 0.0
+        self._block_process = BlockProcess()
 
     def __repr__(self) -> str:
         name = f" {self.name!r}" if self.name else ""
@@ -99,6 +105,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         if self._was_entered:
             raise RuntimeError("a batch is entered once; call map() again for another")
         self._was_entered = True
+        self._block_process = BlockProcess()
         self._start_time = time.monotonic()
         journal_id = await self._records.open()
         try:
@@ -122,6 +129,8 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:  # None in the type: an exception of the block is not swallowed
         self._is_open = False
+        if not self._block_process.is_current:
+            return None
         self._tasks.cancel()
         try:
             return await self._tasks.__aexit__(exc_type, exc, traceback)
@@ -132,8 +141,10 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         """Release everything; the journal last, since its lock says that the batch still runs."""
         try:
             await self._report.__aexit__(None, None, None)
-            for session_id in list(self._left_behind):
-                await self._delete(self._agb.attach(session_id))
+            left_behind = list(self._left_behind)
+            for begin in range(0, len(left_behind), reaper.AT_A_TIME):
+                some = left_behind[begin : begin + reaper.AT_A_TIME]
+                await gather([partial(self._delete_surely, session_id) for session_id in some])
             for session_id, problem in self._left_behind.items():
                 warn_left_behind(session_id, problem)
             if self._is_resumed_run:
@@ -151,6 +162,7 @@ class AsyncBatch(Generic[ItemT, ValueT]):
     async def __anext__(self) -> Outcome[ItemT, ValueT]:
         if not self._is_open:
             raise RuntimeError("a batch is entered by a with block, and iterated over inside of it")
+        self._block_process.check("a batch")
         while (outcome := self._next_received()) is None:
             received = await self._receive()
             if received is not None:
@@ -283,11 +295,15 @@ class AsyncBatch(Generic[ItemT, ValueT]):
         Raises:
             SessionError: its sessions could not be listed.
         """
+        if not self._agb.uses_hidden_labels:
+            why = "sessions of the earlier run cannot be found without hidden labels, and may be left behind"
+            warnings.warn(why, RuntimeWarning, stacklevel=2)
+            return
         reaped = await self._agb.reap(self.owner, even_if_alive=True)
         self._left_behind |= {session.session_id: error for session, error in reaped.failed}
 
     async def _delete(self, session: AsyncSession) -> bool:
-        """Delete a session; return whether it was gone already."""
+        """Delete a session, once more at the end of the batch if that fails; return whether it was gone already."""
         result = await session.delete(timeout=CLEANUP_LIMIT)
         error = result.error
         if result.success or error is None or error.kind is ErrorKind.NOT_FOUND:
@@ -295,6 +311,13 @@ class AsyncBatch(Generic[ItemT, ValueT]):
             return not result.success
         self._left_behind[session.session_id] = error
         return False
+
+    async def _delete_surely(self, session_id: str) -> None:
+        error = await delete_surely(self._agb.attach(session_id))
+        if error is None:
+            del self._left_behind[session_id]
+        else:
+            self._left_behind[session_id] = error
 
 
 def _owner(name: str | None, id_: str) -> ownership.Owner:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from ..._ops.sessions import is_gone
+from ..._ops.sessions import has_ended
 from ...exceptions import AGBError, ErrorKind, ItemTimeoutError
 from ...outcomes import Outcome, RetryOn
 from .._compat.cancellation import is_foreign_cancellation, shielded
@@ -81,7 +81,7 @@ class AsyncWorker:
         if (
             self._session is not None
             and time.monotonic() - self._last_used > MAX_IDLE
-            and await self._is_gone(self._session)
+            and await self._has_ended(self._session)
         ):
             await self.release()  # it ended while it was idle, which is not a failure of the item
         if self._session is None and (failed := await self._acquire()) is not None:
@@ -95,10 +95,19 @@ class AsyncWorker:
             self._session = None
             self._pool.release(session)
         elif attempt.error is not None or not self._options.pool:
-            attempt.is_session_gone = await self.release()
+            attempt.is_session_gone = await self._explains(attempt.error, session)
+            attempt.is_session_gone |= await self.release()
         if attempt.error is not None and attempt.is_session_gone:
             attempt.error.add_note(f"session {session.session_id} had ended by then")
         return attempt
+
+    async def _explains(self, error: BaseException | None, session: AsyncSession) -> bool:
+        """Return whether the session of an item that failed has ended, if that decides about another attempt.
+
+        A session that is being deleted is deleted once more without an error, so its state is requested before.
+        """
+        is_open = error is not None and self._options.attempts > 1 and not _is_transient(error)
+        return is_open and await self._has_ended(session)
 
     async def _call(self, attempt: Attempt, session: AsyncSession, index: int, item: Any) -> None:
         """Call the function, and note its value or its error."""
@@ -133,14 +142,14 @@ class AsyncWorker:
         await self.release()  # data of a context is missing
         return Attempt(error=created.error, session_id=session.session_id)
 
-    async def _is_gone(self, session: AsyncSession) -> bool:
+    async def _has_ended(self, session: AsyncSession) -> bool:
         status = await session.get_status()
-        return is_gone(status.status, status.error)
+        return has_ended(status.status, status.error)
 
     async def release(self) -> bool:
         """Delete the session, if there is one; return whether it was gone already."""
         session, self._session = self._session, None
-        if session is None:
+        if session is None or not self._batch._block_process.is_current:
             return False
         if self._pool is not None:
             self._pool.release(session, discard=True)  # the pool deletes it, also if this worker is cancelled
@@ -169,7 +178,7 @@ def _is_transient(error: BaseException) -> bool:
     """Return whether an error is one of the service or the network, so that another attempt may succeed."""
     if not isinstance(error, AGBError) or isinstance(error, ItemTimeoutError) or error.extra.get("permanent"):
         return False
-    return error.retryable or error.kind is ErrorKind.RATE_LIMITED or not error.kind.is_refusal
+    return error.retryable or error.kind is ErrorKind.RATE_LIMITED or error.kind.is_failure
 
 
 def _matches(retry_on: RetryOn, error: BaseException) -> bool:

@@ -29,10 +29,16 @@ QUOTA_ATTEMPTS = 3
 """Attempts of a creation that is refused because of a quota of the account, which may stay exhausted for hours."""
 
 
-async def is_gone(api: AsyncAPI, session_id: str) -> bool:
-    """Return whether the service reports that a session is gone."""
+CREATE_ATTEMPTS = 12
+"""Attempts of a creation that is refused because of the service's load; their pauses add up to more than a minute."""
+
+
+async def is_gone(api: AsyncAPI, session_id: str, deadline: Deadline) -> bool:
+    """Return whether the service reports, by the deadline, that a session is gone."""
     try:
-        status, _ = await api.call(ops.get_session_info(session_id))
+        status, _ = await api.call(
+            ops.get_session_info(session_id), deadline=deadline.part(api.timeout), is_retried=False
+        )
     except AGBError as error:
         return ops.is_gone("", error)
     return ops.is_gone(status, None)
@@ -62,7 +68,7 @@ class AsyncCreateLimiter:
 
     Args:
         limits: what the user allows.
-        is_gone: asks the service whether a session is gone.
+        is_gone: asks the service whether a session is gone, by a deadline.
         clock: returns the time.
         wait: waits for an event for so many seconds at most.
     """
@@ -70,7 +76,7 @@ class AsyncCreateLimiter:
     def __init__(
         self,
         limits: Limits,
-        is_gone: Callable[[str], Awaitable[bool]],
+        is_gone: Callable[[str, Deadline], Awaitable[bool]],
         clock: Clock = time.monotonic,
         wait: Callable[[ThreadSafeEvent, float], Awaitable[None]] = ThreadSafeEvent.wait,
     ) -> None:
@@ -152,7 +158,7 @@ class AsyncCreateLimiter:
                 if left <= 0:
                     raise self._too_late(call, deadline, now)
             if polled:
-                if await self._is_gone(polled):
+                if await self._is_gone(polled, deadline):
                     self.gone(polled)
                 next_poll = self._clock() + POLL_EVERY
             else:
@@ -179,8 +185,8 @@ class AsyncCreateLimiter:
                 self._refused += 1
                 self._rate.refused(begun, now, error.retry_after)
                 error.extra["attempts"] = attempts
-                is_temporary = "quota" not in error.code.lower() or attempts < QUOTA_ATTEMPTS
-                if is_temporary and self._rate.wait(now) < deadline.left():
+                most = QUOTA_ATTEMPTS if "quota" in error.code.lower() else CREATE_ATTEMPTS
+                if attempts < most and self._rate.wait(now) < deadline.left():
                     return True
             self._failed += 1
         return False

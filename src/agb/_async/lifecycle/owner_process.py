@@ -13,6 +13,29 @@ from hashlib import blake2s
 from pathlib import Path
 
 
+class BlockProcess:
+    """The process that has entered a ``with`` block.
+
+    A forked child has copies of all objects, but neither the threads nor the sessions behind them: those belong to its
+    parent, which goes on with them. So it leaves the blocks of its parent without doing anything.
+    """
+
+    __slots__ = ("_pid",)
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this is that process, and not a forked child of it."""
+        return os.getpid() == self._pid
+
+    def check(self, what: str) -> None:
+        """Raise `RuntimeError` in a forked child."""
+        if not self.is_current:
+            raise RuntimeError(f"{what} belongs to the process that has entered it, and this is a forked child of that")
+
+
 def this_process() -> str:
     """Return a unique name for this process that `is_alive` understands: host, id and start."""
     return _named(os.getpid())

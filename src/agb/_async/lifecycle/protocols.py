@@ -51,6 +51,11 @@ class AsyncSessionClient(Protocol[SessionT]):
         """Sends the calls."""
         ...
 
+    @property
+    def uses_hidden_labels(self) -> bool:
+        """Whether sessions can be found by hidden labels."""
+        ...
+
     async def create(
         self, params: CreateSessionParams, *, timeout: float | None = None, owner: Owner | None = None
     ) -> SessionResult[SessionT]:

@@ -14,21 +14,30 @@ from ...exceptions import ErrorKind, SessionError
 from ...stats import SessionPoolStats
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup
+from .._compat.flavour import BlockHint, Closable
+from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
 from . import reaper
+from .owner_process import BlockProcess
 from .protocols import AsyncSessionClient, SessionT
+from .session_block import AsyncSessionBlock
 from .warm_sessions import AsyncWarmSessions, Hook, PoolOptions, Warm
 
 if TYPE_CHECKING:
     from ...session_params import CreateSessionParams
 
 
-class AsyncSessionPool(Generic[SessionT]):
+FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
+"""Seconds before another session is tried in place of one that may not be lent: after the second one, and at most."""
+
+
+class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
     """Sessions that are ready before they are requested; ``agb.pool(...)`` makes one.
 
     The pool works while its ``with`` block lasts, with workers of its own (tasks, or threads in the synchronous
     flavour): the exception to the rule that this package does nothing in the background. When the block is left, by
-    its end, an error or a cancellation, all its sessions are deleted.
+    its end, an error or a cancellation, all its sessions are deleted. A forked child leaves the block without doing
+    anything, and cannot use the pool.
 
     Sessions are lent first come, first served; the one that has been idle longest is lent first. A session that is gone
     is replaced, and so is one that has been used often enough or is old enough, or that cannot be reset.
@@ -67,6 +76,7 @@ class AsyncSessionPool(Generic[SessionT]):
         self._uses = 0
         self._group: TaskGroup | None = None
         self._returned: ThreadSafeEvent | None = None
+        self._process = BlockProcess()
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -81,6 +91,7 @@ class AsyncSessionPool(Generic[SessionT]):
     async def __aenter__(self) -> Self:
         if self._group is not None or self._sessions.is_closed:
             raise RuntimeError("a pool is entered once; make another one")
+        self._process = BlockProcess()
         if self._is_named:
             await self._reap_abandoned()
         self._returned = ThreadSafeEvent()
@@ -104,7 +115,7 @@ class AsyncSessionPool(Generic[SessionT]):
         await self._close(wait=True)
 
     async def _close(self, *, wait: bool) -> None:
-        if self._sessions.is_closed or self._group is None:
+        if self._sessions.is_closed or self._group is None or not self._process.is_current:
             return
         self._sessions.close()
         try:
@@ -125,13 +136,14 @@ class AsyncSessionPool(Generic[SessionT]):
 
     async def _reap_abandoned(self) -> None:
         """Delete the sessions of an earlier pool of this name whose process is gone."""
+        if not self._agb.uses_hidden_labels:
+            return
         found = await reaper.owned(self._agb, {ownership.OWNER: self.owner.label})
         await reaper.delete(self._agb, [session for session in found if session.has_maker is False])
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def session(self, *, timeout: float | None = None) -> AsyncIterator[SessionT]:
+    def session(self, *, timeout: float | None = None) -> AsyncSessionBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -141,6 +153,10 @@ class AsyncSessionPool(Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
+        return AsyncSessionBlock("pool.session()", self._session(timeout))
+
+    @asynccontextmanager
+    async def _session(self, timeout: float | None) -> AsyncIterator[SessionT]:
         session = await self.acquire(timeout=timeout)
         try:
             yield session
@@ -155,7 +171,9 @@ class AsyncSessionPool(Generic[SessionT]):
         """
         if self._group is None:
             raise RuntimeError("a pool is used inside its block: with agb.pool(...) as pool")
+        self._process.check(f"the pool {self.owner}")
         deadline = self._agb.client.deadline(timeout or self._options.timeout)
+        pause = 0.0
         while True:
             warm = await self._next(deadline)
             self._lent[warm.session.session_id] = warm
@@ -168,6 +186,8 @@ class AsyncSessionPool(Generic[SessionT]):
             with self._lock:
                 del self._lent[warm.session.session_id]
             self._sessions.start_replacing(warm)
+            await sleep(min(pause, deadline.left()))  # a check that accepts no session must not create endlessly
+            pause = min(MAX_PAUSE, max(FIRST_PAUSE, pause * 2))
 
     async def _next(self, deadline: Deadline) -> Warm[SessionT]:
         try:
@@ -187,6 +207,8 @@ class AsyncSessionPool(Generic[SessionT]):
         Raises:
             ValueError: it was not borrowed from this pool.
         """
+        if not self._process.is_current:
+            return  # the parent has the session
         warm = self._lent.get(session.session_id)
         if warm is None or warm.session is not session:
             raise ValueError(f"session {session.session_id} is not one that is borrowed from this pool now")

@@ -9,10 +9,11 @@ from ..._ops import contexts as ops
 from ..._ops.sync_tasks import SyncWatch, Verdict, sync_failure, sync_timeout
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.retry import poll_pause
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
-from .._compat.results import ContextSyncAnswer
+from .._compat.results import ContextSyncAnswer, coroutine_function
 
 if TYPE_CHECKING:
     from ..api import AsyncAPI
@@ -29,6 +30,9 @@ class AsyncContextManager:
 
     def __init__(self, session: AsyncSessionAccess) -> None:
         self._session = session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}>"
 
     @property
     def _api(self) -> AsyncAPI:
@@ -58,6 +62,7 @@ class AsyncContextManager:
         call = ops.get_context_info(self._session.session_id, context_id or "", path or "", task_type or "")
         return await self._api.result(call, ContextInfoResult, timeout=timeout)
 
+    @coroutine_function
     async def sync(
         self,
         context_id: str | None = None,
@@ -89,7 +94,8 @@ class AsyncContextManager:
         Returns:
             A success if all tasks succeeded; a failure says which task failed and why, or which has not ended in time.
             ``context_status_data`` holds the tasks. Never raises for a failed call. In the synchronous flavour the
-            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function.
+            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function; the
+            method still counts as one for `asyncio.iscoroutinefunction`, frameworks and mocks.
 
         Raises:
             TypeError, ValueError: the callback is no function, or a number is invalid.
@@ -101,7 +107,7 @@ class AsyncContextManager:
             raise TypeError(f"callback must be a function, not {type(callback).__name__}")
         context_id, path = (context_id or "").strip(), (path or "").strip()
         if bool(context_id) != bool(path):
-            message = "Could not sync: context_id and path must be passed together, or neither of them"
+            message = "Could not sync: context_id and path must be provided together, or both omitted"
             return ContextSyncAnswer.failed(SessionError(message, session_id=self._session.session_id))
         deadline = Deadline(seconds)
         run = AsyncSyncRun(self._api, self._session.session_id, context_id, path, mode or "")
@@ -177,7 +183,12 @@ class AsyncSyncRun:
         Raises:
             AGBError: the sync was not started, as far as is known.
         """
-        before, _ = await _send(self._api, self._status_call, deadline)
+        before: list[ContextStatusData] = []
+        try:
+            before, _ = await _send(self._api, self._status_call, deadline)
+        except AGBError as error:
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
+                raise  # otherwise the service has no list before the first sync, and the start says what is wrong
         self._watch = SyncWatch(before, self._mode, self._context_id)
         await self._start(deadline)
 
@@ -201,7 +212,7 @@ class AsyncSyncRun:
                 raise self._timed_out(deadline)
             if verdict is Verdict.START_AGAIN:
                 await self._start(deadline)
-            await sleep(min(pause, interval, deadline.left()))
+            await sleep(min(poll_pause(pause, interval), deadline.left()))
             pause *= 1.5
         failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:
@@ -224,4 +235,4 @@ class AsyncSyncRun:
 
 async def _send(api: AsyncAPI, call: Call[T], deadline: Deadline) -> tuple[T, str]:
     """Send a call that may take the time that is left, but no longer than any other call."""
-    return await api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))
+    return await api.call(call, deadline=deadline.part(api.timeout))

@@ -26,19 +26,19 @@ async def store_contexts(api: AsyncAPI, session_id: str, deadline: Deadline) -> 
     """
     from .context_manager import AsyncSyncRun  # a deletion without a sync should not load it
 
-    limit = Deadline(deadline.left() * SYNC_SHARE)
+    limit = Deadline(max(0.001, deadline.left() * SYNC_SHARE))
     run = AsyncSyncRun(api, session_id)
     await run.start(limit)
     await run.wait(limit)
 
 
 async def wait_until_gone(
-    get_status: Callable[[float], Awaitable[SessionStatusResult]], session_id: str, deadline: Deadline
+    get_status: Callable[[], Awaitable[SessionStatusResult]], session_id: str, deadline: Deadline
 ) -> None:
     """Request the status of a session, with growing pauses, until the session is gone.
 
     Args:
-        get_status: returns the status within that many seconds.
+        get_status: returns the status, by the deadline at the latest.
         session_id: the session, whose release was requested.
         deadline: of the whole deletion.
 
@@ -48,8 +48,7 @@ async def wait_until_gone(
     """
     pause, state = 0.02, ""
     while True:
-        left = deadline.left()
-        if left <= 0:
+        if deadline.left() <= 0:
             raise SessionError(
                 f"Timeout waiting for session deletion: the release of session {session_id} was requested "
                 f"{deadline.seconds:g} s ago, and its state is still {state or 'unknown'}",
@@ -57,7 +56,7 @@ async def wait_until_gone(
                 session_id=session_id,
                 retryable=True,
             )
-        status = await get_status(left)
+        status = await get_status()
         if is_gone(status.status, status.error):
             return
         if status.error is not None and not (status.error.kind is ErrorKind.TIMED_OUT and deadline.left() <= 0):

@@ -57,7 +57,7 @@ class SizeLimit:
         """Raise `FileError` if so many bytes more would be too many."""
         if self._size is not None and self._done + count > self._size:
             raise FileError(
-                f"cannot read {path!r}: there are more than {self._size:,} bytes; max_size allows more, and "
+                f"Could not read {path!r}: there are more than {self._size:,} bytes; max_size allows more, and "
                 "read_stream() and download() do not keep a file in memory",
                 session_id=session_id,
             )

@@ -79,6 +79,9 @@ class AsyncFileTransfer:
         self._writer = AsyncFileWriter(session)
         self._form = ReadForm()
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}>"
+
     async def ensure_context_id(self) -> tuple[bool, str | None]:
         """Load the internal context unless it is loaded; return whether that succeeded, and the error's text.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..._ops.tools import files as ops
 from ...exceptions import AGBError
 from ...results.files import FileChangeEvent
-from .._compat.flavour import ASYNC
+from .._compat.flavour import ASYNC, BlockHint, IterationHint
 from .._compat.loop import sleep
 from .tools import run_tool
 
@@ -23,7 +23,7 @@ Events = list[FileChangeEvent]
 _log = logging.getLogger("agb")
 
 
-class AsyncFileChanges:
+class AsyncFileChanges(BlockHint, IterationHint):
     """The changes below a directory, in batches; returned by ``session.file.watch()``.
 
     The service keeps the state of the directory: each call returns the changes since the call before it, and the first
@@ -36,6 +36,9 @@ class AsyncFileChanges:
         self._interval = interval
         self._timeout = timeout
         self._next = 0.0
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} below {self.path!r} in session {self._session.session_id}>"
 
     async def __aenter__(self) -> AsyncFileChanges:
         await self.poll()

@@ -18,6 +18,7 @@ from ...exceptions import AGBError, CommandError, ErrorKind
 from ...results.base import OperationResult
 from ...results.commands import CommandResult
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
+from .._compat.flavour import BlockHint
 from .._compat.primitives import Lock
 from .process_output import LONGEST_WAIT, LOST, AsyncProcessOutput, checked, observe
 from .tools import run_tool
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
 
 
-class AsyncProcess:
+class AsyncProcess(BlockHint):
     r"""A program that runs in a session; returned by `start` and `attach` of ``session.command``.
 
     It runs detached: neither the time limit of a command nor the end of this program ends it. Leaving a ``with`` block

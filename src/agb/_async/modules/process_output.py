@@ -10,6 +10,7 @@ from ..._ops.tools import process as ops
 from ..._wire.deadline import Deadline, check_timeout
 from ...events import Stderr, Stdout
 from ...exceptions import CommandError, ErrorKind
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.loop import sleep
 from .._compat.primitives import Lock
 from .tools import run_tool
@@ -58,7 +59,7 @@ def checked(state: ops.ProcessState, process: AsyncProcess) -> ops.ProcessState:
     return state
 
 
-class AsyncProcessOutput:
+class AsyncProcessOutput(BlockHint, IterationHint):
     """The output of a process as it grows; returned by `AsyncProcess.stream`.
 
     Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
@@ -88,6 +89,10 @@ class AsyncProcessOutput:
         self._is_over = False
         self._is_out_of_time = False
         self._reading = Lock()
+
+    def __repr__(self) -> str:
+        read = f"{self.stdout} bytes of stdout and {self.stderr} of stderr read"
+        return f"<{type(self).__name__} of {self._process!r}, {read}{', over' if self._is_over else ''}>"
 
     async def __aenter__(self) -> Self:
         return self

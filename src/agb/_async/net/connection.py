@@ -12,7 +12,8 @@ import h11  # httpx brings it
 import httpcore
 
 from ..._wire.deadline import Deadline
-from .streams import unread_tls_bytes, write_unless_answered
+from ..._wire.secrets import SHORT_LIMIT, shown
+from .streams import abort, unread_tls_bytes, write_unless_answered
 
 KEPT_SECONDS = 60.0
 """How long an idle connection is kept."""
@@ -29,7 +30,8 @@ class AsyncIncoming:
 
     def __init__(self, head: h11.Response | h11.InformationalResponse, receive: Body) -> None:
         self.status = head.status_code
-        self.reason = bytes(head.reason)
+        reason = bytes(head.reason)
+        self.reason = reason if reason in _REASONS else _shown(reason)
         self.headers: Headers = head.headers.raw_items()
         self.receive = receive
         """Return the next bytes of the body, ``b""`` at its end."""
@@ -237,6 +239,13 @@ class AsyncConnection:
         """Empty the slot, and leave the connection to the garbage collector."""
         self._is_idle, self._stream = False, None
 
+    def abort(self) -> None:
+        """Close what is open, where its event loop cannot do it."""
+        self._is_idle = False
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            abort(stream)
+
     async def aclose(self) -> None:
         """Close what is open; the slot can be used again."""
         self._is_idle = False
@@ -274,6 +283,11 @@ class AsyncUpgradedStream(httpcore.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
+def _shown(reason: bytes) -> bytes:
+    """Return a reason phrase as httpx may log it: it is text of the service."""
+    return shown(reason.decode("latin-1"), SHORT_LIMIT).encode("latin-1", "replace")
+
+
 def _http() -> h11.Connection:
     return h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)
 
@@ -292,6 +306,7 @@ def _keeps(response: h11.Response | h11.InformationalResponse) -> bool:
     return response.http_version == b"1.1" and b"close" not in said
 
 
+_REASONS = frozenset({b"", b"OK"})
 _AT_ONCE = 16 * 1024
 """Bytes of a request that a connection with nothing in progress takes whole, or refuses."""
 _SMALL_BODY = 64 * 1024

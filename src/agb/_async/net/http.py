@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from ..._wire.deadline import Deadline
+from ..._wire.reply import too_large
 from ..._wire.signed import SignedUrl
 from ...config import Endpoint
 from ...exceptions import Sent
@@ -24,8 +25,9 @@ from .._compat.cancellation import run_to_completion, shielded
 from .._compat.http import client_over, library_of
 from .._compat.iteration import each
 from .connection import Body, Headers, time_left
-from .errors import failure_of
-from .extensions import DEADLINE, FINISH, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .errors import AnswerTooLarge, failure_of
+from .extensions import DEADLINE, FINISH, MOST_BYTES, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .streams import abort
 from .transport import AsyncPoolTransport, own_client
 from .urls import api_url, masked_url_class
 
@@ -46,6 +48,7 @@ class AsyncHTTP:
     """Sends requests; holds the SDK's own client, or one that the caller passed and closes."""
 
     def __init__(self, http_client: Any, transport: Any, limits: Limits, proxy: str | None, verify: Verify) -> None:
+        self.answer_bytes = limits.answer_bytes
         self._transport: AsyncPoolTransport | None = None
         self._client: Any
         if http_client is not None or transport is not None:
@@ -90,6 +93,7 @@ class AsyncHTTP:
             extensions["trace"] = _when_sending(on_sent)
         if if_cancelled is not None and self._transport is not None:
             extensions[FINISH] = if_cancelled
+            extensions[MOST_BYTES] = self.answer_bytes
         library = self._library
         request = library.Request(
             method,
@@ -115,22 +119,36 @@ class AsyncHTTP:
     async def _whole(self, request: Any, deadline: Deadline) -> Answer:
         response = await self._client.send(request, stream=True, auth=None, follow_redirects=False)
         parts = []
+        size = 0
         try:
             if response.is_stream_consumed:  # an event hook has read it, and so it is decoded
                 headers = [(key, value) for key, value in response.headers.raw if key.lower() != b"content-encoding"]
+                self._check_size(len(response.content))
                 return response.status_code, headers, response.content
+            is_given_up = False
             async for part in response.aiter_raw():
+                if is_given_up:  # the caller's transport goes on although it was closed
+                    break
+                size += len(part)
                 parts.append(part)
-                if deadline.left() <= 0:
+                if deadline.left() <= 0 or size > self.answer_bytes:
+                    parts.clear()
                     await response.aclose()  # the read that follows ends, and so every generator comes to its end
+                    is_given_up = True
+            self._check_size(size)
             time_left(deadline, "read")
         except Exception as error:
+            self._check_size(size)
             if deadline.left() <= 0:
                 raise httpcore.ReadTimeout from error
             raise
         finally:
             await response.aclose()
         return response.status_code, response.headers.raw, b"".join(parts)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.answer_bytes:
+            raise AnswerTooLarge(too_large(self.answer_bytes))
 
     @asynccontextmanager
     async def transfer(
@@ -193,7 +211,7 @@ class AsyncHTTP:
         )
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop; a client that the caller passed stays open."""
+        """Close the connections of all event loops; a client that the caller passed stays open."""
         if self._transport is not None:
             await self._transport.aclose()
 
@@ -230,6 +248,11 @@ class AsyncUpgrade:
         self.stream: httpcore.AsyncNetworkStream | None = (
             response.extensions.get("network_stream") if is_accepted else None
         )
+
+    def abort(self) -> None:
+        """Close the connection, whose event loop cannot do it."""
+        if self.stream is not None:
+            abort(self.stream)
 
     async def aclose(self) -> None:
         """Close the connection, and what the transport holds of it."""

@@ -4,38 +4,83 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, Protocol, TypeVar
 
-from .._compat.loop import current_loop, is_over
+from .._compat.loop import LoopEnd, current_loop, is_over, run_in_loop
 
-T = TypeVar("T")
+
+class AsyncClosable(Protocol):
+    """What belongs to an event loop."""
+
+    async def aclose(self) -> None:
+        """Close the connections, in their event loop."""
+        ...
+
+    def abort(self) -> None:
+        """Close the connections at once: their event loop ends, has ended, or does not run."""
+        ...
+
+
+T = TypeVar("T", bound=AsyncClosable)
 
 
 class PerLoop(Generic[T]):
-    """Objects made when they are first needed, one for each event loop that runs in this process."""
+    """Objects made when they are first needed, one for each event loop that runs in this process.
+
+    An object is closed when its event loop ends. All of them are closed by `aclose`, from any event loop or thread:
+    each in its own loop if that runs, at once if it does not. Objects made after that are closed from the beginning.
+    """
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._pid = os.getpid()
-        self._by_loop: dict[object, T] = {}
+        self._by_loop: dict[object, tuple[T, LoopEnd]] = {}
+        self._is_closed = False
 
     def here(self) -> T:
         """Return the object of the running event loop, made if there is none."""
-        if self._pid != os.getpid():  # after a fork the parent goes on with its connections; the child makes its own
-            self._pid, self._by_loop = os.getpid(), {}
+        self._leave_after_fork()
         loop = current_loop()
         found = self._by_loop.get(loop)
         if found is None:
-            # Connections of a loop that has ended are of no use; they were not closed, and Python warns of that itself.
             for other in [other for other in list(self._by_loop) if is_over(other)]:
-                self._by_loop.pop(other, None)
-            found = self._by_loop.setdefault(loop, self._make())
-        return found
+                self._abort(self._by_loop.pop(other, None))
+            made = self._make()
+            if self._is_closed:
+                made.abort()
+            found = self._by_loop.setdefault(loop, (made, LoopEnd(made.abort)))
+        return found[0]
 
     def all(self) -> list[T]:
         """Return the objects of all event loops of this process."""
-        return list(self._by_loop.values()) if self._pid == os.getpid() else []
+        self._leave_after_fork()
+        return [made for made, _ in list(self._by_loop.values())]
 
-    def pop(self) -> T | None:
-        """Remove and return the object of the running event loop."""
-        return self._by_loop.pop(current_loop(), None)
+    async def aclose(self) -> None:
+        """Close the objects of all event loops, that of the running one before this returns."""
+        self._leave_after_fork()
+        self._is_closed = True
+        loop = current_loop()
+        for other in [other for other in list(self._by_loop) if other is not loop]:
+            found = self._by_loop.pop(other, None)
+            if found is not None and not run_in_loop(other, partial(self._end, found)):
+                self._abort(found)
+        found = self._by_loop.pop(loop, None)
+        if found is not None:
+            await self._end(found)
+
+    async def _end(self, found: tuple[T, LoopEnd]) -> None:
+        """Close an object in its loop."""
+        found[1].cancel()
+        await found[0].aclose()
+
+    def _abort(self, found: tuple[T, LoopEnd] | None) -> None:
+        if found is not None:
+            found[1].cancel()
+            found[0].abort()
+
+    def _leave_after_fork(self) -> None:
+        """Forget the parent's connections, with which it goes on; the child makes its own."""
+        if self._pid != os.getpid():
+            self._pid, self._by_loop = os.getpid(), {}

@@ -10,6 +10,7 @@ import asyncio
 import select
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any, cast
 
 import httpcore
@@ -20,6 +21,11 @@ _BUFFER_LIMIT = 256 * 1024
 """How many received bytes are buffered before reading from the network is paused."""
 _SLICE = 64 * 1024
 """How many bytes are written between two looks at the other side."""
+_LONG = 30 * 24 * 3600.0
+ABORT = "agb.abort"
+"""What a stream of asyncio returns by `get_extra_info`: its function `abort`."""
+_CONNECTION_LOST = "_call_connection_lost"
+"""The function of asyncio's transports that closes the socket; those of uvloop have none, and are closed with it."""
 _EYEBALLS_DELAY = 0.25
 """Seconds after which a host's next address is tried beside the one before (RFC 8305)."""
 
@@ -34,15 +40,22 @@ async def open_stream(
         return await _open_with_anyio(host, port, tls, deadline)
     try:
         async with asyncio.timeout(deadline.left()):
-            race: dict[str, Any] = {}
+            options: dict[str, Any] = {}
             if await _has_two_families(loop, host, port):
-                race = {"happy_eyeballs_delay": _EYEBALLS_DELAY}
-            _, protocol = await loop.create_connection(lambda: _StreamProtocol(loop), host, port, ssl=tls, **race)
+                options["happy_eyeballs_delay"] = _EYEBALLS_DELAY
+            if tls is not None:
+                options["ssl_handshake_timeout"] = _handshake_seconds(deadline)
+            _, protocol = await loop.create_connection(lambda: _StreamProtocol(loop), host, port, ssl=tls, **options)
     except TimeoutError as error:
         raise httpcore.ConnectTimeout from error
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
     return _AsyncioStream(protocol)
+
+
+def _handshake_seconds(deadline: Deadline) -> float:
+    """Return a limit that is never reached, in place of asyncio's 60 seconds, whose end is no time-out but an abort."""
+    return min(deadline.left(), _LONG) + 60
 
 
 async def _has_two_families(loop: asyncio.AbstractEventLoop, host: str, port: int) -> bool:
@@ -83,7 +96,7 @@ async def start_tls(
         return await stream.start_tls(tls, server_hostname=host, timeout=deadline.left())
     try:
         async with asyncio.timeout(deadline.left()):
-            await stream.start_tls_here(tls, host)
+            await stream.start_tls_here(tls, host, _handshake_seconds(deadline))
     except TimeoutError as error:
         raise httpcore.ConnectTimeout from error
     except OSError as error:
@@ -131,6 +144,16 @@ async def write_unless_answered(stream: httpcore.AsyncNetworkStream, data: bytes
             return True
         await stream.write(cast("bytes", view[at : at + _SLICE]), timeout)
     return False
+
+
+def abort(stream: httpcore.AsyncNetworkStream) -> None:
+    """Close a stream whose event loop ends, has ended, or does not run; no task uses it any more."""
+    close = stream.get_extra_info(ABORT)
+    sock = stream.get_extra_info("socket")
+    if close is not None:
+        close()
+    elif isinstance(sock, socket.socket):  # trio's
+        sock.close()
 
 
 def hang_up(stream: httpcore.AsyncNetworkStream) -> None:
@@ -289,11 +312,13 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
             raise httpcore.WriteTimeout from error
         return bool(protocol.received) or protocol.is_over
 
-    async def start_tls_here(self, tls: ssl.SSLContext, host: str) -> None:
+    async def start_tls_here(self, tls: ssl.SSLContext, host: str, seconds: float) -> None:
         protocol = self._protocol
         loop = asyncio.get_running_loop()
         try:
-            transport = await loop.start_tls(protocol.transport, protocol, tls, server_hostname=host)
+            transport = await loop.start_tls(
+                protocol.transport, protocol, tls, server_hostname=host, ssl_handshake_timeout=seconds
+            )
         except BaseException:
             # TLS that is cut off while it shakes hands does not tell that the connection is lost
             protocol.transport.set_protocol(_LossNotifier(protocol.transport.get_protocol(), protocol))
@@ -311,7 +336,26 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
             if self._protocol.received or self._protocol.is_over:
                 return True
             return _is_readable(self._protocol.transport.get_extra_info("socket"))
-        return None
+        return self.abort if info == ABORT else None
+
+    def abort(self) -> None:
+        """Close what the event loop would close in its next turn, which it may not have."""
+        transport: Any = self._protocol.transport
+        sock = transport.get_extra_info("socket")
+        try:
+            transport.abort()
+        except RuntimeError:  # the loop has ended. There is no public way to close what it has left open
+            while (tls := getattr(transport, "_ssl_protocol", None)) is not None:
+                transport = tls._transport
+            with suppress(RuntimeError):
+                getattr(transport, _CONNECTION_LOST, _nothing)(None)
+        else:
+            with suppress(OSError, TypeError, AttributeError):  # closed already; uvloop's sockets cannot
+                sock.shutdown(socket.SHUT_RDWR)
+
+
+def _nothing(error: None) -> None:
+    del error
 
 
 def _is_readable(sock: Any) -> bool:

@@ -92,10 +92,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections of this event loop."""
-        pool = self._pools.pop()
-        if pool is not None:
-            await pool.aclose()
+        """Close the connections of all event loops; those in use are closed when their answer was read."""
+        await self._pools.aclose()
 
 
 def _without_query(request: httpx.Request) -> httpx.Request:

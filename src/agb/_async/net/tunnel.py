@@ -26,11 +26,13 @@ class ProxyRefusal(httpcore.ProxyError):
 
     Attributes:
         permanent: whether it will say so again.
+        is_timeout: whether it could not connect in its own time.
     """
 
-    def __init__(self, text: str, *, permanent: bool) -> None:
+    def __init__(self, text: str, *, permanent: bool, is_timeout: bool = False) -> None:
         super().__init__(text)
         self.permanent = permanent
+        self.is_timeout = is_timeout
 
 
 async def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadline) -> httpcore.AsyncNetworkStream:
@@ -44,6 +46,7 @@ async def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadlin
     proxy = route.proxy
     if proxy is None:
         return await open_stream(route.host, route.port, wants_tls, deadline)
+    proxy.remember_secrets()
     try:
         stream = await open_stream(proxy.host, proxy.port, tls if proxy.scheme == "https" else None, deadline)
     except httpcore.ConnectError as error:
@@ -72,7 +75,11 @@ def refusal(proxy: Proxy, what: str, status: int, reason: bytes = b"") -> ProxyR
     if status == 407:
         given = "its user name or password is wrong" if proxy.authorization else "it wants a user name and a password"
         said = f"{said}: {given}"
-    return ProxyRefusal(f"the proxy {proxy} refused {what} ({said})", permanent=status < 500 and status != 429)
+    return ProxyRefusal(
+        f"the proxy {proxy} refused {what} ({said})",
+        permanent=status < 500 and status != 429,
+        is_timeout=status == 504,
+    )
 
 
 # --- HTTP --------------------------------------------------------------------------------------------------------
@@ -135,7 +142,11 @@ async def _ask_socks(stream: httpcore.AsyncNetworkStream, proxy: Proxy, route: R
     if code is not socks5.SOCKS5ReplyCode.SUCCEEDED:
         why = code.name.lower().replace("_", " ")
         text = f"the proxy {proxy} refused a connection to {route.address} ({why})"
-        raise ProxyRefusal(text, permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET)
+        raise ProxyRefusal(
+            text,
+            permanent=code is socks5.SOCKS5ReplyCode.CONNECTION_NOT_ALLOWED_BY_RULESET,
+            is_timeout=code is socks5.SOCKS5ReplyCode.TTL_EXPIRED,
+        )
 
 
 _SOCKS_REPLY = 5

@@ -40,6 +40,9 @@ class AsyncContextFiles:
     def __init__(self, agb: AsyncClient) -> None:
         self.agb = agb
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._api.endpoint}>"
+
     @property
     def _api(self) -> AsyncAPI:
         return self.agb.client

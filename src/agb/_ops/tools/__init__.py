@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
+from ..._wire.shape import WHOLE, Object, maybe
 from ..._wire.toolcall import ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 
+DISCARDED = Object(dict.fromkeys(("stdout", "stderr", "results"), maybe(WHOLE)))
+"""How much output exceeded the limit of the service and is missing, by its kind."""
 
-def tool_failure(name: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
-    """Return the error of a tool that reported a failure; its text is the tool's own."""
+
+def reason_of(name: str, reply: ToolReply) -> str:
+    """Return why a tool failed, in its own words; a caller who has not called it by name does not read its name."""
+    text = (reply.text or "").removeprefix(f"{name}: ")
+    return text or "the session gave no reason"
+
+
+def tool_failure(
+    name: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError, description: str = ""
+) -> AGBError:
+    """Return the error of a tool that reported a failure; without a description its text is the tool's own."""
+    text = reply.text or f"the tool {name!r} failed without a reason"
     return error(
-        reply.text or f"the tool {name!r} failed without a reason",
+        f"Could not {description}: {reason_of(name, reply)}" if description else text,
         kind=ErrorKind.REFUSED,
+        request_id=reply.request_id,
+        session_id=session_id,
+        sent=Sent.YES,
+        tool=name,
+    )
+
+
+def invalid(name: str, why: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:
+    """Return the error of a tool whose answer does not have the shape that it promises."""
+    return error(
+        f"the answer of the tool {name!r} is not valid: {why}",
+        kind=ErrorKind.INVALID_ANSWER,
         request_id=reply.request_id,
         session_id=session_id,
         sent=Sent.YES,

@@ -6,10 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..._wire.mime_types import MIME_TYPES, TEXT_FORMATS
+from ..._wire.run_end import kind_of_end
+from ..._wire.shape import FLAG, TEXT, WHOLE, Array, Object, Shape, ShapeError, kind_of_json, maybe, needed
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
+from ...results.base import Truncated
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from . import tool_failure
+from . import DISCARDED, reason_of, tool_failure
 
 LANGUAGE_ALIASES = {
     "py": "python",
@@ -21,6 +25,86 @@ LANGUAGE_ALIASES = {
 """Accepted spellings of languages."""
 SUPPORTED_LANGUAGES = {"python", "javascript", "java", "r"}
 """The names of the languages in the protocol."""
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------
+
+
+class _Pieces(Shape):
+    """Pieces of text: a string, or an array of strings and nulls."""
+
+    def read(self, value: Any, place: str) -> list[str]:
+        """Return the pieces."""
+        pieces = [value] if isinstance(value, str) else value
+        if not isinstance(pieces, list):
+            raise ShapeError(f"{place} is {kind_of_json(value)}, not an array")
+        return [TEXT.read(piece, f"{place}[{number}]") for number, piece in enumerate(pieces) if piece is not None]
+
+
+class _Seconds(Shape):
+    """A duration."""
+
+    def read(self, value: Any, place: str) -> float:
+        """Return the seconds."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _ENDLESS:
+            raise ShapeError(f"{place} is not a duration in seconds")
+        return float(value)
+
+
+class _Item(Shape):
+    """One result: an object of formats by their MIME types or short names, a string that holds one, or other text."""
+
+    def read(self, value: Any, place: str) -> ExecutionResult:
+        """Return the result with all its formats."""
+        bundle = _decoded(value) if isinstance(value, str) else value
+        if bundle is None:
+            return ExecutionResult(text=value)
+        if not isinstance(bundle, dict):
+            raise ShapeError(f"{place} is {kind_of_json(value)}, not an object of formats")
+        data: dict[str, Any] = {}
+        for name, item in bundle.items():
+            mime = name if "/" in name else MIME_TYPES.get(name)
+            if mime is None or item is None or (mime in data and mime != name):  # the MIME type is preferred
+                continue
+            data[mime] = TEXT.read(item, f"{place}[{name!r}]") if mime in TEXT_FORMATS else item
+        main = bundle.get("isMainResult", bundle.get("is_main_result"))
+        return ExecutionResult(data=data, is_main_result=main is not None and FLAG.read(main, f"{place}.isMainResult"))
+
+
+def _decoded(text: str) -> dict[str, Any] | None:
+    """Return the object of formats that a string holds, which may be encoded twice; None for any other text."""
+    value: Any = text
+    for _ in range(2):
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except (ValueError, RecursionError):
+                return None
+    is_bundle = isinstance(value, dict) and any("/" in name or name in MIME_TYPES for name in value)
+    return value if is_bundle else None
+
+
+_ENDLESS = 1e9
+"""No execution takes so many seconds; an answer with such a number is damaged."""
+ITEM = _Item()
+PIECES = _Pieces()
+SECONDS = _Seconds()
+ERROR = Object({**dict.fromkeys(("name", "value", "reason"), maybe(TEXT)), "traceback": maybe(PIECES)})
+_END = {
+    "execution_count": maybe(WHOLE),
+    "execution_time": maybe(SECONDS),
+    "executionError": maybe(TEXT),
+    "isError": maybe(FLAG),
+    "error": maybe(ERROR),
+    "discarded": maybe(DISCARDED),
+}
+_OUTPUT = {"stdout": maybe(PIECES), "stderr": maybe(PIECES)}
+RUN = Object({"result": needed(Array(ITEM)), **_OUTPUT, **_END})
+"""The text of the tool `run_code`."""
+RICH_RUN = Object({"results": maybe(Array(ITEM)), "logs": maybe(Object(_OUTPUT)), **_END})
+"""The text in an older format."""
+
+# --- the call ----------------------------------------------------------------------------------------------------
 
 
 def check_language(language: object) -> None:
@@ -47,7 +131,14 @@ def run_code(
     if not 0 < timeout_s < float("inf"):
         raise ValueError(f"timeout_s must be a number of seconds above zero, not {timeout_s!r}")
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
-    return ToolCall("run_code", args, lambda reply: _read(reply, session_id), seconds=float(timeout_s))
+    return ToolCall(
+        "run_code",
+        args,
+        lambda reply: _read(reply, session_id),
+        seconds=float(timeout_s),
+        description="run the code",
+        shape=RUN,
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
@@ -58,7 +149,9 @@ def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
     ``content`` alone.
     """
     if reply.is_error:
-        return EnhancedCodeExecutionResult.failed(tool_failure("run_code", reply, session_id))
+        return EnhancedCodeExecutionResult.failed(
+            tool_failure("run_code", ToolReply(reason_of("run_code", reply), True, reply.request_id), session_id)
+        )
     if not reply.text:
         return _invalid("No data returned", reply, session_id)
     try:
@@ -73,16 +166,26 @@ def _read(reply: ToolReply, session_id: str) -> EnhancedCodeExecutionResult:
         return EnhancedCodeExecutionResult.failed(
             tool_failure("run_code", ToolReply(f"Error in response: {reason}", True, reply.request_id), session_id)
         )
-    if isinstance(value.get("result"), list):
-        return _new_format(value, reply.request_id)
-    if "logs" in value or "results" in value:
-        return _rich_format(value, reply.request_id)
+    try:
+        if value.keys() & _OF_A_RUN and not value.keys() & _OF_A_RICH_RUN:
+            fields = RUN.read(value, "")
+            return _result(fields, fields["result"], fields, reply.request_id)
+        if value.keys() & _OF_A_RICH_RUN:
+            fields = RICH_RUN.read(value, "")
+            return _result(fields, fields.get("results", []), fields.get("logs", {}), reply.request_id)
+    except ShapeError as error:
+        return _invalid(f"the answer is not valid: {error}", reply, session_id)
     if "content" in value:
         texts = _content_texts(value)
         return (
             _plain(texts[0], reply.request_id) if texts else _invalid("No content found in response", reply, session_id)
         )
     return _plain(reply.text, reply.request_id)
+
+
+_OF_A_RUN = frozenset({"result", "executionError", "stdout", "stderr", "execution_count"})
+_OF_A_RICH_RUN = frozenset({"logs", "results"})
+"""The fields by which the formats are recognised."""
 
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
@@ -103,91 +206,50 @@ def _content_texts(value: Mapping[str, Any]) -> list[str]:
     return [item["text"] for item in items if isinstance(item, dict) and isinstance(item.get("text"), str)]
 
 
-def _new_format(value: Mapping[str, Any], request_id: str) -> EnhancedCodeExecutionResult:
-    error = _error(value, request_id)
+def _result(
+    fields: Mapping[str, Any], items: list[ExecutionResult], output: Mapping[str, Any], request_id: str
+) -> EnhancedCodeExecutionResult:
+    error = _error(fields, request_id)
     return EnhancedCodeExecutionResult(
         request_id,
-        _count(value),
-        _seconds(value),
-        ExecutionLogs(_pieces(value.get("stdout")), _pieces(value.get("stderr"))),
-        [read_item(item) for item in value["result"]],
+        fields.get("execution_count"),
+        fields.get("execution_time", 0.0),
+        ExecutionLogs(output.get("stdout"), output.get("stderr")),
+        items,
         error,
-        (_text(value.get("executionError")) or error.value) if error else "",
+        (fields.get("executionError") or error.value or error.name) if error else "",
         error is None,
+        truncated=Truncated(**fields.get("discarded", {})),
     )
 
 
-def _rich_format(value: Mapping[str, Any], request_id: str) -> EnhancedCodeExecutionResult:
-    logs = value.get("logs") if isinstance(value.get("logs"), dict) else {}
-    results = value.get("results")
-    error = _error(value, request_id)
-    return EnhancedCodeExecutionResult(
-        request_id,
-        _count(value),
-        _seconds(value),
-        ExecutionLogs(_pieces(logs.get("stdout")), _pieces(logs.get("stderr"))),  # type: ignore[union-attr]
-        [read_item(item) for item in results] if isinstance(results, list) else [],
-        error,
-        error.value or error.name if error else "",
-        error is None,
-    )
-
-
-def _error(value: Mapping[str, Any], request_id: str) -> ExecutionError | None:
+def _error(fields: Mapping[str, Any], request_id: str) -> ExecutionError | None:
     """Return the exception of the code, from the object with name, value and traceback or else from the text."""
-    fields = value.get("error")
-    text = _text(value.get("executionError"))
-    timed_out = False
-    if isinstance(fields, dict):
-        name, message = _text(fields.get("name")) or "ExecutionError", _text(fields.get("value")) or text
-        trace = fields.get("traceback")
-        traceback = "\n".join(_pieces(trace)) if isinstance(trace, list) else _text(trace)
-        timed_out = message.startswith(TIMED_OUT)
-    elif text or value.get("isError") is True:
+    said = fields.get("error")
+    text = fields.get("executionError", "")
+    if said is not None:
+        name, message = said.get("name") or "ExecutionError", said.get("value") or text
+        traceback = "\n".join(said.get("traceback", []))
+        kind = kind_of_end(said.get("reason"))
+    elif text or fields.get("isError"):
         name, message, traceback = "ExecutionError", text or "the code failed", ""
-        timed_out = text.startswith((TIMED_OUT, "TimeoutError"))
+        kind = kind_of_text(text)
     else:
         return None
-    kind = ErrorKind.TIMED_OUT if timed_out else ErrorKind.REFUSED
     return ExecutionError(name, message, traceback, kind=kind, request_id=request_id, sent=Sent.YES)
 
 
 TIMED_OUT = "Execution timeout"
-"""The service's text for a run that was ended by its time limit; code that raises a TimeoutError is not meant."""
+"""The service's text for a run that was ended by its time limit, where nothing else says why the run has failed.
 
-_ENDLESS = 1e9
-"""No execution takes so many seconds; an answer with such a number is damaged."""
-
-_FORMATS = {
-    "text": ("text/plain", "text"),
-    "html": ("text/html", "html"),
-    "markdown": ("text/markdown", "markdown"),
-    "png": ("image/png", "png"),
-    "jpeg": ("image/jpeg", "jpeg"),
-    "svg": ("image/svg+xml", "svg"),
-    "json": ("application/json", "json"),
-    "latex": ("text/latex", "latex"),
-    "chart": ("application/vnd.vegalite.v4+json", "application/vnd.vegalite.v5+json", "chart"),
-}
-"""The keys of a result's formats, the one preferred first."""
+It begins the text; that of an exception begins with the exception's name, so code that raises a TimeoutError is not
+meant.
+"""
 
 
-def read_item(item: Any) -> ExecutionResult:
-    """Read one result: an object, a string that holds one (possibly encoded twice), or any other text."""
-    value = item
-    for _ in range(2):
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                break
-    if not isinstance(value, dict):
-        return ExecutionResult(text=item if isinstance(item, str) else json.dumps(item))
-    formats = {
-        name: next((value[key] for key in keys if value.get(key) is not None), None) for name, keys in _FORMATS.items()
-    }
-    main = value.get("isMainResult", value.get("is_main_result", False))
-    return ExecutionResult(**formats, is_main_result=main is True)
+def kind_of_text(text: str) -> ErrorKind:
+    """Return the kind of an error of which a service has sent nothing but ``executionError``."""
+    return ErrorKind.TIMED_OUT if text.startswith(TIMED_OUT) else ErrorKind.PROGRAM_FAILED
 
 
 def _plain(text: str, request_id: str) -> EnhancedCodeExecutionResult:
@@ -206,25 +268,3 @@ def _invalid(reason: str, reply: ToolReply, session_id: str) -> EnhancedCodeExec
         sent=Sent.YES,
     )
     return EnhancedCodeExecutionResult.failed(error)
-
-
-def _pieces(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    return [piece for piece in value if isinstance(piece, str)] if isinstance(value, list) else []
-
-
-def _count(value: Mapping[str, Any]) -> int | None:
-    count = value.get("execution_count")
-    return count if isinstance(count, int) and not isinstance(count, bool) else None
-
-
-def _seconds(value: Mapping[str, Any]) -> float:
-    seconds = value.get("execution_time")
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < _ENDLESS:
-        return 0.0
-    return float(seconds)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..._wire.reply import kind_of_refusal
+from ..._wire.run_end import kind_of_end
+from ..._wire.shape import FLAG, TEXT, WHOLE, Object, Shape, ShapeError, maybe
 from ..._wire.stream import error_text
 from ...events import CodeEvent, Error, Finished, Result, Stderr, Stdout
 from ...exceptions import AGBError, ErrorKind, ExecutionError, Sent
+from ...results.base import COMPLETE, Truncated
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from .code import TIMED_OUT, read_item, run_code
+from . import DISCARDED
+from .code import ITEM, PIECES, SECONDS, TIMED_OUT, kind_of_text, run_code
+
+
+class _Result(Shape):
+    """A result: its formats are under ``mime``; anything but an object is text."""
+
+    def read(self, value: Any, place: str) -> ExecutionResult:
+        """Return the result with all its formats."""
+        if not isinstance(value, dict):
+            return ExecutionResult(text=TEXT.read(value, place))
+        main = value.get("isMainResult", value.get("is_main_result"))
+        formats = value.get("mime", value)
+        if isinstance(formats, dict):
+            formats = {
+                **formats,
+                "isMainResult": FLAG.read(main, f"{place}.isMainResult") if main is not None else False,
+            }
+        item: ExecutionResult = ITEM.read(formats, f"{place}.mime")
+        return item
+
+
+RESULT = _Result()
+RAISED = Object(
+    {
+        **dict.fromkeys(("code", "error", "message", "reason", "traceId"), maybe(TEXT)),
+        "traceback": maybe(PIECES),
+    }
+)
+END = Object(
+    {
+        "executionCount": maybe(WHOLE),
+        "executionTime": maybe(SECONDS),
+        **dict.fromkeys(("executionError", "status"), maybe(TEXT)),
+        "discarded": maybe(DISCARDED),
+    }
+)
+"""What the events of a stream and its end contain."""
 
 
 def stream_request(code: str, language: str, timeout_s: float) -> dict[str, Any]:
@@ -36,46 +76,70 @@ class CodeRun:
         self._stdout, self._stderr = _Output(), _Output()
         self._results: list[ExecutionResult] = []
         self._error: ExecutionError | None = None
+        self._reason: str | None = None
+        """Why the code ended, if the service reports it."""
         self._finished: Finished | None = None
         self._message = ""
+        self._truncated = COMPLETE
 
     def event(self, data: Mapping[str, Any]) -> CodeEvent | None:
-        """Add the data of an event frame; return its event, None for an unknown kind or half a character."""
+        """Add the data of an event frame; return its event, None for an unknown kind or half a character.
+
+        Raises:
+            ExecutionError: the frame does not have the shape of its kind.
+        """
         kind = data.get("eventType")
+        try:
+            return self._event(kind, data)
+        except ShapeError as error:
+            raise self._invalid(error) from error
+
+    def _event(self, kind: Any, data: Mapping[str, Any]) -> CodeEvent | None:
         if kind == "stdout":
-            text = self._stdout.add(data.get("chunk"))
+            text = self._stdout.add(_chunk(data))
             return Stdout(text) if text else None
         if kind == "stderr":
-            text = self._stderr.add(data.get("chunk"))
+            text = self._stderr.add(_chunk(data))
             return Stderr(text) if text else None
         if kind == "result":
-            item = _result(data.get("result"))
+            item = RESULT.read(data.get("result"), "result")
             self._results.append(item)
             return Result(item)
         if kind == "error":
             payload = data.get("error")
-            fields: Mapping[str, Any] = payload if isinstance(payload, dict) else data
+            fields: Mapping[str, Any] = data if payload is None else payload
             self._error = self._raised(fields)
             return Error(self._error, payload=fields)
         return None
 
     def end(self, data: Mapping[str, Any]) -> Finished:
-        """Add the last frame; it is a success unless it, or an event before it, reports an error."""
-        text = _text(data.get("executionError"))
+        """Add the last frame; it is a success unless it, or an event before it, reports an error.
+
+        Raises:
+            ExecutionError: the frame does not have the shape of an end.
+        """
+        try:
+            end = END.read(data, "")
+        except ShapeError as shape_error:
+            raise self._invalid(shape_error) from shape_error
+        text = end.get("executionError", "")
         error = self._error
-        if text and (error is None or text.startswith(TIMED_OUT)):
-            timed_out = text.startswith((TIMED_OUT, "TimeoutError"))
-            error = self._made("ExecutionError", text, is_timeout=timed_out)
-        elif error is None and data.get("status") == "failed":
+        if text and (error is None or (self._reason is None and text.startswith(TIMED_OUT))):
+            error = self._made("ExecutionError", text, kind=kind_of_text(text))
+        elif error is None and end.get("status") == "failed":
             error = self._made("ExecutionError", "the code failed")
         self._error = error
         self._message = text or (error.value or error.name if error else "")
-        self._finished = Finished(_count(data.get("executionCount")), _seconds(data), error is None, error)
+        self._truncated = Truncated(**end.get("discarded", {}))
+        self._finished = Finished(end.get("executionCount"), end.get("executionTime", 0.0), error is None, error)
         return self._finished
 
     def refused(self, data: Mapping[str, Any]) -> ExecutionError:
         """Add the frame by which the service ends the stream with an error of its own."""
-        error = self._made("ExecutionError", error_text(data))
+        code = data.get("code")
+        code = code if isinstance(code, str) else ""
+        kind = kind_of_refusal(200, code, "") if code else ErrorKind.REFUSED
+        error = self._made("ExecutionError", error_text(data), kind=kind, code=code)
         self.fail(error)
         return error
 
@@ -102,6 +166,7 @@ class CodeRun:
             self._error,
             message,
             finished.success and self._error is None,
+            truncated=self._truncated,
         )
 
     def rest(self) -> list[CodeEvent]:
@@ -110,17 +175,35 @@ class CodeRun:
         return [*([Stdout(stdout)] if stdout else []), *([Stderr(stderr)] if stderr else [])]
 
     def _raised(self, fields: Mapping[str, Any]) -> ExecutionError:
-        name = _text(fields.get("code")) or "ExecutionError"
-        value = _text(fields.get("message")) or _text(fields.get("error"))
-        trace = fields.get("traceback")
-        traceback = "\n".join(line for line in trace if isinstance(line, str)) if isinstance(trace, list) else trace
-        trace_id = _text(fields.get("traceId"))
-        traceback = _text(traceback) or (f"traceId={trace_id}" if trace_id else "")
-        return self._made(name, value, traceback, is_timeout=value.startswith(TIMED_OUT))
+        said = RAISED.read(fields, "error")
+        trace_id = said.get("traceId")
+        traceback = "\n".join(said.get("traceback", [])) or (f"traceId={trace_id}" if trace_id else "")
+        self._reason = said.get("reason")
+        kind = kind_of_end(self._reason)
+        return self._made(
+            said.get("code") or "ExecutionError", said.get("message") or said.get("error", ""), traceback, kind=kind
+        )
 
-    def _made(self, name: str, value: str, traceback: str = "", *, is_timeout: bool = False) -> ExecutionError:
-        kind = ErrorKind.TIMED_OUT if is_timeout else ErrorKind.REFUSED
-        return ExecutionError(name, value, traceback, kind=kind, sent=Sent.YES, **self._ids)
+    def _invalid(self, error: ShapeError) -> ExecutionError:
+        return self._made(
+            "InvalidAnswer", f"a frame of the stream is not valid: {error}", kind=ErrorKind.INVALID_ANSWER
+        )
+
+    def _made(
+        self,
+        name: str,
+        value: str,
+        traceback: str = "",
+        *,
+        kind: ErrorKind = ErrorKind.PROGRAM_FAILED,
+        code: str = "",
+    ) -> ExecutionError:
+        return ExecutionError(name, value, traceback, kind=kind, code=code, sent=Sent.YES, **self._ids)
+
+
+def _chunk(data: Mapping[str, Any]) -> str:
+    chunk = data.get("chunk")
+    return chunk if isinstance(chunk, str) else "" if chunk is None else TEXT.read(chunk, "chunk")
 
 
 class _Output:
@@ -134,8 +217,8 @@ class _Output:
         self.pieces: list[str] = []
         self._half = ""
 
-    def add(self, chunk: object) -> str:
-        if not isinstance(chunk, str) or not chunk:
+    def add(self, chunk: str) -> str:
+        if not chunk:
             return ""
         if self._half or not chunk.isascii():
             text, self._half = _whole(self._half + chunk)
@@ -162,27 +245,3 @@ def _whole(text: str) -> tuple[str, str]:
         text = text.removesuffix(half).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         return text, half
     return text, ""
-
-
-def _result(payload: Any) -> ExecutionResult:
-    """Read a result: its formats are under ``mime``; anything but an object is text."""
-    if not isinstance(payload, dict):
-        return ExecutionResult(text=payload if isinstance(payload, str) else json.dumps(payload))
-    mime = payload.get("mime")
-    main = payload.get("isMainResult", payload.get("is_main_result", False))
-    return read_item({**(mime if isinstance(mime, dict) else payload), "isMainResult": main})
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _seconds(data: Mapping[str, Any]) -> float:
-    seconds = data.get("executionTime")
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < 1e9:
-        return 0.0
-    return float(seconds)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

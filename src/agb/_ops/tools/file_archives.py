@@ -52,7 +52,7 @@ def pack(directory: str, archive: str, most: int | None, *, session_id: str) -> 
             f'if [ "$(wc -c < "$f")" -gt {most} ]; then rm -f -- "$e"; '
             f'echo "$d has more than {most:,} bytes; max_size allows more" >&2; exit 1; fi\n'
         )
-    return _call(script, session_id)
+    return _call(script, session_id, f"pack {directory!r}")
 
 
 def unpack(archive: str, directory: str, damaged: Sequence[str] = (), *, session_id: str) -> ToolCall[Failures]:
@@ -67,13 +67,14 @@ def unpack(archive: str, directory: str, damaged: Sequence[str] = (), *, session
     script = f'd={quote(directory)}; mkdir -p -- "$d" || exit 1\ne=$(mktemp) || exit 1\n'
     script += _tar(f'-xpf {quote(archive)} -C "$d" --no-same-owner') + "\n"
     script += "".join(f'rm -f -- "$d"/{quote(name)}\n' for name in damaged)
-    return _call(script, session_id)
+    return _call(script, session_id, f"unpack the files into {directory!r}")
 
 
-def _call(script: str, session_id: str) -> ToolCall[Failures]:
-    return run_script(
-        script + _REPORT, lambda text, reply: _failures(text, reply, session_id), session_id, seconds=LONG
-    )
+def _call(script: str, session_id: str, description: str) -> ToolCall[Failures]:
+    def read(text: str, reply: ToolReply) -> Failures:
+        return _failures(text, reply, session_id)
+
+    return run_script(script + _REPORT, read, session_id, description, seconds=LONG)
 
 
 def _failures(text: str, reply: ToolReply, session_id: str) -> Failures:

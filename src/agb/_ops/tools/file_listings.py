@@ -38,6 +38,7 @@ def find(pattern: str, *, session_id: str) -> ToolCall[Listing]:
         f'b={quote(_start(base))}; [ -e "$b" ] || exit 0; r={quote(regex)}',
         f'LC_ALL=C find "$b"{limit} -regextype posix-extended -regex "$r"{kind} -print0',
         session_id,
+        f"find {pattern!r}",
     )
 
 
@@ -45,16 +46,16 @@ def odd_names(directory: str, *, session_id: str) -> ToolCall[Listing]:
     """Return the call that lists the paths below a directory, relative to it, that are not plain ASCII."""
     plain = r"*[!] -[^-~]*"  # all of ASCII that can be printed, without the backslash
     command = f"LC_ALL=C find \"$d/.\" -mindepth 1 -path {shlex.quote(plain)} -printf '%P\\0'"
-    return _listing(f"d={quote(directory)}", command, session_id)
+    return _listing(f"d={quote(directory)}", command, session_id, f"search {directory!r}")
 
 
 def list_names(directory: str, *, session_id: str) -> ToolCall[Listing]:
     """Return the call that lists a directory: for each entry its type, ``d`` for a directory, and its name."""
     command = "LC_ALL=C find \"$d/.\" -mindepth 1 -maxdepth 1 -printf '%Y%f\\0'"
-    return _listing(f"d={quote(directory)}", command, session_id)
+    return _listing(f"d={quote(directory)}", command, session_id, f"list {directory!r}")
 
 
-def _listing(prepare: str, command: str, session_id: str) -> ToolCall[Listing]:
+def _listing(prepare: str, command: str, session_id: str, description: str) -> ToolCall[Listing]:
     """Return the call that runs a command whose output is names, each followed by a NUL."""
     script = (
         f'{prepare}; f=$(mktemp) || exit 1\n{command} > "$f" 2>/dev/null\n'
@@ -71,7 +72,7 @@ def _listing(prepare: str, command: str, session_id: str) -> ToolCall[Listing]:
             raise not_understood(reply, session_id) from error
         return Listing(b"" if file else given, file, reply.request_id)
 
-    return run_script(script, read, session_id, seconds=LONG)
+    return run_script(script, read, session_id, description, seconds=LONG)
 
 
 def _for_find(pattern: str) -> tuple[str, str, int | None]:

@@ -21,6 +21,7 @@ from attrs import evolve, frozen
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, FileError, Sent
 from ...results.base import BoolResult
+from ...results.files import ExistsResult
 from .files import file_failure
 from .shell import shell
 
@@ -89,7 +90,7 @@ def begin(path: str, token: str, *, makes_directory: bool = False, session_id: s
             raise not_understood(reply, session_id) from error
         return Place(temporary, target)
 
-    return run_script(script, read, session_id)
+    return run_script(script, read, session_id, f"write {path!r}")
 
 
 def put_piece(place: Place, number: int, data: bytes, *, size: int = PIECE, session_id: str) -> ToolCall[BoolResult]:
@@ -99,7 +100,7 @@ def put_piece(place: Place, number: int, data: bytes, *, size: int = PIECE, sess
         f"{{ dd bs={size} seek={number} count=0 conv=notrunc status=none </dev/null && base64 -d; }} "
         f"1<> {quote(place.temporary)}"
     )
-    return run_script(script, done, session_id, repeatable=True)
+    return run_script(script, done, session_id, f"write {place.target!r}", repeatable=True)
 
 
 def finish(
@@ -118,7 +119,7 @@ def finish(
         f'[ "$s" -eq {size} ] || {{ echo "$s bytes arrived and {size} were sent; nothing was changed" >&2; exit 1; }}\n'
         f"{put}"
     )
-    return run_script(script, done, session_id)
+    return run_script(script, done, session_id, f"write {place.target!r}")
 
 
 def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> ToolCall[BoolResult]:
@@ -128,12 +129,13 @@ def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> Too
         f'printf %s {_base64(data)} | base64 -d > "$n" || {{ rm -f -- "$n"; exit 1; }}\n'
         f'{{ {_PLACE}}} || {{ rm -f -- "$n"; exit 1; }}'
     )
-    return run_script(script, done, session_id)
+    return run_script(script, done, session_id, f"write {path!r}")
 
 
 def append(path: str, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that appends at most `PIECE` bytes to a file."""
-    return run_script(f"printf %s {_base64(data)} | base64 -d >> {quote(path)}", done, session_id)
+    script = f"printf %s {_base64(data)} | base64 -d >> {quote(path)}"
+    return run_script(script, done, session_id, f"append to {path!r}")
 
 
 def _base64(data: bytes) -> str:
@@ -143,32 +145,35 @@ def _base64(data: bytes) -> str:
 # --- paths -------------------------------------------------------------------------------------------------------
 
 
-def exists(path: str, *, session_id: str) -> ToolCall[BoolResult]:
+def exists(path: str, *, session_id: str) -> ToolCall[ExistsResult]:
     """Return the call that checks whether a path leads to something that exists."""
     script = f'p={quote(path)}; if [ -e "$p" ]; then echo yes; else echo no; fi'
 
-    def read(text: str, reply: ToolReply) -> BoolResult:
+    def read(text: str, reply: ToolReply) -> ExistsResult:
         if text.strip() not in ("yes", "no"):
             raise not_understood(reply, session_id)
-        return BoolResult(reply.request_id, True, text.strip() == "yes")
+        return ExistsResult(reply.request_id, True, text.strip() == "yes")
 
-    return run_script(script, read, session_id, repeatable=True)
+    return run_script(script, read, session_id, f"check whether {path!r} exists", repeatable=True)
 
 
 def remove_tree(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a file, or a directory with everything below it."""
-    return run_script(f"rm -r -- {quote(path)} </dev/null", done, session_id, seconds=LONG)
+    return run_script(f"rm -r -- {quote(path)} </dev/null", done, session_id, f"remove {path!r}", seconds=LONG)
 
 
 def remove_quietly(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a temporary file, if it exists."""
-    return run_script(f"rm -f -- {quote(path)}", done, session_id, repeatable=True)
+    return run_script(f"rm -f -- {quote(path)}", done, session_id, f"remove {path!r}", repeatable=True)
 
 
 def temporary_name(token: str, *, session_id: str) -> ToolCall[str]:
     """Return the call that creates an empty temporary file and returns its path."""
     return run_script(
-        f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"', _text, session_id
+        f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"',
+        _text,
+        session_id,
+        "create a temporary file",
     )
 
 
@@ -179,6 +184,7 @@ def run_script(
     script: str,
     read: Callable[[str, ToolReply], T],
     session_id: str,
+    description: str,
     *,
     seconds: float = SECONDS,
     repeatable: bool = False,
@@ -192,14 +198,14 @@ def run_script(
             return read(result.stdout, reply)
         reason = (result.stderr or result.error_message).strip()
         failed = ToolReply(re.sub(r"^(?:ba|da|a)?sh: (?:line \d+: )?", "", reason), True, reply.request_id)
-        failure = file_failure("shell", failed, session_id)
+        failure = file_failure("shell", failed, session_id, description)
         if result.exit_code is not None:
             failure.extra["ran"] = True  # the script itself failed; the service has run it
         if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
             failure.kind = ErrorKind.TIMED_OUT
         raise failure
 
-    return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError)  # type: ignore[arg-type, return-value]
+    return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError, description=description)  # type: ignore[arg-type, return-value]
 
 
 def done(text: str, reply: ToolReply) -> BoolResult:

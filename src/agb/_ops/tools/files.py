@@ -7,24 +7,39 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ..._wire.shape import NAME, TEXT, Array, JsonText, Object, ShapeError, maybe, needed
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import AGBError, ErrorKind, FileError, Sent
 from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
 from ...results.sessions import McpTool
+from . import invalid, reason_of
 from .file_names import is_odd
 
 T = TypeVar("T")
 
 MODES = ("overwrite", "append")
 NO_MATCHES = "No matches found"
+
+
+CHANGES = JsonText(
+    Array(
+        Object(
+            {
+                "event_type": needed(NAME, "eventType", "EventType"),
+                "path": maybe(TEXT, "Path"),
+                "path_type": maybe(TEXT, "pathType", "PathType"),
+            }
+        )
+    )
+)
+"""The text of the tool `get_file_change`."""
 
 
 @frozen
@@ -102,7 +117,7 @@ def check_mode(mode: object) -> None:
 
 def create_directory(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that creates a directory."""
-    return _call("create_directory", {"path": check_path(path)}, _done, session_id)
+    return _call("create_directory", {"path": check_path(path)}, _done, session_id, f"create the directory {path!r}")
 
 
 def edit_file(
@@ -117,11 +132,11 @@ def edit_file(
             raise ValueError(f"edits[{number}] must be a dict with oldText and newText, not {edit!r}")
         sent.append({key: check_text(edit[key], f"edits[{number}][{key!r}]") for key in ("oldText", "newText")})
     args = {"path": check_path(path), "edits": sent, "dryRun": bool(dry_run)}
-    return _call("edit_file", args, _done, session_id)
+    return _call("edit_file", args, _done, session_id, f"edit {path!r}")
 
 
-def get_file_info(path: str, *, session_id: str) -> ToolCall[FileInfoResult]:
-    """Return the call that returns the size and kind of a file."""
+def get_file_info(path: str, *, session_id: str, description: str = "") -> ToolCall[FileInfoResult]:
+    """Return the call that returns the size and kind of a file; ``description`` is what they are wanted for."""
 
     def read(reply: ToolReply) -> FileInfoResult:
         info = parse_info(reply.text or "")
@@ -132,7 +147,8 @@ def get_file_info(path: str, *, session_id: str) -> ToolCall[FileInfoResult]:
         return FileInfoResult(reply.request_id, True, info)
 
     path = check_path(path)
-    return _call("get_file_info", {"path": path}, read, session_id, repeatable=True)
+    description = description or f"get the properties of {path!r}"
+    return _call("get_file_info", {"path": path}, read, session_id, description, repeatable=True)
 
 
 @frozen
@@ -153,18 +169,18 @@ def list_directory(path: str, *, session_id: str) -> ToolCall[Listed]:
         is_exact = len(entries) == len([line for line in text.split("\n") if line.strip()])
         return Listed(DirectoryListResult(reply.request_id, True, entries), is_exact and not is_odd(text, lines=True))
 
-    return _call("list_directory", {"path": check_path(path)}, read, session_id, repeatable=True)
+    return _call("list_directory", {"path": check_path(path)}, read, session_id, f"list {path!r}", repeatable=True)
 
 
 def move_file(source: str, destination: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that moves a file or directory."""
     args = {"source": check_path(source, "source"), "destination": check_path(destination, "destination")}
-    return _call("move_file", args, _done, session_id)
+    return _call("move_file", args, _done, session_id, f"move {source!r} to {destination!r}")
 
 
 def delete_file(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a file."""
-    return _call("delete_file", {"path": check_path(path)}, _done, session_id)
+    return _call("delete_file", {"path": check_path(path)}, _done, session_id, f"remove {path!r}")
 
 
 def read_file(path: str, offset: int, length: int, *, is_text: bool = False, session_id: str) -> ToolCall[Chunk]:
@@ -174,23 +190,21 @@ def read_file(path: str, offset: int, length: int, *, is_text: bool = False, ses
     With ``is_text`` they are requested as text, in which a service returns the characters of that range.
     """
     args: dict[str, Any] = {"path": path, "offset": offset, "length": length}
-    if is_text:
-        return _call("read_file", args, _text_chunk, session_id, repeatable=True)
-    args["format"] = "binary"
+    if not is_text:
+        args["format"] = "binary"
 
     def read(reply: ToolReply) -> Chunk:
+        if reply.text is None:  # an empty text is the end of the file
+            raise invalid("read_file", "it contains no result", reply, session_id, FileError)
+        if is_text:
+            return Chunk(reply.text.encode("utf-8", "replace"), reply.request_id)
         try:
-            return Chunk(base64.b64decode(reply.text or "", validate=True), reply.request_id)
+            return Chunk(base64.b64decode(reply.text, validate=True), reply.request_id)
         except (binascii.Error, ValueError) as error:
-            raise FileError(
-                f"cannot read {path!r}: the answer is not base64: {error}",
-                kind=ErrorKind.INVALID_ANSWER,
-                request_id=reply.request_id,
-                session_id=session_id,
-                sent=Sent.YES,
-            ) from error
+            why = f"the content of {path!r} is not base64: {error}"
+            raise invalid("read_file", why, reply, session_id, FileError) from error
 
-    return _call("read_file", args, read, session_id, repeatable=True)
+    return _call("read_file", args, read, session_id, f"read {path!r}", repeatable=True)
 
 
 def write_file(path: str, content: str | bytes, mode: str = "overwrite", *, session_id: str) -> ToolCall[BoolResult]:
@@ -198,7 +212,8 @@ def write_file(path: str, content: str | bytes, mode: str = "overwrite", *, sess
     args: dict[str, Any] = {"path": path, "content": content, "mode": mode}
     if not isinstance(content, str):
         args |= {"content": base64.b64encode(content).decode("ascii"), "format": "binary"}
-    return _call("write_file", args, _done, session_id, repeatable=mode == "overwrite")
+    description = f"append to {path!r}" if mode == "append" else f"write {path!r}"
+    return _call("write_file", args, _done, session_id, description, repeatable=mode == "overwrite")
 
 
 def search_files(
@@ -214,7 +229,7 @@ def search_files(
     def read(reply: ToolReply) -> FileSearchResult:
         return FileSearchResult(reply.request_id, True, parse_matches(reply.text or ""))
 
-    return _call("search_files", args, read, session_id, repeatable=True)
+    return _call("search_files", args, read, session_id, f"search {path!r}", repeatable=True)
 
 
 def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]:
@@ -223,52 +238,60 @@ def get_file_change(path: str, *, session_id: str) -> ToolCall[FileChangeResult]
     def read(reply: ToolReply) -> FileChangeResult:
         text = reply.text or "[]"
         try:
-            return FileChangeResult(reply.request_id, True, parse_changes(text), text)
-        except ValueError as error:
-            raise FileError(
-                f"cannot read the changes below {path!r}: {error}",
-                kind=ErrorKind.INVALID_ANSWER,
-                request_id=reply.request_id,
-                session_id=session_id,
-                sent=Sent.YES,
-            ) from error
+            events = [FileChangeEvent(**event) for event in CHANGES.read(text, "the text")]
+        except ShapeError as error:
+            raise invalid("get_file_change", str(error), reply, session_id, FileError) from error
+        return FileChangeResult(reply.request_id, True, events, text)
 
-    return _call("get_file_change", {"path": check_path(path)}, read, session_id)
+    call = _call("get_file_change", {"path": check_path(path)}, read, session_id, f"watch {path!r}")
+    return evolve(call, shape=CHANGES)
 
 
 def _call(
-    name: str, args: Mapping[str, Any], read: Callable[[ToolReply], T], session_id: str, *, repeatable: bool = False
+    name: str,
+    args: Mapping[str, Any],
+    read: Callable[[ToolReply], T],
+    session_id: str,
+    description: str,
+    *,
+    repeatable: bool = False,
 ) -> ToolCall[T]:
     def read_or_raise(reply: ToolReply) -> T:
         if reply.is_error:
-            raise file_failure(name, reply, session_id)
+            raise file_failure(name, reply, session_id, description)
         return read(reply)
 
-    return ToolCall(name, args, read_or_raise, repeatable=repeatable, error=FileError)
+    return ToolCall(name, args, read_or_raise, repeatable=repeatable, error=FileError, description=description)
 
 
 _MISSING = re.compile(r"not found|no such file|does not exist|not exist", re.IGNORECASE)
+_ATTEMPT = re.compile(r"cannot [a-z]+ (?:'[^']*'|\"[^\"]*\"): ")
+_TOOL_WORDS = (
+    ("give recursive true to delete it and all that is in it", "recursive=True removes it with everything in it"),
+    ("make it with create_directory", "create it with mkdir"),
+)
+"""What the local runtime says to a caller of its tools, and what the caller of a method reads."""
 
 
-def file_failure(name: str, reply: ToolReply, session_id: str) -> FileError:
+def file_failure(name: str, reply: ToolReply, session_id: str, description: str) -> FileError:
     """Return the error for a file tool that failed; its kind distinguishes a missing file from any other failure."""
-    text = reply.text or f"the tool {name!r} failed without a reason"
-    kind = ErrorKind.NOT_FOUND if _MISSING.search(text) else ErrorKind.REFUSED
+    why = _ATTEMPT.sub("", reason_of(name, reply), count=1)  # the description says it, in the caller's words
+    for theirs, ours in _TOOL_WORDS:
+        why = why.replace(theirs, ours)
+    text = f"Could not {description}: {why}"
+    kind = ErrorKind.NOT_FOUND if _MISSING.search(reply.text or "") else ErrorKind.REFUSED
     return FileError(text, kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES, tool=name)
-
-
-def _text_chunk(reply: ToolReply) -> Chunk:
-    return Chunk((reply.text or "").encode("utf-8", "replace"), reply.request_id)
 
 
 def check_regular(info: Mapping[str, Any], path: str, session_id: str, request_id: str) -> None:
     """Raise `FileError` unless `info` describes a file whose content has an end, as far as a service says so."""
     where = {"session_id": session_id, "request_id": request_id, "sent": Sent.YES}
     if not info or info.get("isDirectory") is True:
-        raise FileError(f"Path does not exist or is a directory: {path}", **where)
+        why = "it is a directory" if info else "it does not exist, or has no properties"
+        raise FileError(f"Could not read {path!r}: {why}", **where)
     kind = str(info.get("type", "")).lower()
     if info.get("isFile") is False or any(word in kind for word in ("device", "pipe", "fifo", "socket")):
-        raise FileError(f"cannot read {path!r}: it is not a regular file{f' but a {kind}' if kind else ''}", **where)
+        raise FileError(f"Could not read {path!r}: it is not a regular file{f' but a {kind}' if kind else ''}", **where)
 
 
 def attributes_of(info: Mapping[str, Any]) -> tuple[int | None, float | None]:
@@ -331,17 +354,6 @@ def parse_matches(text: str) -> list[str]:
     if text.strip() == NO_MATCHES:
         return []
     return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
-
-
-def parse_changes(text: str) -> list[FileChangeEvent]:
-    """Return the events in a JSON array; raise ``ValueError`` if the text is none."""
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"the answer is not JSON: {error}") from error
-    if not isinstance(value, list):
-        raise ValueError("the answer is not a JSON array")
-    return [FileChangeEvent.from_dict(item) for item in value if isinstance(item, dict)]
 
 
 def decoded(content: bytes, path: str, session_id: str) -> str:

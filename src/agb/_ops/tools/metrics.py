@@ -3,30 +3,70 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from attrs import evolve
 
+from ..._wire.shape import Object, Scalar, Shape, ShapeError, maybe
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, Sent, SessionError
 from ...results.metrics import SessionMetrics, SessionMetricsResult
 from . import tool_failure
 
 
+class _Number(Shape):
+    """A finite number, which may be a string."""
+
+    def read(self, value: Any, place: str) -> float:
+        """Return the number."""
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            try:
+                number = float(value)
+            except (ValueError, OverflowError):
+                number = math.inf
+            if math.isfinite(number):
+                return number
+        raise ShapeError(f"{place} is not a number")
+
+
+_NUMBER = _Number()
+METRICS = Object(
+    {
+        **dict.fromkeys(
+            ("cpu_count", "cpu_used_pct", "disk_total", "disk_used", "mem_total", "mem_used"), maybe(_NUMBER)
+        ),
+        **{f"{way}_rate_kbyte_per_s": maybe(_NUMBER, f"{way}_rate_kbps", f"{way}_rate_KBps") for way in ("rx", "tx")},
+        **{f"{way}_used_kbyte": maybe(_NUMBER, f"{way}_used_kb", f"{way}_used_KB") for way in ("rx", "tx")},
+        "timestamp": maybe(Scalar("a time", (str, int, float))),
+    }
+)
+_WHOLE = ("cpu_count", "disk_total", "disk_used", "mem_total", "mem_used")
+
+
 def get_metrics(session_id: str) -> ToolCall[SessionMetricsResult]:
     """Return the call that reads the metrics."""
-    return ToolCall("get_metrics", {}, lambda reply: _read(reply, session_id), repeatable=True)
+    return ToolCall(
+        "get_metrics",
+        {},
+        lambda reply: _read(reply, session_id),
+        repeatable=True,
+        description="get the metrics",
+        shape=METRICS,
+    )
 
 
 def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
     if reply.is_error:
-        return SessionMetricsResult.failed(tool_failure("get_metrics", reply, session_id))
+        return SessionMetricsResult.failed(
+            tool_failure("get_metrics", reply, session_id, description="get the metrics")
+        )
     try:
         raw = json.loads(reply.text or "")
-        if not isinstance(raw, dict):
-            raise TypeError("get_metrics returned non-object JSON")
-        metrics = _metrics(raw)
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        fields = METRICS.read(raw, "the text")
+        if not fields:
+            raise ShapeError("it contains no metrics")
+    except (ValueError, RecursionError) as error:
         return SessionMetricsResult.failed(
             SessionError(
                 f"Failed to parse get_metrics response of session {session_id}: {error}",
@@ -36,29 +76,6 @@ def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
                 sent=Sent.YES,
             )
         )
-    return evolve(SessionMetricsResult(reply.request_id, True, metrics), raw=raw)
-
-
-def _metrics(raw: dict[str, Any]) -> SessionMetrics:
-    def first(*names: str) -> Any:
-        return next((raw[name] for name in names if raw.get(name) is not None), 0)
-
-    def rate(way: str) -> float:
-        return float(first(f"{way}_rate_kbyte_per_s", f"{way}_rate_kbps", f"{way}_rate_KBps"))
-
-    def used(way: str) -> float:
-        return float(first(f"{way}_used_kbyte", f"{way}_used_kb", f"{way}_used_KB"))
-
-    return SessionMetrics(
-        cpu_count=int(first("cpu_count")),
-        cpu_used_pct=float(first("cpu_used_pct")),
-        disk_total=int(first("disk_total")),
-        disk_used=int(first("disk_used")),
-        mem_total=int(first("mem_total")),
-        mem_used=int(first("mem_used")),
-        rx_rate_kbyte_per_s=rate("rx"),
-        tx_rate_kbyte_per_s=rate("tx"),
-        rx_used_kbyte=used("rx"),
-        tx_used_kbyte=used("tx"),
-        timestamp=str(raw.get("timestamp") or ""),
-    )
+    fields |= {name: int(fields[name]) for name in _WHOLE if name in fields}
+    fields |= {"timestamp": str(fields.get("timestamp", ""))}
+    return evolve(SessionMetricsResult(reply.request_id, True, SessionMetrics(**fields)), raw=raw)

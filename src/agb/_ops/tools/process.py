@@ -34,7 +34,7 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from ..._wire.toolcall import ToolCall
-from ...exceptions import CommandError, ErrorKind, Sent
+from ...exceptions import AGBError, CommandError, ErrorKind, Sent
 from ...results.commands import CommandResult
 from .program import check_text, run_script
 from .shell import shell
@@ -358,14 +358,27 @@ def _call(
                 session_id,
                 ErrorKind.NOT_FOUND,
             )
-        result.raise_for_error()
+        if result.error is not None:
+            raise _script_error(result, seconds, session_id) from result.error
         try:
             return parse(result.stdout)
         except ValueError as error:
             message = f"the output is not what the script prints in a POSIX shell: {result.output[:200]!r}"
             raise _error(message, result, session_id, ErrorKind.INVALID_ANSWER) from error
 
-    return ToolCall(call.name, call.args, lambda reply: read(call.read(reply)), seconds=seconds, error=CommandError)
+    return evolve(call, read=lambda reply: read(call.read(reply)), seconds=seconds)  # type: ignore[arg-type, return-value]
+
+
+def _script_error(result: CommandResult, seconds: float, session_id: str) -> AGBError:
+    """Return the error of a script that failed, in the words of the script where they are known."""
+    assert result.error is not None  # the result is a failure
+    if result.error.kind is ErrorKind.TIMED_OUT and result.error.sent is Sent.YES:
+        message = f"the session did not do what a process needs within {seconds:g} s"
+        return _error(message, result, session_id, ErrorKind.TIMED_OUT)
+    if result.error.kind is ErrorKind.PROGRAM_FAILED:
+        message = result.stderr.strip() or f"the script of a process ended with exit code {result.exit_code}"
+        return _error(message, result, session_id, ErrorKind.REFUSED)
+    return result.error
 
 
 def _error(message: str, result: CommandResult, session_id: str, kind: ErrorKind) -> CommandError:

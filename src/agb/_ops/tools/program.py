@@ -59,15 +59,15 @@ def _check_environment(envs: Mapping[str, str]) -> None:
 def run_script(command: str | Sequence[str], envs: Mapping[str, str] | None = None) -> str:
     """Return the script that becomes the program: ``$1`` is the directory, ``$2`` the shell, ``$3`` the umask.
 
-    Every word is quoted. A program whose name `env` would take for a variable (``a=b``) or an option (``-``) is started
-    by a shell in between.
+    Every word is quoted, and ``--`` keeps a command that begins with ``-`` or ``+`` from being an option. A program
+    whose name `env` would take for a variable (``a=b``) or an option (``-``) is started by a shell in between.
     """
     words = command_line(command)
     variables = {} if envs is None else envs
     _check_environment(variables)
     assignments = " ".join(quote(f"{name}={value}") for name, value in variables.items())
     if words[0] == "":
-        program = f'"$2" -c {quote(words[1])}'
+        program = f'"$2" -c -- {quote(words[1])}'
     elif words[0] == "-" or "=" in words[0]:
         program = f""""$2" -c '"$@"' sh {" ".join(map(quote, words))}"""
     else:

@@ -6,13 +6,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..._wire.shape import FLAG, TEXT, WHOLE, Object, ShapeError, maybe
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import CommandError
+from ...results.base import Truncated
 from ...results.commands import CommandResult
-from . import tool_failure
+from . import DISCARDED, invalid, reason_of, tool_failure
 
+RUN = "run the command"
 TIMED_OUT = "Command execution timeout"
-"""The service's text for a command that was ended by its time limit."""
+"""The service's text for a command that was ended by its time limit, as the whole text of a tool that failed.
+
+As a part of stderr it says nothing: a program can write it there.
+"""
+
+SHELL = Object(
+    {
+        "stdout": maybe(TEXT),
+        "stderr": maybe(TEXT),
+        "exit_code": maybe(WHOLE, "errorCode"),
+        "traceId": maybe(TEXT),
+        "timed_out": maybe(FLAG),
+        "discarded": maybe(DISCARDED),
+    }
+)
 
 
 def shell(
@@ -37,7 +54,13 @@ def shell(
         _check_envs(envs)
         args["envs"] = dict(envs)
     return ToolCall(
-        "shell", args, lambda reply: _read(reply, session_id), seconds=timeout_ms / 1000, error=CommandError
+        "shell",
+        args,
+        lambda reply: _read(reply, timeout_ms, session_id),
+        seconds=timeout_ms / 1000,
+        error=CommandError,
+        description=RUN,
+        shape=SHELL,
     )
 
 
@@ -57,31 +80,69 @@ def _check_envs(envs: Mapping[str, str]) -> None:
         )
 
 
-def _read(reply: ToolReply, session_id: str) -> CommandResult:
-    """Read both forms of a failing command, and text that is not JSON as plain output."""
+def _read(reply: ToolReply, timeout_ms: int, session_id: str) -> CommandResult:
+    """Read both forms of a failing command, and text that is not a JSON object as plain output."""
+    if not reply.text and not reply.is_error:
+        return _invalid("it contains no result", reply, session_id)
     try:
-        fields = json.loads(reply.text or "")
+        value = json.loads(reply.text or "")
     except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict) or not fields.keys() & {"stdout", "stderr", "exit_code", "errorCode"}:
-        if reply.is_error:
-            return CommandResult.failed(tool_failure("shell", reply, session_id, CommandError))
-        return CommandResult(reply.request_id, True, output=reply.text or "")
-    stdout, stderr = _text(fields.get("stdout")), _text(fields.get("stderr"))
-    code = fields.get("exit_code", fields.get("errorCode"))
-    if not isinstance(code, int) or isinstance(code, bool):
-        code = None if reply.is_error else 0
+        value = None
+    if not isinstance(value, dict) or (reply.is_error and not value.keys() & _OF_A_COMMAND):
+        if not reply.is_error:
+            return CommandResult(reply.request_id, True, output=reply.text or "")
+        if (reply.text or "").strip() == TIMED_OUT:
+            return _timed_out({}, reply, timeout_ms, session_id)
+        own = ToolReply(reason_of("shell", reply), True, reply.request_id)
+        return CommandResult.failed(tool_failure("shell", own, session_id, CommandError))
+    try:
+        fields = SHELL.read(value, "")
+    except ShapeError as error:
+        return _invalid(str(error), reply, session_id)
+    if not fields.keys() & _OF_A_COMMAND:
+        return _invalid("it contains no result", reply, session_id)
+    if fields.get("timed_out"):
+        return _timed_out(fields, reply, timeout_ms, session_id)
+    code = fields.get("exit_code", None if reply.is_error else 0)
+    why = ""
+    if reply.is_error and not code:
+        why = "the command failed" if code is None else "the tool 'shell' reported a failure"
+    return _result(fields, code, reply, session_id, why=why)
+
+
+def _invalid(why: str, reply: ToolReply, session_id: str) -> CommandResult:
+    return CommandResult.failed(invalid("shell", why, reply, session_id, CommandError))
+
+
+_OF_A_COMMAND = frozenset({"stdout", "stderr", "exit_code", "errorCode"})
+"""The fields of which a result has at least one."""
+
+
+def _timed_out(fields: Mapping[str, Any], reply: ToolReply, timeout_ms: int, session_id: str) -> CommandResult:
+    why = (
+        f"the command was ended by its time limit of {timeout_ms} ms; the argument timeout_ms sets it, "
+        "and it is 1000 unless given"
+    )
+    return _result(fields, fields.get("exit_code"), reply, session_id, why=why, is_timeout=True)
+
+
+def _result(
+    fields: Mapping[str, Any],
+    code: int | None,
+    reply: ToolReply,
+    session_id: str,
+    *,
+    why: str,
+    is_timeout: bool = False,
+) -> CommandResult:
     return CommandResult.of_exit(
-        stdout,
-        stderr,
+        fields.get("stdout", ""),
+        fields.get("stderr", ""),
         code,
         request_id=reply.request_id,
         session_id=session_id,
-        trace_id=_text(fields.get("traceId")),
-        why=(stderr or reply.text or "") if reply.is_error else "",
-        is_timeout=reply.is_error and stderr.rstrip().endswith(TIMED_OUT),
+        trace_id=fields.get("traceId", ""),
+        why=why,
+        is_timeout=is_timeout,
+        truncated=Truncated(**fields.get("discarded", {})),
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

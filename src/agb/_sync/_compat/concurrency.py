@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import copy_context
@@ -113,8 +114,9 @@ class TimedRunner:
 
 
 def _run_jobs(jobs: Queue[Callable[[], None]]) -> None:
+    pid = os.getpid()
     with suppress(ClosedResource):
-        while True:
+        while os.getpid() == pid:  # a forked child of the function has this thread only, and ends with it
             jobs.get()()
 
 
@@ -134,6 +136,9 @@ class TaskGroup:
     to delete its session. A second one, in that join, is raised at once; the threads are daemons, so the program ends.
     An interrupted `Thread.join` of Python 3.11 marks the thread as ended although it runs; therefore the join waits for
     an event, which each worker sets, and joins the thread only then.
+
+    A forked child has none of the threads, and perhaps a copy of the lock that one of them held: it leaves the block
+    without touching anything.
     """
 
     def __init__(self) -> None:
@@ -143,11 +148,13 @@ class TaskGroup:
         self._waiters: set[_Waiter] = set()
         self._inner: set[TaskGroup] = set()
         self._outer: TaskGroup | None = None
+        self._pid = 0
         self._error: BaseException | None = None
         self.is_cancelled = False
         """Whether the workers were asked to stop."""
 
     def __enter__(self) -> Self:
+        self._pid = os.getpid()
         self._outer = _current.task_group
         if self._outer is not None:
             with self._outer._lock:
@@ -158,6 +165,8 @@ class TaskGroup:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        if os.getpid() != self._pid:
+            return False
         if exc is not None:
             self.cancel()
         try:

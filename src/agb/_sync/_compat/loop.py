@@ -33,6 +33,23 @@ def is_over(loop: object) -> bool:
     return False
 
 
+class LoopEnd:
+    """Does nothing: this flavour has no event loop; `close_when_dropped` closes connections."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        del function
+
+    def cancel(self) -> None:
+        """Do nothing."""
+
+
+def run_in_loop(loop: object, function: Callable[[], object]) -> bool:
+    """Call it: there is one loop only, which every thread may use."""
+    del loop
+    function()
+    return True
+
+
 def close_when_dropped(owner: object, pools: Any) -> None:
     """Close all connections when ``owner`` is collected, at the latest when the program ends.
 

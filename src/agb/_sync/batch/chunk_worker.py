@@ -13,7 +13,7 @@ from attrs import evolve
 from ..._ops import ownership
 from ..._ops.chunks import Chunk, ChunkResult, pickle_outcome
 from ...config import Config
-from ...exceptions import AGBError, ExecutionError
+from ...exceptions import AGBError, ExecutionError, SessionError
 from ...outcomes import Outcome
 from .._compat.concurrency import gather
 from .._compat.loop import run_in_new_loop
@@ -52,14 +52,17 @@ def _client(chunk: Chunk) -> AGB:
     """Return a client of the class that the chunk names; the class is above this module, which must not import it."""
     client_class = getattr(importlib.import_module(__name__.partition(".")[0]), chunk.client)
     client: AGB = client_class(
-        chunk.api_key or api_keys.get(chunk.run, ""), Config(chunk.endpoint, chunk.timeout_ms), limits=chunk.limits
+        chunk.api_key or api_keys.get(chunk.run, ""),
+        Config(chunk.endpoint, chunk.timeout_ms),
+        limits=chunk.limits,
+        hidden_labels=chunk.hidden_labels,
     )
     return client
 
 
 def _process(chunk: Chunk, lease: WorkerLease, agb: AGB, function: Any, options: BatchOptions) -> ChunkResult:
     is_rerun = lease.claim()
-    if is_rerun is not False:  # it was started before, or that is unknown, since the driver is on another machine
+    if is_rerun is not False and chunk.hidden_labels:  # started before, or unknown: the driver is on another machine
         try:
             is_rerun = delete_sessions(agb, chunk.owner) > 0 or is_rerun is True
         except AGBError as error:
@@ -83,7 +86,9 @@ def _process(chunk: Chunk, lease: WorkerLease, agb: AGB, function: Any, options:
     except LeaseEnded:
         pass  # the outcomes are not read any more
     stats = batch.stats()
-    return ChunkResult(tuple(outcomes), stats.sessions, stats.retried, tuple(batch._left_behind.items()), is_rerun)
+    return ChunkResult(
+        tuple(outcomes), stats.sessions, stats.retried, tuple(batch._left_behind.items()), is_rerun is True
+    )
 
 
 def _start_error(error: Exception) -> AGBError:
@@ -101,8 +106,10 @@ def delete_sessions(agb: AGB, owner: ownership.Owner) -> int:
     """Delete the sessions of an owner, and return how many there were.
 
     Raises:
-        SessionError: they could not be listed, or one could not be deleted.
+        SessionError: they could not be listed, or one could not be deleted; or they have no hidden labels.
     """
+    if not agb.uses_hidden_labels:
+        raise SessionError(f"the sessions of {owner} cannot be found without hidden labels")
     sessions = [session for session in agb.iterate(owner.labels)]
 
     def delete(session_id: str) -> None:

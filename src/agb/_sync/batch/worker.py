@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from ..._ops.sessions import is_gone
+from ..._ops.sessions import has_ended
 from ...exceptions import AGBError, ErrorKind, ItemTimeoutError
 from ...outcomes import Outcome, RetryOn
 from .._compat.cancellation import is_foreign_cancellation, shielded
@@ -79,7 +79,11 @@ class Worker:
         return self._batch._counters.try_retry(self._options.retries)
 
     def _attempt(self, index: int, item: Any) -> Attempt:
-        if self._session is not None and time.monotonic() - self._last_used > MAX_IDLE and self._is_gone(self._session):
+        if (
+            self._session is not None
+            and time.monotonic() - self._last_used > MAX_IDLE
+            and self._has_ended(self._session)
+        ):
             self.release()  # it ended while it was idle, which is not a failure of the item
         if self._session is None and (failed := self._acquire()) is not None:
             return failed
@@ -92,10 +96,19 @@ class Worker:
             self._session = None
             self._pool.release(session)
         elif attempt.error is not None or not self._options.pool:
-            attempt.is_session_gone = self.release()
+            attempt.is_session_gone = self._explains(attempt.error, session)
+            attempt.is_session_gone |= self.release()
         if attempt.error is not None and attempt.is_session_gone:
             attempt.error.add_note(f"session {session.session_id} had ended by then")
         return attempt
+
+    def _explains(self, error: BaseException | None, session: Session) -> bool:
+        """Return whether the session of an item that failed has ended, if that decides about another attempt.
+
+        A session that is being deleted is deleted once more without an error, so its state is requested before.
+        """
+        is_open = error is not None and self._options.attempts > 1 and not _is_transient(error)
+        return is_open and self._has_ended(session)
 
     def _call(self, attempt: Attempt, session: Session, index: int, item: Any) -> None:
         """Call the function, and note its value or its error."""
@@ -130,14 +143,14 @@ class Worker:
         self.release()  # data of a context is missing
         return Attempt(error=created.error, session_id=session.session_id)
 
-    def _is_gone(self, session: Session) -> bool:
+    def _has_ended(self, session: Session) -> bool:
         status = session.get_status()
-        return is_gone(status.status, status.error)
+        return has_ended(status.status, status.error)
 
     def release(self) -> bool:
         """Delete the session, if there is one; return whether it was gone already."""
         session, self._session = self._session, None
-        if session is None:
+        if session is None or not self._batch._block_process.is_current:
             return False
         if self._pool is not None:
             self._pool.release(session, discard=True)  # the pool deletes it, also if this worker is cancelled
@@ -166,7 +179,7 @@ def _is_transient(error: BaseException) -> bool:
     """Return whether an error is one of the service or the network, so that another attempt may succeed."""
     if not isinstance(error, AGBError) or isinstance(error, ItemTimeoutError) or error.extra.get("permanent"):
         return False
-    return error.retryable or error.kind is ErrorKind.RATE_LIMITED or not error.kind.is_refusal
+    return error.retryable or error.kind is ErrorKind.RATE_LIMITED or error.kind.is_failure
 
 
 def _matches(retry_on: RetryOn, error: BaseException) -> bool:

@@ -27,7 +27,7 @@ def wait_for_contexts(
     pause, error = 0.02, None
     while True:
         try:
-            rows, _ = api.call(status, timeout=max(0.001, min(deadline.left(), api.timeout)))
+            rows, _ = api.call(status, deadline=deadline.part(api.timeout))
         except AGBError as failure:
             error = failure if deadline.left() > 0 else None
             break

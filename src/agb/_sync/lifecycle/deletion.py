@@ -6,24 +6,44 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+from ..._wire.deadline import Deadline
 from ...exceptions import AGBError, ErrorKind
 from ...results.base import DeleteResult
 from .._compat.cancellation import CLEANUP_LIMIT
+from .._compat.loop import sleep
 
 if TYPE_CHECKING:
     from .protocols import ManagedSession
 
+PAUSES = (0.2, 1.5, 6.0)
+"""Seconds before each further attempt of a clean-up, which nothing else would repeat."""
 
-def delete_surely(session: ManagedSession) -> AGBError | None:
-    """Delete a session, with a second attempt after a time-out; return why it may still exist, None if it is gone.
 
-    Each attempt has half of the time of a clean-up: a first one on a connection that no longer answers leaves time for
-    a second one on another connection.
+def delete_surely(session: ManagedSession, limit: Deadline | None = None) -> AGBError | None:
+    """Delete a session, in several attempts; return why it may still exist, None if it is gone.
+
+    Any answer is followed by another attempt, also a refusal: it may be that of a proxy, or of a service that is busy
+    with this session. Each attempt has half of the time that is left: one on a connection that no longer answers leaves
+    time for another one, on another connection.
+
+    Args:
+        session: what is deleted.
+        limit: the time for all attempts; without it that of a clean-up.
     """
-    result = session.delete(timeout=CLEANUP_LIMIT / 2)
-    if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
-        result = session.delete(timeout=CLEANUP_LIMIT / 2)
-    return deletion_error(result)
+    limit = limit or Deadline(CLEANUP_LIMIT)
+    error = deletion_error(session.delete(timeout=_share(limit)))
+    for pause in PAUSES:
+        if error is None or error.extra.get("permanent") or pause >= limit.left():
+            break
+        sleep(pause)
+        error = deletion_error(session.delete(timeout=_share(limit)))
+    return error
+
+
+def _share(limit: Deadline) -> float:
+    """Return the seconds of one attempt: half of what is left, or all of it if that is little."""
+    left = max(0.001, limit.left())
+    return min(left, max(1.0, left / 2))
 
 
 def deletion_error(result: DeleteResult) -> AGBError | None:

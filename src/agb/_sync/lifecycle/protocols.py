@@ -52,6 +52,11 @@ class SessionClient(Protocol[SessionT]):
         """Sends the calls."""
         ...
 
+    @property
+    def uses_hidden_labels(self) -> bool:
+        """Whether sessions can be found by hidden labels."""
+        ...
+
     def create(
         self, params: CreateSessionParams, *, timeout: float | None = None, owner: Owner | None = None
     ) -> SessionResult[SessionT]:

@@ -15,21 +15,30 @@ from ...exceptions import ErrorKind, SessionError
 from ...stats import SessionPoolStats
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup
+from .._compat.flavour import BlockHint, Closable
+from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
 from . import reaper
+from .owner_process import BlockProcess
 from .protocols import SessionClient, SessionT
+from .session_block import SessionBlock
 from .warm_sessions import Hook, PoolOptions, Warm, WarmSessions
 
 if TYPE_CHECKING:
     from ...session_params import CreateSessionParams
 
 
-class SessionPool(Generic[SessionT]):
+FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
+"""Seconds before another session is tried in place of one that may not be lent: after the second one, and at most."""
+
+
+class SessionPool(Closable, BlockHint, Generic[SessionT]):
     """Sessions that are ready before they are requested; ``agb.pool(...)`` makes one.
 
     The pool works while its ``with`` block lasts, with workers of its own (tasks, or threads in the synchronous
     flavour): the exception to the rule that this package does nothing in the background. When the block is left, by
-    its end, an error or a cancellation, all its sessions are deleted.
+    its end, an error or a cancellation, all its sessions are deleted. A forked child leaves the block without doing
+    anything, and cannot use the pool.
 
     Sessions are lent first come, first served; the one that has been idle longest is lent first. A session that is gone
     is replaced, and so is one that has been used often enough or is old enough, or that cannot be reset.
@@ -68,6 +77,7 @@ class SessionPool(Generic[SessionT]):
         self._uses = 0
         self._group: TaskGroup | None = None
         self._returned: ThreadSafeEvent | None = None
+        self._process = BlockProcess()
 
     def __repr__(self) -> str:
         stats = self.stats()
@@ -82,6 +92,7 @@ class SessionPool(Generic[SessionT]):
     def __enter__(self) -> Self:
         if self._group is not None or self._sessions.is_closed:
             raise RuntimeError("a pool is entered once; make another one")
+        self._process = BlockProcess()
         if self._is_named:
             self._reap_abandoned()
         self._returned = ThreadSafeEvent()
@@ -105,7 +116,7 @@ class SessionPool(Generic[SessionT]):
         self._close(wait=True)
 
     def _close(self, *, wait: bool) -> None:
-        if self._sessions.is_closed or self._group is None:
+        if self._sessions.is_closed or self._group is None or not self._process.is_current:
             return
         self._sessions.close()
         try:
@@ -126,13 +137,14 @@ class SessionPool(Generic[SessionT]):
 
     def _reap_abandoned(self) -> None:
         """Delete the sessions of an earlier pool of this name whose process is gone."""
+        if not self._agb.uses_hidden_labels:
+            return
         found = reaper.owned(self._agb, {ownership.OWNER: self.owner.label})
         reaper.delete(self._agb, [session for session in found if session.has_maker is False])
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def session(self, *, timeout: float | None = None) -> Iterator[SessionT]:
+    def session(self, *, timeout: float | None = None) -> SessionBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -142,6 +154,10 @@ class SessionPool(Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
+        return SessionBlock("pool.session()", self._session(timeout))
+
+    @contextmanager
+    def _session(self, timeout: float | None) -> Iterator[SessionT]:
         session = self.acquire(timeout=timeout)
         try:
             yield session
@@ -156,7 +172,9 @@ class SessionPool(Generic[SessionT]):
         """
         if self._group is None:
             raise RuntimeError("a pool is used inside its block: with agb.pool(...) as pool")
+        self._process.check(f"the pool {self.owner}")
         deadline = self._agb.client.deadline(timeout or self._options.timeout)
+        pause = 0.0
         while True:
             warm = self._next(deadline)
             self._lent[warm.session.session_id] = warm
@@ -169,6 +187,8 @@ class SessionPool(Generic[SessionT]):
             with self._lock:
                 del self._lent[warm.session.session_id]
             self._sessions.start_replacing(warm)
+            sleep(min(pause, deadline.left()))  # a check that accepts no session must not create endlessly
+            pause = min(MAX_PAUSE, max(FIRST_PAUSE, pause * 2))
 
     def _next(self, deadline: Deadline) -> Warm[SessionT]:
         try:
@@ -188,6 +208,8 @@ class SessionPool(Generic[SessionT]):
         Raises:
             ValueError: it was not borrowed from this pool.
         """
+        if not self._process.is_current:
+            return  # the parent has the session
         warm = self._lent.get(session.session_id)
         if warm is None or warm.session is not session:
             raise ValueError(f"session {session.session_id} is not one that is borrowed from this pool now")

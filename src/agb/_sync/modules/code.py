@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..._ops.sessions import get_session
+from ..._ops.sessions import get_session, get_session_info, has_ended
 from ..._ops.tools.code import check_language, run_code
 from ..._ops.tools.code_stream import CodeRun, stream_request
 from ..._wire.deadline import Deadline, check_timeout
@@ -17,6 +17,7 @@ from ...events import CodeEvent, Error, Stderr, Stdout
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 from ...results.code import EnhancedCodeExecutionResult
 from .._compat.cancellation import shielded
+from .._compat.flavour import BlockHint, Closable, IterationHint
 from .._compat.loop import call
 from .tools import run_tool
 
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
     from ..net.websocket import Stream
     from .protocols import SessionAccess
 
+STATUS_SECONDS = 5.0
+"""Seconds for the request whether the session of a refused stream has ended."""
+
 
 class Code:
     """Runs code in a session; available as ``session.code``."""
 
     def __init__(self, session: SessionAccess) -> None:
         self.session = session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
 
     def run(
         self,
@@ -45,6 +52,9 @@ class Code:
     ) -> EnhancedCodeExecutionResult:
         """Run code and return its output, its displays and its value; variables are kept for the next run.
 
+        If the caller is cancelled, or the deadline passes, the connection is closed; the local runtime interrupts the
+        code then. A service that does not notice runs it to its time limit, unless it is streamed.
+
         Args:
             code: the source; in Python it is a notebook cell, the value of its last expression is the main result.
             language: ``python``, ``javascript``, ``java`` or ``r``; also ``py``, ``python3``, ``js``, ``node``,
@@ -59,6 +69,7 @@ class Code:
 
         Returns:
             A success if the code ran to its end without raising; otherwise ``error`` has name, value and traceback.
+            ``truncated`` is how much output exceeded the limit of the service.
             An unsupported language is a failure, and nothing is sent. When streaming, the result of a failed run holds
             everything that arrived before the failure.
 
@@ -124,7 +135,7 @@ class Code:
         return CodeEvents(self.session, stream_request(code, language, timeout_s), timeout_s, timeout)
 
 
-class CodeEvents:
+class CodeEvents(Closable, BlockHint, IterationHint):
     """The events of code that runs, from ``session.code.stream``; entered once, and then iterated by one caller.
 
     There is no reader task: a frame is read when the caller asks for an event. The end of the execution is one of
@@ -143,6 +154,7 @@ class CodeEvents:
         self._run = CodeRun("", session.session_id)
         self._ready: deque[CodeEvent] = deque()
         self._failure: AGBError | None = None
+        self._is_explained = False
         self._is_over = False
 
     def __repr__(self) -> str:
@@ -165,7 +177,10 @@ class CodeEvents:
         channel = session.get_client().websocket(session.session_id, session.ws_url, session.token)
         servers = {tool.name: tool.server for tool in reversed(session.tool_list or [])}
         target = servers.get("run_code") or CODE_SERVER
-        self._stream = channel.start(self._request, target, self._deadline)
+        try:
+            self._stream = channel.start(self._request, target, self._deadline)
+        except AGBError as error:
+            raise self._explained(error) from error
         self._run = CodeRun(self._stream.invocation_id, session.session_id)
 
     def _learn_addresses(self) -> None:
@@ -175,6 +190,32 @@ class CodeEvents:
             return
         data, _ = api.call(get_session(session.session_id), timeout=min(self._seconds, api.timeout))
         session.ws_url, session.token, session.needs_addresses = data.ws_url, session.token or data.token, False
+
+    def _explained(self, error: AGBError) -> AGBError:
+        """Return an error of the stream, as one of the kind not found if its cause is that the session has ended.
+
+        A service that refuses a stream of a session that has ended need not say so: its token is not valid any more. So
+        the state of the session is requested.
+        """
+        if error.kind not in (ErrorKind.BAD_CREDENTIALS, ErrorKind.REFUSED) or self._deadline.left() <= 0:
+            return error
+        api, session_id = self._session.get_client(), self._session.session_id
+        try:
+            status, _ = api.call(get_session_info(session_id), timeout=min(STATUS_SECONDS, self._deadline.left()))
+            is_over = has_ended(status, None)
+        except AGBError as failure:
+            is_over = has_ended("", failure)
+        if not is_over:
+            return error
+        return SessionError(
+            f"session {session_id} has ended: {error}",
+            kind=ErrorKind.NOT_FOUND,
+            request_id=error.request_id,
+            code=error.code,
+            http_status=error.http_status,
+            session_id=session_id,
+            sent=error.sent,
+        )
 
     def _unavailable(self, reason: str) -> SessionError:
         return SessionError(f"Failed to run code: {reason}", session_id=self._session.session_id)
@@ -232,12 +273,16 @@ class CodeEvents:
             raise RuntimeError("the code runs when the block is entered: with session.code.stream(...) as events")
         while not self._ready:
             if self._is_over:
+                if self._failure is not None and not self._is_explained:
+                    self._is_explained = True
+                    self._failure = self._explained(self._failure)
+                    self._run.fail(self._failure)
                 return None
             try:
                 phase, data = self._stream.receive(self._deadline)
             except AGBError as error:
                 self._fail(error)
-                return None
+                continue
             event = self._event_of(phase, data)
             if event is not None:
                 return event
@@ -256,13 +301,17 @@ class CodeEvents:
 
     def _event_of(self, phase: Phase, data: Mapping[str, Any]) -> CodeEvent | None:
         """Return the event of a frame, None if it has none; the last events go to ``_ready``."""
-        if phase == "event":
-            return self._run.event(data)
-        if phase == "end":
-            self._is_over = True
-            self._ready += [*self._run.rest(), self._run.end(data)]
-        else:
-            self._fail(self._run.refused(data))
+        try:
+            if phase == "event":
+                return self._run.event(data)
+            if phase == "end":
+                end = self._run.end(data)
+                self._is_over = True
+                self._ready += [*self._run.rest(), end]
+            else:
+                self._fail(self._run.refused(data))
+        except AGBError as error:  # the frame is not valid
+            self._fail(error)
         return None
 
     def _fail(self, error: AGBError) -> None:

@@ -25,6 +25,9 @@ class Command:
     def __init__(self, session: SessionAccess) -> None:
         self.session = session
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
+
     def execute(
         self,
         command: str,
@@ -37,9 +40,12 @@ class Command:
     ) -> CommandResult:
         """Run a command in a new shell and return its output and its exit code.
 
+        If the caller is cancelled, or the deadline passes, the connection is closed; the local runtime ends the command
+        then. A service that does not notice runs it to its time limit.
+
         Args:
             command: the command line for the shell; pipes, ``&&`` and here-documents work.
-            timeout_ms: milliseconds after which the command is ended.
+            timeout_ms: milliseconds after which the command is ended; a second unless given.
             cwd: the working directory; without it, a fixed directory of the session.
             envs: environment variables, added to the session's; values are never interpreted.
             timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_ms``.
@@ -47,7 +53,8 @@ class Command:
 
         Returns:
             A success if the exit code is 0. ``stdout``, ``stderr`` and ``exit_code`` are set in either case;
-            ``exit_code`` is None if the command was not run.
+            ``exit_code`` is None if the command was not run. ``truncated`` is how much output exceeded the limit of the
+            service (in the local runtime 16 MiB each of stdout and stderr); a process of `start` has no such limit.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.

@@ -10,10 +10,11 @@ from ..._ops import contexts as ops
 from ..._ops.sync_tasks import SyncWatch, Verdict, sync_failure, sync_timeout
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.retry import poll_pause
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.syncs import ContextInfoResult, ContextStatusData
 from .._compat.loop import call, run_in_background, sleep
-from .._compat.results import ContextSyncAnswer
+from .._compat.results import ContextSyncAnswer, coroutine_function
 
 if TYPE_CHECKING:
     from ..api import API
@@ -30,6 +31,9 @@ class ContextManager:
 
     def __init__(self, session: SessionAccess) -> None:
         self._session = session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self._session.session_id}>"
 
     @property
     def _api(self) -> API:
@@ -59,6 +63,7 @@ class ContextManager:
         call = ops.get_context_info(self._session.session_id, context_id or "", path or "", task_type or "")
         return self._api.result(call, ContextInfoResult, timeout=timeout)
 
+    @coroutine_function
     def sync(
         self,
         context_id: str | None = None,
@@ -90,7 +95,8 @@ class ContextManager:
         Returns:
             A success if all tasks succeeded; a failure says which task failed and why, or which has not ended in time.
             ``context_status_data`` holds the tasks. Never raises for a failed call. In the synchronous flavour the
-            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function.
+            result may be awaited too, for programs written for agbcloud-sdk, where this was a coroutine function; the
+            method still counts as one for `asyncio.iscoroutinefunction`, frameworks and mocks.
 
         Raises:
             TypeError, ValueError: the callback is no function, or a number is invalid.
@@ -102,7 +108,7 @@ class ContextManager:
             raise TypeError(f"callback must be a function, not {type(callback).__name__}")
         context_id, path = (context_id or "").strip(), (path or "").strip()
         if bool(context_id) != bool(path):
-            message = "Could not sync: context_id and path must be passed together, or neither of them"
+            message = "Could not sync: context_id and path must be provided together, or both omitted"
             return ContextSyncAnswer.failed(SessionError(message, session_id=self._session.session_id))
         deadline = Deadline(seconds)
         run = SyncRun(self._api, self._session.session_id, context_id, path, mode or "")
@@ -178,7 +184,12 @@ class SyncRun:
         Raises:
             AGBError: the sync was not started, as far as is known.
         """
-        before, _ = _send(self._api, self._status_call, deadline)
+        before: list[ContextStatusData] = []
+        try:
+            before, _ = _send(self._api, self._status_call, deadline)
+        except AGBError as error:
+            if error.kind not in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
+                raise  # otherwise the service has no list before the first sync, and the start says what is wrong
         self._watch = SyncWatch(before, self._mode, self._context_id)
         self._start(deadline)
 
@@ -202,7 +213,7 @@ class SyncRun:
                 raise self._timed_out(deadline)
             if verdict is Verdict.START_AGAIN:
                 self._start(deadline)
-            sleep(min(pause, interval, deadline.left()))
+            sleep(min(poll_pause(pause, interval), deadline.left()))
             pause *= 1.5
         failure = sync_failure(self.tasks, self._call.description, self._session_id)
         if failure is not None:
@@ -225,4 +236,4 @@ class SyncRun:
 
 def _send(api: API, call: Call[T], deadline: Deadline) -> tuple[T, str]:
     """Send a call that may take the time that is left, but no longer than any other call."""
-    return api.call(call, timeout=max(0.001, min(deadline.left(), api.timeout)))
+    return api.call(call, deadline=deadline.part(api.timeout))

@@ -27,17 +27,17 @@ def store_contexts(api: API, session_id: str, deadline: Deadline) -> None:
     """
     from .context_manager import SyncRun  # a deletion without a sync should not load it
 
-    limit = Deadline(deadline.left() * SYNC_SHARE)
+    limit = Deadline(max(0.001, deadline.left() * SYNC_SHARE))
     run = SyncRun(api, session_id)
     run.start(limit)
     run.wait(limit)
 
 
-def wait_until_gone(get_status: Callable[[float], SessionStatusResult], session_id: str, deadline: Deadline) -> None:
+def wait_until_gone(get_status: Callable[[], SessionStatusResult], session_id: str, deadline: Deadline) -> None:
     """Request the status of a session, with growing pauses, until the session is gone.
 
     Args:
-        get_status: returns the status within that many seconds.
+        get_status: returns the status, by the deadline at the latest.
         session_id: the session, whose release was requested.
         deadline: of the whole deletion.
 
@@ -47,8 +47,7 @@ def wait_until_gone(get_status: Callable[[float], SessionStatusResult], session_
     """
     pause, state = 0.02, ""
     while True:
-        left = deadline.left()
-        if left <= 0:
+        if deadline.left() <= 0:
             raise SessionError(
                 f"Timeout waiting for session deletion: the release of session {session_id} was requested "
                 f"{deadline.seconds:g} s ago, and its state is still {state or 'unknown'}",
@@ -56,7 +55,7 @@ def wait_until_gone(get_status: Callable[[float], SessionStatusResult], session_
                 session_id=session_id,
                 retryable=True,
             )
-        status = get_status(left)
+        status = get_status()
         if is_gone(status.status, status.error):
             return
         if status.error is not None and not (status.error.kind is ErrorKind.TIMED_OUT and deadline.left() <= 0):

@@ -15,7 +15,7 @@ from ..._ops.tools.file_names import exact_matches, is_odd
 from ..._wire.toolcall import ToolCall
 from ...exceptions import AGBError, FileError
 from ...results.base import BoolResult
-from ...results.files import DirectoryListResult, FileInfoResult, FileSearchResult
+from ...results.files import DirectoryListResult, ExistsResult, FileInfoResult, FileSearchResult
 from ..host.progress import ProgressReport
 from .file_calls import CHUNK, MAX_READ, FileCalls, ReadForm, SizeLimit
 from .file_stream import FileStream
@@ -31,6 +31,9 @@ class FilePaths:
     def __init__(self, session: SessionAccess, form: ReadForm) -> None:
         self.session = session
         self._form = form
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of session {self.session.session_id}>"
 
     def mkdir(self, path: str, *, timeout: float | None = None) -> BoolResult:
         """Create a directory.
@@ -96,22 +99,26 @@ class FilePaths:
         call = ops.get_file_info(path, session_id=self.session.session_id)
         return tool_result(self.session, call, FileInfoResult, timeout=timeout)
 
-    def exists(self, path: str, *, timeout: float | None = None) -> BoolResult:
-        """Return as ``data`` whether a path leads to something, as `info` and `read` do; a broken link does not.
+    def exists(self, path: str, *, timeout: float | None = None) -> ExistsResult:
+        """Return whether a path leads to something, as `info` and `read` do; a broken link does not.
 
         A path below a directory that may not be searched is reported as missing.
+
+        Returns:
+            The answer as ``data``; the result is true if there is something. The truth of a failed call is not known:
+            ``if`` raises its error.
 
         Raises:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     found = session.file.exists("/tmp/no-such-file")
-            ...     print(found.data)
-            False
+            ...     if not session.file.exists("/tmp/no-such-file"):
+            ...         print("there is none")
+            there is none
         """
         call = scripts.exists(ops.check_path(path), session_id=self.session.session_id)
-        return tool_result(self.session, call, BoolResult, timeout=timeout)
+        return tool_result(self.session, call, ExistsResult, timeout=timeout)
 
     def move(self, source: str, destination: str, *, timeout: float | None = None) -> BoolResult:
         """Move or rename a file or directory.

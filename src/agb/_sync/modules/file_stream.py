@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..._ops.tools import files as ops
 from ...exceptions import AGBError, ErrorKind, FileError
 from .._compat.concurrency import gather
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.primitives import Lock
 from ..host.progress import ProgressReport
 from .file_calls import CONCURRENT_CALLS, FileCalls, ReadForm, SizeLimit
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .protocols import SessionAccess
 
 
-class FileStream:
+class FileStream(BlockHint, IterationHint):
     """The bytes of a file, chunk by chunk; returned by ``session.file.read_stream()``.
 
     Up to four chunks are requested at the same time, and returned in order. The calls never run ahead of what the
@@ -66,10 +67,14 @@ class FileStream:
         self._encoded = 0
         """Bytes that arrived as text."""
 
+    def __repr__(self) -> str:
+        where = f"{self.path!r} in session {self._session.session_id}"
+        return f"<{type(self).__name__} of {where}{', over' if self._is_over else ''}>"
+
     def __enter__(self) -> FileStream:
         self._calls = FileCalls(self._session, self._timeout)
         session_id = self._session.session_id
-        info = self._calls.run(ops.get_file_info(self.path, session_id=session_id))
+        info = self._calls.run(ops.get_file_info(self.path, session_id=session_id, description=f"read {self.path!r}"))
         self.request_id = info.request_id
         ops.check_regular(info.file_info, self.path, session_id, info.request_id)
         size = info.file_info.get("size")
@@ -190,8 +195,8 @@ class FileStream:
         self._is_over = not data or (0 < self.size <= self._offset)
         if self._is_over and (self._encoded != self.size if self.size else b"\xef\xbf\xbd" in b"".join(self._ready)):
             raise FileError(
-                f"cannot read {self.path!r}: the service returns files as text only, and this one is not UTF-8 text, "
-                "or changed while it was read",
+                f"Could not read {self.path!r}: the service returns files as text only, and this one is not UTF-8 "
+                "text, or changed while it was read",
                 kind=ErrorKind.INVALID_ANSWER,
                 session_id=self._session.session_id,
             )

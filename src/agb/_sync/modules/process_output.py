@@ -11,6 +11,7 @@ from ..._ops.tools import process as ops
 from ..._wire.deadline import Deadline, check_timeout
 from ...events import Stderr, Stdout
 from ...exceptions import CommandError, ErrorKind
+from .._compat.flavour import BlockHint, IterationHint
 from .._compat.loop import sleep
 from .._compat.primitives import Lock
 from .tools import run_tool
@@ -59,7 +60,7 @@ def checked(state: ops.ProcessState, process: Process) -> ops.ProcessState:
     return state
 
 
-class ProcessOutput:
+class ProcessOutput(BlockHint, IterationHint):
     """The output of a process as it grows; returned by `Process.stream`.
 
     Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
@@ -89,6 +90,10 @@ class ProcessOutput:
         self._is_over = False
         self._is_out_of_time = False
         self._reading = Lock()
+
+    def __repr__(self) -> str:
+        read = f"{self.stdout} bytes of stdout and {self.stderr} of stderr read"
+        return f"<{type(self).__name__} of {self._process!r}, {read}{', over' if self._is_over else ''}>"
 
     def __enter__(self) -> Self:
         return self

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import ssl
 from typing import Any
+
+import httpcore
 
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline
 from ..._wire.reply import error_for
+from ..._wire.secrets import shown
 from ...exceptions import AGBError, ErrorKind, Sent
 
 _FAILURES = {
@@ -27,12 +32,39 @@ _FAILURES = {
 """By the name of the error's class or of a base of it: httpx, httpx2, httpcore and httpcore2 use the same names."""
 
 _HTTP_LIBRARIES = frozenset({"httpx", "httpx2", "httpcore", "httpcore2"})
+_CAUSES = 20
+"""How long a chain of causes may be; it may be a circle."""
 _NOT_WRITABLE = {"LocalProtocolError", "InvalidURL"}
+
+
+class AnswerTooLarge(httpcore.ProtocolError):
+    """The answer has more bytes than `Limits.answer_bytes`; it was given up."""
+
+    is_too_large = True
 
 
 def failure_of(error: BaseException) -> tuple[ErrorKind, Sent] | None:
     """Return why a request failed and whether it was sent; None if the error is not one of an HTTP library."""
-    return next((_FAILURES[name] for name in _names(error) if name in _FAILURES), None)
+    found = next((_FAILURES[name] for name in _names(error) if name in _FAILURES), None)
+    if found is None:
+        return None
+    if _attribute(error, "is_too_large"):
+        return ErrorKind.TOO_LARGE, Sent.YES
+    if found[1] is Sent.NO and _has_timed_out(error):
+        return ErrorKind.TIMED_OUT, Sent.NO
+    return found
+
+
+def _has_timed_out(error: BaseException) -> bool:
+    """Return whether a connection was given up because of its time, by the system, by a proxy or by TLS.
+
+    The HTTP libraries have an error for their own time-outs only.
+    """
+    if "ProxyError" in _names(error) and (_attribute(error, "is_timeout") or str(error).startswith("504 ")):
+        return True
+    cause = error.__cause__
+    causes = cause.exceptions if isinstance(cause, BaseExceptionGroup) else [cause]
+    return any(cause is not None and (isinstance(cause, TimeoutError) or _has_timed_out(cause)) for cause in causes)
 
 
 def _names(error: BaseException) -> list[str]:
@@ -44,7 +76,10 @@ def call_failure(call: Call[Any], where: str, deadline: Deadline, error: Excepti
     """Return an HTTP library's error as the error of a call to ``where``, an address without path and query."""
     kind, sent = failure_of(error) or (ErrorKind.UNREACHABLE, Sent.MAYBE)
     permanent = is_permanent(error)
-    if kind is ErrorKind.TIMED_OUT:
+    hide_secrets(error)
+    if kind is ErrorKind.TOO_LARGE:
+        message = str(error)
+    elif "TimeoutException" in _names(error):
         before = "no connection to" if sent is Sent.NO else "no complete answer from"
         message = f"{before} {where} {deadline.description}"
         if sent is Sent.NO and str(error):
@@ -61,6 +96,20 @@ def call_failure(call: Call[Any], where: str, deadline: Deadline, error: Excepti
     return error_for(call, message, kind, sent=sent, permanent=permanent, **more)
 
 
+def hide_secrets(error: BaseException | None) -> None:
+    """Mask and cut the texts of an HTTP library's error, and of those that it was raised from.
+
+    They quote what was received and what could not be written, line by line, and they stay visible: as causes of the
+    errors that are made of them, in tracebacks.
+    """
+    for _ in range(_CAUSES):
+        if error is None:
+            return
+        if error.args and isinstance(error.args[0], str):
+            error.args = (shown(error.args[0]), *error.args[1:])
+        error = error.__cause__ or error.__context__
+
+
 def is_protocol_error(error: BaseException) -> bool:
     """Return whether the other side answered with something that is not HTTP, or not at all."""
     return "RemoteProtocolError" in _names(error)
@@ -70,7 +119,7 @@ def is_permanent(error: BaseException) -> bool:
     """Return whether the same request would fail again: it cannot be written, or the other side is not trusted."""
     if _NOT_WRITABLE.intersection(_names(error)) or _certificate_error(error) is not None:
         return True
-    return _attribute(error, "permanent")
+    return _attribute(error, "permanent") or "WRONG_VERSION_NUMBER" in str(error)  # the server does not speak TLS
 
 
 def _attribute(error: BaseException | None, name: str) -> bool:
@@ -83,8 +132,19 @@ def _attribute(error: BaseException | None, name: str) -> bool:
 
 
 def described(error: BaseException) -> str:
-    """Return the text of an error, its class if it has none."""
-    return str(error) or type(error).__name__
+    """Return the text of an error, its class if it has none.
+
+    The text for a connection that the system refused is the system's own: asyncio and trio have other words for it, and
+    asyncio a list of them if the host has several addresses.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ConnectionError) and cause.errno:
+            return f"[Errno {cause.errno}] {os.strerror(cause.errno)}"
+        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__
+    text = str(error) or type(error).__name__
+    several = re.search(r"Multiple exceptions: \[Errno (\d+)\] Connect call failed", text)
+    return f"[Errno {several[1]}] {os.strerror(int(several[1]))}" if several else text
 
 
 def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

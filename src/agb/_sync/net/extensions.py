@@ -17,6 +17,8 @@ READ_WHOLE: Final = "agb.read_whole"
 FINISH: Final = "agb.finish"
 """A function. Once the request has a connection it is not given up when its caller is cancelled: the answer is awaited,
 and passed to this function as `Answer`."""
+MOST_BYTES: Final = "agb.most_bytes"
+"""Bytes that the answer of a request with `FINISH` may have."""
 TRANSFER: Final = "agb.transfer"
 """Present for a request that may take long; such requests use three quarters of the connections at most."""
 

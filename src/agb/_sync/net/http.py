@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 
 from ..._wire.deadline import Deadline
+from ..._wire.reply import too_large
 from ..._wire.signed import SignedUrl
 from ...config import Endpoint
 from ...exceptions import Sent
@@ -25,8 +26,9 @@ from .._compat.cancellation import run_to_completion, shielded
 from .._compat.http import client_over, library_of
 from .._compat.iteration import each
 from .connection import Body, Headers, time_left
-from .errors import failure_of
-from .extensions import DEADLINE, FINISH, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .errors import AnswerTooLarge, failure_of
+from .extensions import DEADLINE, FINISH, MOST_BYTES, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .streams import abort
 from .transport import PoolTransport, own_client
 from .urls import api_url, masked_url_class
 
@@ -47,6 +49,7 @@ class HTTP:
     """Sends requests; holds the SDK's own client, or one that the caller passed and closes."""
 
     def __init__(self, http_client: Any, transport: Any, limits: Limits, proxy: str | None, verify: Verify) -> None:
+        self.answer_bytes = limits.answer_bytes
         self._transport: PoolTransport | None = None
         self._client: Any
         if http_client is not None or transport is not None:
@@ -91,6 +94,7 @@ class HTTP:
             extensions["trace"] = _when_sending(on_sent)
         if if_cancelled is not None and self._transport is not None:
             extensions[FINISH] = if_cancelled
+            extensions[MOST_BYTES] = self.answer_bytes
         library = self._library
         request = library.Request(
             method,
@@ -116,22 +120,36 @@ class HTTP:
     def _whole(self, request: Any, deadline: Deadline) -> Answer:
         response = self._client.send(request, stream=True, auth=None, follow_redirects=False)
         parts = []
+        size = 0
         try:
             if response.is_stream_consumed:  # an event hook has read it, and so it is decoded
                 headers = [(key, value) for key, value in response.headers.raw if key.lower() != b"content-encoding"]
+                self._check_size(len(response.content))
                 return response.status_code, headers, response.content
+            is_given_up = False
             for part in response.iter_raw():
+                if is_given_up:  # the caller's transport goes on although it was closed
+                    break
+                size += len(part)
                 parts.append(part)
-                if deadline.left() <= 0:
+                if deadline.left() <= 0 or size > self.answer_bytes:
+                    parts.clear()
                     response.close()  # the read that follows ends, and so every generator comes to its end
+                    is_given_up = True
+            self._check_size(size)
             time_left(deadline, "read")
         except Exception as error:
+            self._check_size(size)
             if deadline.left() <= 0:
                 raise httpcore.ReadTimeout from error
             raise
         finally:
             response.close()
         return response.status_code, response.headers.raw, b"".join(parts)
+
+    def _check_size(self, size: int) -> None:
+        if size > self.answer_bytes:
+            raise AnswerTooLarge(too_large(self.answer_bytes))
 
     @contextmanager
     def transfer(
@@ -194,7 +212,7 @@ class HTTP:
         )
 
     def close(self) -> None:
-        """Close the connections of this event loop; a client that the caller passed stays open."""
+        """Close the connections of all event loops; a client that the caller passed stays open."""
         if self._transport is not None:
             self._transport.close()
 
@@ -229,6 +247,11 @@ class Upgrade:
         self.headers: Headers = response.headers.raw
         is_accepted = self.status == 101
         self.stream: httpcore.NetworkStream | None = response.extensions.get("network_stream") if is_accepted else None
+
+    def abort(self) -> None:
+        """Close the connection, whose event loop cannot do it."""
+        if self.stream is not None:
+            abort(self.stream)
 
     def close(self) -> None:
         """Close the connection, and what the transport holds of it."""

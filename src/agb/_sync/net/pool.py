@@ -23,11 +23,13 @@ import httpcore
 
 from ..._wire.deadline import Deadline, PhaseTimeouts
 from ..._wire.proxy import Proxy, Route
-from ...limits import Limits, PoolStats
+from ..._wire.reply import too_large
+from ...limits import ANSWER_BYTES, Limits, PoolStats
 from .._compat.cancellation import run_to_completion, shielded
 from .._compat.iteration import each
 from .connection import Body, Connection, Headers, Incoming
-from .extensions import DEADLINE, FINISH, READ_WHOLE, REPEATABLE, TRANSFER, Answer
+from .errors import AnswerTooLarge
+from .extensions import DEADLINE, FINISH, MOST_BYTES, READ_WHOLE, REPEATABLE, TRANSFER, Answer
 from .routes import Routes, Verify
 from .slots import ConnectionSlots, PoolRequest
 from .tunnel import open_route, refusal
@@ -40,8 +42,6 @@ _SAFE = frozenset({b"GET", b"HEAD", b"OPTIONS"})
 """Methods of requests that may be sent twice."""
 _SMALL_BODY = 64 * 1024
 """Bytes of a body that is sent in one write with the head of its request."""
-_LARGEST_PROTECTED = 64 * 1024 * 1024
-"""Bytes of an answer that is received under protection from cancellation."""
 _NOWHERE = Route("", "", 0)
 
 
@@ -90,7 +90,9 @@ class ConnectionPool:
             finish = extensions.get(FINISH)
             if finish is None:
                 return self._exchange(pool_request, outgoing, deadline, extensions.get(READ_WHOLE, 0))
-            answer = run_to_completion(partial(self._protected, pool_request, outgoing, deadline), finish)
+            most = extensions.get(MOST_BYTES, ANSWER_BYTES)
+            protected = partial(self._protected, pool_request, outgoing, deadline, most)
+            answer = run_to_completion(protected, finish)
             return httpcore.Response(answer[0], headers=answer[1], content=answer[2], extensions=_HTTP_1_1)
         except _BROKEN as error:
             self._abandon(pool_request)
@@ -121,12 +123,12 @@ class ConnectionPool:
         body = ResponseBody(self, pool_request, received, incoming.receive)
         return httpcore.Response(incoming.status, headers=incoming.headers, content=body, extensions=extensions)
 
-    def _protected(self, pool_request: PoolRequest, outgoing: _Outgoing, deadline: Deadline) -> Answer:
+    def _protected(self, pool_request: PoolRequest, outgoing: _Outgoing, deadline: Deadline, most: int) -> Answer:
         """Exchange to the end of the answer, and give the connection back."""
         incoming = self._begin(pool_request, outgoing, deadline)
         received: list[bytes] = []
-        if not _received_whole(incoming, received, _LARGEST_PROTECTED):
-            raise httpcore.RemoteProtocolError(f"the answer is larger than {_LARGEST_PROTECTED >> 20} MiB")
+        if not _received_whole(incoming, received, most):
+            raise AnswerTooLarge(too_large(most))
         self._give_back(pool_request)
         return incoming.status, incoming.headers, b"".join(received)
 
@@ -229,6 +231,12 @@ class ConnectionPool:
         """Close all idle connections; those in use are closed when their answer was read."""
         self._is_closed = True
         self._close_idle()
+
+    def abort(self) -> None:
+        """Close all idle connections, whose event loop cannot do it, and keep none from now on."""
+        self._is_closed = True
+        for connection in self._slots.take_idle():
+            connection.abort()
 
     def _close_idle(self) -> None:
         for connection in self._slots.take_idle():

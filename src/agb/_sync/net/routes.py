@@ -5,18 +5,21 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from functools import cache
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 
-from ..._wire.proxy import Proxy, Route, named_by
+from ..._wire.proxy import Proxy, Route, named_by, needs_none, settings_of
 from .tunnel import ProxyRefusal
 
 Verify = bool | str | os.PathLike[str] | ssl.SSLContext
 """Which certificates are trusted: those that httpx trusts, any, those of a file or directory, or as a context says."""
 
 _ROUTES_KEPT = 1024
+_SYSTEMS = frozenset({"darwin", "win32"})
+"""Systems with proxy settings of their own."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -55,8 +58,13 @@ class Routes:
 
     def _proxy_for(self, scheme: str, host: str, port: int) -> Proxy | None:
         """Return the proxy that the environment names for a host."""
-        url = named_by(getproxies(), scheme)
-        if not url or proxy_bypass(host) or proxy_bypass(f"{host}:{port}"):
+        settings = settings_of(os.environ)
+        url = named_by(settings, scheme)
+        if needs_none(host, port, settings.get("no", "")):
+            return None
+        if not (settings.keys() - {"no"}) and sys.platform in _SYSTEMS:  # as urllib does: the system's, without any
+            url = "" if proxy_bypass(host) else named_by(getproxies(), scheme)
+        if not url:
             return None
         try:
             proxy = Proxy.parse(url, "proxy that the environment names")

@@ -117,6 +117,11 @@ def _ready(sock: socket.socket, timeout: float) -> tuple[bool, bool]:
     return False, False
 
 
+def abort(stream: httpcore.NetworkStream) -> None:
+    """Close a stream."""
+    stream.close()
+
+
 def hang_up(stream: httpcore.NetworkStream) -> None:
     """Wake a thread that reads the stream: closing alone would leave it waiting."""
     sock = stream.get_extra_info("socket")

@@ -93,10 +93,8 @@ class PoolTransport(httpx.HTTPTransport):
         self.close()
 
     def close(self) -> None:
-        """Close the connections of this event loop."""
-        pool = self._pools.pop()
-        if pool is not None:
-            pool.close()
+        """Close the connections of all event loops; those in use are closed when their answer was read."""
+        self._pools.close()
 
 
 def _without_query(request: httpx.Request) -> httpx.Request:

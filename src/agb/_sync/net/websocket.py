@@ -17,16 +17,20 @@ from websockets.uri import parse_uri
 
 from ..._version import __version__
 from ..._wire.deadline import Deadline
+from ..._wire.reply import CLIENT_CLOSED
+from ..._wire.secrets import remember
 from ..._wire.signed import SignedUrl
 from ..._wire.stream import frame_text, new_id
 from ...config import is_header_value
 from ...exceptions import ErrorKind, Sent, SessionError
 from .._compat.cancellation import shielded
 from .._compat.primitives import Lock
-from .errors import described, failure_of, is_permanent, is_protocol_error
+from .errors import described, failure_of, hide_secrets, is_permanent, is_protocol_error
 from .http import HTTP, Upgrade
 from .websocket_connection import Stream as Stream
 from .websocket_connection import WebSocketConnection
+
+_CLOSED = "the connection to the session was closed by this program"
 
 
 class WebSockets:
@@ -35,11 +39,15 @@ class WebSockets:
     def __init__(self, http: HTTP) -> None:
         self._http = http
         self._open: dict[tuple[str, str, str], WebSocket] = {}
+        self._is_closed = False
 
     def get(self, session_id: str, url: str, token: str) -> WebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         key = (session_id, url, token)
-        return self._open.get(key) or self._open.setdefault(key, WebSocket(self._http, url, token, session_id))
+        websocket = self._open.get(key) or self._open.setdefault(key, WebSocket(self._http, url, token, session_id))
+        if self._is_closed:
+            websocket.closed_because = CLIENT_CLOSED
+        return websocket
 
     def hang_up(self, session_id: str) -> None:
         """Close the WebSocket of a session that is gone."""
@@ -49,10 +57,18 @@ class WebSockets:
                 websocket.close()
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all of them, and open no more."""
+        self._is_closed = True
         closing, self._open = self._open, {}
         for websocket in closing.values():
-            websocket.close()
+            websocket.close(CLIENT_CLOSED)
+
+    def abort(self) -> None:
+        """Close all of them, where their event loop cannot do it, and open no more."""
+        self._is_closed = True
+        closing, self._open = self._open, {}
+        for websocket in closing.values():
+            websocket.abort(CLIENT_CLOSED)
 
 
 class WebSocket:
@@ -63,7 +79,8 @@ class WebSocket:
         self._url, self._token, self._session_id = url, token, session_id
         self._opening = Lock()
         self._connection: WebSocketConnection | None = None
-        self.is_closed = False
+        self.closed_because = ""
+        """Why it is not opened any more."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of session {self._session_id}, {'open' if self._connection else 'not open'}>"
@@ -94,13 +111,13 @@ class WebSocket:
         if self._connection is not None and not self._connection.is_good():
             shielded(self._connection.close)
             self._connection = None
-        if self.is_closed:
-            raise self._error("the connection to the session was closed", ErrorKind.UNREACHABLE)
+        if self.closed_because:
+            raise self._closed()
         if self._connection is None:
             connection = self._connect(deadline)
-            if self.is_closed:
+            if self.closed_because:
                 shielded(connection.close)
-                raise self._error("the connection to the session was closed meanwhile", ErrorKind.UNREACHABLE)
+                raise self._closed()
             self._connection = connection
         return self._connection
 
@@ -113,6 +130,7 @@ class WebSocket:
             raise self._error(why, ErrorKind.INVALID_ANSWER) from None  # its text shows the address
         if not is_header_value(self._token):
             raise self._error("the session's token is not one that a header can carry", ErrorKind.INVALID_ANSWER)
+        remember(self._token)
         where = f"{'wss' if uri.secure else 'ws'}://{uri.host}:{uri.port}"
         protocol = ClientProtocol(uri, max_size=None, logger=_SILENT)
         request = protocol.connect()
@@ -127,13 +145,14 @@ class WebSocket:
             failure = failure_of(error)
             if failure is None:
                 raise
+            hide_secrets(error)
             if is_protocol_error(error):
                 why = f"{where} does not speak WebSocket"
                 raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES) from error
             raise self._failed(error, failure, where, deadline) from error
         try:
             self._check(protocol, upgrade)
-            return WebSocketConnection(protocol, upgrade, self._session_id)
+            return WebSocketConnection(protocol, upgrade, self._session_id, self._http.answer_bytes)
         except BaseException:
             shielded(upgrade.close)
             raise
@@ -158,8 +177,7 @@ class WebSocket:
         status = upgrade.status
         if status != 101:
             kind = _KINDS.get(status, ErrorKind.UNREACHABLE if status >= 500 else ErrorKind.INVALID_ANSWER)
-            is_token = kind is ErrorKind.BAD_CREDENTIALS
-            why = "the session's token is not accepted" if is_token else "no WebSocket there"
+            why = _REASONS.get(kind, "no WebSocket there")
             raise self._error(f"{why} (HTTP {status})", kind, http_status=status, sent=Sent.YES)
         if upgrade.stream is None:
             why = "the transport of the http_client hands over no connection for it (extension network_stream)"
@@ -169,18 +187,33 @@ class WebSocket:
         refusal = protocol.handshake_exc
         if refusal is not None:
             why = f"{refusal}" if isinstance(refusal, InvalidHandshake) else "the service does not speak WebSocket"
-            raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES) from refusal
+            raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES)
 
     def _error(self, why: str, kind: ErrorKind, **more: Any) -> SessionError:
         text = f"Could not open a stream to session {self._session_id}: {why}"
         return SessionError(text, kind=kind, session_id=self._session_id, **more)
 
-    def close(self) -> None:
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed for good."""
+        return bool(self.closed_because)
+
+    def _closed(self) -> SessionError:
+        return self._error(self.closed_because, ErrorKind.UNREACHABLE)
+
+    def close(self, why: str = _CLOSED) -> None:
         """Close it for good; streams that have not ended fail. May be called twice."""
-        self.is_closed = True
+        self.closed_because = why
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close("the connection to the session was closed by this program")
+            connection.close(_CLOSED)
+
+    def abort(self, why: str) -> None:
+        """Close it for good, where its event loop cannot do it."""
+        self.closed_because = why
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort(_CLOSED)
 
 
 _KINDS = {
@@ -188,6 +221,10 @@ _KINDS = {
     403: ErrorKind.BAD_CREDENTIALS,
     404: ErrorKind.NOT_FOUND,
     429: ErrorKind.RATE_LIMITED,
+}
+_REASONS = {
+    ErrorKind.BAD_CREDENTIALS: "the session's token is not accepted",
+    ErrorKind.NOT_FOUND: "there is no such session (any more)",
 }
 
 # What websockets logs contains headers, and so the token; this logger belongs to no tree and writes nothing.

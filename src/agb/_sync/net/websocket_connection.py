@@ -30,7 +30,7 @@ from ..._wire.stream import CANCEL, FrameError, Loads, Phase, frame_text, phase_
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 from .._compat.cancellation import checkpoint, shielded
 from .._compat.primitives import AutoResetEvent, Lock
-from .errors import failure_of
+from .errors import failure_of, hide_secrets
 from .http import Upgrade
 from .streams import hang_up
 
@@ -43,6 +43,8 @@ CANCEL_SECONDS = 3.0
 INBOX_BYTES = 64 * 1024 * 1024
 """How many bytes are kept for a stream that is not read while others on its connection are."""
 _READ_BYTES = 256 * 1024
+_LONGEST_HEAD = 14
+"""Bytes before the payload of a frame."""
 
 
 class Stream:
@@ -145,17 +147,22 @@ class Stream:
 class WebSocketConnection:
     """One WebSocket connection, and the streams that it carries."""
 
-    def __init__(self, protocol: ClientProtocol, upgrade: Upgrade, session_id: str) -> None:
+    def __init__(self, protocol: ClientProtocol, upgrade: Upgrade, session_id: str, most: int) -> None:
+        """Take over an accepted handshake; a message may have ``most`` bytes."""
         assert upgrade.stream is not None  # made of an accepted handshake only
         self._protocol = protocol
         self._upgrade, self._stream = upgrade, upgrade.stream
         self._session_id = session_id
+        self._most = most
         self._mutex = Mutex()  # never held across a wait; guards the protocol, and who reads
         self._writing = Lock()
         self._has_reader = False
         self._waiting: set[Stream] = set()
         self._buffer = bytearray()
         self._parts: list[bytes] = []
+        self._parts_size = 0
+        self._largest = 0
+        """The size of the largest message so far."""
         self._last_received = time.monotonic()
         self._ping_sent: float | None = None
         self._failure: tuple[str, ErrorKind] | None = None
@@ -207,6 +214,7 @@ class WebSocketConnection:
                 if failure is None:  # a cancellation, most often
                     self._break("a message was cut off in the middle", ErrorKind.UNREACHABLE)
                     raise
+                hide_secrets(error)
                 if failure[0] is ErrorKind.TIMED_OUT:
                     self._break("a message could not be sent in time", ErrorKind.TIMED_OUT)
                     raise self._late(deadline) from error
@@ -271,6 +279,10 @@ class WebSocketConnection:
         if data:
             self._buffer += data
             self._take_frames()
+            if max(self._largest, len(self._buffer) - _LONGEST_HEAD, self._parts_size) > self._most:
+                why = f"a message has more than the {self._most:,} bytes that are allowed (Limits.answer_bytes)"
+                self._lost(why, ErrorKind.TOO_LARGE)
+                return
         else:
             with self._mutex:
                 self._protocol.receive_data(bytes(self._buffer))
@@ -312,13 +324,17 @@ class WebSocketConnection:
             message = bytes(event.data)
             if not event.fin or self._parts:
                 self._parts.append(message)
+                self._parts_size += len(message)
                 if not event.fin:
                     continue
-                message, self._parts = b"".join(self._parts), []
+                message, self._parts, self._parts_size = b"".join(self._parts), [], 0
             self._deliver(message)
 
     def _deliver(self, message: bytes | bytearray) -> None:
         """Put a message into its stream's inbox; one of an unknown stream is ignored, since it comes too late."""
+        self._largest = max(self._largest, len(message))
+        if self._largest > self._most:  # the connection is closed for it
+            return
         try:
             invocation_id, data = read_data(message, _loads)
         except FrameError as error:
@@ -345,8 +361,8 @@ class WebSocketConnection:
             return f"the service does not speak the WebSocket protocol: {self._protocol.parser_exc}"
         return "the service closed the connection in mid-stream"
 
-    def _lost(self, why: str) -> None:
-        self._break(why or "the connection was lost", ErrorKind.UNREACHABLE)
+    def _lost(self, why: str, kind: ErrorKind = ErrorKind.UNREACHABLE) -> None:
+        self._break(why or "the connection was lost", kind)
         shielded(self._upgrade.close)
 
     def _break(self, why: str, kind: ErrorKind) -> None:
@@ -367,6 +383,11 @@ class WebSocketConnection:
         self._break(why, ErrorKind.UNREACHABLE)
         hang_up(self._stream)
         self._upgrade.close()
+
+    def abort(self, why: str) -> None:
+        """Close at once, where the event loop of the connection cannot do it."""
+        self._break(why, ErrorKind.UNREACHABLE)
+        self._upgrade.abort()
 
     def error(self, why: str, kind: ErrorKind, invocation_id: str = "") -> SessionError:
         """Return the error of a stream that was cut off."""

@@ -41,6 +41,9 @@ class ContextFiles:
     def __init__(self, agb: Client) -> None:
         self.agb = agb
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._api.endpoint}>"
+
     @property
     def _api(self) -> API:
         return self.agb.client

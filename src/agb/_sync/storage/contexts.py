@@ -8,6 +8,7 @@ from attrs import evolve
 from ..._ops import arguments
 from ..._ops import contexts as ops
 from ..._wire.deadline import Deadline, check_timeout
+from ..._wire.retry import poll_pause
 from ...exceptions import AGBError, ClearanceTimeoutError, Sent
 from ...results.base import OperationResult
 from ...results.contexts import (
@@ -242,7 +243,7 @@ class ContextService(ContextFiles):
             if not state.success and deadline.left() > 0:
                 return state
             was_busy = was_busy or state.status != ops.AVAILABLE
-            sleep(min(pause, poll_interval, deadline.left()))
+            sleep(min(poll_pause(pause, poll_interval), deadline.left()))
             pause *= 1.5
         raise ClearanceTimeoutError(
             f"the context {started.context_id} was asked to clear {timeout:g} s ago and has not ended",

@@ -183,7 +183,7 @@ async def call_tool(api: Api, request: ApiRequest) -> Answer:
     session = api.runtime.find(request.from_body("sessionId"), tool=True)
     name = request.from_body("name")
     args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
-    return Answer(_result(await api.runtime.call_tool(session.id, name, args, route="api")))
+    return Answer(_result(await api.runtime.call_tool(session.id, name, args, route="api", hang_up=request.hang_up)))
 
 
 async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
@@ -194,7 +194,8 @@ async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
         _check_token(request, session)
         name = request.from_body("tool")
         args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
-        return Answer({"result": _result(await api.runtime.call_tool(session.id, name, args, route="link"))})
+        reply = await api.runtime.call_tool(session.id, name, args, route="link", hang_up=request.hang_up)
+        return Answer({"result": _result(reply)})
     except Refused as refusal:
         if refusal.code != TOOL_SESSION_NOT_FOUND:
             raise

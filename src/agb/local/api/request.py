@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -32,6 +32,8 @@ class ApiRequest:
     body: Mapping[str, Any] = field(factory=dict)
     access_token: str = ""
     """The header ``X-Access-Token`` of a call straight to a session."""
+    hang_up: Callable[[], Coroutine[Any, Any, None]] | None = None
+    """Returns once the caller has hung up."""
 
     @classmethod
     async def read(cls, request: Request) -> ApiRequest:
@@ -42,6 +44,7 @@ class ApiRequest:
             query=request.query_params,
             body=json_object(await _body(request), "the request body"),
             access_token=request.headers.get("x-access-token", ""),
+            hang_up=lambda: _hang_up(request),
         )
 
     def from_query(self, name: str) -> str:
@@ -95,6 +98,12 @@ def check_key(headers: Headers, api_key: str) -> None:
 def same_secret(given: str, expected: str) -> bool:
     """Compare in constant time; both are encoded first, since `hmac.compare_digest` raises on non-ASCII text."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))
+
+
+async def _hang_up(request: Request) -> None:
+    """Return once the caller of a request, whose body was read, has closed its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(request: Request) -> bytes:

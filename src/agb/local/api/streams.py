@@ -18,18 +18,20 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
 from attrs import define, field
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from ..._wire.reply import UNAUTHORIZED
+from ..._wire.run_end import EndReason
 from ..._wire.stream import CANCEL, FrameError, StreamRequest, end_text, event_text, read_request, refusal_text
 from ..errors import Refused, invalid
 from ..kernels.base import Broken, Live
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
+from ..sessions.tasks import stop
 from ..validation import shown
 from .request import same_secret
 
@@ -57,11 +59,12 @@ class Streams:
         self._runtime = runtime
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Serve one socket until its client leaves or its session ends; refuse it without the session's token."""
-        session = self._session(websocket)
-        if session is None:
-            text = "The session is not found, or its token is missing or wrong: send it in the header X-Access-Token\n"
-            await websocket.send_denial_response(PlainTextResponse(text, 403))
+        """Serve one socket until its client leaves or its session ends; refuse it without a session or its token."""
+        try:
+            session = self._session(websocket)
+        except Refused as refused:
+            denial = PlainTextResponse(f"{refused.message}\n", refused.http_status)
+            await websocket.send_denial_response(denial)
             return
         await websocket.accept()
         try:
@@ -71,12 +74,18 @@ class Streams:
             logger.exception("Unexpected error in a stream of %s", session.id)
             raise
 
-    def _session(self, websocket: WebSocket) -> LocalSession | None:
+    def _session(self, websocket: WebSocket) -> LocalSession:
+        """Return the session of a socket; raise `Refused` if it has ended, or its token is missing or wrong."""
+        session_id = websocket.path_params["session_id"]
         try:
-            session = self._runtime.find(websocket.path_params["session_id"])
-        except Refused:
-            return None
-        return session if same_secret(websocket.headers.get("x-access-token", ""), session.token) else None
+            session = self._runtime.find(session_id)
+        except Refused as refused:
+            gone = f"The session {shown(session_id)} is not found: it has expired or was released"
+            raise Refused(refused.code, gone, http_status=404) from refused
+        if not same_secret(websocket.headers.get("x-access-token", ""), session.token):
+            why = "The session's token is missing or wrong: send it in the header X-Access-Token"
+            raise Refused(UNAUTHORIZED, why, http_status=403)
+        return session
 
 
 @define(eq=False)
@@ -113,7 +122,7 @@ class _Frame:
             return refusal_text(str(self.payload["id"]), str(self.payload["error"]))
         request = self.stream.request
         if self.kind == "refusal":
-            return refusal_text(request.invocation_id, str(self.payload["error"]))
+            return refusal_text(request.invocation_id, str(self.payload["error"]), str(self.payload.get("code", "")))
         self.stream.seq += 1
         if self.kind == "end":
             return end_text(request, self.stream.seq, self.payload)
@@ -223,7 +232,7 @@ class _Socket:
             if ended.done() and not reader.done() and not sender.done():
                 await self._send_the_end()
         finally:
-            await _stop({reader, sender, ended, *self._tasks()})
+            await stop({reader, sender, ended, *self._tasks()})
         for task in (reader, sender):
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
@@ -287,10 +296,10 @@ class _Socket:
         except asyncio.CancelledError:
             if not stream.is_cancelled:
                 raise  # the client has left
-            execution.finish()
-            execution.error = Broken(CANCELLED, "Execution cancelled: the caller asked for it")
+            why = "Execution cancelled: the caller asked for it"
+            execution.error = Broken(CANCELLED, why, reason=EndReason.CANCELLED)
         except Refused as refusal:
-            self._end(stream, "refusal", {"error": refusal.message})
+            self._end(stream, "refusal", {"error": refusal.message, "code": refusal.code})
             return
         except Exception:
             logger.exception("Unexpected error in a stream of %s", self._session.id)
@@ -301,11 +310,19 @@ class _Socket:
     def _finish(self, stream: _Stream, execution: Live) -> None:
         end: dict[str, Any] = {"status": "finished"}
         if (error := execution.error) is not None:
-            details = {"code": error.name, "message": error.value, "traceId": "", "traceback": error.traceback}
+            details = {
+                "code": error.name,
+                "message": error.value,
+                "traceId": "",
+                "traceback": error.traceback,
+                "reason": error.reason,
+            }
             self._put(stream, "error", {"error": details})
             end = {"status": "failed", "executionError": str(error)}
         if execution.count is not None:
             end["executionCount"] = execution.count
+        if execution.discarded:
+            end["discarded"] = execution.discarded
         self._end(stream, "end", {**end, "executionTime": round(execution.seconds, 6)})
 
     def _put(self, stream: _Stream, kind: str, payload: dict[str, Any]) -> None:
@@ -323,19 +340,3 @@ class _Socket:
                     await asyncio.wait(tasks)
                 await self._outbox.is_empty.wait()
                 await self._websocket.close(_GOING_AWAY, "the session was released")
-
-
-async def _stop(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and wait for their end, also when the caller is cancelled meanwhile."""
-    left = set(tasks)
-    for task in left:
-        task.cancel()
-    was_cancelled = False
-    while left:
-        try:
-            _, left = await asyncio.wait(left)
-        except asyncio.CancelledError:
-            was_cancelled = True
-        left = {task for task in left if not task.done()}
-    if was_cancelled:
-        raise asyncio.CancelledError

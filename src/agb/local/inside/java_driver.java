@@ -36,6 +36,7 @@ class Driver {
     // What came of one piece of code.
     static class Outcome {
         String text;
+        int discarded; // characters of the text that were left out
         String name;
         String value = "";
         String traceback = "";
@@ -128,6 +129,7 @@ class Driver {
                 describe(event.exception(), outcome);
             } else if (isExpression(snippet) && event.value() != null && !isVoid(snippet)) {
                 outcome.text = cut(event.value());
+                outcome.discarded = event.value().length() - outcome.text.length();
             }
         }
     }
@@ -193,7 +195,7 @@ class Driver {
     }
 
     static String cut(String text) {
-        return text.length() <= MOST ? text : text.substring(0, MOST) + "\n[too large to be sent: " + text.length() + " characters]";
+        return text.length() <= MOST ? text : text.substring(0, MOST);
     }
 
     // --- replies ---
@@ -205,7 +207,7 @@ class Driver {
             json.append(", \"value\": ").append(quoted(outcome.value));
             json.append(", \"traceback\": ").append(quoted(outcome.traceback)).append('}');
         } else if (outcome.text != null) {
-            json.append(", \"text\": ").append(quoted(outcome.text));
+            json.append(", \"text\": ").append(quoted(outcome.text)).append(", \"discarded\": ").append(outcome.discarded);
         }
         return json.append('}').toString();
     }

@@ -60,18 +60,19 @@ function valueOf(remote) {
   return found;
 }
 
-function cut(text) {
-  return text.length <= MOST ? text : `${text.slice(0, MOST)}\n[too large to be sent: ${text.length} characters]`;
-}
+const cut = (text) => text.slice(0, MOST);
 
 // A string by itself is shown whole; inside of something else node's own limit holds.
-function inspected(value) {
-  return cut(util.inspect(value, typeof value === 'string' ? { maxStringLength: MOST } : {}));
+const inspected = (value) => util.inspect(value, typeof value === 'string' ? { maxStringLength: Infinity } : {});
+
+function resultOf(value) {
+  const text = inspected(value);
+  return { text: cut(text), discarded: Math.max(0, text.length - MOST) };
 }
 
 function describeError(details) {
   const thrown = valueOf(details.exception);
-  if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${inspected(thrown)}`, traceback: '' };
+  if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${cut(inspected(thrown))}`, traceback: '' };
   let value = String(thrown.message);
   if (/import statement|dynamic import callback/.test(value)) value += ' (in a session use require())';
   const lines = String(thrown.stack).split('\n');
@@ -92,7 +93,7 @@ function evaluate(code, begin) {
       (failure, answer) => {
         if (failure) stop();
         else if (answer.exceptionDetails) resolve({ error: describeError(answer.exceptionDetails) });
-        else resolve(answer.result.type === 'undefined' ? {} : { text: inspected(valueOf(answer.result)) });
+        else resolve(answer.result.type === 'undefined' ? {} : resultOf(valueOf(answer.result)));
       },
     );
     globalThis[Symbol.for('agb.run')] = run;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import math
 import os
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 READY_FD = 3
 MOST = 32 << 20
 """Bytes of one message; the runtime breaks the connection off at a larger size."""
+DISCARDED = "agb_discarded"
+"""The field of a message's metadata with the number of characters that were left out of it."""
 
 
 def main() -> None:
@@ -58,7 +61,16 @@ def kernel_app_class() -> Any:
     # Untyped, like all of traitlets' applications.
     from ipykernel.iostream import OutStream
     from ipykernel.kernelapp import IPKernelApp
-    from jupyter_client.session import Session
+    from jupyter_client.jsonutil import json_default
+    from jupyter_client.session import Session, json_packer
+
+    def pack(message: Any) -> bytes:
+        """Return JSON; a number that is none is null, as `json_packer` would only write it with a warning in stderr."""
+        try:
+            text = json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError):
+            return json_packer(without_nan(message))
+        return text.encode("utf8", "surrogateescape")
 
     setattr(OutStream, "_watch_pipe_fd", read_programs_output)  # noqa: B010 - not ours, so type checkers object
 
@@ -66,7 +78,7 @@ def kernel_app_class() -> Any:
         """Sends messages that the runtime accepts."""
 
         def serialize(self, msg: dict[str, Any], ident: Any = None) -> list[bytes]:
-            """Return the parts of a message; the content of one that is too large is replaced by a note."""
+            """Return the parts of a message; what makes it too large is left out, and its size is in the metadata."""
             try:
                 parts: list[bytes] = super().serialize(msg, ident)
             except UnicodeEncodeError:
@@ -74,14 +86,16 @@ def kernel_app_class() -> Any:
             size = sum(map(len, parts))
             if size <= MOST:
                 return parts
-            cut: list[bytes] = super().serialize({**msg, "content": shortened(msg["content"], size)}, ident)
+            content, discarded = shortened(msg["content"])
+            metadata = {**msg["metadata"], DISCARDED: discarded}
+            cut: list[bytes] = super().serialize({**msg, "content": content, "metadata": metadata}, ident)
             return cut
 
     class SessionKernelApp(IPKernelApp):
         """A kernel without the parts that are not used here."""
 
         def _session_default(self) -> Session:
-            return SizedSession(parent=self)
+            return SizedSession(parent=self, pack=pack)
 
         def init_iopub(self, context: Any) -> None:
             """Make output wait for a runtime that is behind; a publisher would drop it."""
@@ -126,20 +140,45 @@ def whole_characters(content: dict[str, Any]) -> dict[str, Any]:
     return replaced
 
 
-def shortened(content: dict[str, Any], size: int) -> dict[str, Any]:
-    """Return the content of a message with what makes it large left out."""
-    note = f"[too large to be sent: {size} bytes]"
-    short = dict(content)
-    for name, value in content.items():
-        if name == "data":
-            short[name] = {"text/plain": note}
-        elif name == "traceback":
-            short[name] = [note]
-        elif isinstance(value, str) and len(value) > 1 << 16:
-            # A character may take six bytes.
-            short[name] = value[: MOST // 8] + "\n" + note + "\n"
-    return short
+def without_nan(value: Any) -> Any:
+    """Return a value of JSON with null for the numbers that JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, (list, tuple)):
+        return [without_nan(item) for item in value]
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    return value
 
+
+def shortened(content: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return the content of a message without what makes it large, and how many characters were left out.
+
+    Of a text its beginning is kept, of the formats of a display those that are small, and of a traceback its end.
+    """
+    short, discarded = dict(content), 0
+    for name, value in content.items():
+        if name == "data" and isinstance(value, dict):
+            short[name] = {}
+            for mime, one in value.items():
+                size = len(one if isinstance(one, str) else json.dumps(one, default=str))
+                if mime == "text/plain" and isinstance(one, str):
+                    short[name][mime] = one[:LONGEST]
+                    discarded += max(0, size - LONGEST)
+                elif size <= LONGEST // 8:
+                    short[name][mime] = one
+                else:
+                    discarded += size
+        elif name == "traceback" and isinstance(value, list):
+            short[name] = [str(line)[-LONGEST // 100 :] for line in value[-50:]]
+        elif isinstance(value, str) and len(value) > LONGEST:
+            short[name] = value[:LONGEST]
+            discarded += len(value) - LONGEST
+    return short, discarded
+
+
+LONGEST = MOST // 16
+"""Characters of a text in a message that was too large; a character may take six bytes, and there may be two texts."""
 
 if __name__ == "__main__":
     main()

@@ -32,7 +32,7 @@ local({
   cut <- function(text) {
     size <- nchar(text, type = "chars", allowNA = TRUE)
     if (is.na(size) || size <= most) return(text)
-    paste0(substr(text, 1, most), "\n[too large to be sent: ", size, " characters]")
+    substr(text, 1, most)
   }
 
   send <- function(...) {
@@ -67,7 +67,10 @@ local({
 
   shown <- function(value) {
     text <- utils::capture.output(if (isS4(value)) methods::show(value) else print(value))
-    cut(paste(text, collapse = "\n"))
+    whole <- paste(text, collapse = "\n")
+    kept <- cut(whole)
+    left_out <<- left_out + nchar(whole, allowNA = TRUE) - nchar(kept, allowNA = TRUE)
+    kept
   }
 
   run_part <- function(part) withVisible(eval(part, globalenv()))
@@ -94,7 +97,10 @@ local({
     list(name = name, value = conditionMessage(error), traceback = paste(lines, collapse = "\n"))
   }
 
+  left_out <- 0 # characters of the results of the code that runs
+
   evaluate <- function(id, code) {
+    left_out <<- 0
     text <- NULL
     failed <- NULL
     tryCatch(
@@ -150,7 +156,8 @@ local({
       send("\"id\": ", header[[1L]], ", \"count\": ", count,
            if (!is.null(error)) paste0(", \"error\": {\"name\": ", quoted(error$name), ", \"value\": ",
                                        quoted(cut(error$value)), ", \"traceback\": ", quoted(cut(error$traceback)), "}"),
-           if (!is.null(result$text)) paste0(", \"text\": ", quoted(result$text)))
+           if (!is.null(result$text)) paste0(", \"text\": ", quoted(result$text)),
+           if (isTRUE(left_out > 0)) paste0(", \"discarded\": ", format(left_out, scientific = FALSE)))
     }
   }
 

@@ -6,13 +6,16 @@ import abc
 import asyncio
 import codecs
 import contextlib
+import json
+import math
 import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
 
-from ..sandbox.capture import cut_note
+from ..._wire.mime_types import TEXT_FORMATS
+from ..._wire.run_end import EndReason
 from ..sandbox.sandbox import Sandbox
 
 _ITEM = 200
@@ -34,6 +37,7 @@ class CodeError:
     name: str
     value: str
     traceback: str = ""
+    reason: EndReason = EndReason.EXCEPTION
 
     def __str__(self) -> str:
         return f"{self.name}: {self.value}" if self.value else self.name
@@ -50,10 +54,11 @@ class Execution(abc.ABC):
     """The output of one piece of code so far, and how it ended.
 
     The kernel fills it while the code runs, not at its end, so the output is complete up to the moment at which the
-    code has to be stopped. `finish` is called once, after the last output: it adds the note on discarded output.
+    code has to be stopped.
 
-    ``limit`` bounds each of stdout and stderr, in characters, and all result items together; the excess is counted and
-    discarded. The subclasses decide what happens to the output: `Collected` keeps it, `Live` passes it on.
+    ``limit`` bounds each of stdout and stderr, in characters, and all result items together; the excess is counted in
+    ``discarded`` and dropped. The subclasses decide what happens to the output: `Collected` keeps it, `Live` passes it
+    on.
     """
 
     def __init__(self, limit: int) -> None:
@@ -62,8 +67,8 @@ class Execution(abc.ABC):
         self.seconds = 0.0
         self.error: CodeError | None = None
         self._sizes: dict[str, int] = {}
-        self._discarded: dict[str, int] = {}
-        self._is_main_discarded = False
+        self.discarded: dict[str, int] = {}
+        """Characters of ``stdout``, ``stderr`` and ``results`` that were dropped."""
 
     @abc.abstractmethod
     def put_text(self, name: str, text: str) -> None:
@@ -81,25 +86,15 @@ class Execution(abc.ABC):
 
     def add(self, bundle: Mapping[str, Any], *, main: bool = False, display_id: str | None = None) -> None:
         """Add one result: its value in every format, by mime type."""
-        if self._has_room_for(bundle):
-            self.put_item(bundle, main=main, display_id=display_id, is_update=False)
-        else:
-            self._is_main_discarded |= main
+        self.put_item(self._fitting(bundle), main=main, display_id=display_id, is_update=False)
 
     def update(self, bundle: Mapping[str, Any], display_id: str) -> None:
         """Replace the content of a display of this piece of code."""
-        if self._has_room_for(bundle):
-            self.put_item(bundle, main=False, display_id=display_id, is_update=True)
+        self.put_item(self._fitting(bundle), main=False, display_id=display_id, is_update=True)
 
-    def finish(self) -> None:
-        """Add a note on the output that was discarded."""
-        for name, discarded in self._discarded.items():
-            if name == "items":
-                note = {"text/plain": cut_note(discarded).strip()}
-                self.put_item(note, main=self._is_main_discarded, display_id=None, is_update=False)
-            else:
-                self.put_text(name, cut_note(discarded))
-        self._discarded.clear()
+    def discard(self, name: str, size: int) -> None:
+        """Count characters that were dropped before they came here."""
+        self.discarded[name] = self.discarded.get(name, 0) + size
 
     def _room(self, name: str, size: int) -> int:
         """Reserve room for ``size`` characters; return how many fit, and count the rest as discarded."""
@@ -107,17 +102,55 @@ class Execution(abc.ABC):
         kept = max(0, min(size, self.limit - taken))
         self._sizes[name] = taken + kept
         if kept < size:
-            self._discarded[name] = self._discarded.get(name, 0) + size - kept
+            self.discard(name, size - kept)
         return kept
 
-    def _has_room_for(self, bundle: Mapping[str, Any]) -> bool:
-        size = sum(len(str(value)) for value in bundle.values())
-        if self._sizes.get("items", 0) + size <= self.limit:
-            # Small ones count as well.
-            self._sizes["items"] = self._sizes.get("items", 0) + size + _ITEM
-            return True
-        self._discarded["items"] = self._discarded.get("items", 0) + size
-        return False
+    def _fitting(self, bundle: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the formats of a result that fit into the limit, as they can be sent.
+
+        Plain text is cut, since its beginning is of use, and what is left of the other formats' room is not: half a
+        picture is none. The smallest format comes first, so that a large one does not take the room of all others.
+        """
+        values = {mime: _sendable(mime, value) for mime, value in bundle.items()}
+        sizes = {mime: len(value if isinstance(value, str) else json.dumps(value)) for mime, value in values.items()}
+        kept: dict[str, Any] = {}
+        for mime in sorted(values, key=lambda mime: (mime != _PLAIN, sizes[mime])):
+            value, size = values[mime], sizes[mime]
+            if mime == _PLAIN and isinstance(value, str):
+                kept[mime] = value[: self._room("results", size)]
+            elif self._sizes.get("results", 0) + size <= self.limit:
+                kept[mime] = value
+                self._room("results", size)
+            else:
+                self.discard("results", size)
+        self._sizes["results"] = self._sizes.get("results", 0) + _ITEM  # small ones count as well
+        return {mime: kept[mime] for mime in values if mime in kept}
+
+
+_PLAIN = "text/plain"
+
+
+def _sendable(mime: str, value: Any) -> Any:
+    """Return a value as JSON can carry it: a text format as text, and a number that is none as null."""
+    if isinstance(value, str):
+        return value
+    if mime in TEXT_FORMATS:
+        return json.dumps(value)
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return _finite(value)
+    return value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return value
 
 
 class Collected(Execution):

@@ -160,10 +160,13 @@ class DrivenKernel(Kernel):
             self._execution = None
         count = reply.get("count")
         execution.count = count if type(count) is int else None
+        if type(discarded := reply.get("discarded")) is int and discarded > 0:
+            execution.discard("results", discarded)
         if isinstance(text := reply.get("text"), str):
             execution.add({"text/plain": text}, main=True)
         if isinstance(error := reply.get("error"), dict):
-            execution.error = CodeError(*(str(error.get(name, "")) for name in ("name", "value", "traceback")))
+            name, value, traceback = (str(error.get(name, "")) for name in ("name", "value", "traceback"))
+            execution.error = CodeError(name, value, traceback)
 
     def _is_intermediate(self, reply: Mapping[str, Any], execution: Execution) -> bool:
         """Take a reply that comes before the last one; return whether it was one."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from ..._wire.run_end import EndReason
 from ..sandbox.sandbox import Sandbox
 from .base import Broken, Execution, Kernel, KernelDied
 
@@ -57,7 +58,8 @@ class Interpreter:
             try:
                 kernel = await self._started(execution)
             except KernelDied as error:
-                execution.error = Broken(KERNEL_DIED, f"the {self._language} kernel {error}")
+                why = f"the {self._language} kernel {error}"
+                execution.error = Broken(KERNEL_DIED, why, reason=EndReason.NOT_STARTED)
                 return
             began = time.perf_counter()
             try:
@@ -99,17 +101,14 @@ class Interpreter:
                 if stopped
                 else f" It could not be interrupted, so the {self._language} kernel was ended; variables are lost."
             )
-            execution.error = Broken(
-                TIMEOUT_ERROR, f"Execution timeout: the code ran longer than {timeout:g} s.{ending}"
-            )
+            why = f"Execution timeout: the code ran longer than {timeout:g} s.{ending}"
+            execution.error = Broken(TIMEOUT_ERROR, why, reason=EndReason.TIMEOUT)
         elif isinstance(error := running.exception(), KernelDied):
             await kernel.stop()
-            execution.error = Broken(
-                KERNEL_DIED, f"the {self._language} kernel {error}. The next call gets a new one; variables are lost."
-            )
+            why = f"the {self._language} kernel {error}. The next call gets a new one; variables are lost."
+            execution.error = Broken(KERNEL_DIED, why, reason=EndReason.KERNEL_DIED)
         elif error is not None:
             raise error
-        execution.finish()
 
     async def _break_off(self, kernel: Kernel, running: asyncio.Task[None]) -> bool:
         """Stop running code; return whether its kernel has survived."""

@@ -18,6 +18,7 @@ import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
+from ..inside.python_driver import DISCARDED
 from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
@@ -160,6 +161,7 @@ class PythonKernel(Kernel):
             if message["header"]["msg_type"] == "execute_input":
                 self.note_begun()
             _record(message["header"]["msg_type"], message["content"], execution)
+            _record_discarded(message, execution)
         reply = await self._last_reply(running)
         if reply is None:
             execution.error = CodeError("KeyboardInterrupt", "")
@@ -276,6 +278,16 @@ def _record(kind: str, content: Mapping[str, Any], execution: Execution) -> None
             execution.update(content.get("data", {}), str(content.get("transient", {}).get("display_id")))
         case "error":
             execution.error = _code_error(content)
+
+
+def _record_discarded(message: Mapping[str, Any], execution: Execution) -> None:
+    """Count what the driver has left out of a message that was too large."""
+    metadata = message.get("metadata")
+    discarded = metadata.get(DISCARDED) if isinstance(metadata, Mapping) else None
+    if type(discarded) is int and discarded > 0:
+        is_text = message["header"]["msg_type"] == "stream"
+        name = "results" if not is_text else "stderr" if message["content"].get("name") == "stderr" else "stdout"
+        execution.discard(name, discarded)
 
 
 def _code_error(content: Mapping[str, Any]) -> CodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import os
 from collections.abc import Callable
@@ -67,9 +68,16 @@ class Capture:
             self._reader = -1
 
     def text(self) -> str:
-        """Return what was kept as text; invalid UTF-8 is replaced, and a note has the number of discarded bytes."""
-        text = self.data.decode("utf-8", "replace")
-        return text + cut_note(self.discarded) if self.discarded else text
+        """Return what was kept as text; invalid UTF-8 is replaced, and a character that the limit has cut is left out.
+
+        The bytes of that character count as discarded.
+        """
+        decode = codecs.getincrementaldecoder("utf-8")("replace")
+        text = decode.decode(bytes(self.data), final=not self.discarded)
+        if self.discarded and (rest := decode.getstate()[0]):
+            del self.data[-len(rest) :]
+            self.discarded += len(rest)
+        return text
 
     def _read(self) -> int:
         data = b""
@@ -90,8 +98,3 @@ class Capture:
             self.data += kept
         else:
             self._on_data(kept)
-
-
-def cut_note(discarded: int) -> str:
-    """Return the note that ends output of which so many bytes were thrown away."""
-    return f"\n[output too long: {discarded} more bytes were thrown away]\n"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from . import tools
 from .arguments import BadArgument
 from .images import tools_of
 from .session import CallRecord, LocalSession
+from .tasks import stop
 from .tools import RUN_CODE, Tool, ToolReply
 
 
@@ -27,17 +29,44 @@ class _Call:
     ok: bool = False
 
 
-async def call_tool(session: LocalSession, name: str, args: Mapping[str, Any], *, route: str) -> ToolReply:
-    """Call a tool of a session; an error inside the session is a reply with ``is_error``."""
+HangUp = Callable[[], Coroutine[Any, Any, None]]
+"""Returns once the caller has hung up, so that the reply is not read any more."""
+
+
+async def call_tool(
+    session: LocalSession, name: str, args: Mapping[str, Any], *, route: str, hang_up: HangUp | None = None
+) -> ToolReply:
+    """Call a tool of a session; an error inside the session is a reply with ``is_error``.
+
+    A tool that runs a program of the caller is ended when the caller hangs up. Raises ``Refused`` when the session was
+    released while the call was running.
+    """
     offered = {tool.name: tool for tool in tools_of(session.image_id)}
     tool = offered.get(name)
     if tool is None:
         text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; offered are "
         return ToolReply(text + ", ".join(offered), is_error=True)
     with _recorded(session, tool, args, route) as call:
-        reply = await tool.call(session, args)
+        if hang_up is not None and tool.ends_with_caller:
+            reply = await _until(hang_up, tool.call(session, args), tool)
+        else:
+            reply = await tool.call(session, args)
         call.ok = not reply.is_error
         return reply
+
+
+async def _until(hang_up: HangUp, work: Coroutine[Any, Any, ToolReply], tool: Tool) -> ToolReply:
+    """Return the reply of a tool; if the caller hangs up before, end the tool's work and wait for its end."""
+    running, leaving = asyncio.create_task(work), asyncio.create_task(hang_up())
+    try:
+        await asyncio.wait({running, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            return running.result()
+    finally:
+        await stop({running, leaving})
+    if not running.cancelled():
+        running.exception()  # read, or asyncio reports it as never retrieved
+    return ToolReply(f"{tool.name}: the caller hung up, so it was ended", is_error=True)
 
 
 async def stream_code(session: LocalSession, args: Mapping[str, Any], execution: Execution) -> None:

@@ -361,13 +361,16 @@ class Runtime:
 
     # --- tools ---
 
-    async def call_tool(self, session_id: str, name: str, args: Mapping[str, Any], *, route: str) -> ToolReply:
+    async def call_tool(
+        self, session_id: str, name: str, args: Mapping[str, Any], *, route: str, hang_up: calls.HangUp | None = None
+    ) -> ToolReply:
         """Call a tool of a session; an error inside the session is a reply with ``is_error``.
 
-        Counts as activity before and after, and is kept in the session's recent calls with its ``route``.
-        Raises ``Refused`` when there is no such session.
+        Counts as activity before and after, and is kept in the session's recent calls with its ``route``. With
+        ``hang_up``, which returns once the caller has hung up, code and commands are ended then.
+        Raises ``Refused`` when there is no such session (any more).
         """
-        return await calls.call_tool(self.find(session_id, tool=True), name, args, route=route)
+        return await calls.call_tool(self.find(session_id, tool=True), name, args, route=route, hang_up=hang_up)
 
     async def stream_code(self, session_id: str, args: Mapping[str, Any], execution: Execution) -> None:
         """Run code like the tool ``run_code``; ``execution`` takes the output while the code runs.

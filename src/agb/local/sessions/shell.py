@@ -19,12 +19,17 @@ LONGEST = (1 << 17) - 1
 
 @frozen
 class ShellResult:
-    """The result of a command; ``trace_id`` is empty after a success."""
+    """The result of a command; ``trace_id`` is empty after a success.
+
+    ``discarded`` is the bytes beyond the limit of each stream that has some.
+    """
 
     stdout: str
     stderr: str
     exit_code: int
     trace_id: str
+    has_timed_out: bool
+    discarded: dict[str, int]
 
 
 async def run_shell(
@@ -37,7 +42,7 @@ async def run_shell(
     """
     stdout, stderr = (Capture(sandbox.limits.output, owner=sandbox.user) for _ in range(2))
     try:
-        process = await sandbox.spawn([shell, "-c", command], cwd=cwd, env=envs, stdout=stdout, stderr=stderr)
+        process = await sandbox.spawn([shell, "-c", "--", command], cwd=cwd, env=envs, stdout=stdout, stderr=stderr)
         try:
             done, _ = await asyncio.wait({process.exited}, timeout=timeout)
         except asyncio.CancelledError:
@@ -56,11 +61,19 @@ async def run_shell(
 
 
 def _result(code: int, stdout: Capture, stderr: Capture, *, timed_out: bool) -> ShellResult:
-    errors = stderr.text()
+    output, errors = stdout.text(), stderr.text()
     if timed_out:
         errors += "\n" if errors and not errors.endswith("\n") else ""
         errors += "Command execution timeout"
         code = TIMED_OUT
     elif code < 0:
         code = 128 - code  # as shells report it
-    return ShellResult(stdout.text(), errors, code, secrets.token_hex(16) if code else "")
+    discarded = {name: capture.discarded for name, capture in (("stdout", stdout), ("stderr", stderr))}
+    return ShellResult(
+        output,
+        errors,
+        code,
+        secrets.token_hex(16) if code else "",
+        timed_out,
+        {name: size for name, size in discarded.items() if size},
+    )

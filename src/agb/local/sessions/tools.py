@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 from attrs import frozen
 from msgspec import Meta
 
+from ..errors import session_not_found
 from ..kernels.base import Collected, Execution
 from ..kernels.interpreters import Interpreter
 from ..sandbox.sandbox import SandboxGone
@@ -51,6 +52,8 @@ class Tool:
     function: Callable[[LocalSession, Any], Awaitable[ToolReply]]
     summarized: str = ""
     """The argument that sums up a call."""
+    ends_with_caller: bool = False
+    """Whether it runs a program of the caller, which is ended when the caller hangs up."""
 
     @property
     def input_schema(self) -> Mapping[str, Any]:
@@ -68,27 +71,27 @@ class Tool:
         }
 
     async def call(self, session: LocalSession, given: Mapping[str, Any]) -> ToolReply:
-        """Validate the arguments and call it; an error inside the session is in the reply."""
+        """Validate the arguments and call it; an error inside the session is in the reply.
+
+        Raises ``Refused`` when the session was released meanwhile.
+        """
         try:
             values = arguments.read(self.arguments, given)
         except BadArgument as error:
             return ToolReply(f"{self.name}: {error}", is_error=True)
         try:
             reply: ToolReply = await self.function(session, values)
-        except SandboxGone:
-            return self._released(session)
-        return reply if session.state == "RUNNING" else self._released(session)
+        except SandboxGone as error:
+            raise session_not_found(session.id, tool=True) from error
+        if session.state != "RUNNING":
+            raise session_not_found(session.id, tool=True)
+        return reply
 
     def summary(self, given: Mapping[str, Any]) -> str:
         """Return one short line about a call."""
         text = str(given.get(self.summarized, "")) if self.summarized else ""
         line = " ".join(text[: 4 * _SUMMARY].encode("utf-8", "replace").decode().split())
         return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
-
-    def _released(self, session: LocalSession) -> ToolReply:
-        return ToolReply(
-            f"{self.name}: the session {session.id} was released while the call was running", is_error=True
-        )
 
 
 # --- shell ---
@@ -104,7 +107,11 @@ class ShellArguments(Arguments, frozen=True):
 
 
 async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
-    """Run a command; the text is JSON with ``stdout``, ``stderr``, ``exit_code`` and ``traceId``."""
+    """Run a command; the text is JSON with ``stdout``, ``stderr``, ``exit_code`` and ``traceId``.
+
+    Where they apply, it also has ``timed_out``, since a program can write any text, and ``discarded``, the bytes of
+    each stream beyond the limit.
+    """
     if len(given.command.encode()) > LONGEST:
         size = len(given.command.encode())
         return _not_run(
@@ -126,12 +133,16 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
         if given.cwd and error.filename == given.cwd:
             return _not_run(f"argument 'cwd': cannot run in {given.cwd!r}: {error.strerror}")
         return _not_run(f"the shell could not be started: {error.strerror or error}")
-    text = {
+    text: dict[str, Any] = {
         "stdout": result.stdout,
         "stderr": result.stderr,
         "exit_code": result.exit_code,
         "traceId": result.trace_id,
     }
+    if result.has_timed_out:
+        text["timed_out"] = True
+    if result.discarded:
+        text["discarded"] = result.discarded
     return ToolReply(to_json(text), is_error=result.exit_code != 0)
 
 
@@ -198,7 +209,14 @@ def _code_result(execution: Collected) -> dict[str, Any]:
         "executionError": None if error is None else str(error),
     }
     if error is not None:
-        result["error"] = {"name": error.name, "value": error.value, "traceback": error.traceback}
+        result["error"] = {
+            "name": error.name,
+            "value": error.value,
+            "traceback": error.traceback,
+            "reason": error.reason,
+        }
+    if execution.discarded:
+        result["discarded"] = execution.discarded
     return result
 
 
@@ -231,9 +249,16 @@ RUN_CODE: Final = Tool(
     RunCodeArguments,
     run_code,
     summarized="code",
+    ends_with_caller=True,
 )
 SHELL: Final = Tool(
-    "shell", "wuying_shell", "Run a shell command and return its output.", ShellArguments, shell, summarized="command"
+    "shell",
+    "wuying_shell",
+    "Run a shell command and return its output.",
+    ShellArguments,
+    shell,
+    summarized="command",
+    ends_with_caller=True,
 )
 GET_METRICS: Final = Tool(
     "get_metrics",

@@ -1,0 +1,46 @@
+"""The block of a session: what ``agb.session()`` and ``pool.session()`` return, to be entered."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+
+from .._compat.flavour import WITH, BlockHint
+
+SessionT = TypeVar("SessionT")
+
+
+class AsyncSessionBlock(BlockHint, Generic[SessionT]):
+    """A session for the time of a block; there is none before it is entered.
+
+    Args:
+        call: what was written to get this block, for texts.
+        manager: what is entered.
+    """
+
+    def __init__(self, call: str, manager: AbstractAsyncContextManager[SessionT]) -> None:
+        self._call = call
+        self._manager = manager
+
+    def __repr__(self) -> str:
+        return f"<{self._call}, to be used as: {WITH} {self._call} as session>"
+
+    if not TYPE_CHECKING:  # a type checker knows which attributes there are
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(
+                f"{self._call} has no {name!r}; the session is in the block: {WITH} {self._call} as session",
+                name=name,
+                obj=self,
+            )
+
+    async def __aenter__(self) -> SessionT:
+        return await self._manager.__aenter__()
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return await self._manager.__aexit__(exc_type, exc, traceback)

@@ -1,0 +1,40 @@
+"""Time-outs that are longer than the system can wait, or are no time-outs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agb import AsyncAGB, Config, CreateSessionParams
+from agb.local import LocalServer
+
+pytestmark = pytest.mark.anyio
+
+PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+LONG = 1e300
+
+
+async def test_longest_time_outs(runtime: LocalServer) -> None:
+    async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 10**290), timeout=LONG) as agb:
+        async with agb.session(PARAMS, timeout=LONG) as session:
+            assert (await session.command.execute("true", timeout_ms=60_000, timeout=LONG)).success
+            async with session.code.stream("print(1)", "python", timeout=LONG) as events:
+                assert (await events.collect()).success
+            assert (await session.file.read("/etc/passwd", timeout=LONG)).success
+            process = await session.command.start("true", timeout=LONG)
+            assert (await process.wait(timeout=LONG)).success
+            assert (await session.context.sync(timeout=LONG)).success
+        pool = agb.pool(PARAMS, max=1, timeout=LONG, idle=LONG, max_age=LONG, drain=LONG)
+        async with pool, pool.session(timeout=LONG) as session:
+            assert (await session.get_status()).success
+
+
+@pytest.mark.one_event_loop
+@pytest.mark.parametrize("timeout", [float("inf"), float("nan"), 0, -1, 10**400, True, "5"])
+async def test_no_time_outs(timeout: Any) -> None:
+    agb = AsyncAGB("k", Config("http://127.0.0.1:9"))
+    with pytest.raises((TypeError, ValueError), match="timeout is a number of seconds"):
+        await agb.list(timeout=timeout)
+    with pytest.raises((TypeError, ValueError), match="timeout is a number of seconds"):
+        AsyncAGB("k", Config("http://127.0.0.1:9"), timeout=timeout)
