@@ -25,6 +25,8 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 THIS_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 GROUPS = nox.project.load_toml("pyproject.toml")
 SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
+APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
+"""Web applications that run behind links unchanged."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
@@ -149,6 +151,7 @@ def types(session: nox.Session) -> None:
         session.warn("pyright is left out: it needs node and npm")
         return
     session.run("pyright", env={"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"})
+    session.run("python", "-m", "pytest", "-q", "-n0", "tests/test_documented_types.py", env={"AGB_CHECK_TYPES": "1"})
 
 
 @nox.session
@@ -164,6 +167,25 @@ def bench(session: nox.Session) -> None:
     install(session, "test", "bench")
     python = install_other_sdk(session)
     session.run("python", "-m", "benchmarks", *session.posargs, env={"AGBCLOUD_PYTHON": python})
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Make, use and delete a thousand sessions of the local runtime; what it holds must stay the same."""
+    install(session, "test")
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Open Streamlit, Gradio and Jupyter behind links in Chromium, if that is installed."""
+    install(session, "test")
+    directory = Path(session.create_tmp()).resolve() / "applications"
+    session.run("python", "-m", "venv", str(directory), silent=True)
+    python = str(directory / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "-q", *APPLICATIONS, external=True)
+    command = ["python", "-m", "pytest", "-n0", "tests/local/test_link_applications.py"]
+    session.run(*command, *session.posargs, env={"AGB_APPLICATIONS_PYTHON": python})
 
 
 @nox.session

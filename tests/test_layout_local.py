@@ -23,8 +23,8 @@ MAY_IMPORT = {
 SERVER = {"server", "command", "options", "child", "__main__"}
 """Modules that serve the runtime; they may import everything, and no package imports them."""
 HTTP_SERVER = {"starlette", "uvicorn"}
-KERNEL_LIBRARIES = {"ipykernel", "jupyter_client", "traitlets", "zmq"}
-"""What a Jupyter kernel is made of; the program that starts one inside a session loads it there."""
+KERNEL_LIBRARIES = {"IPython", "ipykernel", "jupyter_client", "traitlets", "zmq"}
+"""What a Jupyter kernel is made of; the package that runs one inside a session loads it there."""
 
 
 def package(name: str) -> str:
@@ -81,7 +81,7 @@ def _runs_inside(module: Module, target: str) -> bool:
     return (
         top(target) in sys.stdlib_module_names
         or within(target, {f"{LOCAL}.inside"})
-        or (module.path.stem == "python_driver" and top(target) in KERNEL_LIBRARIES)
+        or (within(module.name, {f"{LOCAL}.inside.python_kernel"}) and top(target) in KERNEL_LIBRARIES)
     )
 
 

@@ -189,7 +189,7 @@ def test_repr_shows_no_secret() -> None:
     )
     link = results.OperationResult("R", True, "http://h/link/s-1/30100/geheim/")
     assert "geheim" not in repr(data) + repr(info) + repr(link)
-    assert info.data["auth_code"] == "geheim"
+    assert info.raise_for_error().data["auth_code"] == "geheim"
     assert masked({"a": [{"api_key": "x"}], "n": None}) == {"a": [{"api_key": "****"}], "n": None}
 
 

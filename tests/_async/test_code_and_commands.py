@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from functools import partial
 from typing import Any
 
@@ -161,6 +162,27 @@ async def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer) -
         assert (await session.code.run("kept", "python")).result == "1"
 
 
+async def test_python_that_exits(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for way, message in (("exit(1)", "SystemExit: 1"), ("sys.exit('fatal')", "SystemExit: fatal"), ("quit()", "")):
+            result = await session.code.run(f"import sys\nkept = 1\nprint('before')\n{way}\nprint('after')", "python")
+            assert (result.success, result.error_message) == (not message, message)
+            assert (result.logs.stdout, result.logs.stderr) == (["before\n"], [])
+        assert (await session.code.run("kept", "python")).result == "1"
+
+
+async def test_command_with_a_path_and_a_relative_directory(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        assert (await session.command.execute("mkdir work", timeout_ms=LIMIT_MS)).success
+        envs = {"PATH": "/no/such/directory"}
+        for one in routes(agb, session):
+            result = await one.command.execute("echo hello; pwd", cwd="work", envs=envs, timeout_ms=LIMIT_MS)
+            assert (result.stdout.splitlines()[0], result.exit_code) == ("hello", 0)
+            assert result.stdout.endswith("/work\n")
+        process = await session.command.start("echo hello", envs=envs, cwd="work")
+        assert (await process.wait(timeout=60)).stdout == "hello\n"
+
+
 async def test_displays_of_python(runtime: LocalServer) -> None:
     code = (
         "from IPython.display import display, HTML, JSON\ndisplay(HTML('<b>hi</b>'))\ndisplay(JSON({'a': 1}))\n'main'"
@@ -182,6 +204,9 @@ async def test_javascript(runtime: LocalServer) -> None:
         assert (first.result, "".join(first.logs.stdout)) == ("6", "hello\n")
         assert (await session.code.run("x * 7", "javascript")).result == "42"
         assert (await session.code.run("await Promise.resolve(5)", "js")).result == "5"
+        main = "async function main() { await null; console.log('done'); return 42 }\nmain()"
+        awaited = await session.code.run(main, "js")
+        assert (awaited.result, awaited.logs.stdout) == ("42", ["done\n"])
         failed = await session.code.run("null.x", "javascript")
         assert not failed.success
         assert failed.error is not None
@@ -224,6 +249,41 @@ async def test_bad_arguments_of_code(arguments: dict[str, Any], error: type[Exce
     session = AsyncAGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
     with pytest.raises(error):
         await session.code.run(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [(86_400.5, "86400.5"), (1e300, "1e+300"), (float("nan"), "nan"), (10**400, "10000000000000000000...")],
+)
+async def test_time_limits_have_an_upper_limit(limit: float, shown: str) -> None:
+    session = AsyncAGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
+    text = re.escape(f"timeout_s must be above zero and at most 86400 seconds (a day), not {shown}") + "$"
+    with pytest.raises(ValueError, match=text):
+        await session.code.run("1", "python", timeout_s=limit)
+    with pytest.raises(ValueError, match=text):
+        session.code.stream("1", "python", timeout_s=limit)
+    with pytest.raises(ValueError, match=r"timeout_ms must be .* at most 86400000 milliseconds \(a day\), not 864"):
+        await session.command.execute("true", timeout_ms=86_400_001)
+
+
+async def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            assert (await one.code.run("1", "python", timeout_s=86_400)).result == "1"
+            assert (await one.command.execute("true", timeout_ms=86_400_000)).success
+        stopped = await session.code.run("import asyncio; await asyncio.sleep(1000)", "python", timeout_s=0.5)
+        assert stopped.error_message == "Execution timeout: the code ran longer than 0.5 s."
+
+
+async def test_empty_code_is_a_failure(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        for one in routes(agb, session):
+            result = await one.code.run("", "python")
+            assert not result.success
+            assert result.error_message == "the code is empty: there is nothing to run"
+            assert (await one.code.run("# only a comment", "python")).success
+        async with session.code.stream("", "python") as events:
+            assert "the code is empty" in (await events.collect()).error_message
 
 
 # --- formats of other services -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -383,6 +385,107 @@ async def test_all_files_page_by_page(folder: Folder, requests: int) -> None:
             found = [item.file_path async for item in agb.context.iterate_files("SdkCtx-1", "/tmp", 10)]
     assert found == [f"/tmp/{number}" for number in range(folder.files)]
     assert len(server.requests) == requests
+
+
+class Changing(Folder):
+    """A folder whose files are stored and deleted between the pages: changes by the number of pages read before."""
+
+    def __init__(self, changes: dict[int, Callable[[list[int]], object]], *, deletes_read: bool = False) -> None:
+        super().__init__(100, 10)
+        self.numbers = list(range(100, 200))
+        self.changes = changes
+        self.deletes_read = deletes_read
+        self.pages = 0
+
+    def __call__(self, talk: Conversation) -> None:
+        query = asked(talk.request)
+        size = int(query["pageSize"])
+        first = (int(query["pageNumber"]) - 1) * size
+        self.page = self.numbers[first : first + size]
+        value([entry(number) for number in self.page], count=len(self.numbers))(talk)
+        self.pages += 1
+        if self.deletes_read:
+            self.numbers = [number for number in self.numbers if number not in self.page]
+        self.changes.get(self.pages, change_nothing)(self.numbers)
+
+
+def delete_first(count: int) -> Callable[[list[int]], object]:
+    return lambda numbers: numbers.__delitem__(slice(count))
+
+
+def store_first(count: int) -> Callable[[list[int]], object]:
+    return lambda numbers: numbers.__setitem__(slice(0), range(numbers[0] - count, numbers[0]))
+
+
+def change_nothing(numbers: list[int]) -> object:
+    return numbers
+
+
+@pytest.mark.one_event_loop
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {1: delete_first(3)},
+        {1: delete_first(10), 4: delete_first(1)},
+        {1: store_first(10)},  # the next page is the same one
+        {1: store_first(3), 2: delete_first(20), 5: store_first(30)},
+        {3: delete_first(20), 4: store_first(20)},
+        {10: delete_first(95)},
+    ],
+)
+async def test_files_are_stored_and_deleted_while_numbered_pages_are_read(
+    changes: dict[int, Callable[[list[int]], object]],
+) -> None:
+    folder = Changing(changes)
+    with scripted(folder) as server:
+        async with client(server) as agb:
+            found = [item.size async for item in agb.context.iterate_files("SdkCtx-1", "/tmp", 10)]
+    assert len(set(found)) == len(found)
+    assert {number for number in folder.numbers if number >= 100} <= set(found)
+    assert len(server.requests) <= 40
+
+
+@pytest.mark.one_event_loop
+async def test_files_are_deleted_when_their_numbered_page_is_read() -> None:
+    with scripted(Changing({}, deletes_read=True)) as server:
+        async with client(server) as agb:
+            found = [item.size async for item in agb.context.iterate_files("SdkCtx-1", "/tmp", 10)]
+    assert sorted(item for item in found if item) == list(range(100, 200))
+    assert len(server.requests) <= 20
+
+
+@pytest.mark.one_event_loop
+async def test_numbered_pages_are_read_once_while_nothing_changes() -> None:
+    with scripted(Changing({})) as server:
+        async with client(server) as agb:
+            assert len([item async for item in agb.context.iterate_files("SdkCtx-1", "/tmp", 10)]) == 100
+    assert len(server.requests) == 10
+
+
+@pytest.mark.one_event_loop
+async def test_list_that_never_rests_is_an_error() -> None:
+    """A service that knows one page only, and counts differently each time."""
+    counts = itertools.count(1000)
+    with scripted(lambda talk: value([entry(1)], count=next(counts))(talk)) as server:
+        async with client(server) as agb:
+            with pytest.raises(AGBError, match="the same page again and again"):
+                [item.size async for item in agb.context.iterate_files("SdkCtx-1", page_size=10)]
+    assert len(server.requests) < 40
+
+
+@pytest.mark.one_event_loop
+async def test_service_that_names_tokens_of_its_pages() -> None:
+    pages = (
+        value([entry(1), entry(2)], nextToken="t-2", count=5),
+        value([entry(4)], nextToken="t-3", count=4),
+        value([entry(5)], count=3),
+    )
+    with scripted(*pages) as server:
+        async with client(server) as agb:
+            found = [item.size async for item in agb.context.iterate_files("SdkCtx-1", page_size=2)]
+    assert found == [1, 2, 4, 5]
+    seen = [(asked(request)["pageNumber"], asked(request).get("nextToken")) for request in server.requests]
+    assert seen == [("1", None), ("2", "t-2"), ("3", "t-3")]
 
 
 async def test_service_that_knows_one_page_of_files_only() -> None:

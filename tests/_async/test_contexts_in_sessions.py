@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -124,6 +125,41 @@ async def test_pages_of_contexts(runtime: LocalServer) -> None:
         assert not (await agb.context.list(ContextListParams(next_token="nonsense"))).success
         for context in made:
             assert (await agb.context.delete(context)).success
+
+
+@pytest.mark.one_event_loop
+async def test_files_are_stored_and_deleted_while_they_are_listed(runtime: LocalServer, tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}").touch()
+    late = tmp_path / "late"
+    late.touch()
+    async with client(runtime) as agb:
+        context = await new_context(agb)
+        uploaded = await agb.context.upload(context.id, tmp_path, "/data")
+        uploaded.raise_for_error()
+        (await agb.context.delete_file(context.id, "/data/late")).raise_for_error()
+        found = []
+        async for item in agb.context.iterate_files(context.id, "/data", page_size=5):
+            found.append(item.file_name)
+            (await agb.context.delete_file(context.id, item.file_path)).raise_for_error()
+            if item.file_name == "07":
+                for name in ("/data/0", "/data/late"):  # before the place of the list, and behind it
+                    (await agb.context.upload(context.id, late, name)).raise_for_error()
+        assert found == [*(f"{number:02}" for number in range(20)), "late"]
+        assert await stored(agb, context) == ["/data/0"]
+        assert (await agb.context.delete(context)).success
+
+
+@pytest.mark.one_event_loop
+async def test_contexts_are_deleted_while_they_are_listed(runtime: LocalServer) -> None:
+    async with client(runtime) as agb:
+        made = [(await new_context(agb)).id for _ in range(6)]
+        found = []
+        async for item in agb.context.iterate(2):
+            if item.id in made:
+                found.append(item.id)
+                assert (await agb.context.delete(item)).success
+        assert found == made
 
 
 @pytest.mark.parametrize("path", ["x.txt", "/tmp/../etc/passwd", "/tmp/x\0y"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -123,6 +124,41 @@ def test_pages_of_contexts(runtime: LocalServer) -> None:
         assert not agb.context.list(ContextListParams(next_token="nonsense")).success
         for context in made:
             assert agb.context.delete(context).success
+
+
+@pytest.mark.one_event_loop
+def test_files_are_stored_and_deleted_while_they_are_listed(runtime: LocalServer, tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"{number:02}").touch()
+    late = tmp_path / "late"
+    late.touch()
+    with client(runtime) as agb:
+        context = new_context(agb)
+        uploaded = agb.context.upload(context.id, tmp_path, "/data")
+        uploaded.raise_for_error()
+        agb.context.delete_file(context.id, "/data/late").raise_for_error()
+        found = []
+        for item in agb.context.iterate_files(context.id, "/data", page_size=5):
+            found.append(item.file_name)
+            agb.context.delete_file(context.id, item.file_path).raise_for_error()
+            if item.file_name == "07":
+                for name in ("/data/0", "/data/late"):  # before the place of the list, and behind it
+                    agb.context.upload(context.id, late, name).raise_for_error()
+        assert found == [*(f"{number:02}" for number in range(20)), "late"]
+        assert stored(agb, context) == ["/data/0"]
+        assert agb.context.delete(context).success
+
+
+@pytest.mark.one_event_loop
+def test_contexts_are_deleted_while_they_are_listed(runtime: LocalServer) -> None:
+    with client(runtime) as agb:
+        made = [new_context(agb).id for _ in range(6)]
+        found = []
+        for item in agb.context.iterate(2):
+            if item.id in made:
+                found.append(item.id)
+                assert agb.context.delete(item).success
+        assert found == made
 
 
 @pytest.mark.parametrize("path", ["x.txt", "/tmp/../etc/passwd", "/tmp/x\0y"])

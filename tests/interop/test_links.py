@@ -135,7 +135,7 @@ def test_link_ends_with_its_session(sessions: Sessions) -> None:
 
 
 def test_page_of_the_session(session: Session) -> None:
-    info = session.info()
+    info = session.info().raise_for_error()
 
     status, text = fetch(info.data["resource_url"])
 

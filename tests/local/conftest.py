@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,10 +71,9 @@ class Api:
 
     def start(self, session_id: str, program: str, port: int = 30100) -> None:
         """Start a Python program inside a session and return when something listens on the port."""
-        python = shlex.quote(sys.executable)
         self.shell(
             session_id,
-            f"nohup {python} -c {shlex.quote(program)} > log 2>&1 &\n"
+            f"nohup python3 -c {shlex.quote(program)} > log 2>&1 &\n"
             f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || {{ cat log; exit 1; }}; done",
         )
 

@@ -7,12 +7,16 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
+from agb.local.api.app import build_app
 from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -56,6 +60,18 @@ async def local_runtime() -> AsyncIterator[Runtime]:
 async def box(local_runtime: Runtime) -> LocalSession:
     """A session of that runtime."""
     return await local_runtime.create(IMAGE)
+
+
+@asynccontextmanager
+async def application(
+    clock: Callable[[], float] = time.monotonic,
+) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
+    """A runtime in this process, and a client of its API without a socket."""
+    async with Runtime(allow_none=True, clock=clock) as runtime:
+        transport = httpx.ASGITransport(build_app(runtime, "key"), raise_app_exceptions=False)
+        headers = {"authorization": "Bearer key"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://agb.test", headers=headers) as caller:
+            yield runtime, caller
 
 
 async def call(runtime: Runtime, session: LocalSession, name: str, **args: Any) -> ToolReply:

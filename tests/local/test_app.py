@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -20,6 +17,7 @@ from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
 from .conftest import IMAGE, Api
+from .runtimes import Clock, application
 
 NOT_OFFERED = [operation for operation in OPERATIONS if operation.handler is None]
 
@@ -356,26 +354,6 @@ def test_whatever_is_sent_the_answer_is_an_envelope(
 # --- without a socket --------------------------------------------------------------------------------------------
 
 
-class Clock:
-    """A clock that is set."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@asynccontextmanager
-async def application(
-    clock: Callable[[], float] = time.monotonic,
-) -> AsyncIterator[tuple[Runtime, httpx.AsyncClient]]:
-    async with Runtime(allow_none=True, clock=clock) as runtime:
-        transport = httpx.ASGITransport(build_app(runtime, "key"), raise_app_exceptions=False)
-        headers = {"authorization": "Bearer key"}
-        async with httpx.AsyncClient(transport=transport, base_url="http://agb.test", headers=headers) as caller:
-            yield runtime, caller
-
-
 @pytest.mark.asyncio
 async def test_what_counts_as_activity() -> None:
     clock = Clock()
@@ -425,22 +403,3 @@ async def test_mistake_of_the_server_is_answered_and_logged(caplog: pytest.LogCa
             assert "on purpose" not in answer.text
     assert "ZeroDivisionError: on purpose" in caplog.text
     assert "the-token" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("given", "base"),
-    [
-        ("example.com:8080", "http://example.com:8080"),
-        ("[::1]:80", "http://[::1]:80"),
-        ("a b", "http://agb.test"),
-        ("evil/path", "http://agb.test"),
-        ("[bad", "http://agb.test"),
-        ("", "http://agb.test"),
-    ],
-)
-@pytest.mark.asyncio
-async def test_addresses_are_those_the_caller_uses(given: str, base: str) -> None:
-    async with application() as (runtime, caller):
-        session = await runtime.create(IMAGE)
-        answer = await caller.get("/mcp/getLink", params={"sessionId": session.id}, headers={"host": given})
-        assert answer.json()["data"]["url"].startswith(f"{base}/link/")

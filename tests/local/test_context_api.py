@@ -601,7 +601,7 @@ def test_refused_at_its_end_the_connection_goes_on(api: Api, context: str) -> No
     with begun(link, "Content-Length: 3", content=b"abc") as sock:
         status, connection, _ = answer_on(sock)
         assert (status, connection) == (409, None)
-        sock.sendall(f"PUT {urlsplit(link).path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        sock.sendall(f"PUT {urlsplit(link).path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
         assert answer_on(sock)[0] == 409
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from agb.local.contexts.keys import above, below, file_key, folder_key, parent_o
 from agb.local.contexts.store import ContextStore
 from agb.local.contexts.stored import StoredFile
 from agb.local.errors import CannotStart, Refused
+from agb.local.page_tokens import token_after
 
 from .runtimes import Clock
 
@@ -116,6 +118,29 @@ def test_pages_are_stable_whatever_comes_and_goes(store: ContextStore) -> None:
     assert last.next_token == ""
     with pytest.raises(Refused, match="maxResults"):
         store.list(0)
+
+
+def test_pages_of_files_are_stable_whatever_comes_and_goes(store: ContextStore, context: str) -> None:
+    for name in "bcdefg":
+        put(store, context, f"/data/{name}")
+    put(store, context, "/data/below/x")
+
+    def page(token: str) -> tuple[str, str]:
+        found = store.page(context, "/data", 1, 2, token)
+        return "".join(file.name for file in found.files), found.next_token
+
+    names, token = page("")
+    assert names == "bc"
+    for name in "bcd":
+        store.remove(context, f"/data/{name}")
+    for name in "aeh":
+        put(store, context, f"/data/{name}")
+    names, token = page(token)
+    assert names == "ef"
+    assert page(token) == ("gh", "")
+    for bad in ("x", token_after(7)):
+        with pytest.raises(Refused, match="nextToken"):
+            page(bad)
 
 
 def test_deleted_context_takes_everything_with_it(store: ContextStore, context: str, tmp_path: Path) -> None:
@@ -345,6 +370,41 @@ def test_threads_at_work_on_one_context(store: ContextStore, context: str, tmp_p
 
 
 # --- clearing and recycling --------------------------------------------------------------------------------------
+
+
+def test_files_of_several_threads_share_a_commit(store: ContextStore, context: str) -> None:
+    put(store, context, "/file")
+    statements: list[str] = []
+    paths = [f"/data/{number}" for number in range(5)]
+    with ThreadPoolExecutor(6) as threads:
+        with store._commits._turn:  # as a commit under way holds it
+            futures = {path: threads.submit(put, store, context, path) for path in [*paths, "/file/below"]}
+            while len(store._commits._waiting) < len(futures):
+                time.sleep(0.001)  # waits on purpose: a thread that is queued sets no event
+            store._database._connection.set_trace_callback(statements.append)
+        with pytest.raises(Refused, match="is a file"):
+            futures.pop("/file/below").result()
+        versions = {path: future.result().version for path, future in futures.items()}
+    assert statements.count("COMMIT") == 1
+    assert {file.path: file.version for file in store.files(context, "/data")} == versions
+    assert len(set(versions.values())) == len(paths)
+
+
+def test_failed_commit_fails_all_its_files(store: ContextStore, context: str, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        with store._commits._turn:
+            futures = [threads.submit(put, store, context, path) for path in ("/a", "/b")]
+            while len(store._commits._waiting) < len(futures):
+                time.sleep(0.001)  # waits on purpose: a thread that is queued sets no event
+            store._database._connection.set_authorizer(
+                lambda action, *_: sqlite3.SQLITE_DENY if action == sqlite3.SQLITE_UPDATE else 0
+            )
+        for future in futures:
+            with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+                future.result()
+    store._database._connection.set_authorizer(None)
+    assert store.files(context) == []
+    assert put(store, context, "/a").path == "/a"
 
 
 def test_clearing(store: ContextStore, context: str, tmp_path: Path) -> None:

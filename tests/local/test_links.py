@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import shlex
 import socket
+import sys
 import threading
-from collections.abc import Iterator
+from asyncio import Queue
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 from urllib.parse import urlsplit
 
+import anyio
 import httpx
 import pytest
 from attrs import frozen
+from starlette.types import Message
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close, CloseCode
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from agb.local.api.proxy import below_link, cookie_below_link, end_to_end
+from agb.local.api.app import build_app
+from agb.local.api.links import is_link
+from agb.local.api.proxy import Target, below_link, cookie_below_link, end_to_end
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 
 from .conftest import Api
-from .runtimes import needs_bubblewrap
+from .runtimes import IMAGE, Clock, application, needs_bubblewrap, output
 
 FILES = "import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=30100, bind='127.0.0.1')"
 
@@ -180,21 +192,31 @@ def test_path_and_query_arrive_as_they_were_sent(inside: Inside) -> None:
     for path in ("a%2Fb/c?x=1%202&x=%C3%BC", "", "?q", "a//b/./c;d=e"):
         with socket.create_connection((urlsplit(inside.http).hostname, urlsplit(inside.http).port)) as raw:
             target = urlsplit(inside.http).path + path
-            raw.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+            raw.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             answer = b"".join(iter(lambda: raw.recv(65536), b""))
         assert answer.rpartition(b"\r\n\r\n")[2].decode() == f"/{path}"
 
 
 def test_headers_seen_inside(api: Api, inside: Inside) -> None:
-    sent = {"x-mine": "1", "connection": "x-dropped", "x-dropped": "2", "x-forwarded-for": "10.0.0.9", "cookie": "c=1"}
-    seen = dict(httpx.get(f"{inside.http}seen", headers=sent).json()["headers"])
+    sent = {"x-mine": "1", "connection": "x-dropped", "x-dropped": "2", "cookie": "c=1"}
+    claimed = {
+        "x-forwarded-for": "10.0.0.9",
+        "x-forwarded-host": "evil.example",
+        "x-forwarded-proto": "https",
+        "x-forwarded-prefix": "/evil",
+        "x-forwarded-port": "1",
+        "x-forwarded-client-cert": "evil",
+        "forwarded": "for=10.0.0.9;host=evil.example",
+    }
+    seen = dict(httpx.get(f"{inside.http}seen", headers=sent | claimed).json()["headers"])
     address = api.server.endpoint.partition("://")[2]
     assert seen["host"] == seen["x-forwarded-host"] == address
-    assert seen["x-forwarded-for"] == "10.0.0.9, 127.0.0.1"
+    assert seen["x-forwarded-for"] == "127.0.0.1"
     assert seen["x-forwarded-proto"] == "http"
+    assert seen["forwarded"] == f'for=127.0.0.1;host="{address}";proto=http'
     assert seen["x-forwarded-prefix"] == urlsplit(inside.http).path.rstrip("/")
     assert (seen["x-mine"], seen["cookie"]) == ("1", "c=1")
-    assert not {"connection", "x-dropped"} & set(seen)
+    assert not {"connection", "x-dropped", "x-forwarded-port", "x-forwarded-client-cert"} & set(seen)
 
 
 def test_addresses_and_cookies_stay_below_the_link(inside: Inside) -> None:
@@ -221,7 +243,9 @@ def test_answer_may_come_while_the_request_is_still_sent(inside: Inside) -> None
     """Both sides are held back by each other: neither the whole request nor the whole answer is kept anywhere."""
     link, size = urlsplit(inside.http), 24 * 2**20
     with socket.create_connection((link.hostname, link.port), timeout=120) as raw:
-        head = f"POST {link.path}twice HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+        head = (
+            f"POST {link.path}twice HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+        )
         raw.sendall(head.encode())
         sender = threading.Thread(target=raw.sendall, args=(b"z" * size,))
         sender.start()
@@ -280,6 +304,130 @@ def test_page_with_absolute_addresses_finds_its_parts(api: Api, inside: Inside) 
         assert found.status_code == 404, elsewhere
     own = httpx.get(f"{api.server.endpoint}/sdk/ListSession", headers={"referer": inside.http})
     assert own.status_code == 401  # the API comes first
+
+
+# --- a host name of its own --------------------------------------------------------------------------------------
+
+
+@frozen
+class Named:
+    """A link by its host name, as a browser uses it: names below localhost are loopback."""
+
+    name: str
+    address: str
+    http: httpx.Client
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.http.get(f"{self.address}{path}", headers={"host": self.name, **headers})
+
+    def websocket(self, path: str) -> ClientConnection:
+        at = urlsplit(self.address)
+        sock = socket.create_connection((at.hostname, at.port))
+        return connect(f"ws://{self.name}{path}", sock=sock)
+
+
+@pytest.fixture
+def named(api: Api, inside: Inside) -> Iterator[Callable[[str], Named]]:
+    """Return a link that was made by path, by its name."""
+    with httpx.Client() as http:
+
+        def of(link: str) -> Named:
+            parts = urlsplit(link)
+            _, session, port, token = parts.path.strip("/").split("/")
+            return Named(f"{port}-{session}-{token}.localhost:{parts.port}", api.server.endpoint, http)
+
+        yield of
+
+
+NAVIGATION = {
+    "sec-fetch-mode": "navigate",
+    "sec-fetch-dest": "document",
+    "user-agent": "Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0.0.0 Safari/537.36",
+}
+SAFARI = "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/605.1.15"
+
+
+def test_browser_is_led_to_the_host_name(inside: Inside, named: Callable[[str], Named]) -> None:
+    link = named(inside.http)
+    for path, below in (("seen?x=%2F", "/seen?x=%2F"), ("", "/")):
+        for destination in ("document", "iframe"):
+            answer = httpx.get(f"{inside.http}{path}", headers={**NAVIGATION, "sec-fetch-dest": destination})
+            assert answer.status_code == 307
+            assert answer.headers["location"] == f"http://{link.name}{below}"
+            assert answer.headers["cache-control"] == "no-store"
+    assert httpx.get(inside.http.rstrip("/") + "?x", headers=NAVIGATION).headers["location"] == f"http://{link.name}/?x"
+    at_localhost = {**NAVIGATION, "host": f"localhost:{urlsplit(inside.http).port}"}
+    assert httpx.get(inside.http, headers=at_localhost).headers["location"] == f"http://{link.name}/"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {**NAVIGATION, "sec-fetch-mode": "cors"},
+        {**NAVIGATION, "sec-fetch-dest": "empty"},
+        {**NAVIGATION, "user-agent": SAFARI},  # does not resolve such names
+        {**NAVIGATION, "host": "127.0.0.2"},  # names below localhost lead to 127.0.0.1
+    ],
+)
+def test_other_callers_are_served_by_path(inside: Inside, headers: dict[str, str]) -> None:
+    answer = httpx.get(f"{inside.http}seen", headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["method"] == "GET"
+    assert httpx.post(f"{inside.http}seen", headers=NAVIGATION).json()["method"] == "POST"
+
+
+def test_headers_seen_behind_the_host_name(inside: Inside, named: Callable[[str], Named]) -> None:
+    """The program sees a local name, finds its own Origin in no header, and learns the real host from the others."""
+    link = named(inside.http)
+    own, port = f"http://{link.name}", urlsplit(inside.http).port
+    answer = link.get("/seen", origin=own, referer=f"{own}/page?x", **{"x-forwarded-host": "evil.example"})
+    seen = dict(answer.json()["headers"])
+    assert seen["host"] == f"localhost:{port}"
+    assert seen["referer"] == f"http://localhost:{port}/page?x"
+    assert "origin" not in seen
+    assert "x-forwarded-prefix" not in seen
+    assert seen["x-forwarded-host"] == link.name
+    assert seen["forwarded"] == f'for=127.0.0.1;host="{link.name}";proto=http'
+    foreign = dict(link.get("/seen", origin="http://evil.example", referer="http://evil.example/x").json()["headers"])
+    assert (foreign["origin"], foreign["referer"]) == ("http://evil.example", "http://evil.example/x")
+
+
+def test_answers_behind_the_host_name(inside: Inside, named: Callable[[str], Named]) -> None:
+    link = named(inside.http)
+    answer = link.get("/moved")
+    assert answer.headers["location"] == "/to?x=1"
+    assert answer.headers.get_list("set-cookie") == ["a=1; Path=/; HttpOnly", "b=2"]
+    for path in ("/sdk/ListSession", "/link/x", "/a%2Fb?x"):  # the API has another host
+        assert link.get(path).text == path
+    with named(inside.sockets).websocket("/ws?x") as outside:
+        assert outside.recv(timeout=120) == "/ws?x"
+        outside.send("hello")
+        assert outside.recv(timeout=120) == "hello"
+
+
+def test_host_name_needs_its_token(inside: Inside, named: Callable[[str], Named]) -> None:
+    link = named(inside.http)
+    for name in (
+        link.name.replace(inside.session, "s-00000000000000000000"),
+        link.name.replace("30100-", "30101-"),
+        link.name.replace("30100-", "99999-"),
+        link.name.replace(link.name.split(".")[0][-32:], "0" * 32),
+    ):
+        answer = link.get("/seen", host=name)
+        assert answer.status_code == 404, name
+        assert "no such link" in answer.text
+    assert link.get("/seen", host=link.name.upper()).status_code == 200
+
+
+def test_absolute_url_of_the_seen_host_leads_back(api: Api, inside: Inside, named: Callable[[str], Named]) -> None:
+    """A program that makes a URL of its Host: the browser asks this server, and sends the origin of the page."""
+    link = named(inside.http)
+    own = httpx.get(f"{api.server.endpoint}/static/a.css?v=1", headers={"referer": f"http://{link.name}/"})
+    assert own.status_code == 307
+    assert own.headers["location"] == f"http://{link.name}/static/a.css?v=1"
+    wrong = link.name.replace("30100-", "30101-")
+    assert httpx.get(f"{api.server.endpoint}/a.css", headers={"referer": f"http://{wrong}/"}).status_code == 404
 
 
 # --- WebSocket ---------------------------------------------------------------------------------------------------
@@ -350,13 +498,116 @@ def test_end_of_the_session_ends_its_websockets(api: Api) -> None:
     with connect(api.link(session, 30102, "ws")) as outside:
         outside.recv(timeout=120)
         api.release(session)
-        with pytest.raises(ConnectionClosed):
+        with pytest.raises(ConnectionClosed) as closed:
             outside.recv(timeout=120)
+    assert closed.value.rcvd == Close(CloseCode.GOING_AWAY, "the session has ended")
+
+
+def test_end_of_the_session_is_the_reason_of_a_failed_request(api: Api) -> None:
+    session = api.create()["sessionId"]
+    api.start(session, HOLD)
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(httpx.get, api.link(session), timeout=120)
+        api.shell(session, HELD)
+        api.release(session)
+        answer = waiting.result()
+    assert answer.status_code == 502
+    assert f"Session {session} has ended" in answer.text
+
+
+# --- activity ----------------------------------------------------------------------------------------------------
+
+HOLD = """
+import http.server, pathlib, time
+class Held(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        pathlib.Path("held").touch()
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"done")
+http.server.ThreadingHTTPServer(("127.0.0.1", 30100), Held).serve_forever()
+"""
+HELD = "until [ -e held ]; do read -t 0.01 <> <(:) || true; done"
+
+
+async def started(runtime: Runtime, session: LocalSession, program: str, port: int) -> None:
+    """Start a Python program inside a session and return when something listens on the port."""
+    await output(
+        runtime,
+        session,
+        f"nohup {shlex.quote(sys.executable)} -c {shlex.quote(program)} > log 2>&1 &\n"
+        f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || {{ cat log; exit 1; }}; done",
+    )
+
+
+@pytest.mark.asyncio
+async def test_request_under_way_is_activity() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(IMAGE, idle_timeout=60)
+        await started(runtime, session, HOLD, 30100)
+        link = (await caller.get("/internet/getLink", params={"sessionId": session.id})).json()["data"]["url"]
+        async with anyio.create_task_group() as group:
+
+            async def request() -> None:
+                assert (await caller.get(link)).text == "done"
+
+            group.start_soon(request)
+            await output(runtime, session, HELD)
+            clock.now += 600
+            runtime.sweep()
+            assert runtime.status(session.id) == "RUNNING"
+            await output(runtime, session, "touch go")
+        assert session.idle_for == 0  # counted from its end
+        clock.now += 61
+        runtime.sweep()
+        assert runtime.status(session.id) == "DELETING"  # the program alone is not activity
+
+
+@pytest.mark.asyncio
+async def test_open_websocket_is_activity() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(IMAGE, idle_timeout=60)
+        await started(runtime, session, SOCKETS, 30101)
+        query = {"sessionId": session.id, "port": "30101"}
+        path = urlsplit((await caller.get("/internet/getLink", params=query)).json()["data"]["url"]).path
+        to_app, from_app = Queue[Message](), Queue[Message]()
+        scope = {
+            "type": "websocket",
+            "scheme": "ws",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+            "subprotocols": [],
+            "extensions": {},
+        }
+        to_app.put_nowait({"type": "websocket.connect"})
+        app = build_app(runtime, "key")
+        open_socket = asyncio.create_task(app(scope, to_app.get, from_app.put))
+        assert (await from_app.get())["type"] == "websocket.accept"
+        clock.now += 600
+        runtime.sweep()
+        assert runtime.status(session.id) == "RUNNING"
+        to_app.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await open_socket
+        assert session.idle_for == 0
+        clock.now += 61
+        runtime.sweep()
+        assert runtime.status(session.id) == "DELETING"
 
 
 # --- what a proxy changes ----------------------------------------------------------------------------------------
 
 PREFIX = "/link/s-1/30100/t"
+NAME = f"30100-s-1-{'0' * 32}.localhost:8080"
+
+
+def target(base: str, prefix: str) -> Target:
+    return Target(cast("LocalSession", None), 30100, base, prefix, b"/")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +630,23 @@ PREFIX = "/link/s-1/30100/t"
     ],
 )
 def test_addresses_of_the_program_lead_through_the_link(address: str, moved: str) -> None:
-    assert below_link(address, "runtime:8080", PREFIX, 30100) == moved
+    assert below_link(address, target("http://runtime:8080", PREFIX)) == moved
+
+
+@pytest.mark.parametrize(
+    ("address", "moved"),
+    [
+        ("/a?b", "/a?b"),
+        ("?b", "?b"),
+        (f"http://{NAME}/a", "/a"),
+        ("http://localhost:8080/a", "/a"),  # made of the Host that the program sees
+        ("http://localhost:30100", "/"),
+        ("http://localhost:30101/a", "http://localhost:30101/a"),
+        ("https://example.com/", "https://example.com/"),
+    ],
+)
+def test_addresses_behind_a_host_name(address: str, moved: str) -> None:
+    assert below_link(address, target(f"http://{NAME}", "")) == moved
 
 
 @pytest.mark.parametrize(
@@ -396,6 +663,31 @@ def test_addresses_of_the_program_lead_through_the_link(address: str, moved: str
 )
 def test_cookies_hold_for_the_link_only(cookie: str, moved: str) -> None:
     assert cookie_below_link(cookie, PREFIX) == moved
+
+
+def test_cookies_behind_a_host_name_keep_their_path() -> None:
+    for cookie in ("__Host-a=1; Path=/; Secure", "a=1; path=/x; HttpOnly"):
+        assert cookie_below_link(cookie, "") == cookie
+    assert cookie_below_link("a=1; Path=/; Domain=localhost", "") == "a=1; Path=/"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        (NAME, True),
+        (NAME.upper(), True),
+        (NAME.removesuffix(":8080"), True),
+        (NAME.replace("localhost", "localhost."), True),
+        (NAME.replace("localhost", "example.com"), False),
+        (f"x.{NAME}", False),
+        (f"{NAME}.example.com", False),
+        ("localhost:8080", False),
+        ("127.0.0.1:8080", False),
+        ("", False),
+    ],
+)
+def test_host_names_of_links(host: str, is_one: bool) -> None:
+    assert is_link(host) == is_one
 
 
 def test_headers_of_one_connection_are_not_passed_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import psutil
@@ -10,6 +11,7 @@ import pytest
 
 from agb.local.errors import CannotStart, DataDirInUse, Refused
 from agb.local.limits import Limits
+from agb.local.sessions import data_directory
 from agb.local.sessions.images import tools_of
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -326,6 +328,31 @@ class TestDataDirectory:
         (left / "file").touch()
         async with Runtime(allow_none=True, data_dir=tmp_path):
             assert list((tmp_path / "sessions").iterdir()) == []
+
+    async def test_directory_of_a_runtime_that_starts_is_not_abandoned(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """Another runtime may look for abandoned directories at any moment, also between creation and lock."""
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        found: list[Path] = []
+        looks: list[Path] = []
+        lock = data_directory._lock
+
+        def look_and_lock(directory: Path) -> int | None:
+            if not looks:
+                looks.append(directory)
+                (directory / "lock").touch()
+                found.extend(data_directory.abandoned())
+            return lock(directory)
+
+        monkeypatch.setattr(data_directory, "_lock", look_and_lock)
+        async with contextlib.AsyncExitStack() as cleanup:
+            directory = data_directory.claim(None, cleanup)
+            assert looks
+            assert found == []
+            assert data_directory.abandoned() == []
+            assert directory.is_dir()
+        assert list(tmp_path.iterdir()) == []
 
     async def test_temporary_one_of_a_killed_runtime_is_removed(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

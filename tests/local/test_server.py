@@ -235,7 +235,12 @@ def test_call_under_way_is_answered_when_the_server_stops() -> None:
         with socket.create_connection(api.http.base_url.netloc.decode().split(":")) as raw:  # type: ignore[arg-type]
             command = {"command": "echo $$ > started; sleep 600", "timeout_ms": 600_000}
             body = json.dumps({"sessionId": session, "name": "shell", "args": json.dumps(command)})
-            head = ["POST /mcp HTTP/1.1", "Host: x", "Authorization: Bearer test-key", f"Content-Length: {len(body)}"]
+            head = [
+                "POST /mcp HTTP/1.1",
+                "Host: localhost",
+                "Authorization: Bearer test-key",
+                f"Content-Length: {len(body)}",
+            ]
             raw.sendall("\r\n".join([*head, "", body]).encode())
             api.shell(session, "until [ -s started ]; do read -t 0.01 <> <(:) || true; done")
             server.process.terminate()

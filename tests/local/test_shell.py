@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from typing import Literal
 
 import psutil
 import pytest
@@ -14,7 +15,7 @@ from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
-from .runtimes import IMAGE, call, output, shell
+from .runtimes import IMAGE, call, needs_bubblewrap, output, shell
 
 pytestmark = pytest.mark.asyncio
 
@@ -73,12 +74,26 @@ async def test_values_of_variables_are_not_interpreted(local_runtime: Runtime, b
     assert await output(local_runtime, box, "echo $HOME", envs={"X": "1"}) == box.sandbox.home
 
 
+@pytest.mark.parametrize("isolation", [pytest.param("bubblewrap", marks=needs_bubblewrap), "none"])
+async def test_variables_and_directory_do_not_reach_the_shell_itself(isolation: Literal["bubblewrap", "none"]) -> None:
+    async with Runtime(isolation=isolation, network="isolated") as runtime:
+        session = await runtime.create(IMAGE)
+        await output(runtime, session, "mkdir tools; printf '#!/bin/sh\necho mine\n' > tools/bash; chmod +x tools/bash")
+        envs = {"PATH": f"{session.sandbox.home}/tools"}
+        assert await output(runtime, session, "echo $PATH; pwd", envs=envs, cwd="tools") == (
+            f"{session.sandbox.home}/tools\n{session.sandbox.home}/tools"
+        )
+
+
 async def test_directory(local_runtime: Runtime, box: LocalSession) -> None:
     place = f"{box.sandbox.home}/with spaces; and $signs"
     await output(local_runtime, box, f"mkdir '{place}'")
     assert await output(local_runtime, box, "pwd", cwd=place) == place
     assert await output(local_runtime, box, "pwd", cwd="") == box.sandbox.home
-    for missing in ("/no/such/place", "/etc/passwd"):
+    # As for the file tools, the home is the base of relative paths.
+    assert await output(local_runtime, box, "pwd", cwd="with spaces; and $signs") == place
+    assert await output(local_runtime, box, "pwd", cwd=".") == box.sandbox.home
+    for missing in ("/no/such/place", "/etc/passwd", "no/such/place"):
         reply = await call(local_runtime, box, "shell", command="pwd", cwd=missing)
         assert reply.is_error
         assert "cwd" in reply.text

@@ -235,9 +235,9 @@ def delete_context_file(context_id: str, file_path: str) -> Call[None]:
 
 
 def describe_context_files(
-    context_id: str, parent_folder_path: str = "", page_number: int = 1, page_size: int = 50
+    context_id: str, parent_folder_path: str = "", page_number: int = 1, page_size: int = 50, next_token: str = ""
 ) -> Call[Page[ContextFileEntry]]:
-    """POST /sdk/DescribeContextFiles."""
+    """POST /sdk/DescribeContextFiles; a token of the page before says where this one begins, if the service has any."""
     return post(
         f"list the files of the context {context_id}",
         "/sdk/DescribeContextFiles",
@@ -246,6 +246,7 @@ def describe_context_files(
             "parentFolderPath": parent_folder_path,
             "pageNumber": page_number,
             "pageSize": page_size,
+            "nextToken": next_token,
         },
         read=lambda reply: _read_page(reply, _file_entry),
         shape=FILE_PAGE,
@@ -257,7 +258,7 @@ def describe_context_files(
 def file_listing(context_id: str, parent: str = "", page_size: int = 100) -> NumberedListing[ContextFileEntry]:
     """Return how all files of a folder of a context are listed, so many at a time."""
     return NumberedListing(
-        lambda number: describe_context_files(context_id, parent, number, page_size),
+        lambda number, token: describe_context_files(context_id, parent, number, page_size, token),
         key=lambda entry: entry.file_path,
         size=page_size,
     )

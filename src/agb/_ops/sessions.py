@@ -14,6 +14,7 @@ from ..results.sessions import GetSessionData, McpTool
 from .pages import Page, TokenListing
 
 if TYPE_CHECKING:
+    from ..results.sessions import SessionInfo
     from ..session_params import CreateSessionParams
 
 # --- create and find ---------------------------------------------------------------------------------------------
@@ -310,7 +311,7 @@ def _get_link(path: str, session_id: str, protocol_type: str | None, port: int |
     )
 
 
-def get_mcp_resource(session_id: str) -> Call[dict[str, Any]]:
+def get_mcp_resource(session_id: str) -> Call[SessionInfo]:
     """POST /mcp/getMcpResource: where the session's desktop is shown."""
     return post(
         f"get the information of session {session_id}",
@@ -323,15 +324,15 @@ def get_mcp_resource(session_id: str) -> Call[dict[str, Any]]:
     )
 
 
-def _read_resource(reply: Reply, session_id: str) -> dict[str, Any]:
+def _read_resource(reply: Reply, session_id: str) -> SessionInfo:
     data = reply.content()["data"]
-    info: dict[str, Any] = {
+    info: SessionInfo = {
         "session_id": data.get("sessionId") or session_id,
         "resource_url": data["resourceUrl"],
     }
     desktop = data.get("desktopInfo")
     if desktop is not None:
-        info |= {ours: desktop.get(theirs) for theirs, ours in _DESKTOP_INFO.items()}
+        info.update({ours: desktop.get(theirs) for theirs, ours in _DESKTOP_INFO.items()})  # type: ignore[typeddict-item]
     return info
 
 

@@ -31,6 +31,7 @@ from ._compat.loop import close_when_dropped, sleep
 from .net.per_loop import PerLoop
 
 if TYPE_CHECKING:
+    from ..results.narrowed import ResultKind
     from .net.extensions import Answer
     from .net.http import HTTP
     from .net.routes import Verify
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from .net.websocket import WebSocket, WebSockets
 
 T = TypeVar("T")
+SuccessT = TypeVar("SuccessT")
+FailureT = TypeVar("FailureT")
 
 _log = logging.getLogger("agb")
 _log.addHandler(logging.NullHandler())
@@ -151,21 +154,25 @@ class API:
         self._sleep(seconds)
 
     def result(
-        self, call: Call[Any], kind: type[T], *, timeout: float | None = None, deadline: Deadline | None = None
-    ) -> T:
+        self,
+        call: Call[Any],
+        kind: ResultKind[SuccessT, FailureT],
+        *,
+        timeout: float | None = None,
+        deadline: Deadline | None = None,
+    ) -> SuccessT | FailureT:
         """Send a call and return its outcome as a result of that kind.
 
         Raises:
             AGBError: there was no valid answer, and the call is documented to raise then.
         """
-        make: Any = kind
         try:
             value, request_id = self.call(call, timeout=timeout, deadline=deadline)
         except AGBError as error:
             if call.raises and not error.kind.is_refusal:
                 raise
-            return make.failed(error)  # type: ignore[no-any-return]
-        return make.of(value, request_id)  # type: ignore[no-any-return]
+            return kind.failed(error)
+        return kind.of(value, request_id)
 
     def tool(self, tool: ToolCall[T], access: ToolAccess, *, timeout: float | None = None) -> T:
         """Call a tool by the route that the session offers and return what its text means.

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from ..outcomes import RetryOn
     from ..owned import Reaped
+    from ..results.narrowed import GetSessionFailure, GetSessionSuccess, SessionFailure, SessionSuccess
     from ..session_params import CreateSessionParams
     from ..stats import ClientStats
     from ._compat.iteration import AnyIterable
@@ -175,7 +176,7 @@ class AGB(Closable, BlockHint):
         wait_for_contexts: bool = True,
         timeout: float | None = None,
         owner: Owner | None = None,
-    ) -> SessionResult[Session]:
+    ) -> SessionSuccess[Session] | SessionFailure:
         """Create a session, and wait for the data of its contexts.
 
         If the caller is cancelled, the session is deleted, also when the service is still creating it.
@@ -222,11 +223,12 @@ class AGB(Closable, BlockHint):
             return SessionResult.failed(error)
         session = session_from_data(self, data, creation.labels)
         if not syncs:
-            return SessionResult(request_id, True, session=session)
+            return SessionResult.of(session, request_id)
         limit = Deadline(ARRIVAL_LIMIT) if timeout is None else deadline
         status, missing = creation.wait_for_contexts(data, syncs, limit)
         message = str(missing) if missing else ""
-        return SessionResult(request_id, True, message, session, error=missing, context_status=status)
+        result = SessionResult.of(session, request_id)
+        return evolve(result, error_message=message, error=missing, context_status=status)
 
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
@@ -409,7 +411,7 @@ class AGB(Closable, BlockHint):
 
     # --- find ----------------------------------------------------------------------------------------------------
 
-    def get(self, session_id: str, *, timeout: float | None = None) -> SessionResult[Session]:
+    def get(self, session_id: str, *, timeout: float | None = None) -> SessionSuccess[Session] | SessionFailure:
         """Find a session by its id.
 
         Returns:
@@ -422,13 +424,12 @@ class AGB(Closable, BlockHint):
         except ValueError as error:
             return SessionResult.failed(SessionError(str(error)))
         found = self.get_session(session_id, timeout=timeout)
-        if found.error is not None or found.data is None:
-            failure = found.error or SessionError(f"Could not get session {session_id}: the answer holds no data")
-            message = str(failure).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
-            return evolve(SessionResult[Session].failed(failure), error_message=message)
-        return SessionResult(found.request_id, True, session=session_from_data(self, found.data))
+        if not found.success:
+            message = str(found.error).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
+            return evolve(SessionResult.failed(found.error), error_message=message)
+        return SessionResult.of(session_from_data(self, found.data), found.request_id)
 
-    def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionResult:
+    def get_session(self, session_id: str, *, timeout: float | None = None) -> GetSessionSuccess | GetSessionFailure:
         """Return the connection data of a session by its id. Never raises for a failed call.
 
         API: POST /mcp/getSession.

@@ -18,10 +18,24 @@ from .._wire.toolcall import parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
 from ..results.base import DeleteResult, OperationResult
-from ..results.sessions import GetSessionData, McpTool, McpToolResult, McpToolsResult, SessionStatusResult
+from ..results.sessions import (
+    GetSessionData,
+    McpTool,
+    McpToolResult,
+    McpToolsResult,
+    SessionStatusResult,
+)
 
 if TYPE_CHECKING:
-    from ..results.metrics import SessionMetricsResult
+    from ..results.narrowed import (
+        McpToolFailure,
+        McpToolSuccess,
+        OperationFailure,
+        OperationSuccess,
+        SessionMetricsFailure,
+        SessionMetricsSuccess,
+    )
+    from ..results.sessions import SessionInfo
     from .api import API
     from .client import AGB
     from .modules.code import Code
@@ -148,7 +162,9 @@ class Session:
 
     # --- labels --------------------------------------------------------------------------------------------------
 
-    def set_labels(self, labels: Mapping[str, str], *, timeout: float | None = None) -> OperationResult:
+    def set_labels(
+        self, labels: Mapping[str, str], *, timeout: float | None = None
+    ) -> OperationSuccess[None] | OperationFailure:
         """Replace all labels of the session.
 
         The service knows one set of labels, and the SDK keeps labels of its own in it, by which a session is found
@@ -192,7 +208,7 @@ class Session:
             self.agb._hidden_labels.refused(result.error)
         return again
 
-    def get_labels(self, *, timeout: float | None = None) -> OperationResult:
+    def get_labels(self, *, timeout: float | None = None) -> OperationSuccess[dict[str, str]] | OperationFailure:
         """Return the labels of the session as ``data``, a dict, without the SDK's own.
 
         Raises:
@@ -209,16 +225,16 @@ class Session:
         """
         return self._get_labels(self._api.deadline(timeout))
 
-    def _get_labels(self, deadline: Deadline) -> OperationResult:
+    def _get_labels(self, deadline: Deadline) -> OperationSuccess[dict[str, str]] | OperationFailure:
         result = self._api.result(ops.get_label(self.session_id), OperationResult, deadline=deadline)
         if not result.success:
             return result
         self._hidden_labels = ownership.hidden(result.data)
-        return evolve(result, data=ownership.shown(result.data))
+        return OperationResult.of(ownership.shown(result.data), result.request_id)
 
     # --- information ---------------------------------------------------------------------------------------------
 
-    def info(self, *, timeout: float | None = None) -> OperationResult:
+    def info(self, *, timeout: float | None = None) -> OperationSuccess[SessionInfo] | OperationFailure:
         """Return the properties of the session's desktop as ``data``, a dict.
 
         Its keys are ``session_id``, ``resource_url`` and, if there is a desktop, ``app_id``, ``auth_code``,
@@ -230,7 +246,7 @@ class Session:
 
     def get_link(
         self, protocol_type: str | None = None, port: int | None = None, *, timeout: float | None = None
-    ) -> OperationResult:
+    ) -> OperationSuccess[str] | OperationFailure:
         """Return a URL as ``data`` by which a port of the session is reached from outside.
 
         Args:
@@ -273,7 +289,7 @@ class Session:
             self.agb._limiter.gone(self.session_id)
         return result
 
-    def keep_alive(self, *, timeout: float | None = None) -> OperationResult:
+    def keep_alive(self, *, timeout: float | None = None) -> OperationSuccess[None] | OperationFailure:
         """Restart the session's idle time. Never raises for a failed call.
 
         API: POST /mcp/refreshSessionIdleTime.
@@ -291,7 +307,7 @@ class Session:
         connect_timeout: int | None = None,
         *,
         timeout: float | None = None,
-    ) -> McpToolResult:
+    ) -> McpToolSuccess | McpToolFailure:
         """Call any tool of the session by name; its text is the ``data`` of the result.
 
         Args:
@@ -340,7 +356,7 @@ class Session:
 
     def get_metrics(
         self, read_timeout: int | None = None, connect_timeout: int | None = None, *, timeout: float | None = None
-    ) -> SessionMetricsResult:
+    ) -> SessionMetricsSuccess | SessionMetricsFailure:
         """Return the session's use of processors, memory, disk and network.
 
         Args:

@@ -20,6 +20,9 @@ from .shape import FLAG, TEXT, Array, JsonText, Object, Shape, ShapeError, maybe
 
 T = TypeVar("T")
 
+LONGEST_RUN = 86_400
+"""Seconds that code and a command may run at most: a day."""
+
 
 @frozen
 class ToolReply:

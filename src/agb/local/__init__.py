@@ -40,6 +40,7 @@ def serve(
     isolation: Isolation = "auto",
     network: Network = "auto",
     idle_timeout: float | None = None,
+    public_url: str | None = None,
     allow_none: bool = False,
 ) -> Iterator[LocalServer]:
     """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
@@ -56,6 +57,8 @@ def serve(
             (they run as ordinary processes of yours), or ``"auto"``, which is bubblewrap.
         network: ``"isolated"`` (a network of its own for each session), ``"host"`` (this machine's), or ``"auto"``.
         idle_timeout: seconds without activity after which a session is released, unless it asked for another time.
+        public_url: scheme and host by which other machines reach the server, through a proxy for instance; the URLs
+            that the server answers begin with it.
         allow_none: whether ``isolation="auto"`` may continue without isolation where bubblewrap does not work.
 
     Raises:
@@ -67,7 +70,7 @@ def serve(
         ...     server.endpoint.startswith("http://127.0.0.1:")
         True
     """
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, allow_none)
+    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none)
     try:
         yield process.start()
     finally:
@@ -84,6 +87,7 @@ async def aserve(
     isolation: Isolation = "auto",
     network: Network = "auto",
     idle_timeout: float | None = None,
+    public_url: str | None = None,
     allow_none: bool = False,
 ) -> AsyncIterator[LocalServer]:
     """Run a local runtime as long as the ``async with`` block lasts; `serve` for asyncio and trio.
@@ -92,7 +96,7 @@ async def aserve(
     """
     from anyio import CancelScope, to_thread
 
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, allow_none)
+    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none)
     # In threads: a thread that has begun runs to its end, also when the task that waits for it is cancelled.
     try:
         yield await to_thread.run_sync(process.start)
@@ -109,6 +113,7 @@ def _process(
     isolation: Isolation,
     network: Network,
     idle_timeout: float | None,
+    public_url: str | None,
     allow_none: bool,
 ) -> ServerProcess:
     """Return the process, not yet started."""
@@ -123,6 +128,7 @@ def _process(
             "isolation": isolation,
             "network": network,
             "idle_timeout": idle_timeout,
+            "public_url": public_url,
             "allow_none": allow_none,
         }
     )

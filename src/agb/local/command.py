@@ -59,6 +59,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--isolation", choices=get_args(Isolation), default="auto", help="how sessions are kept apart (default: auto)")
     add("--network", choices=get_args(Network), default="auto", help="what sessions can reach (default: auto)")
     add("--idle-timeout", type=float, metavar="S", help="seconds until an idle session is released (default: 300)")
+    add("--public-url", metavar="URL", help="URL by which other machines reach it; the URLs answered begin with it")
     add("--child", action="store_true", help=argparse.SUPPRESS)
     return parser
 

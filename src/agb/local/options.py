@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from attrs import Attribute, field, fields, frozen
 from attrs.converters import optional
 
 from .errors import CannotStart
+
+_PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 Isolation = Literal["auto", "bubblewrap", "none"]
 Network = Literal["auto", "isolated", "host"]
@@ -45,6 +48,18 @@ def _is_time(_: object, _attribute: Attribute[float | None], value: float | None
         raise CannotStart(f"idle_timeout must be a number of seconds greater than 0, not {value!r}")
 
 
+def _is_public_url(_: object, _attribute: Attribute[str | None], value: str | None) -> None:
+    if value is not None and not (isinstance(value, str) and _PUBLIC_URL.fullmatch(value)):
+        raise CannotStart(
+            "public_url must be a scheme and a host, with a port if it needs one, and without a path, "
+            f"such as 'https://sandboxes.example.com', not {value!r}"
+        )
+
+
+def _without_slash(value: Any) -> Any:
+    return value.removesuffix("/") if isinstance(value, str) else value
+
+
 @frozen(kw_only=True)
 class Options:
     """How to serve the local runtime; raises `CannotStart` for values that make no sense."""
@@ -58,6 +73,8 @@ class Options:
     network: Network = field(default="auto", validator=_one_of(Network))
     idle_timeout: float | None = field(default=None, validator=_is_time)
     """Seconds without activity after which a session is released unless it asked for another time; None: 300."""
+    public_url: str | None = field(default=None, converter=_without_slash, validator=_is_public_url)
+    """The URL by which other machines reach the server; the URLs that it answers begin with it."""
     allow_none: bool = False
     """Whether ``isolation="auto"`` continues without isolation where bubblewrap does not work."""
 

@@ -12,8 +12,10 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 from attrs import define, frozen
+from starlette.applications import Starlette
 
 from .api.app import build_app
+from .api.hosts import Hosts
 from .api.links import Links
 from .api.proxy_websocket import MESSAGE_LIMIT
 from .errors import CannotStart
@@ -59,7 +61,8 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         except OSError as error:
             raise CannotStart(f"the runtime cannot start: {error}") from error
         try:
-            server = _Server(runtime, options.api_key, lambda: ready(Listening(url_of(listener), runtime.report)))
+            app = build_app(runtime, options.api_key, Hosts(options.host, options.public_url))
+            server = _Server(runtime, app, lambda: ready(Listening(url_of(listener), runtime.report)))
             stop.attach(server)
             await server.serve(sockets=[listener])
         finally:
@@ -69,8 +72,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
 class _Server(uvicorn.Server):
     """Uvicorn that calls ``ready``, leaves signals alone, and ends sessions before it waits for their calls."""
 
-    def __init__(self, runtime: Runtime, api_key: str, ready: Callable[[], None]) -> None:
-        app = build_app(runtime, api_key)
+    def __init__(self, runtime: Runtime, app: Starlette, ready: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 app,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self
 
 from attrs import field, frozen
 
 from .._wire.secrets import masked_repr, shown
 from ..exceptions import AGBError, SessionError
+
+if TYPE_CHECKING:  # with the default, ``OperationResult`` alone is a type; typing has it from 3.13 on
+    from typing_extensions import TypeVar
+
+    from .narrowed import BoolSuccess, OperationFailure, OperationSuccess
+
+    DataT = TypeVar("DataT", default=Any)
+    ValueT = TypeVar("ValueT")
+else:
+    from typing import TypeVar
+
+    DataT = TypeVar("DataT")
 
 
 def error_field() -> Any:
@@ -138,12 +150,25 @@ class Result(Answer, ApiResponse):
 
 
 @frozen(slots=False, repr=False)
-class OperationResult(Result):
+class OperationResult(Result, Generic[DataT]):
     """The result of an operation; the method documents ``data``."""
 
-    data: Any = field(default=None, repr=masked_repr)
+    data: DataT | None = field(default=None, repr=masked_repr)
     error_message: str = message_field()
     error: AGBError | None = error_field()
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def of(cls, value: ValueT, request_id: str) -> OperationSuccess[ValueT]:
+            """Return the result of a call that succeeded with ``value``."""
+
+        @classmethod
+        def failed(cls, error: AGBError) -> OperationFailure:
+            """Return the result of a call that ended in ``error``."""
+
+        def raise_for_error(self) -> OperationSuccess[DataT]:
+            """Return this result if it is a success, otherwise raise its ``error``."""
 
 
 @frozen(slots=False, repr=False)
@@ -166,3 +191,8 @@ class BoolResult(Result):
     data: bool | None = None
     error_message: str = message_field()
     error: AGBError | None = error_field()
+
+    if TYPE_CHECKING:
+
+        def raise_for_error(self) -> BoolSuccess:
+            """Return this result if it is a success, otherwise raise its ``error``."""

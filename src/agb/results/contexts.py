@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import Attribute, define, field, frozen
 from attrs.validators import instance_of, optional
 
 from ..exceptions import AGBError
 from .base import OperationResult, Result, Shown, entries, error_field, message_field, optional_message_field
+
+if TYPE_CHECKING:
+    from .narrowed import ContextFailure, ContextSuccess
 
 
 def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
@@ -60,6 +63,19 @@ class ContextResult(Result):
     @classmethod
     def _fields(cls, value: Any) -> dict[str, Any]:
         return {"context_id": value.id, "context": value}
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def of(cls, value: Any, request_id: str) -> ContextSuccess:
+            """Return the result of a call that succeeded with ``value``."""
+
+        @classmethod
+        def failed(cls, error: AGBError) -> ContextFailure:
+            """Return the result of a call that ended in ``error``."""
+
+        def raise_for_error(self) -> ContextSuccess:
+            """Return this result if it is a success, otherwise raise its ``error``."""
 
 
 @frozen(slots=False, repr=False)
@@ -143,6 +159,19 @@ class ClearContextResult(OperationResult):
     def _fields(cls, value: Any) -> dict[str, Any]:
         del value
         return {}
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def of(cls, value: Any, request_id: str) -> Self:  # type: ignore[override]
+            """Return the result of a call that succeeded with ``value``."""
+
+        @classmethod
+        def failed(cls, error: AGBError) -> Self:  # type: ignore[override]
+            """Return the result of a call that ended in ``error``."""
+
+        def raise_for_error(self) -> Self:  # type: ignore[override]
+            """Return this result if it is a success, otherwise raise its ``error``."""
 
 
 @frozen(slots=False, repr=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from ..exceptions import AGBError
 from .base import Result, Shown, error_field, mapping, message_field
+
+if TYPE_CHECKING:
+    from .narrowed import SessionMetricsFailure, SessionMetricsSuccess
 
 
 @frozen(init=False, slots=False, repr=False)
@@ -87,3 +90,20 @@ class SessionMetricsResult(Result):
     error_message: str = message_field()
     raw: dict[str, Any] = field(default=None, converter=mapping)
     error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"metrics": value}
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def of(cls, value: Any, request_id: str) -> SessionMetricsSuccess:
+            """Return the result of a call that succeeded with ``value``."""
+
+        @classmethod
+        def failed(cls, error: AGBError) -> SessionMetricsFailure:
+            """Return the result of a call that ended in ``error``."""
+
+        def raise_for_error(self) -> SessionMetricsSuccess:
+            """Return this result if it is a success, otherwise raise its ``error``."""

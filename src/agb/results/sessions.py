@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NotRequired, Self, TypedDict, TypeVar
 
 from attrs import field, frozen
 
@@ -11,9 +11,18 @@ from ..exceptions import AGBError
 from .base import Answer, ApiResponse, Result, Shown, entries, error_field, error_of, mapping, message_field, strings
 
 if TYPE_CHECKING:
+    from .narrowed import (
+        GetSessionFailure,
+        GetSessionSuccess,
+        McpToolFailure,
+        McpToolSuccess,
+        SessionFailure,
+        SessionSuccess,
+    )
     from .syncs import ContextStatusData
 
 SessionT = TypeVar("SessionT")
+ValueT = TypeVar("ValueT")
 
 
 @frozen(slots=False, repr=False)
@@ -29,6 +38,36 @@ class SessionResult(Result, Generic[SessionT]):
     session: SessionT | None = None
     error: AGBError | None = error_field()
     context_status: list[ContextStatusData] = field(default=None, converter=entries, kw_only=True)
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"session": value}
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def of(cls, value: ValueT, request_id: str) -> SessionSuccess[ValueT]:
+            """Return the result of a call that succeeded with ``value``."""
+
+        @classmethod
+        def failed(cls, error: AGBError) -> SessionFailure:
+            """Return the result of a call that ended in ``error``."""
+
+        def raise_for_error(self) -> SessionSuccess[SessionT]:
+            """Return this result if it is a success, otherwise raise its ``error``."""
+
+
+class SessionInfo(TypedDict):
+    """The properties of a session's desktop; those of ``app_id`` and after are there if it has a desktop."""
+
+    session_id: str
+    resource_url: str
+    app_id: NotRequired[str | None]
+    auth_code: NotRequired[str | None]
+    connection_properties: NotRequired[str | None]
+    resource_id: NotRequired[str | None]
+    resource_type: NotRequired[str | None]
+    ticket: NotRequired[str | None]
 
 
 @frozen(slots=False, repr=False)
@@ -81,20 +120,20 @@ class GetSessionResult(Answer, ApiResponse):
     error: AGBError | None = error_field()
 
     @classmethod
-    def of(cls, value: GetSessionData, request_id: str) -> Self:
+    def of(cls, value: GetSessionData, request_id: str) -> GetSessionSuccess:
         """Return the result of a call that succeeded."""
-        return cls(request_id=request_id, http_status_code=200, code="ok", success=True, data=value)
+        return cls(request_id=request_id, http_status_code=200, code="ok", success=True, data=value)  # type: ignore[return-value]  # see narrowed.py
 
     @classmethod
-    def failed(cls, error: AGBError) -> Self:
+    def failed(cls, error: AGBError) -> GetSessionFailure:
         """Return the result of a call that ended in ``error``."""
         status = error.http_status or 0
-        return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)
+        return cls(error.request_id, status, error.code, success=False, error_message=str(error), error=error)  # type: ignore[return-value]
 
-    def raise_for_error(self) -> Self:
+    def raise_for_error(self) -> GetSessionSuccess:
         """Return this result if it is a success, otherwise raise its ``error``."""
         if self.success:
-            return self
+            return self  # type: ignore[return-value]
         raise error_of(self)
 
 
@@ -145,6 +184,19 @@ class McpToolResult(Result):
     data: str | None = None
     error_message: str = message_field()
     error: AGBError | None = error_field()
+
+    if TYPE_CHECKING:
+
+        @classmethod
+        def of(cls, value: Any, request_id: str) -> McpToolSuccess:
+            """Return the result of a call that succeeded with ``value``."""
+
+        @classmethod
+        def failed(cls, error: AGBError) -> McpToolFailure:
+            """Return the result of a call that ended in ``error``."""
+
+        def raise_for_error(self) -> McpToolSuccess:
+            """Return this result if it is a success, otherwise raise its ``error``."""
 
 
 @frozen(slots=False, repr=False)

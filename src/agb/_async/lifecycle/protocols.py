@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ...results.base import DeleteResult, OperationResult
-from ...results.sessions import SessionResult, SessionStatusResult
+from ...results.base import DeleteResult
+from ...results.sessions import SessionStatusResult
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     from ..._ops.ownership import Owner
+    from ...results.narrowed import OperationFailure, OperationSuccess, SessionFailure, SessionSuccess
     from ...session_params import CreateSessionParams
     from ...stats import ClientStats
     from ..api import AsyncAPI
@@ -28,7 +29,7 @@ class AsyncManagedSession(Protocol):
         """Return the state."""
         ...
 
-    async def keep_alive(self, *, timeout: float | None = None) -> OperationResult:
+    async def keep_alive(self, *, timeout: float | None = None) -> OperationSuccess[None] | OperationFailure:
         """Restart the idle time."""
         ...
 
@@ -58,7 +59,7 @@ class AsyncSessionClient(Protocol[SessionT]):
 
     async def create(
         self, params: CreateSessionParams, *, timeout: float | None = None, owner: Owner | None = None
-    ) -> SessionResult[SessionT]:
+    ) -> SessionSuccess[SessionT] | SessionFailure:
         """Create a session."""
         ...
 

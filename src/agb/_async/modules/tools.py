@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..._wire.toolcall import ToolAccess, ToolCall
 from ...exceptions import AGBError
 
 if TYPE_CHECKING:
+    from ...results.narrowed import ResultKind
     from .protocols import AsyncSessionAccess
 
 T = TypeVar("T")
+FailureT = TypeVar("FailureT")
 
 
 async def run_tool(session: AsyncSessionAccess, call: ToolCall[T], *, timeout: float | None = None) -> T:
@@ -30,11 +32,10 @@ async def run_tool(session: AsyncSessionAccess, call: ToolCall[T], *, timeout: f
 
 
 async def tool_result(
-    session: AsyncSessionAccess, call: ToolCall[T], kind: type[T], *, timeout: float | None = None
-) -> T:
+    session: AsyncSessionAccess, call: ToolCall[T], kind: ResultKind[T, FailureT], *, timeout: float | None = None
+) -> T | FailureT:
     """Call a tool of a session and return its result, a failure included."""
-    make: Any = kind
     try:
         return await run_tool(session, call, timeout=timeout)
     except AGBError as error:
-        return make.failed(error)  # type: ignore[no-any-return]
+        return kind.failed(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -18,6 +18,7 @@ from ..pager import AsyncPager
 from . import many_files
 
 if TYPE_CHECKING:
+    from ...results.narrowed import OperationFailure, OperationSuccess
     from ..api import AsyncAPI
 
 
@@ -95,7 +96,9 @@ class AsyncContextFiles:
         call = ops.get_context_file_upload_url(context_id, file_path)
         return await self._api.result(call, FileUrlResult, timeout=timeout)
 
-    async def delete_file(self, context_id: str, file_path: str, *, timeout: float | None = None) -> OperationResult:
+    async def delete_file(
+        self, context_id: str, file_path: str, *, timeout: float | None = None
+    ) -> OperationSuccess[bool] | OperationFailure:
         """Delete a stored file. A URL that was returned before may stay valid until it expires.
 
         Returns:
@@ -110,7 +113,7 @@ class AsyncContextFiles:
             return OperationResult.failed(AGBError(str(error)))
         call = ops.delete_context_file(context_id, file_path)
         result = deleted_by_first_attempt(await self._api.result(call, OperationResult, timeout=timeout))
-        return evolve(result, data=result.success)
+        return evolve(result, data=result.success)  # type: ignore[arg-type]  # False after a failure, as in 0.12
 
     async def list_files(
         self,
@@ -154,8 +157,9 @@ class AsyncContextFiles:
     ) -> AsyncContextFileIterator:
         """Iterate over all files of a folder of a context; each page is requested when the caller reaches it.
 
-        Pages have numbers: deleting a file moves those behind it to an earlier page, so collect first, and delete
-        then.
+        Files may be stored and deleted meanwhile: each one that is there all the time is returned once. If the service
+        only numbers its pages, that costs further requests: when its count of the files changes, the pages are read
+        again.
 
         Args:
             context_id: the context.
@@ -285,9 +289,11 @@ class AsyncContextFiles:
         )
 
 
-def deleted_by_first_attempt(result: OperationResult) -> OperationResult:
+def deleted_by_first_attempt(
+    result: OperationSuccess[Any] | OperationFailure,
+) -> OperationSuccess[Any] | OperationFailure:
     """Return a success if a second attempt found nothing: the first has deleted it, and its answer was lost."""
     error = result.error
     if error is None or error.kind is not ErrorKind.NOT_FOUND or error.extra.get("attempts", 1) < 2:
         return result
-    return OperationResult(result.request_id, success=True)
+    return OperationResult.of(None, result.request_id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import evolve
 
 from ..._ops import arguments
@@ -20,6 +22,9 @@ from ...results.contexts import (
 from .._compat.loop import sleep
 from ..pager import AsyncPager
 from .context_files import AsyncContextFiles, deleted_by_first_attempt
+
+if TYPE_CHECKING:
+    from ...results.narrowed import ContextFailure, ContextSuccess, OperationFailure, OperationSuccess
 
 
 class AsyncContextIterator(AsyncPager[Context]):
@@ -85,7 +90,7 @@ class AsyncContextService(AsyncContextFiles):
         context_id: str | None = None,
         *,
         timeout: float | None = None,
-    ) -> ContextResult:
+    ) -> ContextSuccess | ContextFailure:
         """Return a context by its name or its id, or make one of that name.
 
         Args:
@@ -109,7 +114,7 @@ class AsyncContextService(AsyncContextFiles):
 
     # --- make, rename, delete ------------------------------------------------------------------------------------
 
-    async def create(self, name: str, *, timeout: float | None = None) -> ContextResult:
+    async def create(self, name: str, *, timeout: float | None = None) -> ContextSuccess | ContextFailure:
         """Return the context of that name, made if there is none.
 
         Two callers that ask for the same name at the same time get the same context. A blank name is a failure.
@@ -120,7 +125,9 @@ class AsyncContextService(AsyncContextFiles):
             return ContextResult.failed(AGBError("Could not create a context: its name cannot be empty"))
         return await self.get(name, create=True, timeout=timeout)
 
-    async def update(self, context: Context, *, timeout: float | None = None) -> OperationResult:
+    async def update(
+        self, context: Context, *, timeout: float | None = None
+    ) -> OperationSuccess[dict[str, str]] | OperationFailure:
         """Rename a context: the one with the id of ``context`` gets its ``name``.
 
         Returns:
@@ -145,9 +152,11 @@ class AsyncContextService(AsyncContextFiles):
             why = f"Could not rename the context {context_id}: its new name cannot be empty"
             return OperationResult.failed(AGBError(why))
         result = await self._api.result(ops.modify_context(context_id, name), OperationResult, timeout=timeout)
-        return evolve(result, data={"context_id": context_id}) if result.success else result
+        return OperationResult.of({"context_id": context_id}, result.request_id) if result.success else result
 
-    async def delete(self, context: Context, *, timeout: float | None = None) -> OperationResult:
+    async def delete(
+        self, context: Context, *, timeout: float | None = None
+    ) -> OperationSuccess[dict[str, str]] | OperationFailure:
         """Delete a context with all its data.
 
         Returns:
@@ -161,7 +170,7 @@ class AsyncContextService(AsyncContextFiles):
             return OperationResult.failed(AGBError(str(error)))
         result = await self._api.result(ops.delete_context(context_id), OperationResult, timeout=timeout)
         result = deleted_by_first_attempt(result)
-        return evolve(result, data={"context_id": context_id}) if result.success else result
+        return OperationResult.of({"context_id": context_id}, result.request_id) if result.success else result
 
     # --- clear ---------------------------------------------------------------------------------------------------
 

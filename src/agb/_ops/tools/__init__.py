@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..._wire.shape import WHOLE, Object, maybe
-from ..._wire.toolcall import ToolReply
+from ..._wire.toolcall import LONGEST_RUN, ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
 
 DISCARDED = Object(dict.fromkeys(("stdout", "stderr", "results"), maybe(WHOLE)))
@@ -29,6 +29,14 @@ def tool_failure(
         sent=Sent.YES,
         tool=name,
     )
+
+
+def check_time_limit(name: str, value: float, unit: str, per_second: int) -> None:
+    """Raise ``ValueError`` unless a time limit of code or of a command is above zero and at most a day."""
+    if not 0 < value <= LONGEST_RUN * per_second:
+        text = repr(value)
+        text = text if len(text) <= 30 else f"{text[:20]}..."
+        raise ValueError(f"{name} must be above zero and at most {LONGEST_RUN * per_second} {unit} (a day), not {text}")
 
 
 def invalid(name: str, why: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError) -> AGBError:

@@ -13,7 +13,7 @@ from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, ExecutionError, Sent
 from ...results.base import Truncated
 from ...results.code import EnhancedCodeExecutionResult, ExecutionLogs, ExecutionResult
-from . import DISCARDED, reason_of, tool_failure
+from . import DISCARDED, check_time_limit, reason_of, tool_failure
 
 LANGUAGE_ALIASES = {
     "py": "python",
@@ -128,8 +128,7 @@ def run_code(
         raise TypeError(f"code must be a string, not {type(code).__name__}")
     if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)):
         raise TypeError(f"timeout_s must be a number of seconds, not {timeout_s!r}")
-    if not 0 < timeout_s < float("inf"):
-        raise ValueError(f"timeout_s must be a number of seconds above zero, not {timeout_s!r}")
+    check_time_limit("timeout_s", timeout_s, "seconds", 1)
     args = {"code": code, "language": canonical_language(language), "timeout_s": timeout_s}
     return ToolCall(
         "run_code",

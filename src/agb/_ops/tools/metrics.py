@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -13,6 +13,9 @@ from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import ErrorKind, Sent, SessionError
 from ...results.metrics import SessionMetrics, SessionMetricsResult
 from . import tool_failure
+
+if TYPE_CHECKING:
+    from ...results.narrowed import SessionMetricsFailure, SessionMetricsSuccess
 
 
 class _Number(Shape):
@@ -44,7 +47,7 @@ METRICS = Object(
 _WHOLE = ("cpu_count", "disk_total", "disk_used", "mem_total", "mem_used")
 
 
-def get_metrics(session_id: str) -> ToolCall[SessionMetricsResult]:
+def get_metrics(session_id: str) -> ToolCall[SessionMetricsSuccess | SessionMetricsFailure]:
     """Return the call that reads the metrics."""
     return ToolCall(
         "get_metrics",
@@ -56,7 +59,7 @@ def get_metrics(session_id: str) -> ToolCall[SessionMetricsResult]:
     )
 
 
-def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
+def _read(reply: ToolReply, session_id: str) -> SessionMetricsSuccess | SessionMetricsFailure:
     if reply.is_error:
         return SessionMetricsResult.failed(
             tool_failure("get_metrics", reply, session_id, description="get the metrics")
@@ -78,4 +81,4 @@ def _read(reply: ToolReply, session_id: str) -> SessionMetricsResult:
         )
     fields |= {name: int(fields[name]) for name in _WHOLE if name in fields}
     fields |= {"timestamp": str(fields.get("timestamp", ""))}
-    return evolve(SessionMetricsResult(reply.request_id, True, SessionMetrics(**fields)), raw=raw)
+    return evolve(SessionMetricsResult.of(SessionMetrics(**fields), reply.request_id), raw=raw)

@@ -11,7 +11,7 @@ from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import CommandError
 from ...results.base import Truncated
 from ...results.commands import CommandResult
-from . import DISCARDED, invalid, reason_of, tool_failure
+from . import DISCARDED, check_time_limit, invalid, reason_of, tool_failure
 
 RUN = "run the command"
 TIMED_OUT = "Command execution timeout"
@@ -45,8 +45,7 @@ def shell(
         raise TypeError(f"command must be a string, not {type(command).__name__}")
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int):
         raise TypeError(f"timeout_ms must be a whole number of milliseconds, not {timeout_ms!r}")
-    if timeout_ms <= 0:
-        raise ValueError(f"timeout_ms must be a number of milliseconds above zero, not {timeout_ms!r}")
+    check_time_limit("timeout_ms", timeout_ms, "milliseconds", 1000)
     args: dict[str, Any] = {"command": command, "timeout_ms": timeout_ms}
     if cwd is not None:
         args["cwd"] = cwd

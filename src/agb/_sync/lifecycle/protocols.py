@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ...results.base import DeleteResult, OperationResult
-from ...results.sessions import SessionResult, SessionStatusResult
+from ...results.base import DeleteResult
+from ...results.sessions import SessionStatusResult
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     from ..._ops.ownership import Owner
+    from ...results.narrowed import OperationFailure, OperationSuccess, SessionFailure, SessionSuccess
     from ...session_params import CreateSessionParams
     from ...stats import ClientStats
     from ..api import API
@@ -29,7 +30,7 @@ class ManagedSession(Protocol):
         """Return the state."""
         ...
 
-    def keep_alive(self, *, timeout: float | None = None) -> OperationResult:
+    def keep_alive(self, *, timeout: float | None = None) -> OperationSuccess[None] | OperationFailure:
         """Restart the idle time."""
         ...
 
@@ -59,7 +60,7 @@ class SessionClient(Protocol[SessionT]):
 
     def create(
         self, params: CreateSessionParams, *, timeout: float | None = None, owner: Owner | None = None
-    ) -> SessionResult[SessionT]:
+    ) -> SessionSuccess[SessionT] | SessionFailure:
         """Create a session."""
         ...
 

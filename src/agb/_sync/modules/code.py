@@ -59,7 +59,7 @@ class Code:
             code: the source; in Python it is a notebook cell, the value of its last expression is the main result.
             language: ``python``, ``javascript``, ``java`` or ``r``; also ``py``, ``python3``, ``js``, ``node``,
                 ``nodejs``.
-            timeout_s: seconds after which the code is stopped.
+            timeout_s: seconds after which the code is stopped, at most 86,400 (a day).
             stream_beta: live output, over the session's WebSocket; the three callbacks are used only then.
             on_stdout: called with each piece of output as it arrives.
             on_stderr: called with each piece of error output as it arrives.
@@ -108,8 +108,8 @@ class Code:
         Args:
             code: the source.
             language: as for `run`.
-            timeout_s: seconds after which the service stops the code; the last event is then a ``Finished`` whose
-                ``error.kind`` is ``TIMED_OUT``. There is no upper limit.
+            timeout_s: seconds after which the service stops the code, at most 86,400 (a day); the last event is then a
+                ``Finished`` whose ``error.kind`` is ``TIMED_OUT``.
             timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_s``.
 
         Raises:

@@ -45,7 +45,7 @@ class Command:
 
         Args:
             command: the command line for the shell; pipes, ``&&`` and here-documents work.
-            timeout_ms: milliseconds after which the command is ended; a second unless given.
+            timeout_ms: milliseconds after which the command is ended; a second unless given, at most a day.
             cwd: the working directory; without it, a fixed directory of the session.
             envs: environment variables, added to the session's; values are never interpreted.
             timeout: seconds for the whole call; without it, the client's time-out on top of ``timeout_ms``.

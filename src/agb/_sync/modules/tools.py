@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..._wire.toolcall import ToolAccess, ToolCall
 from ...exceptions import AGBError
 
 if TYPE_CHECKING:
+    from ...results.narrowed import ResultKind
     from .protocols import SessionAccess
 
 T = TypeVar("T")
+FailureT = TypeVar("FailureT")
 
 
 def run_tool(session: SessionAccess, call: ToolCall[T], *, timeout: float | None = None) -> T:
@@ -30,10 +32,11 @@ def run_tool(session: SessionAccess, call: ToolCall[T], *, timeout: float | None
     return session.get_client().tool(call, access, timeout=timeout)
 
 
-def tool_result(session: SessionAccess, call: ToolCall[T], kind: type[T], *, timeout: float | None = None) -> T:
+def tool_result(
+    session: SessionAccess, call: ToolCall[T], kind: ResultKind[T, FailureT], *, timeout: float | None = None
+) -> T | FailureT:
     """Call a tool of a session and return its result, a failure included."""
-    make: Any = kind
     try:
         return run_tool(session, call, timeout=timeout)
     except AGBError as error:
-        return make.failed(error)  # type: ignore[no-any-return]
+        return kind.failed(error)

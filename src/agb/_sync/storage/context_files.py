@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from attrs import evolve
 
@@ -19,6 +19,7 @@ from ..pager import Pager
 from . import many_files
 
 if TYPE_CHECKING:
+    from ...results.narrowed import OperationFailure, OperationSuccess
     from ..api import API
 
 
@@ -92,7 +93,9 @@ class ContextFiles:
         call = ops.get_context_file_upload_url(context_id, file_path)
         return self._api.result(call, FileUrlResult, timeout=timeout)
 
-    def delete_file(self, context_id: str, file_path: str, *, timeout: float | None = None) -> OperationResult:
+    def delete_file(
+        self, context_id: str, file_path: str, *, timeout: float | None = None
+    ) -> OperationSuccess[bool] | OperationFailure:
         """Delete a stored file. A URL that was returned before may stay valid until it expires.
 
         Returns:
@@ -107,7 +110,7 @@ class ContextFiles:
             return OperationResult.failed(AGBError(str(error)))
         call = ops.delete_context_file(context_id, file_path)
         result = deleted_by_first_attempt(self._api.result(call, OperationResult, timeout=timeout))
-        return evolve(result, data=result.success)
+        return evolve(result, data=result.success)  # type: ignore[arg-type]  # False after a failure, as in 0.12
 
     def list_files(
         self,
@@ -151,8 +154,9 @@ class ContextFiles:
     ) -> ContextFileIterator:
         """Iterate over all files of a folder of a context; each page is requested when the caller reaches it.
 
-        Pages have numbers: deleting a file moves those behind it to an earlier page, so collect first, and delete
-        then.
+        Files may be stored and deleted meanwhile: each one that is there all the time is returned once. If the service
+        only numbers its pages, that costs further requests: when its count of the files changes, the pages are read
+        again.
 
         Args:
             context_id: the context.
@@ -282,9 +286,11 @@ class ContextFiles:
         )
 
 
-def deleted_by_first_attempt(result: OperationResult) -> OperationResult:
+def deleted_by_first_attempt(
+    result: OperationSuccess[Any] | OperationFailure,
+) -> OperationSuccess[Any] | OperationFailure:
     """Return a success if a second attempt found nothing: the first has deleted it, and its answer was lost."""
     error = result.error
     if error is None or error.kind is not ErrorKind.NOT_FOUND or error.extra.get("attempts", 1) < 2:
         return result
-    return OperationResult(result.request_id, success=True)
+    return OperationResult.of(None, result.request_id)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from attrs import evolve
 
 from ..._ops import arguments
@@ -21,6 +23,9 @@ from ...results.contexts import (
 from .._compat.loop import sleep
 from ..pager import Pager
 from .context_files import ContextFiles, deleted_by_first_attempt
+
+if TYPE_CHECKING:
+    from ...results.narrowed import ContextFailure, ContextSuccess, OperationFailure, OperationSuccess
 
 
 class ContextIterator(Pager[Context]):
@@ -86,7 +91,7 @@ class ContextService(ContextFiles):
         context_id: str | None = None,
         *,
         timeout: float | None = None,
-    ) -> ContextResult:
+    ) -> ContextSuccess | ContextFailure:
         """Return a context by its name or its id, or make one of that name.
 
         Args:
@@ -110,7 +115,7 @@ class ContextService(ContextFiles):
 
     # --- make, rename, delete ------------------------------------------------------------------------------------
 
-    def create(self, name: str, *, timeout: float | None = None) -> ContextResult:
+    def create(self, name: str, *, timeout: float | None = None) -> ContextSuccess | ContextFailure:
         """Return the context of that name, made if there is none.
 
         Two callers that ask for the same name at the same time get the same context. A blank name is a failure.
@@ -121,7 +126,9 @@ class ContextService(ContextFiles):
             return ContextResult.failed(AGBError("Could not create a context: its name cannot be empty"))
         return self.get(name, create=True, timeout=timeout)
 
-    def update(self, context: Context, *, timeout: float | None = None) -> OperationResult:
+    def update(
+        self, context: Context, *, timeout: float | None = None
+    ) -> OperationSuccess[dict[str, str]] | OperationFailure:
         """Rename a context: the one with the id of ``context`` gets its ``name``.
 
         Returns:
@@ -146,9 +153,11 @@ class ContextService(ContextFiles):
             why = f"Could not rename the context {context_id}: its new name cannot be empty"
             return OperationResult.failed(AGBError(why))
         result = self._api.result(ops.modify_context(context_id, name), OperationResult, timeout=timeout)
-        return evolve(result, data={"context_id": context_id}) if result.success else result
+        return OperationResult.of({"context_id": context_id}, result.request_id) if result.success else result
 
-    def delete(self, context: Context, *, timeout: float | None = None) -> OperationResult:
+    def delete(
+        self, context: Context, *, timeout: float | None = None
+    ) -> OperationSuccess[dict[str, str]] | OperationFailure:
         """Delete a context with all its data.
 
         Returns:
@@ -162,7 +171,7 @@ class ContextService(ContextFiles):
             return OperationResult.failed(AGBError(str(error)))
         result = self._api.result(ops.delete_context(context_id), OperationResult, timeout=timeout)
         result = deleted_by_first_attempt(result)
-        return evolve(result, data={"context_id": context_id}) if result.success else result
+        return OperationResult.of({"context_id": context_id}, result.request_id) if result.success else result
 
     # --- clear ---------------------------------------------------------------------------------------------------
 

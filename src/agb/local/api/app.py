@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from attrs import frozen
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
@@ -22,6 +23,7 @@ from .answers import enveloped, refusal, request_id
 from .context_files import ContextFiles
 from .file_urls import PREFIX
 from .handlers import Answer, Api
+from .hosts import HostCheck, Hosts
 from .links import Links
 from .request import ApiRequest, check_key
 from .session_page import SessionPage
@@ -75,8 +77,8 @@ OPERATIONS = [
 ]
 
 
-def build_app(runtime: Runtime, api_key: str) -> Starlette:
-    """Return the ASGI application that offers a (running) runtime to callers with the API key.
+def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlette:  # noqa: B008 - frozen
+    """Return the ASGI application that offers a (running) runtime to callers with the API key, under its host names.
 
     Its ``state.links`` are the links into sessions; close them when the server stops.
     """
@@ -92,6 +94,7 @@ def build_app(runtime: Runtime, api_key: str) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
+        middleware=[Middleware(HostCheck, hosts=hosts, links=links)],
         exception_handlers=dict.fromkeys((Refused, HTTPException, ClientDisconnect, Exception), _answer_error),
     )
     app.router.redirect_slashes = False
@@ -136,7 +139,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 def _no_route(request: Request, status: int) -> Response:
     """Answer an unknown path; a request from a page behind a link is redirected to the same path behind that link."""
     links: Links = request.app.state.links
-    if status == 404 and (below := links.below_referer(request)):
+    if status == 404 and (below := links.behind_referer(request)):
         return RedirectResponse(below, 307)
     path = shown(request.url.path, 100)
     return _refusal(request, NO_SUCH_OPERATION, f"There is no operation {request.method} {path} in this API", status)

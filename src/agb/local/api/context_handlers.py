@@ -131,13 +131,19 @@ async def _stored(api: Api, request: ApiRequest) -> StoredFile:
 
 
 async def describe_context_files(api: Api, request: ApiRequest) -> Answer:
-    """Answer one page of the files right in a folder, or of all files of the context if none is given."""
+    """Answer one page of the files right in a folder, or of all files of the context if none is given.
+
+    The page after another one is best requested by that one's ``nextToken``; its number counts files, and so misses
+    some when others were deleted meanwhile.
+    """
     contexts = api.runtime.contexts
     number = request.number_from_query("pageNumber", default=1, lowest=1, highest=999_999_999)
     size = request.number_from_query("pageSize", default=50, lowest=1, highest=MOST_RESULTS)
     parent = request.query.get("parentFolderPath") or None
-    page = await contexts.run(contexts.store.page, request.from_query("contextId"), parent, number, size)
-    return Answer([_file(file) for file in page.files], {"count": page.count, "pageNumber": number, "pageSize": size})
+    token = request.query.get("nextToken") or None
+    page = await contexts.run(contexts.store.page, request.from_query("contextId"), parent, number, size, token)
+    beside = {"nextToken": page.next_token, "count": page.count, "pageNumber": number, "pageSize": size}
+    return Answer([_file(file) for file in page.files], beside)
 
 
 def _file(file: StoredFile) -> dict[str, Any]:

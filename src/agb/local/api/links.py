@@ -1,25 +1,39 @@
-"""Links: URLs that lead from outside to a port inside a session, and the forwarding of requests to it."""
+"""Links: URLs that lead from outside to a port inside a session, and the forwarding of requests to it.
+
+A link has two forms. Both carry the same token and end with the session.
+
+- **By path:** ``http://127.0.0.1:PORT/link/SESSION/30100/TOKEN/``. The API answers this one: it works in every program,
+  and from other machines.
+- **By host name:** ``http://30100-SESSION-TOKEN.localhost:PORT/``. Web applications need this one: absolute paths,
+  ``history.pushState``, ``WebSocket("/ws")`` and ``__Host-`` cookies belong to a host, and its pages are apart from
+  those of all other links and of the API. Browsers resolve names below ``localhost`` to loopback themselves, but the
+  resolvers of operating systems need not: glibc asks a name server for them, and gets no address.
+
+So a browser that opens the first form is redirected to the second one, and the callers that cannot resolve it never
+see it. It is recognised by ``Sec-Fetch-Mode: navigate``, which browsers send, and pages cannot forge.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 from weakref import WeakKeyDictionary
 
 import anyio
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ..errors import Refused, invalid
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from ..validation import shown
-from .proxy import Target, forward_http
+from .proxy import Target, failure, forward_http
 from .proxy_websocket import forward_websocket
-from .request import host
+from .request import base_url
 
 logger = logging.getLogger("agb.local")
 
@@ -28,6 +42,18 @@ FIRST_PORT, LAST_PORT = 30_100, 30_199
 
 SCHEMES = {"http": "http", "https": "http", "ws": "ws", "wss": "ws"}
 """Requested protocol -> the scheme of the answered URL, as long as this server is reached without TLS."""
+
+
+_HOST_NAME = re.compile(
+    r"(?P<port>\d{5})-(?P<session>s-[0-9a-z]{1,32})-(?P<token>[0-9a-f]{32})\.localhost\.?(:\d{1,5})?", re.IGNORECASE
+)
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Hosts that stand for the addresses to which a browser resolves names below ``localhost``."""
+
+
+def is_link(host: str) -> bool:
+    """Return whether a host (and port) has the form of a link's host name."""
+    return _HOST_NAME.fullmatch(host) is not None
 
 
 class Links:
@@ -59,56 +85,82 @@ class Links:
         """Return the links made for a session: URL by scheme and port."""
         return self._urls.get(session, {})
 
-    def target(self, path: bytes, query: bytes = b"") -> Target | None:
+    def target(self, base: str, path: bytes, query: bytes = b"") -> Target | None:
         """Return where a (percent-encoded) path leads; None if it is no link, or its token or session is not valid."""
         parts = path.split(b"/", 5)
         if len(parts) < 5 or parts[1] != b"link":
             return None
         try:
-            session_id, port, token = parts[2].decode(), self.port(parts[3].decode()), parts[4].decode()
-            session = self._runtime.find(session_id)
-        except (UnicodeDecodeError, Refused):
-            return None
-        if not session.check_link_token(port, token):
+            session_id, port, token = (part.decode() for part in parts[2:5])
+        except UnicodeDecodeError:
             return None
         below = b"/" + parts[5] + (b"?" + query if query else b"") if len(parts) > 5 else b""
-        return Target(session, port, f"/link/{session_id}/{port}/{token}", below)
+        return self._target(session_id, port, token, base, f"/link/{session_id}/{port}/{token}", below)
 
-    def below_referer(self, request: Request) -> str | None:
-        """Return the URL behind a link for a request that a page behind that link sent to a path outside of it.
+    def host_target(self, base: str, path: bytes, query: bytes = b"") -> Target | None:
+        """Return where a request to the host name of a link leads; None if its token or session is not valid."""
+        found = _HOST_NAME.fullmatch(base.partition("://")[2])
+        if found is None:
+            return None
+        below = path + (b"?" + query if query else b"")
+        return self._target(found["session"].lower(), found["port"], found["token"].lower(), base, "", below)
 
-        Pages name their parts by absolute paths ("/style.css"), which a browser looks for outside of the link. None
-        if the request did not come from such a page.
-        """
+    def _target(self, session_id: str, port: str, token: str, base: str, prefix: str, path: bytes) -> Target | None:
         try:
-            referer = urlsplit(request.headers.get("referer", ""))
+            number, session = self.port(port), self._runtime.find(session_id)
+        except Refused:
+            return None
+        if not session.check_link_token(number, token):
+            return None
+        return Target(session, number, base, prefix, path)
+
+    def behind_referer(self, request: Request) -> str | None:
+        """Return the URL behind a link for a request that a page behind that link sent to this server's own host.
+
+        Behind a link by path, pages name their parts by absolute paths ("/style.css"), which a browser looks for
+        outside of the link. Behind one by host name, a program may make URLs of the ``Host`` that it sees. None if the
+        request did not come from such a page.
+        """
+        referer = request.headers.get("referer", "")
+        try:
+            parts = urlsplit(referer)
         except ValueError:
             return None
-        if referer.netloc != host(request) or not referer.path.isascii():
+        if not referer.isascii():
             return None
-        target = self.target(referer.path.encode())
-        if target is None or not target.path:
-            return None
+        base = f"{parts.scheme}://{parts.netloc}"
         query = request.url.query
-        return target.prefix + _raw_path(request.scope).decode("ascii") + (f"?{query}" if query else "")
+        below = _raw_path(request.scope).decode("ascii") + (f"?{query}" if query else "")
+        if base == base_url(request):
+            target = self.target(base, parts.path.encode())
+            return target.prefix + below if target is not None and target.path else None
+        return base + below if self.host_target(base, b"/") is not None else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request below ``/link``."""
-        target = self.target(_raw_path(scope), scope["query_string"])
+        target = self.target(base_url(HTTPConnection(scope)), _raw_path(scope), scope["query_string"])
+        if target is not None and scope["type"] == "http" and (elsewhere := _redirected(scope, target)) is not None:
+            await elsewhere(scope, receive, send)
+        else:
+            await self._serve(target, scope, receive, send)
+
+    async def serve_host(self, host: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to the host name of a link."""
+        base = f"{'https' if scope['scheme'] in ('https', 'wss') else 'http'}://{host.lower()}"
+        target = self.host_target(base, _raw_path(scope), scope["query_string"])
+        await self._serve(target, scope, receive, send)
+
+    async def _serve(self, target: Target | None, scope: Scope, receive: Receive, send: Send) -> None:
         if target is None:
             text = "There is no such link: its session has ended, or the address is not complete.\n"
             await PlainTextResponse(text, 404)(scope, receive, send)
-        elif not target.path and scope["type"] == "http":
-            # Without the slash, the relative addresses of a page would lead one level up, out of the link.
-            query = scope["query_string"].decode("latin-1")
-            await RedirectResponse(f"{target.prefix}/" + (f"?{query}" if query else ""), 307)(scope, receive, send)
-        else:
-            with anyio.CancelScope() as open_link:
-                self._open.add(open_link)
-                try:
-                    await _forward(target, scope, receive, send)
-                finally:
-                    self._open.discard(open_link)
+            return
+        with anyio.CancelScope() as open_link, target.session.active():
+            self._open.add(open_link)
+            try:
+                await _forward(target, scope, receive, send)
+            finally:
+                self._open.discard(open_link)
 
     def close(self) -> None:
         """Cancel all requests under way; a server that stops need not wait for them."""
@@ -117,15 +169,14 @@ class Links:
 
 
 async def _forward(target: Target, scope: Scope, receive: Receive, send: Send) -> None:
-    target.session.touch()
     try:
         connected = await target.session.connect(target.port)
     except OSError as error:
-        text = (
+        why = (
             f"Nothing answers on port {target.port} of session {target.session.id} ({_reason(error)}).\n"
-            "Start a server there that listens on this port, then try again.\n"
+            "Start a server there that listens on this port, then try again."
         )
-        await PlainTextResponse(text, 502)(scope, receive, send)
+        await failure(target, why)(scope, receive, send)
     else:
         if scope["type"] == "http":
             return await forward_http(connected, target, scope, receive, send)
@@ -135,6 +186,39 @@ async def _forward(target: Target, scope: Scope, receive: Receive, send: Send) -
             # The application's error handlers are for HTTP only, so nothing else would log it.
             logger.exception("Unexpected error in a WebSocket to port %d of %s", target.port, target.session.id)
             raise
+
+
+def _redirected(scope: Scope, target: Target) -> Response | None:
+    """Return the redirect of a request by path to a better address, None if there is none."""
+    query = scope["query_string"].decode("latin-1")
+    if _is_shown_by_browser(scope) and (host_base := _host_base(target)) is not None:
+        below = target.path.decode("latin-1") or "/" + (f"?{query}" if query else "")
+        # Another program that asks for the same address must get the page.
+        headers = {"cache-control": "no-store", "vary": "sec-fetch-mode, sec-fetch-dest, user-agent"}
+        return RedirectResponse(host_base + below, 307, headers)
+    if not target.path:
+        # Without the slash, the relative addresses of a page would lead one level up, out of the link.
+        return RedirectResponse(f"{target.prefix}/" + (f"?{query}" if query else ""), 307)
+    return None
+
+
+def _is_shown_by_browser(scope: Scope) -> bool:
+    """Return whether a request is for a page that a browser is about to show, and can resolve names of links."""
+    headers = HTTPConnection(scope).headers
+    if scope["method"] != "GET" or headers.get("sec-fetch-mode") != "navigate":
+        return False
+    agent = headers.get("user-agent", "")
+    is_safari = "AppleWebKit/" in agent and "Chrome/" not in agent  # resolves them by the operating system
+    return headers.get("sec-fetch-dest") in ("document", "iframe") and not is_safari
+
+
+def _host_base(target: Target) -> str | None:
+    """Return scheme and host of a link by its host name, None if a caller cannot reach this server by loopback."""
+    parts = urlsplit(target.base)
+    if parts.hostname not in _LOOPBACK:
+        return None
+    label = f"{target.port}-{target.session.id}-{target.session.link_token(target.port)}"
+    return f"{parts.scheme}://{label}.localhost" + (f":{parts.port}" if parts.port else "")
 
 
 def _reason(error: OSError) -> str:

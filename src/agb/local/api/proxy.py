@@ -16,12 +16,10 @@ import anyio
 import anyio.lowlevel
 import h11
 from attrs import frozen
-from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from ..sessions.session import LocalSession
-from .request import base_url, host
 
 logger = logging.getLogger("agb.local")
 
@@ -43,10 +41,27 @@ class Target:
 
     session: LocalSession
     port: int
+    base: str
+    """Scheme and host by which the caller reaches the link."""
     prefix: str
-    """The path of the link, without a trailing slash; what follows it is the path the program sees."""
+    """The path of the link, without a trailing slash; empty for a link with a host name of its own."""
     path: bytes
     """The path and query the program is asked for, percent-encoded as they came; empty if nothing follows."""
+
+    @property
+    def own_host(self) -> str:
+        """The host, and port, by which the caller reaches the link."""
+        return self.base.partition("://")[2]
+
+    @property
+    def seen_host(self) -> str:
+        """The host that the program sees as its own.
+
+        Programs refuse names that do not look like this machine (DNS rebinding). To a program behind a link with a
+        host name of its own, the name is ``localhost``; the port is the server's, so that an absolute URL that the
+        program makes of it leads to this server, which redirects it (`Links.behind_referer`).
+        """
+        return self.own_host if self.prefix else "localhost" + self.own_host[self.own_host.rfind(".localhost") + 10 :]
 
 
 # --- headers -----------------------------------------------------------------------------------------------------
@@ -55,22 +70,43 @@ class Target:
 def request_headers(scope: Scope, target: Target) -> RawHeaders:
     """Return the headers for the program inside: the caller's own, and those that say where the request came from.
 
-    Host stays as the caller sent it, so that a program that compares it with Origin finds them equal.
+    ``Forwarded`` and all ``X-Forwarded-*`` are this server's; those of the caller are left out, whatever they say.
     """
-    connection = HTTPConnection(scope)
     client = scope["client"][0] if scope.get("client") else "unknown"
-    before = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    own_host, proto = target.own_host, target.base.partition(":")[0]
+    node = f'"[{client}]"' if ":" in client else client
     own = {
-        b"host": host(connection),
-        b"x-forwarded-for": ", ".join([*before, client]),
-        b"x-forwarded-proto": base_url(connection).partition(":")[0],
-        b"x-forwarded-host": host(connection),
-        b"x-forwarded-prefix": target.prefix,
+        b"host": target.seen_host,
+        b"forwarded": f'for={node};host="{own_host}";proto={proto}',
+        b"x-forwarded-for": client,
+        b"x-forwarded-proto": proto,
+        b"x-forwarded-host": own_host,
     }
-    # This server has already sent "100 Continue" to a caller that waits for it.
-    dropped = {*own, b"expect"}
-    kept = [(name, value) for name, value in end_to_end(scope["headers"]) if name not in dropped]
-    return [*((name, value.encode("latin-1")) for name, value in own.items()), *kept]
+    if target.prefix:
+        own[b"x-forwarded-prefix"] = target.prefix
+    headers = [(name, value.encode("latin-1")) for name, value in own.items()]
+    for name, value in end_to_end(scope["headers"]):
+        # This server has already sent "100 Continue" to a caller that waits for it.
+        if name in own or name == b"expect" or name.startswith(b"x-forwarded-"):
+            continue
+        if (seen := value if target.prefix else _seen_inside(name, value, target)) is not None:
+            headers.append((name, seen))
+    return headers
+
+
+def _seen_inside(name: bytes, value: bytes, target: Target) -> bytes | None:
+    """Return a header as a program behind a link with a host name of its own sees it, None if it is left out.
+
+    The link's own ``Origin`` is left out, as browsers do for a GET: programs compare it with ``Host``, with
+    ``X-Forwarded-Host`` or with a list of names, and no value satisfies all of them. Foreign ones are kept, so that a
+    program refuses them as it would without the link.
+    """
+    if name == b"origin" and value.lower() == target.base.encode("latin-1"):
+        return None
+    own = target.base.encode("latin-1") + b"/"
+    if name == b"referer" and value.startswith(own):
+        return f"{target.base.partition(':')[0]}://{target.seen_host}/".encode("latin-1") + value[len(own) :]
+    return value
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
@@ -80,37 +116,40 @@ def end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
     return [(name, value) for name, value in headers if name not in _HOP_BY_HOP and name not in named]
 
 
-def response_headers(headers: Iterable[tuple[bytes, bytes]], own_host: str, target: Target) -> RawHeaders:
+def response_headers(headers: Iterable[tuple[bytes, bytes]], target: Target) -> RawHeaders:
     """Return the headers of a program's answer with its addresses and cookies moved below the link."""
     moved: RawHeaders = []
     for name, value in end_to_end(headers):
         if name in _ADDRESSES:
-            value = below_link(value.decode("latin-1"), own_host, target.prefix, target.port).encode("latin-1")
+            value = below_link(value.decode("latin-1"), target).encode("latin-1")
         elif name == b"set-cookie":
             value = cookie_below_link(value.decode("latin-1"), target.prefix).encode("latin-1")
         # A service worker of one session must not be allowed to watch over the pages of all others.
-        if name != b"service-worker-allowed":
+        if name != b"service-worker-allowed" or not target.prefix:
             moved.append((name, value))
     return moved
 
 
-def below_link(address: str, own_host: str, prefix: str, port: int) -> str:
+def below_link(address: str, target: Target) -> str:
     """Return an address a program answered with, led through the link if it means the program itself."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return address
-    own = {own_host, *(f"{name}:{port}" for name in ("localhost", "127.0.0.1", "[::1]"))}
+    here = (f"{name}:{target.port}" for name in ("localhost", "127.0.0.1", "[::1]"))
+    own = {target.own_host, target.seen_host, *here}
     if parts.netloc and (parts.netloc not in own or parts.scheme not in ("http", "https", "")):
         return address
     if not parts.netloc and not address.startswith("/"):
         return address
     path = parts._replace(scheme="", netloc="").geturl()
-    return path if _is_below(path, prefix) else prefix + ("" if path.startswith("/") else "/") + path
+    if path.startswith("/") and _is_below(path, target.prefix):
+        return path
+    return target.prefix + ("" if path.startswith("/") else "/") + path
 
 
 def cookie_below_link(cookie: str, prefix: str) -> str:
-    """Return a Set-Cookie header that holds for the link only: no Domain, and its Path below the link's."""
+    """Return a Set-Cookie header that holds for the link only: no Domain, and its Path below the link's, if any."""
     pair, *attributes = cookie.split(";")
     kept = [pair]
     for attribute in attributes:
@@ -181,7 +220,6 @@ async def _send_request(
         headers.append((b"transfer-encoding", b"chunked"))
     is_listening = await upstream.send(h11.Request(method=scope["method"], target=target.path, headers=headers))
     while (message := await receive())["type"] == "http.request":
-        target.session.touch()
         if is_listening and message.get("body"):
             is_listening = await upstream.send(h11.Data(data=message["body"]))
         if is_listening and not message.get("more_body", False):
@@ -194,11 +232,10 @@ async def _send_response(upstream: _Upstream, target: Target, scope: Scope, rece
     started = False
     try:
         while not isinstance(event := await upstream.next_event(), h11.EndOfMessage):
-            target.session.touch()
             if isinstance(event, h11.Response):
                 if event.status_code > 599:
                     raise h11.RemoteProtocolError(f"there is no status {event.status_code}")
-                headers = response_headers(event.headers, host(HTTPConnection(scope)), target)
+                headers = response_headers(event.headers, target)
                 await send({"type": "http.response.start", "status": event.status_code, "headers": headers})
                 started = True
             elif isinstance(event, h11.Data):
@@ -211,5 +248,12 @@ async def _send_response(upstream: _Upstream, target: Target, scope: Scope, rece
     except (OSError, h11.RemoteProtocolError) as error:
         # An answer already begun is left unfinished: the server closes the connection, and the caller sees the cut.
         if not started:
-            text = f"The program on port {target.port} of session {target.session.id} gave no valid answer: {error}.\n"
-            await PlainTextResponse(text, 502)(scope, receive, send)
+            why = f"The program on port {target.port} of session {target.session.id} gave no valid answer: {error}."
+            await failure(target, why)(scope, receive, send)
+
+
+def failure(target: Target, why: str, status: int = 502) -> Response:
+    """Return the answer to a request that could not be served; once the session has ended, that is the reason."""
+    if target.session.state != "RUNNING":
+        why, status = f"Session {target.session.id} has ended: it was released, or its time is over.", 502
+    return PlainTextResponse(f"{why}\n", status)

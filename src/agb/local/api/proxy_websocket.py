@@ -9,8 +9,7 @@ from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
-from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection
 from websockets.client import ClientProtocol
@@ -19,8 +18,7 @@ from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from .proxy import RawHeaders, Target, request_headers, response_headers
-from .request import host
+from .proxy import RawHeaders, Target, failure, request_headers, response_headers
 
 MESSAGE_LIMIT = 64 * 2**20
 """The largest message that is passed on, in bytes."""
@@ -36,17 +34,17 @@ async def forward_websocket(
     connected: socket.socket, target: Target, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Open a WebSocket to a program inside a session and join the caller's with it; takes over the connected socket."""
-    inside = await _connection(connected, target, scope)
+    inside = await _connection(connected, target, scope["subprotocols"])
     try:
         try:
             with anyio.fail_after(HANDSHAKE_TIMEOUT):
                 await inside.handshake(_handshake_headers(scope, target), user_agent_header=None)
         except (InvalidHandshake, EOFError, OSError) as error:
-            return await _refusal(error, target, scope)(scope, receive, send)
+            return await _refusal(error, target)(scope, receive, send)
         await receive()  # "websocket.connect", always the first
         await send({"type": "websocket.accept", "subprotocol": inside.subprotocol, "headers": _cookies(inside, target)})
         async with anyio.create_task_group() as both_ways:
-            both_ways.start_soon(_carry_in, inside, target, receive, both_ways.cancel_scope)
+            both_ways.start_soon(_carry_in, inside, receive, both_ways.cancel_scope)
             await _carry_out(inside, target, send)
             both_ways.cancel_scope.cancel()
     finally:
@@ -54,12 +52,12 @@ async def forward_websocket(
     return None
 
 
-async def _connection(connected: socket.socket, target: Target, scope: Scope) -> ClientConnection:
+async def _connection(connected: socket.socket, target: Target, subprotocols: Iterable[str]) -> ClientConnection:
     """Return a connection over the socket, its handshake not yet begun."""
-    name, _, port = host(HTTPConnection(scope)).rpartition(":")
+    name, _, port = target.seen_host.rpartition(":")
     own = (name.strip("[]"), int(port)) if port.isdecimal() else (f"{name}:{port}".strip(":[]"), 80)
     uri = WebSocketURI(secure=False, host=own[0], port=own[1], path=target.path.decode("ascii") or "/", query="")
-    offered = [Subprotocol(name) for name in scope["subprotocols"]] or None
+    offered = [Subprotocol(name) for name in subprotocols] or None
     protocol = ClientProtocol(uri, subprotocols=offered, max_size=MESSAGE_LIMIT)
     # Without pings of our own: the death of a connection within one machine is always reported.
     _, inside = await asyncio.get_running_loop().create_connection(
@@ -84,27 +82,27 @@ def _raw(headers: Iterable[tuple[str, str]]) -> RawHeaders:
 def _cookies(inside: ClientConnection, target: Target) -> RawHeaders:
     """Return the cookies that came with the program's handshake."""
     headers = _raw(inside.response.headers.raw_items()) if inside.response else []
-    return [(name, value) for name, value in response_headers(headers, "", target) if name == b"set-cookie"]
+    return [(name, value) for name, value in response_headers(headers, target) if name == b"set-cookie"]
 
 
-def _refusal(error: Exception, target: Target, scope: Scope) -> Response:
+def _refusal(error: Exception, target: Target) -> Response:
     """Return the program's own answer if it refused the WebSocket with one, else the reason of the failure."""
     if not isinstance(error, InvalidStatus):
         why = "took too long" if isinstance(error, TimeoutError) else f"did not accept it: {error}"
-        text = f"No WebSocket to port {target.port} of session {target.session.id}: the program there {why}.\n"
-        return PlainTextResponse(text, 504 if isinstance(error, TimeoutError) else 502)
+        return failure(
+            target, f"No WebSocket: the program there {why}.", 504 if isinstance(error, TimeoutError) else 502
+        )
     refused = error.response
     response = Response(bytes(refused.body or b""), refused.status_code)
-    headers = response_headers(_raw(refused.headers.raw_items()), host(HTTPConnection(scope)), target)
+    headers = response_headers(_raw(refused.headers.raw_items()), target)
     response.raw_headers += [(name, value) for name, value in headers if name != b"content-length"]
     return response
 
 
-async def _carry_in(inside: ClientConnection, target: Target, receive: Receive, joined: anyio.CancelScope) -> None:
+async def _carry_in(inside: ClientConnection, receive: Receive, joined: anyio.CancelScope) -> None:
     """Pass the caller's messages on, and the end of its side."""
     try:
         while (message := await receive())["type"] == "websocket.receive":
-            target.session.touch()
             data = message.get("bytes")
             await inside.send(message["text"] if data is None else data)
         await inside.close(_sendable(message.get("code"), CloseCode.GOING_AWAY), message.get("reason") or "")
@@ -118,16 +116,23 @@ async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> No
     try:
         while True:
             message = await inside.recv()
-            target.session.touch()
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
             await anyio.lowlevel.checkpoint()  # as in HTTP: only a task that waits is cancelled
     except ConnectionClosed as closed:
-        end = closed.rcvd or closed.sent
-        code = _sendable(end.code if end else CloseCode.ABNORMAL_CLOSURE, CloseCode.BAD_GATEWAY)
+        code, reason = _end(closed, target)
         with suppress(OSError):  # the caller has left as well
-            await send({"type": "websocket.close", "code": code, "reason": end.reason if end else ""})
+            await send({"type": "websocket.close", "code": code, "reason": reason})
     except OSError:
         return  # the caller has left
+
+
+def _end(closed: ConnectionClosed, target: Target) -> tuple[int, str]:
+    """Return the code and the reason of a program's end of a WebSocket."""
+    if target.session.state != "RUNNING":
+        return CloseCode.GOING_AWAY, "the session has ended"
+    end = closed.rcvd or closed.sent
+    code = _sendable(end.code if end else CloseCode.ABNORMAL_CLOSURE, CloseCode.BAD_GATEWAY)
+    return code, end.reason if end else ""
 
 
 def _sendable(code: int | None, if_cut: CloseCode) -> int:

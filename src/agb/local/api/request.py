@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
@@ -18,7 +17,8 @@ from ..validation import json_object, kind_of, refuse, shown
 BODY_LIMIT = 32 * 2**20
 """The largest body of an API request, in bytes: room for a large file in one tool call, not for filling the memory."""
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
+BASE = "agb.base"
+"""The key of an ASGI scope for scheme and host of the URLs that are answered (`hosts.Hosts.base`)."""
 
 
 @frozen
@@ -70,18 +70,7 @@ class ApiRequest:
 
 def base_url(connection: HTTPConnection) -> str:
     """Return scheme and host by which the caller reached this server, without a trailing slash."""
-    scheme = "https" if connection.scope["scheme"] in ("https", "wss") else "http"
-    return f"{scheme}://{host(connection)}"
-
-
-def host(connection: HTTPConnection) -> str:
-    """Return the host (and port) of a request: the header Host if it is valid, else the socket's."""
-    given = connection.headers.get("host", "")
-    if _HOST.fullmatch(given):
-        return given
-    name, port = connection.scope.get("server") or ("localhost", None)
-    name = f"[{name}]" if ":" in name else name
-    return f"{name}:{port}" if port else name
+    return str(connection.scope[BASE])
 
 
 def check_key(headers: Headers, api_key: str) -> None:

@@ -20,9 +20,10 @@ from typing import IO, Any, Literal
 
 from ..._wire.reply import CONTEXT_NAME_TAKEN
 from ..errors import Refused, context_not_found, file_not_found, invalid
-from ..page_tokens import number_before, token_after
+from ..page_tokens import number_before, path_before, token_after
 from .blobs import Blobs, sync_directory
 from .database import Database
+from .group_commit import GroupCommit
 from .keys import below, context_name, file_key, folder_key
 from .last_use import LastUse
 from .removal import Recycling, Removal
@@ -54,6 +55,7 @@ class ContextStore:
         self._clock = clock
         self._blobs = Blobs(directory)
         self._database = Database(directory / "contexts.sqlite3")
+        self._commits = GroupCommit(self._database)
         self._removal = Removal(self._database, self._blobs)
         self._last_use = LastUse(self._database)
         self.recycling = Recycling(self._database, self._removal, clock)
@@ -201,24 +203,30 @@ class ContextStore:
             query = f"SELECT {FILE_COLUMNS} FROM files WHERE context = ? AND path >= ? AND path < ? ORDER BY path"  # noqa: S608
             return [StoredFile(*row) for row in db.execute(query, (number, first, end))]
 
-    def page(self, context_id: str, parent: str | None, number: int, size: int) -> FilePage:
+    def page(
+        self, context_id: str, parent: str | None, number: int, size: int, next_token: str | None = None
+    ) -> FilePage:
         """Return a page of the files right in a directory, of all files of the context if ``parent`` is None or empty.
 
-        Pages are numbered from 1, and the files sorted by path. Empty directories are left out. Raises ``Refused`` for
-        a number or size below 1.
+        The files are sorted by path; empty directories are left out. A page begins after the last file of the page
+        that named ``next_token``, whatever was stored or removed since. Without a token it is counted: the first page
+        has number 1. Raises ``Refused`` for a number or size below 1, and for an invalid token.
         """
         if number < 1 or size < 1:
             raise invalid("pageNumber and pageSize must be 1 or more")
         where, which = ("AND parent = ?", [folder_key(parent)]) if parent else ("", [])
+        after = path_before(next_token) if next_token else ""
+        skipped = 0 if next_token else min((number - 1) * size, 2**62)
         with self._database.reading() as db:
             context, _ = context_row(db, context_id)
             source = f"FROM files WHERE context = ? AND kind = 'file' {where}"
             (count,) = db.execute(f"SELECT count(*) {source}", (context, *which)).fetchone()
-            rows = db.execute(
-                f"SELECT {FILE_COLUMNS} {source} ORDER BY path LIMIT ? OFFSET ?",
-                (context, *which, size, min((number - 1) * size, 2**62)),
-            )
-            return FilePage([StoredFile(*row) for row in rows], count)
+            found = db.execute(
+                f"SELECT {FILE_COLUMNS} {source} AND path > ? ORDER BY path LIMIT ? OFFSET ?",
+                (context, *which, after, min(size + 1, 2**62), skipped),
+            ).fetchall()
+        files = [StoredFile(*row) for row in found[:size]]
+        return FilePage(files, token_after(files[-1].path) if len(found) > size else "", count)
 
     def open(self, context_id: str, path: str) -> tuple[IO[bytes], StoredFile]:
         """Return the content of a file, to be closed by the caller; later changes of the file do not change it."""
@@ -290,7 +298,8 @@ class ContextStore:
         if_version: int | AnyVersion | None = ANY,
     ) -> StoredFile:
         """Make a row name a new version of a file, whose blob is in its place; then remove the blob before it."""
-        with self._database.changing() as db:
+
+        def change(db: sqlite3.Connection) -> tuple[StoredFile, StoredFile | None]:
             number = available_context(db, context_id)
             now = self._clock()
             new = StoredFile(
@@ -306,7 +315,9 @@ class ContextStore:
                 modified=now,
                 blob=blob,
             )
-            stored, old = put_file(db, number, new, if_version)
+            return put_file(db, number, new, if_version)
+
+        stored, old = self._commits.run(change)
         self._removal.drop([old.blob] if old else [])
         return stored
 

@@ -70,7 +70,8 @@ class StoredFile:
 
 @frozen
 class FilePage:
-    """A page of the files of a context; ``count`` is the number on all pages."""
+    """A page of the files of a context; ``next_token`` is empty on the last page, ``count`` is of all pages."""
 
     files: list[StoredFile]
+    next_token: str
     count: int

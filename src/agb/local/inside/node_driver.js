@@ -10,6 +10,7 @@ const path = require('node:path');
 const util = require('node:util');
 const vm = require('node:vm');
 const { createRequire } = require('node:module');
+const { then } = Promise.prototype; // the code may replace it
 
 const CHANNEL_FD = 3;
 const MOST = 4000000; // characters of one value
@@ -25,7 +26,7 @@ globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 
 let count = 0;
-let interrupted = null; // set while code is waiting for a promise
+let interrupted = null; // set while code runs or is waiting for a promise
 
 // As node's own console: text in braces is an object if it can be one.
 function asExpression(code) {
@@ -70,8 +71,14 @@ function resultOf(value) {
   return { text: cut(text), discarded: Math.max(0, text.length - MOST) };
 }
 
-function describeError(details) {
-  const thrown = valueOf(details.exception);
+// The code is not over while its value is a promise: what the promise prints, returns or throws belongs to it.
+function settle(value, resolve) {
+  const shown = (settled) => (settled === undefined ? {} : resultOf(settled));
+  if (!util.types.isPromise(value)) resolve(shown(value));
+  else then.call(value, (settled) => resolve(shown(settled)), (thrown) => resolve({ error: describeError(thrown) }));
+}
+
+function describeError(thrown) {
   if (!util.types.isNativeError(thrown)) return { name: 'Error', value: `Uncaught ${cut(inspected(thrown))}`, traceback: '' };
   let value = String(thrown.message);
   if (/import statement|dynamic import callback/.test(value)) value += ' (in a session use require())';
@@ -92,8 +99,8 @@ function evaluate(code, begin) {
       { expression: asExpression(code), replMode: true, awaitPromise: true },
       (failure, answer) => {
         if (failure) stop();
-        else if (answer.exceptionDetails) resolve({ error: describeError(answer.exceptionDetails) });
-        else resolve(answer.result.type === 'undefined' ? {} : resultOf(valueOf(answer.result)));
+        else if (answer.exceptionDetails) resolve({ error: describeError(valueOf(answer.exceptionDetails.exception)) });
+        else settle(valueOf(answer.result), resolve);
       },
     );
     globalThis[Symbol.for('agb.run')] = run;
@@ -117,7 +124,9 @@ process.on('unhandledRejection', (error) => process.stderr.write(`Unhandled reje
 for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
 // What code has written before its end belongs to its output.
 const outputs = [process.stdout, process.stderr].map((stream) => stream.write.bind(stream));
-const flushed = () => Promise.all(outputs.map((write) => new Promise((resolve) => { write('', resolve); })));
+async function flushed() {
+  for (const write of outputs) await new Promise((resolve) => { write('', resolve); });
+}
 
 async function serve(line) {
   const { id, code } = JSON.parse(line);

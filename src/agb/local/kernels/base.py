@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import codecs
 import contextlib
 import json
 import math
@@ -17,6 +16,7 @@ from attrs import frozen
 from ..._wire.mime_types import TEXT_FORMATS
 from ..._wire.run_end import EndReason
 from ..sandbox.sandbox import Sandbox
+from .output import KernelOutput
 
 _ITEM = 200
 """Characters a result counts for beyond its own."""
@@ -212,17 +212,6 @@ def how_it_ended(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-class Decoder:
-    """Turns chunks of bytes into text, over the borders of characters."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def __call__(self, data: bytes, *, final: bool = False) -> str:
-        """Return the text that is complete with ``data``."""
-        return self._decoder.decode(data, final)
-
-
 class Kernel(abc.ABC):
     """One interpreter inside a sandbox. It runs one piece of code at a time; its owner serialises the calls.
 
@@ -234,6 +223,8 @@ class Kernel(abc.ABC):
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self.output: KernelOutput | None = None
+        """Its stdout and stderr, from its start."""
         self._is_executing = False
         self._has_begun = asyncio.Event()
 
@@ -250,11 +241,15 @@ class Kernel(abc.ABC):
         """Run code to its end, interrupted or not, and fill ``execution``. Raises ``KernelDied``."""
         self._has_begun.clear()
         self._is_executing = True
+        if self.output is not None:
+            self.output.begin(execution)
         try:
             await self.evaluate(code, execution)
         finally:
             self._is_executing = False
             self._has_begun.set()
+            if self.output is not None:
+                self.output.end()
 
     def note_begun(self) -> None:
         """Note that the process has begun to run the code it was sent."""

@@ -25,7 +25,8 @@ from typing import Any
 
 from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Process, Sandbox, SandboxGone
-from .base import CodeError, Decoder, Execution, Kernel, KernelDied, how_it_ended
+from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
+from .output import KernelOutput
 
 _START_SECONDS = 60.0
 _MAX_REPLY = 32 << 20
@@ -42,10 +43,6 @@ class DrivenKernel(Kernel):
         self._reader: asyncio.StreamReader | None = None
         self._transports: list[asyncio.BaseTransport] = []
         self._writer: asyncio.StreamWriter | None = None
-        self._outputs: tuple[Capture, ...] = ()
-        self._decoders: dict[str, Decoder] = {}
-        self._execution: Execution | None = None
-        self._start_output = ""
         self._number = 0
 
     @abc.abstractmethod
@@ -63,15 +60,14 @@ class DrivenKernel(Kernel):
 
     async def start(self) -> None:
         """Start it and return once it answers. Raises ``KernelDied``."""
-        self._outputs = (self._capture("stdout"), self._capture("stderr"))
+        self.output = output = KernelOutput(self.sandbox)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                self._process = await self.launch(*self._outputs)
+                self._process = await self.launch(*output.captures)
                 while not (await self._reply()).get("ready"):
                     pass
         except KernelDied as error:
-            self._drain()
-            words = " | ".join(self._start_output.strip().splitlines()[-3:])
+            words = output.start_message()
             await self.stop()
             raise KernelDied(f"did not start: it {error}{f' ({words})' if words else ''}") from error
         except (OSError, TimeoutError) as error:
@@ -81,7 +77,7 @@ class DrivenKernel(Kernel):
         except BaseException:
             await self.stop()
             raise
-        self._start_output = ""
+        output.start_message()  # of no interest after a start that succeeded
 
     # --- connections ---
 
@@ -127,18 +123,6 @@ class DrivenKernel(Kernel):
         )
         self._writer = asyncio.StreamWriter(writing, ends, None, loop)
 
-    def _capture(self, name: str) -> Capture:
-        self._decoders[name] = decode = Decoder()
-
-        def put(data: bytes) -> None:
-            if self._execution is not None:
-                self._execution.write(name, decode(data))
-            elif self._number == 0:
-                self._start_output = (self._start_output + data.decode("utf-8", "replace"))[-2000:]
-
-        # The execution has the limit; a kernel lives longer than one.
-        return Capture(1 << 62, owner=self.sandbox.user, on_data=put)
-
     # --- code ---
 
     async def evaluate(self, code: str, execution: Execution) -> None:
@@ -146,18 +130,10 @@ class DrivenKernel(Kernel):
         if self._writer is None:
             raise KernelDied("was stopped")
         self._number += 1
-        self._drain()
-        self._execution = execution
-        try:
-            self._writer.write(self.request(self._number, code))
-            # The code may write to the channel, too.
-            while (reply := await self._reply()).get("id") != self._number or self._is_intermediate(reply, execution):
-                pass
-        finally:
-            self._drain()
-            for name, decode in self._decoders.items():
-                execution.write(name, decode(b"", final=True))
-            self._execution = None
+        self._writer.write(self.request(self._number, code))
+        # The code may write to the channel, too.
+        while (reply := await self._reply()).get("id") != self._number or self._is_intermediate(reply, execution):
+            pass
         count = reply.get("count")
         execution.count = count if type(count) is int else None
         if type(discarded := reply.get("discarded")) is int and discarded > 0:
@@ -176,13 +152,10 @@ class DrivenKernel(Kernel):
         item = reply.get("item")
         if not isinstance(item, dict):
             return False
-        self._drain()  # output that was written before the item goes before it
+        if self.output is not None:
+            self.output.drain()  # output that was written before the item goes before it
         execution.add(item)
         return True
-
-    def _drain(self) -> None:
-        for output in self._outputs:
-            output.drain()
 
     async def _reply(self) -> dict[str, Any]:
         if self._reader is None or self._process is None:
@@ -225,6 +198,5 @@ class DrivenKernel(Kernel):
             with contextlib.suppress(SandboxGone):
                 await self._process.signal(signal.SIGKILL)
             await self._process.wait()
-        for output in self._outputs:
-            output.drain()
-            output.close()
+        if self.output is not None:
+            self.output.close()

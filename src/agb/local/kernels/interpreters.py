@@ -76,6 +76,8 @@ class Interpreter:
         if self._running is not None and self._kernel is not None and not self._running.done():
             await self._break_off(self._kernel, self._running)  # its caller was cancelled twice
         if self._kernel is not None and not self._kernel.is_alive:
+            if self._kernel.output is not None:
+                self._kernel.output.pass_late(execution)
             execution.write(
                 "stderr", f"[the {self._language} kernel had ended; this is a new one without its variables]\n"
             )
@@ -132,8 +134,10 @@ class Languages:
     """Language -> what to install."""
     programs: dict[str, str] = field(factory=dict)
     """Language -> the program that runs it; Python is the runtime's own."""
-    trees: tuple[Path, ...] = ()
-    """Directories of the machine that a sandbox must show for them."""
+    trees: dict[str, Path] = field(factory=dict)
+    """Language -> the directory or file of the machine that a sandbox must show for its program."""
+    fixed: tuple[str, ...] = ("r",)
+    """Languages that work only where they are installed: R's programs contain the path."""
     _contexts: list[zmq.asyncio.Context] = field(factory=list, init=False, eq=False, repr=False)
 
     def interpreter(self, language: str, sandbox: Sandbox) -> Interpreter:
@@ -141,19 +145,20 @@ class Languages:
         return Interpreter(language, functools.partial(self._kernel, language, sandbox))
 
     def _kernel(self, language: str, sandbox: Sandbox) -> Kernel:
+        program = sandbox.seen(self.programs.get(language, ""))
         match language:
             case "javascript":
                 from .javascript import JavaScriptKernel
 
-                return JavaScriptKernel(sandbox, self.programs[language])
+                return JavaScriptKernel(sandbox, program)
             case "java":
                 from .java import JavaKernel
 
-                return JavaKernel(sandbox, self.programs[language])
+                return JavaKernel(sandbox, program)
             case "r":
                 from .r import RKernel
 
-                return RKernel(sandbox, self.programs[language])
+                return RKernel(sandbox, program)
         from .python import PythonKernel, make_context
 
         if not self._contexts:
@@ -195,7 +200,7 @@ def find_languages() -> Languages:
     with ThreadPoolExecutor(len(finders)) as pool:
         answers = {language: pool.submit(find) for language, (find, _) in finders.items()}
     programs: dict[str, str] = {}
-    trees: list[Path] = []
+    trees: dict[str, Path] = {}
     for language, answer in answers.items():
         here = answer.result()
         if not here.version:
@@ -203,8 +208,8 @@ def find_languages() -> Languages:
             continue
         found[language], programs[language] = here.version, here.program
         if here.tree is not None:
-            trees.append(here.tree)
-    return Languages(found, missing, programs, tuple(trees))
+            trees[language] = here.tree
+    return Languages(found, missing, programs, trees)
 
 
 def _find_node() -> _Found:
@@ -217,6 +222,7 @@ def _find_node() -> _Found:
     prefix = real.parent.parent
     # The directory it is installed in, if it has one of its own; else the program alone.
     has_own = (prefix / "include/node").is_dir() or (prefix / "lib/node_modules").is_dir()
+    has_own = has_own and not Path.home().is_relative_to(prefix)
     return _Found(f"node {version}", str(real), prefix if has_own else real)
 
 

@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import stat
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +17,10 @@ import zmq
 import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
-from ..inside.python_driver import DISCARDED
-from ..sandbox.capture import Capture
+from ..inside.python_kernel import DISCARDED, DISPLAYS
 from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
+from .output import KernelOutput
 
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 1.0
@@ -61,57 +60,57 @@ class PythonKernel(Kernel):
         self._context = context
         self._name = f"k{secrets.token_hex(4)}"
         self._process: Process | None = None
-        self._outputs: tuple[Capture, ...] = ()
         self._was_interrupted = False
-        self._is_leaving = False  # it has been asked to by its code, and takes its time
+        self._receipts = -1
+        """A pipe: the kernel reads a byte from it for each display that was recorded."""
         self._client: _Client | None = None
         self._fds: list[int] = []
 
     @property
     def is_alive(self) -> bool:
         """Whether it can take code."""
-        if self._client is None or self._process is None or self._is_leaving:
-            return False
-        return not self._process.exited.done()
+        return self._client is not None and self._process is not None and not self._process.exited.done()
 
     async def start(self) -> None:
         """Start it and return once it answers. Raises ``KernelDied``."""
         key = secrets.token_hex(32)
+        self.output = output = KernelOutput(self.sandbox)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await self._launch(key)
+                await self._launch(key, output)
                 self._connect(key)
                 await self._shake_hands()
         except (OSError, TimeoutError) as error:
+            words = output.start_message()
             await self.stop()
             why = str(error) or f"no answer within {_START_SECONDS:g} s"
-            output = self._stderr_end()
-            raise KernelDied(f"did not start: {why}{f' ({output})' if output else ''}") from error
+            raise KernelDied(f"did not start: {why}{f' ({words})' if words else ''}") from error
         except BaseException:
             await self.stop()
             raise
+        output.start_message()  # of no interest after a start that succeeded
 
-    async def _launch(self, key: str) -> None:
-        self._outputs = (Capture(1 << 16, owner=self.sandbox.user), Capture(1 << 16, owner=self.sandbox.user))
+    async def _launch(self, key: str, output: KernelOutput) -> None:
         state = f"{self.sandbox.sockets}/{self._name}"
         directories = {"IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
         ready, theirs = socket.socketpair()
-        reader, writer = os.pipe()
+        stdout, stderr = output.captures
+        reader, self._receipts = os.pipe()
         with ready, theirs:
-            os.write(writer, f"{key}\n".encode())
-            os.close(writer)
+            os.write(self._receipts, f"{key}\n".encode())
+            os.set_blocking(self._receipts, False)
             try:
                 self._process = await self.sandbox.spawn(
                     [
-                        sys.executable,
+                        self.sandbox.python,
                         self.sandbox.program("python_driver.py"),
                         self.sandbox.sockets,
                         self._name,
                     ],
                     env={name: f"{state}/{directory}" for name, directory in directories.items()},
                     stdin=reader,
-                    stdout=self._outputs[0],
-                    stderr=self._outputs[1],
+                    stdout=stdout,
+                    stderr=stderr,
                     extra_fd=theirs.fileno(),
                 )
             finally:
@@ -154,6 +153,8 @@ class PythonKernel(Kernel):
         running = self._connected().execute(code, allow_stdin=False, stop_on_error=False)
         while True:
             message = await self._receive("iopub")
+            if message["header"]["msg_type"] in DISPLAYS:
+                self._acknowledge_display()
             if message.get("parent_header", {}).get("msg_id") != running:
                 continue  # of a thread that an earlier piece of code left
             if _is_idle(message, running):
@@ -166,11 +167,18 @@ class PythonKernel(Kernel):
         if reply is None:
             execution.error = CodeError("KeyboardInterrupt", "")
             return
-        self._is_leaving = _asks_to_leave(reply["content"])
         count = reply["content"].get("execution_count")
         execution.count = count if type(count) is int else None
         if reply["content"].get("status") == "error" and execution.error is None:
             execution.error = _code_error(reply["content"])
+
+    def _acknowledge_display(self) -> None:
+        """Read the text that was written before a display, and let the kernel write the text that comes after it."""
+        if self.output is not None:
+            self.output.drain()
+        # A pipe that is full, or was closed by the code: the kernel goes on after a short time.
+        with contextlib.suppress(BlockingIOError, BrokenPipeError):
+            os.write(self._receipts, b"\n")
 
     async def _last_reply(self, request: str) -> dict[str, Any] | None:
         """Return the reply to a request that has ended, None if an interrupt has left it without one.
@@ -204,8 +212,7 @@ class PythonKernel(Kernel):
                 # A message that was sent before its end may still be on its way.
                 await asyncio.wait({message}, timeout=0.2)
             if not message.done():
-                output = self._stderr_end()
-                raise KernelDied(how_it_ended(self._process.exited.result()) + (f": {output}" if output else ""))
+                raise KernelDied(how_it_ended(self._process.exited.result()))
         finally:
             if not message.done():
                 message.cancel()
@@ -236,20 +243,16 @@ class PythonKernel(Kernel):
         if client is not None:
             client.shell_channel.stop()
             client.iopub_channel.stop()
+        if self._receipts >= 0:
+            self._fds.append(self._receipts)
+            self._receipts = -1
         while self._fds:
             os.close(self._fds.pop())
         if self._process is not None:
             await self._process.signal(signal.SIGKILL)
             await self._process.wait()
-        for output in self._outputs:
-            output.drain()
-            output.close()
-
-    def _stderr_end(self) -> str:
-        if not self._outputs:
-            return ""
-        self._outputs[1].drain()
-        return " | ".join(self._outputs[1].text().strip().splitlines()[-3:])
+        if self.output is not None:
+            self.output.close()
 
 
 def _is_idle(message: Mapping[str, Any], request: str) -> bool:
@@ -260,16 +263,8 @@ def _is_idle(message: Mapping[str, Any], request: str) -> bool:
     )
 
 
-def _asks_to_leave(content: Mapping[str, Any]) -> bool:
-    payload = content.get("payload")
-    parts = payload if isinstance(payload, list) else []
-    return any(isinstance(part, dict) and part.get("source") == "ask_exit" for part in parts)
-
-
 def _record(kind: str, content: Mapping[str, Any], execution: Execution) -> None:
     match kind:
-        case "stream":
-            execution.write(str(content.get("name")), str(content.get("text", "")))
         case "execute_result":
             execution.add(content.get("data", {}), main=True)
         case "display_data":
@@ -285,9 +280,7 @@ def _record_discarded(message: Mapping[str, Any], execution: Execution) -> None:
     metadata = message.get("metadata")
     discarded = metadata.get(DISCARDED) if isinstance(metadata, Mapping) else None
     if type(discarded) is int and discarded > 0:
-        is_text = message["header"]["msg_type"] == "stream"
-        name = "results" if not is_text else "stderr" if message["content"].get("name") == "stderr" else "stdout"
-        execution.discard(name, discarded)
+        execution.discard("results", discarded)
 
 
 def _code_error(content: Mapping[str, Any]) -> CodeError:

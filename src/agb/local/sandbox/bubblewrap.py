@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,15 +13,13 @@ from attrs import frozen
 
 from .directories import HOME, TMP, CannotMount, Directories, is_own
 from .pasta import resolv_conf
+from .shown import RUN, SYSTEM, Shown
 
-RUN = Path("/run/agb")
-"""The runtime's own directory, seen from inside."""
 PROGRAMS = RUN / "inside"
 """The programs that run inside sessions, seen from inside."""
 SOCKETS = RUN / "sockets"
 HOSTNAME = "agb"
 
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _KERNEL = ("/proc", "/dev", "/sys")
 _ETC = (
     "alternatives",
@@ -53,15 +50,14 @@ class Bubblewrap:
     """Builds command lines for sessions.
 
     ``unshare_user`` is for an ordinary user, who may make namespaces only inside one of users. ``programs`` is the
-    directory shown as :data:`PROGRAMS`; ``trees`` are directories or files of the machine shown read-only in their own
-    place (the interpreter's and node's, wherever they are installed); ``hidden`` are places in them that are shown
-    empty.
+    directory shown as :data:`PROGRAMS`; ``shown`` is what else of the machine is shown, beside the system's
+    directories; ``hidden`` are places in it that are shown empty.
     """
 
     path: str
     unshare_user: bool
     programs: Path
-    trees: tuple[Path, ...] = ()
+    shown: tuple[Shown, ...] = ()
     hidden: tuple[Path, ...] = ()
     network: Literal["pasta", "isolated", "host"] = "isolated"
     shared_memory: int | None = None
@@ -83,7 +79,7 @@ class Bubblewrap:
             *_own(directories.home, HOME),
             *_own(directories.sockets, SOCKETS),
             *(option for place in mounts if place not in above for option in _own(mounts[place], place)),
-            *self._trees,
+            *self._shown,
             *(option for path in self.hidden for option in ("--perms", "0755", "--tmpfs", str(path))),
             *("--remount-ro", "/"),
             *("--chdir", "/", "--clearenv", "--"),
@@ -94,7 +90,7 @@ class Bubblewrap:
         """Raise ``CannotMount`` unless a context can be mounted at a place inside."""
         if is_own(place):
             return
-        taken = (*map(Path, (*_SYSTEM, *_KERNEL, "/etc", "/run")), *self.trees, *self.hidden)
+        taken = (*map(Path, (*SYSTEM, *_KERNEL, "/etc", "/run")), *(part.place for part in self.shown))
         for path in taken:
             if place.is_relative_to(path) or path.is_relative_to(place):
                 raise CannotMount(f"{path} is the system's; give a directory below /home or /tmp")
@@ -114,7 +110,7 @@ class Bubblewrap:
     @cached_property
     def _system(self) -> list[str]:
         options = []
-        for name in _SYSTEM:
+        for name in SYSTEM:
             path = Path(name)
             if path.is_symlink():
                 options += ["--symlink", str(path.readlink()), name]
@@ -135,9 +131,9 @@ class Bubblewrap:
         return [option for path in found if path.exists() for option in _show(path.resolve(), path)]
 
     @cached_property
-    def _trees(self) -> list[str]:
-        options = [option for path in self.trees if not _is_system(path) for option in _show(path, path)]
-        return [*options, *_show(self.programs, PROGRAMS)]
+    def _shown(self) -> list[str]:
+        parts = (*self.shown, Shown(self.programs, PROGRAMS))
+        return [option for part in parts for option in _show(part.source, part.place)]
 
     def _write_etc(self, etc: Path, user: int) -> None:
         files = {
@@ -166,16 +162,6 @@ def _own(source: Path, place: Path) -> list[str]:
 def _parents(place: Path) -> list[str]:
     """Make the directories above a place readable; bubblewrap alone makes them for root only."""
     return [option for path in reversed(place.parents[:-1]) for option in ("--perms", "0755", "--dir", str(path))]
-
-
-def _is_system(path: Path) -> bool:
-    return any(path == Path(name) or path.is_relative_to(name) for name in _SYSTEM)
-
-
-def interpreter_trees() -> tuple[Path, ...]:
-    """Return the directories of the running interpreter and its packages, outermost first."""
-    prefixes = {Path(sys.base_prefix), Path(sys.prefix), Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()}
-    return tuple(sorted(path for path in prefixes if not _is_system(path)))
 
 
 def find() -> str | None:

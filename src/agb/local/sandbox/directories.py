@@ -46,6 +46,11 @@ class Directories:
         return self.root / "sockets"
 
     @property
+    def python(self) -> Path:
+        """The session's own Python; sandboxed sessions share one instead."""
+        return self.root / "python"
+
+    @property
     def etc(self) -> Path:
         """Files of /etc made for this session."""
         return self.root / "etc"

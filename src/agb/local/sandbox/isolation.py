@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -20,7 +20,9 @@ from .bubblewrap import Bubblewrap
 from .directories import Directories, remove
 from .launch import INSIDE, Isolation
 from .pasta import NetworkFailed, Pasta
+from .python import PREFIX, MachinePython
 from .sandbox import Sandbox, StartFailed
+from .shown import RUN, Shown, is_system, seen
 
 _FIRST_USER, _USERS = 200_000, 300_000
 """User ids sessions get when the runtime is root's; below what systemd gives to containers."""
@@ -49,8 +51,13 @@ class Languages(Protocol):
         ...
 
     @property
-    def trees(self) -> tuple[Path, ...]:
-        """Directories and files of the machine that their programs need."""
+    def trees(self) -> Mapping[str, Path]:
+        """Language -> the directory or file of the machine that its program needs."""
+        ...
+
+    @property
+    def fixed(self) -> Container[str]:
+        """The languages whose tree works at its own place only."""
         ...
 
 
@@ -72,27 +79,32 @@ def new_user(isolation: Isolation, taken: Container[int]) -> int | None:
     return user
 
 
-async def choose(wanted: Wanted, languages: Languages, area: Path, limits: Limits) -> tuple[Isolation, Report]:
+async def choose(
+    wanted: Wanted, languages: Languages, area: Path, shared: Path, limits: Limits
+) -> tuple[Isolation, Report]:
     """Return how sessions are isolated and the report about it; starts sandboxes in ``area`` to try.
 
-    Raises ``IsolationUnavailable``.
+    ``shared`` is an empty directory for files that all sandboxes show. Raises ``IsolationUnavailable``.
     """
     note = "no isolation, as asked for"
     if wanted.isolation != "none":
         try:
-            return await _sandboxed(wanted, languages, area, limits)
+            return await _sandboxed(wanted, _with_bubblewrap(languages, area, shared, limits), languages, area, limits)
         except IsolationUnavailable as error:
             if wanted.isolation == "bubblewrap" or not wanted.allow_none:
                 raise IsolationUnavailable(f"{error}; {_WITHOUT}") from error
             note = f"no isolation: {error}"
     path = (f"{sys.prefix}/bin", *os.environ.get("PATH", "").split(os.pathsep))
-    isolation = Isolation(bubblewrap=None, path=tuple(part for part in path if part.startswith("/")))
+    isolation = Isolation(
+        bubblewrap=None, path=tuple(part for part in path if part.startswith("/")), python=MachinePython.find()
+    )
     note = f"{note}; sessions can read and change what you can"
     return isolation, Report("none", note, "host", languages.found, languages.missing)
 
 
-async def _sandboxed(wanted: Wanted, languages: Languages, area: Path, limits: Limits) -> tuple[Isolation, Report]:
-    isolation = _with_bubblewrap(languages, area, limits)
+async def _sandboxed(
+    wanted: Wanted, isolation: Isolation, languages: Languages, area: Path, limits: Limits
+) -> tuple[Isolation, Report]:
     note = "each session in a sandbox of its own"
     if wanted.network == "host":
         isolation = _with_network(isolation, "host")
@@ -112,32 +124,45 @@ async def _sandboxed(wanted: Wanted, languages: Languages, area: Path, limits: L
     return isolation, Report("bubblewrap", note, "isolated", languages.found, languages.missing)
 
 
-def _with_bubblewrap(languages: Languages, area: Path, limits: Limits) -> Isolation:
+def _with_bubblewrap(languages: Languages, area: Path, shared: Path, limits: Limits) -> Isolation:
     program = bubblewrap.find()
     if program is None:
         raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
-    trees = (*bubblewrap.interpreter_trees(), *languages.trees)
+    python = MachinePython.find()
+    shown = (*python.shown(shared / "shown"), *_shown_languages(languages))
     home = Path.home()
-    if tree := next((tree for tree in trees if home.is_relative_to(tree)), None):
+    if tree := next((part.source for part in shown if home.is_relative_to(part.source)), None):
         raise IsolationUnavailable(
-            f"{tree} must be seen by sessions, for its programs, and contains {home}: install Python elsewhere"
+            f"{tree} must be seen by sessions, for its programs, and contains {home}: install them elsewhere"
         )
-    # A virtual environment may well hold the directory for temporary files, and so the files of sessions.
-    places = {area.parent.resolve(), Path(tempfile.gettempdir()).resolve()}
-    inside = [place for place in places if any(place.is_relative_to(tree) for tree in trees)]
+    # What is shown may well hold the directory for temporary files, and so the files of sessions.
+    places = {seen(place, shown) for place in (area.parent.resolve(), Path(tempfile.gettempdir()).resolve())}
+    inside = [place for place in places if any(place.is_relative_to(part.place) for part in shown)]
     hidden = tuple(
         place for place in inside if not any(place.is_relative_to(other) for other in inside if other != place)
     )
-    programs = dict.fromkeys(str(Path(program).parent) for program in languages.programs.values())
+    programs = dict.fromkeys(str(seen(Path(program), shown).parent) for program in languages.programs.values())
+    environment = shared / "python"
     sandbox = Bubblewrap(
         path=program,
         unshare_user=os.getuid() != 0,
         programs=INSIDE,
-        trees=trees,
+        shown=(*shown, Shown(environment, PREFIX)),
         hidden=hidden,
         shared_memory=limits.shared_memory if bubblewrap.can_limit_size(program) else None,
     )
-    return Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((f"{sys.prefix}/bin", *_SYSTEM_PATH, *programs))))
+    isolation = Isolation(bubblewrap=sandbox, path=tuple(dict.fromkeys((*_SYSTEM_PATH, *programs))), python=python)
+    isolation.write_environment(environment, PREFIX)
+    return isolation
+
+
+def _shown_languages(languages: Languages) -> list[Shown]:
+    shown = []
+    for language, tree in languages.trees.items():
+        if not is_system(tree):
+            place = RUN / language / ("" if tree.is_dir() else f"bin/{tree.name}")
+            shown.append(Shown(tree, tree if language in languages.fixed else place))
+    return shown
 
 
 def _with_network(isolation: Isolation, network: Literal["pasta", "host"]) -> Isolation:
@@ -152,7 +177,7 @@ async def _try(isolation: Isolation, area: Path, limits: Limits) -> None:
     user = new_user(isolation, ())
     probe = Sandbox(isolation, directories, limits, user, lambda: None)
     try:
-        directories.make(user)
+        isolation.make(directories, user)
         await probe.open()
         await probe.close()
     except StartFailed as error:

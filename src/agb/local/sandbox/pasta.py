@@ -21,6 +21,7 @@ from attrs import frozen
 _READY_SECONDS = 10.0
 _NS_GET_USERNS = 0xB701
 _CLOSED = ("--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none", "--no-map-gw")
+_TUN = Path("/dev/net/tun")
 _RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 
@@ -76,7 +77,7 @@ class Pasta:
             _, output = program.communicate()
             # Lines before the last one may be about a missing syslog.
             why = output.decode(errors="replace").strip().splitlines()[-1:]
-            raise NetworkFailed(": ".join(["pasta did not start", *why]))
+            raise NetworkFailed(": ".join(["pasta did not start", *why, *_what_to_do()]))
         if program.stderr is not None:
             program.stderr.close()
         return program
@@ -88,6 +89,15 @@ class Pasta:
         if user is None:
             return [*command, "--netns-only", "--runas", "0:0"]
         return [*command, "--userns", f"/proc/self/fd/{user}"]
+
+
+def _what_to_do() -> list[str]:
+    """Return a remedy if the tunnel device, without which pasta cannot work, is missing or closed to this user."""
+    if not _TUN.exists():
+        return [f"there is no {_TUN}; as root run `modprobe tun`, or use --network host"]
+    if not os.access(_TUN, os.R_OK | os.W_OK):
+        return [f"this user may not open {_TUN}; as root run `chmod a+rw {_TUN}`, or use --network host"]
+    return []
 
 
 def end(program: subprocess.Popen[bytes]) -> None:

@@ -135,6 +135,15 @@ class Sandbox:
             top = Path(place).parents[len(way.parts) - 1] if way.parts else Path(place)
         return str(top), way.parts
 
+    @property
+    def python(self) -> str:
+        """The session's own Python, seen from inside."""
+        return str(self._isolation.prefix(self.directories) / "bin/python3")
+
+    def seen(self, path: str) -> str:
+        """Return where a program of the machine is seen from inside."""
+        return self._isolation.seen(path)
+
     def program(self, name: str) -> str:
         """Return the path of one of the runtime's own programs, seen from inside."""
         return self._isolation.program(name)
@@ -147,11 +156,12 @@ class Sandbox:
     def environment(self) -> dict[str, str]:
         """The environment every program of the session starts from; it has nothing of the runtime's own environment."""
         tmp = str(TMP if self.is_isolated else self.directories.tmp)
+        own = (f"{self.home}/.local/bin", f"{self._isolation.prefix(self.directories)}/bin")
         return {
             "HOME": self.home,
             "LANG": "C.UTF-8",
             "LOGNAME": "user",
-            "PATH": os.pathsep.join(self._isolation.path),
+            "PATH": os.pathsep.join((*own, *self._isolation.path)),
             "SHELL": "/bin/bash",
             "TERM": "dumb",
             "TMPDIR": tmp,
@@ -280,9 +290,9 @@ class Sandbox:
     ) -> Process:
         """Start a program in a process group of its own; return once it runs.
 
-        ``env`` extends the environment of the session. ``extra_fd`` is a descriptor that the program inherits as
-        number 3. Raises ``OSError`` when it cannot be started (its ``filename`` says what was not found) and
-        ``SandboxGone``. The writing ends of the captures are closed.
+        ``env`` extends the environment of the session. ``cwd`` is relative to the home. ``extra_fd`` is a descriptor
+        that the program inherits as number 3. Raises ``OSError`` when it cannot be started (its ``filename`` says what
+        was not found) and ``SandboxGone``. The writing ends of the captures are closed.
         """
         number = next(self._numbers)
         process = self._processes[number] = Process(number, self)
@@ -291,7 +301,7 @@ class Sandbox:
             "id": number,
             "argv": list(argv),
             "env": {**self.environment, **(env or {})},
-            "cwd": cwd or self.home,
+            "cwd": str(Path(self.home, cwd or "")),
         }
         with open(os.devnull, "rb") as null:  # noqa: PTH123 - never waits
             fds = [null.fileno() if stdin is None else stdin, stdout.writer, stderr.writer]

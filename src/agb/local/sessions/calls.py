@@ -90,12 +90,9 @@ async def stream_code(session: LocalSession, args: Mapping[str, Any], execution:
 def _recorded(session: LocalSession, tool: Tool, args: Mapping[str, Any], route: str) -> Iterator[_Call]:
     at, began = datetime.now(UTC), time.perf_counter()
     call = _Call()
-    session.touch()
-    session.calls_running += 1
     try:
-        yield call
+        with session.active():
+            yield call
     finally:
-        session.calls_running -= 1
-        session.touch()
         seconds = time.perf_counter() - began
         session.recent_calls.append(CallRecord(at, tool.name, route, seconds, call.ok, tool.summary(args)))

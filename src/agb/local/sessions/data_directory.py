@@ -12,6 +12,8 @@ from pathlib import Path
 from ..errors import CannotStart, DataDirInUse
 
 _TEMPORARY = "agb-runtime-"
+_STARTING = "agb-starting-"
+"""Prefix of a temporary directory until it is locked: another runtime that starts would take it for abandoned."""
 
 
 def claim(data_dir: Path | None, cleanup: contextlib.AsyncExitStack) -> Path:
@@ -19,14 +21,13 @@ def claim(data_dir: Path | None, cleanup: contextlib.AsyncExitStack) -> Path:
 
     Raises ``CannotStart`` if it cannot be used, ``DataDirInUse`` if another runtime holds it.
     """
-    if data_dir is None:
-        directory = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
-        cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
-    else:
-        directory = data_dir
+    directory = Path(tempfile.mkdtemp(prefix=_STARTING)) if data_dir is None else data_dir
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = _lock(directory)
+        if data_dir is None:
+            directory = directory.rename(directory.with_name(directory.name.replace(_STARTING, _TEMPORARY, 1)))
+            cleanup.callback(shutil.rmtree, directory, ignore_errors=True)
     except OSError as error:
         raise CannotStart(f"the data directory {directory} cannot be used: {error.strerror}") from error
     if lock is None:
@@ -41,7 +42,7 @@ def abandoned() -> list[Path]:
     """Return the temporary data directories of runtimes of this user that were killed."""
     found = []
     for directory in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
-        # One that was removed meanwhile or belongs to another user is left alone. A new one has no lock yet.
+        # One that was removed meanwhile or belongs to another user is left alone.
         with contextlib.suppress(OSError):
             if directory.lstat().st_uid != os.getuid() or not (directory / "lock").exists():
                 continue

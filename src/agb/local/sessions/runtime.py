@@ -100,7 +100,7 @@ class Runtime:
         self._wake = asyncio.Event()
         self._is_closing = False
         self._next_recycling = 0.0
-        self._shell = "sh"
+        self._shell = "/bin/sh"
         self._languages: Languages
         self._isolation: Isolation
         self._area: Path
@@ -129,10 +129,12 @@ class Runtime:
     async def _open(self) -> None:
         data_dir = data_directory.claim(self._data_dir, self._cleanup)
         self._area = data_dir / "sessions"
-        for left in (self._area, *data_directory.abandoned()):
+        shared = data_dir / "shared"
+        for left in (self._area, shared, *data_directory.abandoned()):
             await remove(left)
-        self._area.mkdir(mode=0o700)
-        self._cleanup.push_async_callback(remove, self._area)
+        for directory in (self._area, shared):
+            directory.mkdir(mode=0o700)
+            self._cleanup.push_async_callback(remove, directory)
         self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
         self._cleanup.push_async_callback(self.contexts.close)
         self._next_recycling = self._clock() + RECYCLE_EVERY  # opening them has recycled
@@ -140,8 +142,10 @@ class Runtime:
         self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
-        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, self.limits)
-        self._shell = "bash" if shutil.which("bash", path=os.pathsep.join(self._isolation.path)) else "sh"
+        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, shared, self.limits)
+        # An absolute path: the variables of a command may have another PATH.
+        path = os.pathsep.join(self._isolation.path)
+        self._shell = shutil.which("bash", path=path) or shutil.which("sh", path=path) or "/bin/sh"
         self._timer = asyncio.create_task(self._keep_time())
 
     async def _close(self) -> None:
@@ -205,7 +209,7 @@ class Runtime:
         if user is not None:
             self._users.add(user)
         try:
-            directories.make(user)
+            self._isolation.make(directories, user)
             sandbox = await self._start_sandbox(directories, user, lambda: self._ended_by_itself(session_id))
         except BaseException as error:
             self._users.discard(user or 0)

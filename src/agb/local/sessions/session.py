@@ -8,7 +8,8 @@ import hmac
 import secrets
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -80,11 +81,11 @@ class LocalSession:
         self.shell = shell
         self.files = Files(sandbox)
         self.began = clock()
-        self.calls_running = 0
         directories = sandbox.directories
         self.meter = Meter(sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
         self._clock = clock
         self._last_activity = self.began
+        self._activities = 0
         self._secret = secrets.token_bytes(32)
         self._tickets: dict[str, float] = {}
         self._interpreters: dict[str, Interpreter] = {}
@@ -98,13 +99,23 @@ class LocalSession:
         """Count this moment as activity."""
         self._last_activity = self._clock()
 
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Count the time until the block is left as activity."""
+        self._activities += 1
+        try:
+            yield
+        finally:
+            self._activities -= 1
+            self.touch()
+
     @property
     def idle_for(self) -> float:
-        """Seconds since the last activity."""
-        return 0.0 if self.calls_running or self.mounts.is_busy else self._clock() - self._last_activity
+        """Seconds since the last activity; calls, requests through links and syncs are activity until they end."""
+        return 0.0 if self._activities or self.mounts.is_busy else self._clock() - self._last_activity
 
     def due(self, life: float) -> float:
-        """Return when the session is to be released, on the runtime's clock; a call that runs is activity."""
+        """Return when the session is to be released, on the runtime's clock."""
         end = self.began + life
         return min(end, self._clock() - self.idle_for + self.idle_timeout)
 
@@ -134,9 +145,12 @@ class LocalSession:
         return any(end > now for end in matching)
 
     def link_token(self, port: int) -> str:
-        """Return the token of links to a port; the same for the same port."""
+        """Return the token of links to a port; the same for the same port.
+
+        It is short enough for a host name: a label has at most 63 characters, and its case does not count.
+        """
         digest = hmac.new(self._secret, f"port {port}".encode(), hashlib.sha256)
-        return digest.hexdigest()[:40]
+        return digest.hexdigest()[:32]
 
     def check_link_token(self, port: int, token: str) -> bool:
         """Return whether a token is the one for this port."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from attrs import frozen
 from msgspec import Meta
 
+from ..._wire.toolcall import LONGEST_RUN
 from ..errors import session_not_found
 from ..kernels.base import Collected, Execution
 from ..kernels.interpreters import Interpreter
@@ -27,7 +29,6 @@ _ALIASES: Final = {
     "nodejs": "javascript",
 }
 _LANGUAGES: Final = ("java", "javascript", "python", "r")
-_DAY: Final = 86_400
 _SUMMARY: Final = 100
 
 
@@ -101,8 +102,10 @@ class ShellArguments(Arguments, frozen=True):
     """Arguments of ``shell``."""
 
     command: Annotated[Text, Meta(description="Command line, run by a new bash.")]
-    timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=_DAY * 1000)] = 1000
-    cwd: Annotated[Text | None, Meta(description="Directory to run it in; without one, the session's home.")] = None
+    timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=LONGEST_RUN * 1000)] = 1000
+    cwd: Annotated[
+        Text | None, Meta(description="Directory to run it in; relative to the session's home, which is the default.")
+    ] = None
     envs: Annotated[dict[Text, Text] | None, Meta(description="Variables added to its environment.")] = None
 
 
@@ -130,7 +133,7 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
             envs=given.envs,
         )
     except OSError as error:
-        if given.cwd and error.filename == given.cwd:
+        if given.cwd and error.filename == str(Path(session.sandbox.home, given.cwd)):
             return _not_run(f"argument 'cwd': cannot run in {given.cwd!r}: {error.strerror}")
         return _not_run(f"the shell could not be started: {error.strerror or error}")
     text: dict[str, Any] = {
@@ -159,14 +162,17 @@ class RunCodeArguments(Arguments, frozen=True):
 
     code: Annotated[Text, Meta(description="Code to run; the definitions of earlier calls are there.")]
     language: Annotated[Text, Meta(description=f"One of {', '.join(_LANGUAGES)}.")]
-    timeout_s: Annotated[int, Meta(description="Seconds until it is interrupted.", ge=1, le=_DAY)] = 60
+    timeout_s: (
+        Annotated[int, Meta(description="Seconds until it is interrupted.", ge=1, le=LONGEST_RUN)]
+        | Annotated[float, Meta(gt=0, le=LONGEST_RUN)]
+    ) = 60
 
 
 async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
     """Run code in the session's interpreter; the text is JSON with results, output and the error, if any."""
     execution = Collected(session.sandbox.limits.output)
     try:
-        interpreter = _interpreter(session, given.language)
+        interpreter = _interpreter(session, given)
     except BadArgument as error:
         return ToolReply(f"run_code: {error}", is_error=True)
     await interpreter.run(given.code, execution, timeout=given.timeout_s)
@@ -182,19 +188,21 @@ async def stream_code(session: LocalSession, given: Mapping[str, Any], execution
     Raises ``BadArgument`` and ``SandboxGone``.
     """
     values = arguments.read(RunCodeArguments, given)
-    await _interpreter(session, values.language).run(values.code, execution, timeout=values.timeout_s)
+    await _interpreter(session, values).run(values.code, execution, timeout=values.timeout_s)
 
 
-def _interpreter(session: LocalSession, given: str) -> Interpreter:
-    """Return the interpreter of a language by one of its names. Raises ``BadArgument``."""
-    language = given.strip().lower()
+def _interpreter(session: LocalSession, given: RunCodeArguments) -> Interpreter:
+    """Return the interpreter for code, by one of the names of its language. Raises ``BadArgument``."""
+    language = given.language.strip().lower()
     language = _ALIASES.get(language, language)
     if language not in _LANGUAGES:
         known = ", ".join(_LANGUAGES)
-        raise BadArgument(f"unsupported language {given[:100]!r}; supported are {known}")
+        raise BadArgument(f"unsupported language {given.language[:100]!r}; supported are {known}")
     if language not in session.languages.found:
         why = session.languages.missing.get(language, "it was not found")
         raise BadArgument(f"{language} is not available here: {why}")
+    if not given.code:
+        raise BadArgument("the code is empty: there is nothing to run")
     return session.interpreter(language)
 
 
@@ -202,8 +210,9 @@ def _code_result(execution: Collected) -> dict[str, Any]:
     error = execution.error
     result: dict[str, Any] = {
         "result": execution.items,
-        "stdout": execution.stdout,
-        "stderr": execution.stderr,
+        # How the text was cut on its way means nothing.
+        "stdout": ["".join(execution.stdout)] if execution.stdout else [],
+        "stderr": ["".join(execution.stderr)] if execution.stderr else [],
         "execution_count": execution.count,
         "execution_time": round(execution.seconds, 6),
         "executionError": None if error is None else str(error),
