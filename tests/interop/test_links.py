@@ -83,7 +83,7 @@ def test_link_without_parameters(session: Session) -> None:
 
     assert result.success, result.error_message
     assert result.request_id
-    assert result.data.startswith("http")
+    assert result.raise_for_error().data.startswith("http")
 
 
 @pytest.mark.parametrize(("protocol", "plain"), [("http", "http"), ("https", "http"), ("ws", "ws"), ("wss", "ws")])
@@ -91,7 +91,7 @@ def test_protocols(runtime: Runtime, session: Session, protocol: str, plain: str
     result = session.get_link(protocol, 30150)
 
     assert result.success, result.error_message
-    scheme, _, rest = result.data.partition("://")
+    scheme, _, rest = result.raise_for_error().data.partition("://")
     assert scheme in {protocol, plain}
     assert rest.startswith(runtime.endpoint.partition("://")[2])
 
