@@ -80,7 +80,8 @@ def test_info(session: Session) -> None:
 
     assert result.success, result.error_message
     assert result.request_id
-    data = result.raise_for_error().data
+    data = result.data
+    assert data is not None
     assert data["session_id"] == session.session_id
     assert "resourceId=" in data["resource_url"]
 
