@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -201,7 +201,8 @@ def test_javascript_time_limit(routed: Session) -> None:
 
 
 def test_language_that_0_12_does_not_know(routed: Session) -> None:
-    result = routed.code.run("puts 1", "ruby")
+    ruby: Any = "ruby"
+    result = routed.code.run("puts 1", ruby)
 
     assert not result.success
     assert "Unsupported language: ruby" in result.error_message
