@@ -32,8 +32,7 @@ _SECRET_PARAMETER = re.compile(rf"{_WORDS}|code|key|^sig", re.IGNORECASE)
 _USER = re.compile(r"(://)[^/@\s]+@")
 _LINK = re.compile(r"(/link/[^/\s]+/\d+/)([^/\s?#]+)")
 _LINK_NAME = re.compile(r"(\b\d{5}-s-[0-9a-z]{1,32}-)([0-9a-z]{6,63})(?=\.localhost)", re.IGNORECASE)
-"""The host name of a link (`agb.local.api.links`). It is a secret without a URL around it too, in an error of a resolver
-for instance."""
+"""The host name of a link (`agb.local.api.links`): a secret also without a URL around it, as in a resolver's error."""
 
 
 def masked(value: Any) -> Any:
