@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import socket
-import sys
 import threading
 from asyncio import Queue
 from collections.abc import Callable, Iterator
@@ -546,7 +545,7 @@ async def started(runtime: Runtime, session: LocalSession, program: str, port: i
     await output(
         runtime,
         session,
-        f"nohup {shlex.quote(sys.executable)} -c {shlex.quote(program)} > log 2>&1 &\n"
+        f"nohup python3 -c {shlex.quote(program)} > log 2>&1 &\n"
         f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || {{ cat log; exit 1; }}; done",
     )
 
