@@ -122,3 +122,18 @@ async def test_links_of_a_server(
                 server = caller.base_url.port
                 expected = FORMS[form].format(scheme=scheme, port=30150, session=query["sessionId"], server=server)
                 assert re.fullmatch(expected, url)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_taken", [False, True])
+async def test_all_addresses_of_the_names_are_the_server_s(monkeypatch: pytest.MonkeyPatch, is_taken: bool) -> None:
+    """127.0.0.2 stands for the second address, since not every machine has ``::1``."""
+    monkeypatch.setattr(localhost_names, "resolved", lambda: frozenset({"127.0.0.1", "127.0.0.2"}))
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        port = other.getsockname()[1]
+        if not is_taken:
+            other.close()
+        async with served(Options(isolation="none", network="host", port=port)) as listening:
+            assert listening.report.links == ("path" if is_taken else "name")
+            if not is_taken:
+                socket.create_connection(("127.0.0.2", port)).close()

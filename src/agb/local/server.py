@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -57,7 +58,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         limits=limits,
         allow_none=options.allow_none,
     )
-    with stop.on_signals(lifeline), bind(options.host, options.port) as listener:
+    with stop.on_signals(lifeline), bind(options.host, options.port) as listener, ExitStack() as stack:
         # Meanwhile the runtime starts. A resolver that asks a name server takes its time.
         asked = asyncio.ensure_future(asyncio.to_thread(localhost_addresses))
         try:
@@ -65,12 +66,16 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         except OSError as error:
             raise CannotStart(f"the runtime cannot start: {error}") from error
         try:
-            hosts = Hosts(options.host, options.public_url, await asked)
+            addresses = await asked
+            others = stack.enter_context(also_at(addresses, listener)) if addresses else []
+            hosts = Hosts(options.host, options.public_url, frozenset() if others is None else addresses)
             links, note = hosts.link_form(str(urlsplit(url_of(listener)).hostname))
+            if others is None:
+                links, note = "path", "by path, since another program has this port on another address of localhost"
             listening = Listening(url_of(listener), evolve(runtime.report, links=links, links_note=note))
             server = _Server(runtime, build_app(runtime, options.api_key, hosts), lambda: ready(listening))
             stop.attach(server)
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=[listener, *(others or [])])
         finally:
             await runtime.__aexit__(None, None, None)
 
@@ -188,6 +193,27 @@ def bind(host: str, port: int) -> Iterator[socket.socket]:
         for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
             listener.setsockopt(socket.IPPROTO_TCP, option, value)
         yield listener
+
+
+@contextmanager
+def also_at(addresses: frozenset[str], listener: socket.socket) -> Iterator[list[socket.socket] | None]:
+    """Return sockets that listen at the port of ``listener`` on the other addresses; None if one of them is taken.
+
+    Names below ``localhost`` may lead to several addresses. What listens at another one receives the requests of links,
+    and with them their tokens, so it must not be the program of another user. An address that the machine does not have
+    (``::1`` without IPv6) leads nowhere.
+    """
+    own, port = listener.getsockname()[:2]
+    with ExitStack() as stack:
+        sockets: list[socket.socket] = []
+        is_taken = False
+        for address in sorted(addresses - {own}) if own in addresses else []:
+            try:
+                sockets.append(stack.enter_context(bind(address, port)))
+            except CannotStart as error:
+                if getattr(error.__cause__, "errno", None) not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    is_taken = True
+        yield None if is_taken else sockets
 
 
 def url_of(listener: socket.socket) -> str:
