@@ -54,6 +54,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         network=options.network,
         limits=limits,
         allow_none=options.allow_none,
+        warm=options.warm,
     )
     with stop.on_signals(lifeline), bind(options.host, options.port) as listener:
         try:
