@@ -39,10 +39,8 @@ def test_bare_install_is_small() -> None:
 
 def test_required_are_five() -> None:
     required = [Requirement(text) for text in requires("agb") or [] if "extra ==" not in text]
-    always = {requirement.name for requirement in required if requirement.marker is None}
-    assert always == {"httpx", "anyio", "attrs", "websockets", "python-dotenv"}
-    sometimes = {requirement.name.replace("-", ".") for requirement in required if requirement.marker is not None}
-    assert sometimes == {"backports.tarfile"}  # on Python before 3.11.4
+    assert {requirement.name for requirement in required} == {"httpx", "anyio", "attrs", "websockets", "python-dotenv"}
+    assert all(requirement.marker is None for requirement in required)
 
 
 def test_h11_comes_with_httpx() -> None:

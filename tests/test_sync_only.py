@@ -177,7 +177,7 @@ def test_http_clients_own_settings_do_not_change_the_request() -> None:
 
 def test_deleting_with_contexts_tells_that_they_were_not_stored() -> None:
     refused = refuse("NotOffered", "no contexts here")
-    with scripted(refused, DONE, GONE) as server, client(server) as agb:
+    with scripted(refused, refused, DONE, GONE) as server, client(server) as agb:
         result = agb.attach("s-1").delete(sync_context=True)
     assert isinstance(result, DeleteResult)
     assert result.success

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.modules.process import AsyncProcess as AsyncProcess
-    from ._async.modules.process import AsyncProcessOutput as AsyncProcessOutput
+    from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
     from ._async.net.pool import AsyncConnectionPool as AsyncConnectionPool
     from ._async.net.transport import AsyncPoolTransport as AsyncPoolTransport
     from ._async.session import AsyncSession as AsyncSession
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
     from ._sync.modules.context_manager import ContextManager as ContextManager
     from ._sync.modules.process import Process as Process
-    from ._sync.modules.process import ProcessOutput as ProcessOutput
+    from ._sync.modules.process_output import ProcessOutput as ProcessOutput
     from ._sync.net.pool import ConnectionPool as ConnectionPool
     from ._sync.net.transport import PoolTransport as PoolTransport
     from ._sync.session import Session as Session
@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     from .results import ContextTransferResult as ContextTransferResult
     from .results import DeleteResult as DeleteResult
     from .results import DirectoryListResult as DirectoryListResult
+    from .results import DirectoryResult as DirectoryResult
     from .results import DownloadResult as DownloadResult
     from .results import EnhancedCodeExecutionResult as EnhancedCodeExecutionResult
     from .results import ExecutionLogs as ExecutionLogs
@@ -160,7 +161,8 @@ _HOMES = {
     "._async.net.pool": ("AsyncConnectionPool",),
     "._async.net.transport": ("AsyncPoolTransport",),
     "._async.batch.map": ("AsyncBatch",),
-    "._async.modules.process": ("AsyncProcess", "AsyncProcessOutput"),
+    "._async.modules.process": ("AsyncProcess",),
+    "._async.modules.process_output": ("AsyncProcessOutput",),
     "._async.session": ("AsyncSession",),
     "._async.lifecycle.session_pool": ("AsyncSessionPool",),
     "._sync.lifecycle.session_pool": ("SessionPool",),
@@ -170,7 +172,8 @@ _HOMES = {
     "._sync.net.pool": ("ConnectionPool",),
     "._sync.net.transport": ("PoolTransport",),
     "._sync.batch.map": ("Batch",),
-    "._sync.modules.process": ("Process", "ProcessOutput"),
+    "._sync.modules.process": ("Process",),
+    "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
@@ -231,6 +234,7 @@ _HOMES = {
         "ContextStatusData",
         "ContextSyncResult",
         "ContextTransferResult",
+        "DirectoryResult",
         "DeleteResult",
         "DirectoryListResult",
         "DownloadResult",

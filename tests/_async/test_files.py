@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
-import tarfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +15,6 @@ import pytest
 
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, FileChangeEvent, FileError, McpTool
 from agb._async._compat.concurrency import gather
-from agb._async.host.archive import packed, unpack
 from agb.local import LocalServer
 from tests.servers import Conversation, Scripted, refuse, scripted, value
 
@@ -248,37 +247,154 @@ async def test_directories_that_cannot_be_copied(runtime: LocalServer, tmp_path:
         assert result.error is not None
         assert result.error.kind is ErrorKind.NOT_FOUND
         assert not (tmp_path / "t").exists()
-        assert (
-            await session.command.execute("mkdir /tmp/evil; ln -s /etc/passwd /tmp/evil/out", timeout_ms=LIMIT_MS)
-        ).success
-        result = await session.file.download_dir("/tmp/evil", tmp_path / "t")
-        assert not result.success
-        assert "out" in result.error_message
         with pytest.raises(ValueError, match="is none"):
             await session.file.upload_dir(tmp_path / "none", "/tmp/x")
         (tmp_path / "file").touch()
         with pytest.raises(ValueError, match="is a file"):
-            await session.file.download_dir("/tmp/evil", tmp_path / "file")
+            await session.file.download_dir("/tmp", tmp_path / "file")
 
 
-@pytest.mark.parametrize("name", ["../out", "/tmp/agb-test-out", "a/../../out"])
-async def test_archives_do_not_lead_out(tmp_path: Path, name: str) -> None:
-    member = tarfile.TarInfo(name)
-    pieces = iter([member.tobuf(), bytes(1024)])
-    if name.startswith("/"):  # the filter takes the slash away
-        unpack(lambda: next(pieces, b""), tmp_path / "t")
-        assert (tmp_path / "t" / "tmp" / "agb-test-out").exists()
-    else:
-        with pytest.raises(FileError, match="out"):
-            unpack(lambda: next(pieces, b""), tmp_path / "t")
-    assert not (tmp_path / "out").exists()
+@pytest.mark.one_event_loop
+async def test_all_comes_but_for_what_cannot(runtime: LocalServer, tmp_path: Path) -> None:
+    """In both directions; the exceptions are named."""
+    make = (
+        "mkdir -p /tmp/d/closed /tmp/d/sub && cd /tmp/d && touch a z sub/b closed/c 'sec: Cannot open: ret' &&"
+        " ln -s /usr/bin/python3 python && ln -s ../elsewhere up && chmod 000 closed sec* && chmod 755 a && mkfifo pipe"
+    )
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        (await session.command.execute(make, timeout_ms=LIMIT_MS)).raise_for_error()
+        got = await session.file.download_dir("/tmp/d", tmp_path / "copy")
+        assert not got.success
+        assert sorted(one.remote_path for one in got.failures) == ["/tmp/d/closed", "/tmp/d/sec: Cannot open: ret"]
+        assert "Permission denied" in str(got.failures[0].error)
+        assert "closed" in got.error_message
+        assert got.error is got.failures[0].error
+        names = {str(path.relative_to(tmp_path / "copy")) for path in (tmp_path / "copy").rglob("*")}
+        assert (
+            {"a", "z", "sub", "sub/b", "python", "up"} <= names <= {"a", "z", "sub", "sub/b", "python", "up", "closed"}
+        )
+        assert (tmp_path / "copy" / "python").readlink() == Path("/usr/bin/python3")
+
+        blocked = "mkdir -p /tmp/up/z /tmp/up/sub && touch /tmp/up/z/full && chmod 555 /tmp/up/sub"
+        (await session.command.execute(blocked, timeout_ms=LIMIT_MS)).raise_for_error()
+        sent = await session.file.upload_dir(tmp_path / "copy", "/tmp/up")
+        assert sorted(one.remote_path for one in sent.failures) == ["/tmp/up/sub/b", "/tmp/up/z"]
+        links = await session.command.execute("readlink python up; stat -c %a a", LIMIT_MS, cwd="/tmp/up")
+        assert links.stdout == "/usr/bin/python3\n../elsewhere\n755\n"
+        assert (await session.command.execute(left_behind(session), timeout_ms=LIMIT_MS)).stdout == ""
 
 
-async def test_damaged_archive(tmp_path: Path) -> None:
-    pieces = iter([os.urandom(2048)])
-    with pytest.raises(FileError, match="cannot be unpacked"):
-        unpack(lambda: next(pieces, b""), tmp_path / "t")
-    assert b"".join(packed(tmp_path / "t")) == bytes(1024)
+@pytest.mark.one_event_loop
+async def test_directory_that_is_too_large(runtime: LocalServer, tmp_path: Path) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        make = "mkdir /tmp/d; truncate -s 500M /tmp/d/sparse"
+        (await session.command.execute(make, timeout_ms=LIMIT_MS)).raise_for_error()
+        got = await session.file.download_dir("/tmp/d", tmp_path / "copy", max_size=1_000_000)
+        assert "1,000,000 bytes" in got.error_message
+        assert got.failures == []
+        assert not (tmp_path / "copy").exists()
+        assert (await session.command.execute(left_behind(session), timeout_ms=LIMIT_MS)).stdout == ""
+
+
+@pytest.mark.one_event_loop
+async def test_file_of_this_machine_that_cannot_be_read(
+    runtime: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse_secret(path: Path, *args: Any, **more: Any) -> Any:
+        if path.name == "secret":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *args, **more)
+
+    monkeypatch.setattr(Path, "open", refuse_secret)
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("a", "secret", "z"):
+        (source / name).touch()
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        sent = await session.file.upload_dir(source, "/tmp/up")
+        assert [(one.local_path, one.remote_path) for one in sent.failures] == [
+            (str(source / "secret"), "/tmp/up/secret")
+        ]
+        assert "secret (Permission denied)" in sent.error_message
+        assert [entry["name"] for entry in (await session.file.list("/tmp/up")).entries] == ["a", "z"]
+
+
+# --- what has no end ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.one_event_loop
+async def test_what_has_no_end_is_not_read(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        make = "cd /tmp; ln -s /dev/zero result; mkfifo pipe; ln -s pipe to-pipe; echo x >file; ln -s file good"
+        (await session.command.execute(make, timeout_ms=LIMIT_MS)).raise_for_error()
+        for one in routes(agb, session):
+            for path in ("/dev/zero", "/tmp/result", "/tmp/pipe", "/tmp/to-pipe", "/dev/null"):
+                result = await one.file.read(path, format="bytes")
+                assert "is not a regular file" in result.error_message
+                with pytest.raises(FileError, match="not a regular file"):
+                    async with one.file.read_stream(path):
+                        pass
+            batch = await one.file.read_batch(["/tmp/result", "/tmp/good"])
+            assert (batch.contents, list(batch.errors)) == ({"/tmp/good": "x\n"}, ["/tmp/result"])
+
+
+@pytest.mark.one_event_loop
+async def test_limit_on_the_size(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        file = session.file
+        for name in "ab":
+            (await file.write(f"/tmp/{name}", name * 1_000)).raise_for_error()
+        assert (await file.read("/tmp/a", max_size=1_000)).success
+        assert "999 bytes" in (await file.read("/tmp/a", max_size=999)).error_message
+        assert (await file.read_batch(["/tmp/a", "/tmp/b"], max_size=2_000)).success
+        batch = await file.read_batch(["/tmp/a", "/tmp/b"], max_size=1_999)
+        assert "1,999 bytes" in batch.error_message
+        async with file.read_stream("/tmp/a", 300, max_size=None) as stream:
+            assert len(await stream.read()) == 1_000
+
+
+async def test_file_that_grows_without_end() -> None:
+    """A service that reports a small size and returns data for ever."""
+    endless = {
+        "get_file_info": "size: 10\nisDirectory: false",
+        "read_file": lambda args: base64.b64encode(bytes(args["length"])).decode(),
+    }
+    with scripted(tools(endless)) as server:
+        async with attached(server) as session:
+            assert "5,000,000 bytes" in (await session.file.read("/f", max_size=5_000_000)).error_message
+            late = await session.file.read("/f", max_size=None, timeout=0.2)
+    assert late.error is not None
+    assert late.error.kind is ErrorKind.TIMED_OUT
+
+
+# --- files of this machine ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.one_event_loop
+async def test_write_stream_takes_files(runtime: LocalServer, tmp_path: Path) -> None:
+    data = os.urandom(3_000_000)
+    (tmp_path / "a").write_bytes(data)
+    reports: list[Any] = []
+    async with client(runtime) as agb, agb.session(PARAMS) as session:
+        file = session.file
+        sent = await file.write_stream("/tmp/a", tmp_path / "a", progress=lambda done, total: reports.append(total))
+        assert sent.success
+        assert reports[-1] == len(data)
+        with (tmp_path / "a").open("rb") as opened:
+            assert (await file.write_stream("/tmp/b", opened)).success
+            assert not opened.closed
+        assert (await file.write_stream("/tmp/c", io.BytesIO(data))).success
+        for name in "abc":
+            assert (await file.read(f"/tmp/{name}", format="bytes")).content == data
+        for missing in (tmp_path / "none", tmp_path, Path("/dev/zero")):
+            assert "cannot read" in (await file.write_stream("/tmp/d", missing)).error_message
+        with pytest.raises(TypeError, match="not of str"):
+            await file.write_stream("/tmp/d", io.StringIO("text"))  # type: ignore[arg-type]
+        assert sorted(entry["name"] for entry in (await file.list("/tmp")).entries if len(entry["name"]) == 1) == [
+            *"abc"
+        ]
 
 
 # --- finding -----------------------------------------------------------------------------------------------------
@@ -420,13 +536,18 @@ ARGUMENTS: list[tuple[Callable[[Any], Any], type[Exception]]] = [
     (lambda s: s.file.read(b"/tmp"), TypeError),
     (lambda s: s.file.read("/tmp/a", format="json"), ValueError),
     (lambda s: s.file.read("/tmp/a\0"), ValueError),
-    (lambda s: s.file.read("/tmp/\udcff"), ValueError),
+    (lambda s: s.file.read("/tmp/\ud800"), ValueError),
     (lambda s: s.file.read("/tmp/a", progress="yes"), TypeError),
     (lambda s: s.file.read("/tmp/a", timeout=0), ValueError),
     (lambda s: s.file.write("/tmp/a", 5), TypeError),
     (lambda s: s.file.write("/tmp/a", "\ud800"), ValueError),
     (lambda s: s.file.write("/tmp/a", "x", timeout=-1), ValueError),
     (lambda s: s.file.write_stream("/tmp/a", b"x"), TypeError),
+    (lambda s: s.file.write_stream("/tmp/a", 5), TypeError),
+    (lambda s: s.file.read("/tmp/a", max_size=-1), ValueError),
+    (lambda s: s.file.read_batch(["/tmp/a"], max_size="1"), TypeError),
+    (lambda s: s.file.download("/tmp/a", "a", max_size=-1), ValueError),
+    (lambda s: s.file.download_dir("/tmp/a", "a", max_size=1.5), TypeError),
     (lambda s: s.file.edit("/tmp/a", [{"old": "x"}]), ValueError),
     (lambda s: s.file.edit("/tmp/a", "x"), TypeError),
     (lambda s: s.file.search("/tmp", ""), ValueError),

@@ -47,7 +47,7 @@ async def test_no_server(host: str) -> None:
         (answer(b"", 404), ErrorKind.INVALID_ANSWER),
         (answer({"detail": "Not Found"}, 404), ErrorKind.NOT_FOUND),
         (answer([]), ErrorKind.INVALID_ANSWER),
-        (answer({}), ErrorKind.REFUSED),
+        (answer({}), ErrorKind.INVALID_ANSWER),
     ],
 )
 async def test_another_server(action: Action, kind: ErrorKind, monkeypatch: pytest.MonkeyPatch) -> None:

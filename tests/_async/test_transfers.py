@@ -115,6 +115,38 @@ async def test_local_runtime_there_and_back(runtime: LocalServer, config: Config
     assert gone.error.kind is ErrorKind.NOT_FOUND
 
 
+async def test_modes_and_times_are_stored(runtime: LocalServer, config: Config, tmp_path: Path) -> None:
+    modes = {"run.sh": 0o755, "private": 0o600, "plain": 0o644}
+    (tmp_path / "here").mkdir()
+    for name, mode in modes.items():
+        (tmp_path / "here" / name).write_text(name)
+        (tmp_path / "here" / name).chmod(mode)
+        os.utime(tmp_path / "here" / name, (1e9, 1e9 + 0.5))
+    async with AsyncAGB(runtime.api_key, config) as agb:
+        context = (await agb.context.create("modes and times")).raise_for_error().context
+        assert context is not None
+        (await agb.context.upload(context.id, tmp_path / "here", "/tmp/x")).raise_for_error()
+        (await agb.context.download(context.id, "/tmp/x", tmp_path / "back")).raise_for_error()
+        signed = await agb.context.get_file_upload_url(context.id, "/tmp/x/plain")
+        for query in ("mode=999", "mtime=soon", "mode=4755"):
+            with pytest.raises(AGBError, match="mode must be"):
+                await agb.client.upload(
+                    f"{signed.url}?{query}", Source(b""), 0, signed_call("PUT", "x"), agb.client.idle_timeout()
+                )
+    for name, mode in modes.items():
+        found = (tmp_path / "back" / name).stat()
+        assert (found.st_mode & 0o777, found.st_mtime) == (mode, 1e9 + 0.5)
+
+
+async def test_file_that_is_too_large(store: Bucket, tmp_path: Path) -> None:
+    store.files["/tmp/x/large"], store.files["/tmp/x/small"] = bytes(5_000_000), b"small"
+    async with client(store) as agb:
+        got = await agb.context.download(CONTEXT, "/tmp/x", tmp_path / "back", max_size=1_000_000)
+    assert [Path(file.local_path).name for file in got.files] == ["small"]
+    assert "1,000,000 bytes" in str(got.failures[0].error)
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["small"]
+
+
 class Source:
     """What is uploaded, from memory."""
 

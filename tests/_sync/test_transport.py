@@ -207,7 +207,9 @@ def test_create_that_was_sent_is_looked_for(library: Any) -> None:
     with scripted(cut(), refuse()) as server:
         with library.Client() as mine, client(server.endpoint, http_client=mine) as agb:
             result = agb.create(IMAGE)
-    assert [request.path for request in server.requests] == ["/mcp/createSession", "/sdk/ListSession"]
+    assert server.requests[0].path == "/mcp/createSession"
+    assert {request.path for request in server.requests[1:]} == {"/sdk/ListSession"}
+    assert len(server.requests) <= 12
     assert result.error is not None
     assert result.error.sent is Sent.MAYBE
 
@@ -253,7 +255,9 @@ def test_create_is_not_tried_again_once_it_may_have_been_done() -> None:
         with client(server.endpoint) as agb:
             result = agb.create(IMAGE)
     assert not result.success
-    assert [request.path for request in server.requests] == ["/mcp/createSession", "/sdk/ListSession"]
+    assert server.requests[0].path == "/mcp/createSession"
+    assert {request.path for request in server.requests[1:]} == {"/sdk/ListSession"}
+    assert len(server.requests) <= 12
     assert result.error is not None
     assert result.error.sent is Sent.MAYBE
     assert not result.error.retryable
@@ -331,9 +335,9 @@ def test_retry_after_beyond_the_deadline_ends_it_at_once() -> None:
         (answer(b'{"a":' * 100_000), ["not the JSON object"]),
         (answer(b"junk", headers={"Content-Encoding": "gzip"}), ["not the JSON object"]),
         (answer(b"", 301, {"Location": "https://elsewhere.example/x?key=1"}), ["redirect", "elsewhere.example/x)"]),
-        (value(None), ["null"]),
+        (value(None), ["it has no data"]),
         (value("text"), ["a string"]),
-        (value({}), ["No URL found"]),
+        (value({}), ["it has no data.url"]),
     ],
     ids=["html", "half a json", "array", "empty", "binary", "deep", "bad gzip", "redirect", "null", "string", "no url"],
 )

@@ -365,3 +365,46 @@ async def test_link_through_another_link_stays_in_the_archive(context: Context) 
     context.put(f"{PLACE}/links.tar.gz", tarred({**members}))
     session = await context.session()
     assert await context.shell(session, "readlink links/out links/a/b/up") == "a/b\n../.."
+
+
+# --- whole /home and /tmp, and transfers to any directory --------------------------------------------------------
+
+
+@needs_bubblewrap
+@pytest.mark.asyncio
+@pytest.mark.parametrize("place", ["/home", "/tmp"])
+async def test_mount_at_home_and_tmp(context: Context, place: str) -> None:
+    context.put(f"{place}/user/sub/f", b"stored")
+    session = await context.session(place)
+    assert await output(context.runtime, session, f"cat {place}/user/sub/f") == "stored"
+    await session.mounts.load_internal()
+    make = "mkdir -p /tmp/agb-processes; touch /tmp/agb-processes/x /tmp/file_transfer/y"
+    await output(context.runtime, session, f"{make}; echo new > {place}/user/new; echo top > {place}/top")
+    await context.release(session)
+    assert context.paths() == [f"{place}/top", f"{place}/user/new", f"{place}/user/sub/f"]
+    again = await context.session(place)
+    assert await output(context.runtime, again, f"cat {place}/user/new {place}/top") == "new\ntop"
+    assert (await output(context.runtime, again, "cd; pwd; touch here; echo $HOME")).split() == ["/home/user"] * 2
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("directory", ["/home/user", "/home/user/a/b", "/tmp", "/tmp/x"])
+async def test_transfer_to_and_from_any_directory(local_runtime: Runtime, directory: str) -> None:
+    """As agbcloud-sdk 0.12 does it: with the session's own context, and a sync of the file's directory."""
+    session = await local_runtime.create(IMAGE)
+    mount = await session.mounts.load_internal()
+    own = Context(local_runtime, mount.context_id)
+    own.put(f"{directory}/up", b"sent")
+    (task,) = session.mounts.sync(mount.context_id, f"{directory}/", "download")
+    await own.done(session)
+    assert (task.status, task.error_message) == ("Success", "")
+    assert await output(local_runtime, session, f"cat {directory}/up; echo made > {directory}/down") == "sent"
+    (task,) = session.mounts.sync(mount.context_id, directory, "upload")
+    await own.done(session)
+    assert (task.status, task.error_message) == ("Success", "")
+    assert own.content(f"{directory}/down") == b"made\n"
+    rows = session.mounts.rows(mount.context_id, directory)
+    assert [(row["taskType"], row["status"]) for row in rows] == [("download", "Success"), ("upload", "Success")]
+    for wrong in ("/opt/x", "/tmp/../x"):
+        with pytest.raises(Refused, match=r"is not a directory of this session|is in none of the mounts"):
+            session.mounts.sync(mount.context_id, wrong, "download")

@@ -244,7 +244,7 @@ def test_call_under_way_is_answered_when_the_server_stops() -> None:
             raw.sendall("\r\n".join([*head, "", body]).encode())
             api.shell(session, "until [ -s started ]; do read -t 0.01 <> <(:) || true; done")
             server.process.terminate()
-            assert b"was released" in b"".join(iter(lambda: raw.recv(65536), b""))
+            assert b"is not found" in b"".join(iter(lambda: raw.recv(65536), b""))
 
 
 KILLED = """

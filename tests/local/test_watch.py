@@ -199,6 +199,42 @@ def test_what_was_deleted_can_be_watched_again(watch: Watch) -> None:
     assert watch.events(inner) == [("create", "a/f", "file")]
 
 
+def test_directory_that_was_deleted_and_made_again_starts_afresh(watch: Watch) -> None:
+    inner = watch.top / "a"
+    inner.mkdir()
+    (inner / "old").touch()
+    assert watch.events(inner) == []
+    (inner / "old").unlink()
+    inner.rmdir()
+    inner.mkdir()
+    (inner / "new").touch()
+    assert watch.events(inner) == [
+        ("delete", "a/old", "file"),
+        ("delete", str(inner).removeprefix(f"{watch.top}/"), "directory"),
+        ("create", str(inner).removeprefix(f"{watch.top}/"), "directory"),
+        ("create", "a/new", "file"),
+    ]
+    (inner / "f").touch()
+    assert watch.events(inner) == [("create", "a/f", "file")]
+
+
+@pytest.mark.asyncio
+async def test_directory_that_is_made_again_later_has_lost_no_changes(
+    local_runtime: Runtime, box: LocalSession
+) -> None:
+    """Its deletion was reported, so there is nothing before that a caller does not know."""
+    await output(local_runtime, box, "mkdir w")
+    assert await changes(local_runtime, box) == []
+    await output(local_runtime, box, "rmdir w")
+    top = f"{box.sandbox.home}/w"
+    assert await changes(local_runtime, box) == [("delete", top, "directory")]
+    assert (await call(local_runtime, box, "get_file_change", path="w")).is_error
+    await output(local_runtime, box, "mkdir w")
+    assert await changes(local_runtime, box) == []
+    await output(local_runtime, box, "touch w/f")
+    assert await changes(local_runtime, box) == [("create", "f", "file")]
+
+
 def test_more_events_than_are_kept(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_watch, "_MOST_EVENTS", 10)
     for number in range(20):

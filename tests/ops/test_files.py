@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agb import ErrorKind, FileError, McpTool
+from agb._ops.tools import file_archives as archives
+from agb._ops.tools import file_listings as listings
 from agb._ops.tools import file_scripts as scripts
 from agb._ops.tools import files as ops
+from agb._ops.tools.file_names import exact_matches, is_odd, shown_forms
 from agb._wire.toolcall import ToolCall, ToolReply
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -252,8 +255,7 @@ def test_glob(tmp_path: Path, pattern: str, found: list[str]) -> None:
     for name in ("a.py", "b+c.py", ".hidden.py", "sub/d.py", "sub/deep/e.py", "sub/.git/f.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    listing = run(scripts.find(f"{tmp_path}/{pattern}", session_id="s"))
-    assert scripts.names_in(listing.names) == [f"{tmp_path}/{name}" for name in found]
+    assert globbed(f"{tmp_path}/{pattern}") == [f"{tmp_path}/{name}" for name in found]
 
 
 @settings(max_examples=25, deadline=None)
@@ -262,10 +264,104 @@ def test_glob_gives_any_name(tmp_path_factory: pytest.TempPathFactory, names: li
     directory = tmp_path_factory.mktemp("glob")
     for name in names:
         (directory / name).touch()
-    listing = run(scripts.find(f"{directory}/*", session_id="s"))
-    assert scripts.names_in(listing.names) == sorted(
-        f"{directory}/{name}" for name in names if not name.startswith(".")
-    )
+    assert globbed(f"{directory}/*") == sorted(f"{directory}/{name}" for name in names if not name.startswith("."))
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("??", [b"a\n", b"a\xff", "aü".encode()]),
+        ("*[ü]", ["aü".encode()]),
+        ("?[!ü]", [b"a\n", b"a\xff"]),
+        ("a[\\]", []),
+        ("a[\\]b", [b"a\\b"]),
+        ("a\\b", [b"a\\b"]),
+        ("a\udcff", [b"a\xff"]),
+        ("a*", [b"a\n", b"a\\b", b"a\xff", "aü".encode()]),
+        ("*/", [b"d"]),
+    ],
+)
+def test_glob_compares_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locale: str, pattern: str, found: list[bytes]
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    for name in (b"a\n", b"a\xff", "aü".encode(), b"a\\b"):
+        (tmp_path / os.fsdecode(name)).touch()
+    (tmp_path / "d").mkdir()
+    assert globbed(f"{tmp_path}/{pattern}") == sorted(f"{tmp_path}/{os.fsdecode(name)}" for name in found)
+
+
+def globbed(pattern: str) -> list[str]:
+    return listings.matching(listings.names_in(run(listings.find(pattern, session_id="s")).names), pattern)
+
+
+def test_relative_and_topmost_patterns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a/b").mkdir(parents=True)
+    Path("a/b/c.py").touch()
+    Path("-x").touch()
+    assert globbed("*") == ["-x", "a"]
+    assert globbed("a/*/*.py") == globbed("**/*.py") == ["a/b/c.py"]
+    assert globbed("-x") == ["-x"]
+    assert "/proc" in globbed("/p*")
+    assert globbed("/") == ["/"]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.binary(min_size=1, max_size=8), unique=True))
+def test_odd_names_are_found_again(tmp_path_factory: pytest.TempPathFactory, raw: list[bytes]) -> None:
+    directory = tmp_path_factory.mktemp("odd")
+    names = [os.fsdecode(name) for name in raw if not {0, 47} & set(name) and name not in (b".", b"..")]
+    for name in names:
+        (directory / name).touch()
+    listed = listings.names_in(run(listings.odd_names(str(directory), session_id="s")).names)
+    assert {name for name in names if is_odd(name)} <= set(listed)
+    shown = [f"{directory}/{min(shown_forms(name))}" for name in names]
+    found, unknown = exact_matches(shown, str(directory), [name for name in listed if is_odd(name)])
+    assert sorted(found) == sorted(f"{directory}/{name}" for name in names)
+    assert not unknown
+    entries = listings.names_in(run(listings.list_names(str(directory), session_id="s")).names)
+    assert sorted(entries) == sorted(f"f{name}" for name in names)
+
+
+def test_match_that_cannot_be_found_out() -> None:
+    assert exact_matches(["/d/a", "/d/b\\n"], "/d", []) == (["/d/a"], ["/d/b\\n"])
+    assert exact_matches(["/home/d\ufffd/a"], "d\udcff", []) == (["/home/d\ufffd/a"], [])
+
+
+def test_any_bytes_are_quoted(tmp_path: Path) -> None:
+    path = f"{tmp_path}/{os.fsdecode(bytes([*range(1, 47), *range(48, 256)]))}"
+    run(scripts.write_at_once(path, b"x", "t", session_id="s"))
+    place = run(scripts.begin(path, "u", session_id="s"))
+    assert place.target == path
+    assert [found.name for found in tmp_path.iterdir() if not found.name.startswith(".agb")] == [path[-254:]]
+
+
+def test_exceptions_of_tar_are_named(tmp_path: Path) -> None:
+    lines = [
+        r"tar: ./a\nb\377\\\: Cannot open\: x: Cannot open: Permission denied",
+        "tar: ./log: file changed as we read it",
+        "tar: ./shrunk: File shrank by 5 bytes; padding with zeros",
+        "tar: Exiting with failure status due to previous errors",
+        "2",
+    ]
+    shell = {"stdout": base64.b64encode("\n".join(lines).encode()).decode(), "stderr": "", "exit_code": 0}
+    found = archives.pack("/d", "/f", 5, session_id="s").read(reply_of(json.dumps(shell), is_error=False))
+    assert found.reasons == {
+        "a\nb\udcff\\: Cannot open: x": "Permission denied",
+        "shrunk": "File shrank by 5 bytes; padding with zeros",
+    }
+
+
+def test_directory_that_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a").write_bytes(bytes(50_000))
+    assert run(archives.pack(f"{tmp_path}/d", f"{tmp_path}/f", 100_000, session_id="s")).reasons == {}
+    with pytest.raises(FileError, match="more than 20,000 bytes"):
+        run(archives.pack(f"{tmp_path}/d", f"{tmp_path}/f", 20_000, session_id="s"))
+    with pytest.raises(FileError, match="No space left"):
+        run(archives.pack(f"{tmp_path}/d", "/dev/full", None, session_id="s"))
 
 
 def test_error_of_a_script_does_not_name_the_shell() -> None:

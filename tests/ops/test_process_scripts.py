@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,32 @@ def test_clean_up_waits_for_the_supervisor(shell: str, tmp_path: Path) -> None:
     assert b"agb-process done" in done.stdout
     assert not directory.exists()
     reaping.join()
+
+
+def test_time_limit_that_has_not_begun_ends_with_the_process(shell: str, tmp_path: Path) -> None:
+    """A process may be over before its watchdog has a session, and so a group, of its own."""
+    setsid = tmp_path / "bin" / "setsid"
+    setsid.parent.mkdir()
+    setsid.write_text(
+        f"#!/bin/sh\ncase $* in *expired*) echo $$ >{tmp_path}/watchdog; exec sleep 60 ;; esac\n"
+        f'exec {shutil.which("setsid")} "$@"\n'
+    )
+    setsid.chmod(0o755)
+    (tmp_path / "run").write_text(run_script(f"until [ -s {tmp_path}/watchdog ]; do sleep 0.01; done"))
+    (tmp_path / "ready").touch()
+    subprocess.run(
+        [shell, "-c", ops._SUPERVISE, "agb-process", str(tmp_path), shell, "0022", "3600", ""],
+        env={"PATH": f"{setsid.parent}:{os.environ['PATH']}"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+        timeout=120,
+    )
+    assert (tmp_path / "exit").read_text() == "0\n"
+    watchdog = Path("/proc", (tmp_path / "watchdog").read_text().strip(), "stat")
+    with suppress(FileNotFoundError, ProcessLookupError):
+        assert watchdog.read_text().rpartition(")")[2].split()[0] in "ZX"
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from .._ops.pages import Listing
 from ._compat.flavour import IterationHint
+from ._compat.primitives import Lock
 
 if TYPE_CHECKING:
     from .api import AsyncAPI
@@ -36,6 +38,7 @@ class AsyncPager(IterationHint, Generic[T]):
     ) -> None:
         self._api, self._listing, self._timeout, self._convert = api, listing, timeout, convert
         self._ready: deque[Any] = deque()
+        self._requesting = Lock()
         self._count = 0
 
     def __repr__(self) -> str:
@@ -45,13 +48,23 @@ class AsyncPager(IterationHint, Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        deadline = None if self._ready else self._api.deadline(self._timeout)
-        while not self._ready:  # again for a page without a new item
-            call = self._listing.next_call
-            if call is None:
-                raise StopAsyncIteration
-            page, request_id = await self._api.call(call, deadline=deadline)
-            self._ready.extend(self._listing.read(page, request_id))
-        item: T = self._ready.popleft()
+        item: T = await self._next()
         self._count += 1
         return item if self._convert is None else self._convert(item)
+
+    async def _next(self) -> Any:
+        """Return the next item; tasks that share the list wait for one request, so no page is requested twice."""
+        deadline = None
+        while True:  # again for a page without a new item, and for one whose items other tasks have taken
+            with suppress(IndexError):
+                return self._ready.popleft()
+            # The requests that are waited for began before, with the same time: they end before this deadline.
+            deadline = deadline or self._api.deadline(self._timeout)
+            async with self._requesting.within():
+                if self._ready:
+                    continue
+                call = self._listing.next_call
+                if call is None:
+                    raise StopAsyncIteration
+                page, request_id = await self._api.call(call, deadline=deadline)
+                self._ready.extend(self._listing.read(page, request_id))

@@ -222,3 +222,13 @@ def check_transfer(context_id: object, remote: object, concurrency: object) -> t
     if concurrency < 1:
         raise ValueError(f"concurrency is a number of files >= 1, not {concurrency}")
     return context_id, remote
+
+
+def check_size(size: object, name: str = "max_size") -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless it is a number of bytes, or None for no limit."""
+    if size is None:
+        return
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise TypeError(f"{name} must be a number of bytes, not {size!r}")
+    if size < 0:
+        raise ValueError(f"{name} must be a number of bytes, not {size}")

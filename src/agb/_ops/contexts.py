@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from .._wire.call import Call, get, json_text, post
 from .._wire.reply import Reply
 from .._wire.shape import (
     ANYTHING,
+    FLAG,
     NAME,
     TEXT,
     WHOLE,
@@ -74,7 +76,17 @@ CONTEXT_PAGE = _page_of({**_CONTEXT, "id": needed(NAME)})
 CONTEXT = Object({"data": maybe(Object(_CONTEXT))})
 FILE_PAGE = _page_of(_FILE)
 FILE_URL = Object(
-    {"data": needed(Object({"url": needed(NAME), "expireTime": maybe(Scalar("a time", (int, float, str)))}))}
+    {
+        "data": needed(
+            Object(
+                {
+                    "url": needed(NAME),
+                    "expireTime": maybe(Scalar("a time", (int, float, str))),
+                    "attributes": maybe(FLAG),
+                }
+            )
+        )
+    }
 )
 INTERNAL_CONTEXTS = Object(
     {"data": maybe(Array(Object(dict.fromkeys(("contextId", "contextType", "contextPath"), maybe(TEXT)))))}
@@ -326,7 +338,20 @@ def _file_entry(data: dict[str, Any]) -> ContextFileEntry:
 def _read_file_url(reply: Reply) -> dict[str, Any]:
     data = reply.content()["data"]
     expires = data.get("expireTime")
-    return {"url": data["url"], "expire_time": expires if isinstance(expires, int) else None}
+    expires = expires if isinstance(expires, int) else None
+    return {"url": data["url"], "expire_time": expires, "attributes": data.get("attributes", False)}
+
+
+def with_attributes(url: str, mode: int, mtime: float) -> str:
+    """Return a URL for an upload that stores a file's mode and time, for a store whose URLs have ``attributes``."""
+    return f"{url}{'&' if '?' in url else '?'}mode={mode:o}&mtime={mtime:.6f}"
+
+
+def stored_attributes(reply: Reply) -> tuple[int | None, float | None]:
+    """Return the mode and time that a store returns with a file; None for what it does not."""
+    mode, mtime = reply.header(b"x-agb-mode"), reply.header(b"x-agb-mtime")
+    is_time = re.fullmatch(r"-?[0-9]{1,11}(\.[0-9]{1,9})?", mtime, re.ASCII)
+    return int(mode, 8) if re.fullmatch(r"[0-7]{1,3}", mode) else None, float(mtime) if is_time else None
 
 
 def _read_task_ids(reply: Reply) -> list[str] | None:

@@ -34,7 +34,11 @@ def _hint(error: AGBError, endpoint: Endpoint, settings: Settings) -> str:
         return ""
     if "WRONG_VERSION_NUMBER" in error.message:
         return f"the server does not speak TLS; for plain HTTP, set the endpoint to {evolve(endpoint, scheme='http')}"
-    if "Connection refused" in error.message and _is_loopback(endpoint.host):
+    if (
+        "Connection refused" in error.message
+        and "(that is the proxy" not in error.message
+        and _is_loopback(endpoint.host)
+    ):
         return "is the local runtime (agb serve) running, and is this its port?"
     return ""
 

@@ -11,7 +11,8 @@ from attrs import frozen
 
 from .._ops.tools import process as processes
 from .._ops.tools import remote_call as ops
-from .._sync.modules.process import LONGEST_WAIT, Process, observe
+from .._sync.modules.process import Process
+from .._sync.modules.process_output import LONGEST_WAIT, observe
 from .._sync.session import Session
 from ..exceptions import AGBError, ErrorKind, ExecutionError, Sent
 from .errors import BrokenSandbox, WrongPython, annotate

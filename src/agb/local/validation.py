@@ -15,13 +15,17 @@ from .errors import invalid
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
+ARGUMENTS = "args"
+"""The member of a request that has the arguments of a tool; their own validation decides which text they may have."""
+
+
 def json_value(text: str | bytes, what: str) -> Any:
     """Return the value of a JSON text; raise `Refused` for anything that is not JSON or cannot be sent on."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
     try:
         value = json.loads(raw, parse_constant=_no_constant)
         if _SURROGATE.search(raw):
-            json.dumps(value, ensure_ascii=False).encode()
+            _check_halves(value, may_be_bytes=what == ARGUMENTS)
     except UnicodeEncodeError:
         refuse(f"{what} contains half of a surrogate pair (\\ud800 to \\udfff), which is no character")
     except UnicodeDecodeError:
@@ -31,6 +35,14 @@ def json_value(text: str | bytes, what: str) -> Any:
     except ValueError as error:
         refuse(f"{what} is not valid JSON: {error}")
     return value
+
+
+def _check_halves(value: Any, *, may_be_bytes: bool) -> None:
+    """Raise ``UnicodeEncodeError`` for half of a surrogate pair; in arguments it may stand for a byte of a path."""
+    if isinstance(value, dict) and ARGUMENTS in value:
+        _check_halves(value[ARGUMENTS], may_be_bytes=True)
+        value = {name: one for name, one in value.items() if name != ARGUMENTS}
+    json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape" if may_be_bytes else "strict")
 
 
 def _no_constant(name: str) -> NoReturn:

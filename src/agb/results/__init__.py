@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .syncs import ContextStatusData as ContextStatusData
     from .syncs import ContextSyncResult as ContextSyncResult
     from .transfers import ContextTransferResult as ContextTransferResult
+    from .transfers import DirectoryResult as DirectoryResult
     from .transfers import DownloadResult as DownloadResult
     from .transfers import FailedTransfer as FailedTransfer
     from .transfers import TransferredFile as TransferredFile
@@ -134,6 +135,7 @@ _HOMES = {
     ),
     ".transfers": (
         "ContextTransferResult",
+        "DirectoryResult",
         "DownloadResult",
         "FailedTransfer",
         "TransferredFile",

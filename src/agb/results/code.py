@@ -17,6 +17,16 @@ from .base import COMPLETE, Answer, ApiResponse, Shown, Truncated, entries, mess
 _CHART = re.compile(r"application/vnd\.vega(lite)?\.v\d+\+json")
 
 
+def _picture(value: str | None) -> str:
+    from .._wire.display import short
+
+    return short(value, 40)  # more of its base64 is of no use to a reader
+
+
+def _types(data: dict[str, Any]) -> str:
+    return f"{{{', '.join(f'{mime!r}: ...' for mime in data)}}}"
+
+
 @frozen(slots=False, init=False, repr=False)
 class ExecutionResult(Shown):
     """A display or value of code, in all formats that the service returned.
@@ -38,8 +48,17 @@ class ExecutionResult(Shown):
         ('<table></table>', None, ['application/geo+json', 'text/html', 'text/plain'])
     """
 
-    data: dict[str, Any] = field(hash=False)
+    text: str | None
+    html: str | None
+    markdown: str | None
+    png: str | None = field(repr=_picture)
+    jpeg: str | None = field(repr=_picture)
+    svg: str | None
+    json: Any = field(hash=False)
+    latex: str | None
+    chart: Any = field(hash=False)
     is_main_result: bool
+    data: dict[str, Any] = field(hash=False, repr=_types)
 
     def __init__(
         self,
@@ -59,52 +78,10 @@ class ExecutionResult(Shown):
         values = (text, html, markdown, png, jpeg, svg, json, latex, chart)
         named = zip(MIME_TYPES.values(), values, strict=True)
         formats = {**(data or {}), **{mime: value for mime, value in named if value is not None}}
-        self.__attrs_init__(formats, is_main_result)  # pyright: ignore[reportAttributeAccessIssue] - attrs makes it
-
-    @property
-    def text(self) -> str | None:
-        """The plain text."""
-        return self.data.get("text/plain")
-
-    @property
-    def html(self) -> str | None:
-        """The HTML."""
-        return self.data.get("text/html")
-
-    @property
-    def markdown(self) -> str | None:
-        """The Markdown."""
-        return self.data.get("text/markdown")
-
-    @property
-    def png(self) -> str | None:
-        """The PNG picture in base64."""
-        return self.data.get("image/png")
-
-    @property
-    def jpeg(self) -> str | None:
-        """The JPEG picture in base64."""
-        return self.data.get("image/jpeg")
-
-    @property
-    def svg(self) -> str | None:
-        """The source of the SVG picture."""
-        return self.data.get("image/svg+xml")
-
-    @property
-    def json(self) -> Any:
-        """The JSON value."""
-        return self.data.get("application/json")
-
-    @property
-    def latex(self) -> str | None:
-        """The LaTeX."""
-        return self.data.get("text/latex")
-
-    @property
-    def chart(self) -> Any:
-        """The specification of a chart of Vega or Vega-Lite, of whichever version."""
-        return next((value for mime, value in self.data.items() if _CHART.fullmatch(mime)), None)
+        views = {name: formats.get(mime) for name, mime in MIME_TYPES.items()}
+        views["chart"] = next((value for mime, value in formats.items() if _CHART.fullmatch(mime)), None)
+        make: Any = self.__attrs_init__  # pyright: ignore[reportAttributeAccessIssue] - attrs makes it
+        make(**views, is_main_result=is_main_result, data=formats)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the picture of this result to a file of this machine, and return its path.

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Self
 from attrs import field, frozen
 
 from ..exceptions import AGBError, FileError
-from .base import Answer, Shown, entries, error_field, message_field, optional_message_field
+from .base import Answer, BoolResult, Shown, entries, error_field, message_field, optional_message_field
 
 
 @frozen(slots=False, repr=False)
@@ -48,6 +48,16 @@ class ContextTransferResult(Answer):
             AGBError: as in ``error``; ``failures`` has those of the other files.
         """
         return self if self.success else _raise_transfer(self)
+
+
+@frozen(slots=False, repr=False)
+class DirectoryResult(BoolResult):
+    """A directory that was copied: a success if all of it was.
+
+    ``failures`` has the entries that were not copied; if it is empty, and this is no success, the copy was not made.
+    """
+
+    failures: list[FailedTransfer] = field(default=None, converter=entries, kw_only=True)
 
 
 @frozen(slots=False, repr=False)

@@ -106,8 +106,11 @@ class AsyncWorker:
 
         A session that is being deleted is deleted once more without an error, so its state is requested before.
         """
-        is_open = error is not None and self._options.attempts > 1 and not _is_transient(error)
-        return is_open and await self._has_ended(session)
+        if error is None or self._options.attempts == 1 or _is_transient(error):
+            return False
+        if isinstance(error, ItemTimeoutError):  # the batch itself has deleted the session, to end the function
+            return False
+        return await self._has_ended(session)
 
     async def _call(self, attempt: Attempt, session: AsyncSession, index: int, item: Any) -> None:
         """Call the function, and note its value or its error."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 from typing import TYPE_CHECKING, TypeVar
 
+from ..._ops.arguments import check_size
 from ..._ops.tools import file_scripts as scripts
 from ..._wire.deadline import Deadline, check_timeout
 from ..._wire.toolcall import ToolCall
@@ -24,6 +26,55 @@ CHUNK = 1 << 20
 """Bytes requested, or sent, by one call."""
 CONCURRENT_CALLS = 4
 """Calls that run at the same time where their order does not matter."""
+OLD_CHUNK = 50 * 1024
+"""Bytes requested by one call of 0.12, and the characters that it sends."""
+READ_SECONDS = 600.0
+"""Seconds for reading a file into memory, unless the caller sets others."""
+COPY_SECONDS = 3600.0
+"""Seconds for copying a directory, unless the caller sets others."""
+MAX_READ = 256 << 20
+"""Bytes that are read into memory, unless the caller sets others."""
+MAX_COPY = 16 << 30
+"""Bytes that are copied to this machine, unless the caller sets others."""
+
+
+class SizeLimit:
+    """The bytes that one operation may read, of one file or of several; safe in any thread."""
+
+    def __init__(self, size: int | None) -> None:
+        check_size(size)
+        self._size = size
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int, path: str, session_id: str) -> None:
+        """Count bytes; raise `FileError` if they are too many."""
+        with self._lock:
+            self._done += count
+        self.check(0, path, session_id)
+
+    def check(self, count: int, path: str, session_id: str) -> None:
+        """Raise `FileError` if so many bytes more would be too many."""
+        if self._size is not None and self._done + count > self._size:
+            raise FileError(
+                f"Could not read {path!r}: there are more than {self._size:,} bytes; max_size allows more, and "
+                "read_stream() and download() do not keep a file in memory",
+                session_id=session_id,
+            )
+
+
+class ReadForm:
+    """In which form a service returns the bytes of files, as far as it is known.
+
+    The forms, in the order in which they are tried: any number of bytes in base64, as many as 0.12 requests, and those
+    as text, as 0.12 reads text. A form that the service refuses is not tried again.
+    """
+
+    FORMS = ((None, False), (OLD_CHUNK, False), (OLD_CHUNK, True))
+    """The largest number of bytes in a request (None: any), and whether they are requested as text."""
+
+    def __init__(self) -> None:
+        self.number = 0
 
 
 class AsyncFileCalls:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..._ops.arguments import check_size
+from ..._ops.tools import file_archives as archives
 from ..._ops.tools import file_scripts as scripts
 from ..._ops.tools import files as ops
 from ...exceptions import AGBError, FileError
-from ...results.base import BoolResult
-from ...results.transfers import DownloadResult, UploadResult
+from ...results.transfers import DirectoryResult, DownloadResult, FailedTransfer, UploadResult
 from .._compat.loop import from_thread, in_thread
-from ..host.archive import packed, unpack
+from ..host.archive import Packed, Unpacking
 from ..host.progress import AsyncProgressReport, Progress
 from .context_manager import POLL_INTERVAL
-from .file_calls import CHUNK, AsyncFileCalls, random_token
+from .file_calls import (
+    CHUNK,
+    COPY_SECONDS,
+    MAX_COPY,
+    AsyncFileCalls,
+    ReadForm,
+    SizeLimit,
+    random_token,
+)
 from .file_stream import AsyncFileStream
 from .file_transfer import UPLOAD_LIMIT, AsyncFileTransfer, ProgressCallback
 from .file_writer import AsyncFileWriter
@@ -24,11 +34,16 @@ if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
 
 
+_NAMED = 5
+"""Entries that are named in the message of a result."""
+
+
 class AsyncFileCopies:
     """The part of ``session.file`` that copies between this machine and the session."""
 
-    def __init__(self, session: AsyncSessionAccess) -> None:
+    def __init__(self, session: AsyncSessionAccess, form: ReadForm) -> None:
         self.session = session
+        self._form = form
         self._writer = AsyncFileWriter(session)
         self._transfer = AsyncFileTransfer(session.agb, session)
 
@@ -38,18 +53,23 @@ class AsyncFileCopies:
         remote_path: str,
         *,
         progress: Progress = None,
-        timeout: float | None = None,
-    ) -> BoolResult:
+        timeout: float | None = COPY_SECONDS,
+    ) -> DirectoryResult:
         """Copy the contents of a directory of this machine into one of the session, which is created if needed.
 
         Files, directories and symbolic links, with their modes and times; sent as one archive, so that many small
-        files are as fast as a large one.
+        files are as fast as a large one. Links are kept as they are, wherever they lead. Devices, pipes and sockets
+        are left out.
 
         Args:
             local_path: the directory here.
             remote_path: the directory in the session.
             progress: a function called with the bytes sent and None, or True for a bar.
-            timeout: seconds for everything.
+            timeout: seconds for everything; None for the client's time-out for each call.
+
+        Returns:
+            A success if all was copied. Otherwise ``failures`` has each entry that was not, with the error; all others
+            were copied, unless ``failures`` is empty.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
@@ -67,68 +87,97 @@ class AsyncFileCopies:
             ...     print(sent.success, text.content, got.success, Path(here, "back", "a.txt").read_text())
             True hello True hello
         """
-        ops.check_path(remote_path, "remote_path")
+        remote_path = ops.check_path(remote_path, "remote_path")
         source = Path(local_path)
-        if not source.is_dir():
+        if not await in_thread(source.is_dir):
             raise ValueError(f"local_path must be a directory of this machine, and {str(source)!r} is none")
         session_id = self.session.session_id
         calls = AsyncFileCalls(self.session, timeout)
+        packed = Packed(source)
         try:
             async with AsyncProgressReport(progress, f"upload {source}") as report:
                 archive = await calls.run(scripts.temporary_name(random_token(), session_id=session_id))
                 try:
-                    await self._writer.fill(scripts.Place(archive, archive), _Packed(source), calls, report)
-                    return await calls.run(scripts.unpack(archive, remote_path, session_id=session_id))
+                    await self._writer.fill(scripts.Place(archive, archive), _Pieces(packed), calls, report)
+                    done = await calls.run(archives.unpack(archive, remote_path, packed.damaged, session_id=session_id))
                 finally:
                     await calls.remove_temporary(archive)
         except OSError as error:
-            return BoolResult.failed(FileError(f"cannot read {str(source)!r}: {error}", session_id=session_id))
+            return DirectoryResult.failed(FileError(f"cannot read {str(source)!r}: {error}", session_id=session_id))
         except AGBError as error:
-            return BoolResult.failed(error)
+            return DirectoryResult.failed(error)
+        return self._copied(packed.failures | done.reasons, done.request_id, str(source), remote_path, "uploaded")
 
     async def download_dir(
         self,
         remote_path: str,
         local_path: str | PathLike[str],
         *,
+        max_size: int | None = MAX_COPY,
         progress: Progress = None,
-        timeout: float | None = None,
-    ) -> BoolResult:
+        timeout: float | None = COPY_SECONDS,
+    ) -> DirectoryResult:
         """Copy the contents of a directory of the session into one of this machine, which is created if needed.
 
-        Nothing is written outside of it: a name or a link that leads out is an error, and devices and pipes are left
-        out.
+        What `upload_dir` copies, in the other direction. Nothing is written outside of the directory: links are kept
+        as they are, wherever they lead, but nothing is written through a link that leads out.
 
         Args:
             remote_path: the directory in the session.
             local_path: the directory here.
+            max_size: bytes of all files, with the headers of the archive; more are a failure. None for no limit.
             progress: a function called with the bytes received and the bytes in all, or True for a bar.
-            timeout: seconds for everything.
+            timeout: seconds for everything; None for the client's time-out for each call.
+
+        Returns:
+            A success if all was copied. Otherwise ``failures`` has each entry that was not, with the error; all others
+            were copied, unless ``failures`` is empty.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
             ImportError: ``progress=True`` without rich.
         """
-        ops.check_path(remote_path, "remote_path")
+        remote_path = ops.check_path(remote_path, "remote_path")
+        check_size(max_size)
         target = Path(local_path)
-        if target.exists() and not target.is_dir():
+        if await in_thread(lambda: target.exists() and not target.is_dir()):
             raise ValueError(f"local_path must be a directory of this machine, and {str(target)!r} is a file")
         report = AsyncProgressReport(progress, f"download {remote_path}")
         session_id = self.session.session_id
         calls = AsyncFileCalls(self.session, timeout)
+        unpacking = Unpacking(target, max_size)
         try:
             archive = await calls.run(scripts.temporary_name(random_token(), session_id=session_id))
             try:
-                result = await calls.run(scripts.pack(remote_path, archive, session_id=session_id))
-                async with AsyncFileStream(self.session, archive, CHUNK, report, calls.left()) as stream:
-                    await in_thread(lambda: unpack(lambda: from_thread(stream.receive), target))
-                return result
+                done = await calls.run(archives.pack(remote_path, archive, max_size, session_id=session_id))
+                async with AsyncFileStream(
+                    self.session, archive, CHUNK, report, calls.left(), form=self._form, limit=SizeLimit(max_size)
+                ) as stream:
+                    await in_thread(lambda: unpacking.run(lambda: from_thread(stream.receive)))
             finally:
                 await calls.remove_temporary(archive)
         except OSError as error:
-            return BoolResult.failed(FileError(f"cannot write {str(target)!r}: {error}", session_id=session_id))
+            return DirectoryResult.failed(FileError(f"cannot write {str(target)!r}: {error}", session_id=session_id))
         except AGBError as error:
-            return BoolResult.failed(error)
+            return DirectoryResult.failed(error)
+        return self._copied(done.reasons | unpacking.failures, done.request_id, str(target), remote_path, "downloaded")
+
+    def _copied(self, reasons: dict[str, str], request_id: str, local: str, remote: str, verb: str) -> DirectoryResult:
+        """Return the result of a copy, with a failure for each entry that was not copied."""
+        if not reasons:
+            return DirectoryResult(request_id, True, True)
+        failures = [
+            FailedTransfer(
+                str(Path(local, name)),
+                f"{remote.rstrip('/')}/{name}",
+                FileError(f"{name or 'the directory'} was not {verb}: {reason}", session_id=self.session.session_id),
+            )
+            for name, reason in reasons.items()
+        ]
+        listed = ", ".join(f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED])
+        more = f", and {len(reasons) - _NAMED} more" if len(reasons) > _NAMED else ""
+        message = f"all was {verb} but for {listed}{more}"
+        return DirectoryResult(request_id, False, False, message, failures=failures, error=failures[0].error)
 
     async def upload(
         self,
@@ -141,17 +190,17 @@ class AsyncFileCopies:
         poll_interval: float = POLL_INTERVAL,
         progress_cb: ProgressCallback | None = None,
     ) -> UploadResult:
-        """Copy a file of this machine into the directory `transfer_path` of the session; of any size, in pieces.
+        """Copy a file of this machine into the session, with its mode and time; of any size, in pieces.
 
-        It goes to the session's internal context, and from there into the session; `upload_dir` and `write_stream`
-        write to any directory.
+        Below the directory `transfer_path` it goes to the session's internal context, and from there into the session;
+        the cloud's store carries neither mode nor time. Everywhere else it is written by the session's file tools.
 
         Args:
             local_path: the file here.
-            remote_path: the path in the session, below `transfer_path`.
+            remote_path: the path in the session, absolute; its directory is made if needed.
             content_type: sent to the store; real stores refuse one that their URL was not signed with.
-            wait: whether to wait until the session has the file; otherwise this returns when the store has the file
-                and the session has begun to fetch it.
+            wait: below `transfer_path`, whether to wait until the session has the file; otherwise this returns when the
+                store has the file and the session has begun to fetch it.
             wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for 60 seconds.
             poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
             progress_cb: called with the bytes sent so far. An exception of it ends the upload and is raised here.
@@ -175,7 +224,8 @@ class AsyncFileCopies:
             ...     print(sent.success, text.content, got.bytes_received, Path(here, "b.txt").read_text())
             True hello 5 hello
 
-        API: POST /sdk/GetContextFileUploadUrl, PUT to its URL, POST /sdk/SyncContext, GET /sdk/GetContextInfo.
+        API: POST /sdk/GetContextFileUploadUrl, PUT to its URL, POST /sdk/SyncContext, GET /sdk/GetContextInfo; or the
+        tools ``shell`` and ``write_file``.
         """
         return await self._transfer.upload(
             local_path,
@@ -196,21 +246,24 @@ class AsyncFileCopies:
         wait: bool = True,
         wait_timeout: float = UPLOAD_LIMIT,
         poll_interval: float = POLL_INTERVAL,
+        max_size: int | None = MAX_COPY,
         progress_cb: ProgressCallback | None = None,
     ) -> DownloadResult:
-        """Copy a file out of the directory `transfer_path` of the session to this machine; of any size, in pieces.
+        """Copy a file of the session to this machine, with its mode and time; of any size, in pieces.
 
-        The session stores it in its internal context first. Here it is written beside the target and moved there when
-        it is complete; directories are created if needed.
+        Below the directory `transfer_path` the session stores it in its internal context first; the cloud's store
+        carries neither mode nor time. Everywhere else it is read by the session's file tools. Here it is written beside
+        the target and moved there when it is complete; directories are created if needed.
 
         Args:
-            remote_path: the path in the session, below `transfer_path`.
+            remote_path: the path in the session, absolute.
             local_path: the file here.
             overwrite: whether an existing file is replaced; otherwise it is a failure.
-            wait: whether to wait until the session has stored the file; otherwise the version is copied that the store
-                has now.
+            wait: below `transfer_path`, whether to wait until the session has stored the file; otherwise the version is
+                copied that the store has now.
             wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for 60 seconds.
             poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
+            max_size: bytes; a larger file is a failure. None for no limit.
             progress_cb: called with the bytes received so far. An exception of it ends the download and is raised here.
 
         Returns:
@@ -219,7 +272,8 @@ class AsyncFileCopies:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
-        API: POST /sdk/SyncContext, GET /sdk/GetContextInfo, POST /sdk/GetContextFileDownloadUrl, GET from its URL.
+        API: POST /sdk/SyncContext, GET /sdk/GetContextInfo, POST /sdk/GetContextFileDownloadUrl, GET from its URL; or
+        the tools ``get_file_info`` and ``read_file``.
         """
         return await self._transfer.download(
             remote_path,
@@ -228,11 +282,12 @@ class AsyncFileCopies:
             wait=wait,
             wait_timeout=wait_timeout,
             poll_interval=poll_interval,
+            max_size=max_size,
             progress_cb=progress_cb,
         )
 
     async def transfer_path(self) -> str | None:
-        """Return the directory of the session that `upload` and `download` work with; None if there is none.
+        """Return the directory of the session whose files pass through the store; None if there is none.
 
         API: POST /sdk/GetAndLoadInternalContext.
         """
@@ -240,13 +295,13 @@ class AsyncFileCopies:
         return self._transfer.context_path
 
 
-class _Packed:
-    """The archive of a directory; the disk is read in a thread."""
+class _Pieces:
+    """The pieces of an archive; the disk is read in a thread."""
 
-    def __init__(self, directory: Path) -> None:
-        self._pieces = packed(directory)
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
 
-    def __aiter__(self) -> _Packed:
+    def __aiter__(self) -> _Pieces:
         return self
 
     async def __anext__(self) -> bytes:

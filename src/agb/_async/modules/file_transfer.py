@@ -1,8 +1,7 @@
-"""Copies files of this machine into a session and out of it, through the session's internal context."""
+"""Copies files of this machine into a session and out of it: through its internal context, or by its file tools."""
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,13 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve
 
 from ..._ops import contexts as ops
+from ..._ops.arguments import check_size
+from ..._ops.tools.files import check_path
 from ..._wire.deadline import Deadline, check_timeout
 from ..._wire.signed import REDIRECTS
 from ...exceptions import AGBError, ErrorKind, FileError
 from ...results.transfers import DownloadResult, UploadResult
 from .._compat.loop import call, in_thread
+from ..host.local_files import AsyncSourceFile, AsyncTargetFile
+from ..host.progress import AsyncProgressReport
 from ..storage.transfer import STEP, get_file, put_file
 from .context_manager import POLL_INTERVAL, AsyncSyncRun
+from .file_calls import CHUNK, COPY_SECONDS, MAX_COPY, AsyncFileCalls, ReadForm, SizeLimit
+from .file_stream import AsyncFileStream
+from .file_writer import AsyncFileWriter
 
 if TYPE_CHECKING:
     from .protocols import AsyncClientAccess, AsyncSessionAccess
@@ -37,9 +43,10 @@ TYPE = "file_transfer"
 class AsyncFileTransfer:
     """Copies whole files between this machine and a session, past its tools; also ``session.file.upload()``.
 
-    A file travels through the session's internal context, whose directory in the session is `context_path`. An upload
-    puts the file into the store, by a pre-signed URL, and then syncs the session with the store; a download first syncs
-    and then gets the file. The sync waits for its own tasks only, so an older one, finished or failed, does not count.
+    A file below `context_path` travels through the session's internal context, whose directory that is. An upload puts
+    the file into the store, by a pre-signed URL, and then syncs the session with the store; a download first syncs and
+    then gets the file. The sync waits for its own tasks only, so an older one, finished or failed, does not count.
+    Every other file is written and read by the session's file tools.
 
     Args:
         agb: the client.
@@ -69,6 +76,8 @@ class AsyncFileTransfer:
         self._session = session
         self._http_timeout = http_timeout
         self._redirects = REDIRECTS if follow_redirects else 0
+        self._writer = AsyncFileWriter(session)
+        self._form = ReadForm()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of session {self._session.session_id}>"
@@ -99,7 +108,7 @@ class AsyncFileTransfer:
 
         Args:
             local_path: the file here.
-            remote_path: the path in the session, below `context_path`.
+            remote_path: the path in the session, absolute; its directory is made if needed.
             content_type: sent to the store; real stores refuse one that their URL was not signed with.
             wait: whether to wait until the session has the file; otherwise this returns when the store has the file
                 and the session has begun to fetch it.
@@ -122,6 +131,8 @@ class AsyncFileTransfer:
             await self._prepare(remote_path)
         except AGBError as error:
             return _failed(failed(), str(error), error)
+        if not self._is_in_context(remote_path):
+            return await self._write(local_path, remote_path, progress)
         try:
             moved = await put_file(
                 self._api,
@@ -146,7 +157,7 @@ class AsyncFileTransfer:
             etag=moved.etag or None,
             bytes_sent=moved.size,
         )
-        run = self._sync_run("download", remote_path)
+        run = self._sync_run("download")
         try:
             await self._sync(run, "download", wait, wait_timeout, poll_interval)
         except _SyncError as failure:
@@ -162,6 +173,7 @@ class AsyncFileTransfer:
         wait: bool = True,
         wait_timeout: float = DOWNLOAD_LIMIT,
         poll_interval: float = POLL_INTERVAL,
+        max_size: int | None = MAX_COPY,
         progress_cb: ProgressCallback | None = None,
     ) -> DownloadResult:
         """Copy a file of the session to this machine; of any size, in pieces.
@@ -169,13 +181,14 @@ class AsyncFileTransfer:
         It is written beside the target and moved there when it is complete; directories are created if needed.
 
         Args:
-            remote_path: the path in the session, below `context_path`.
+            remote_path: the path in the session, absolute.
             local_path: the file here.
             overwrite: whether an existing file is replaced; otherwise it is a failure.
             wait: whether to wait until the session has stored the file; otherwise the version is copied that the store
                 has now.
             wait_timeout: seconds to wait for that. The copying itself ends when nothing moves for too long.
             poll_interval: seconds between two status requests, at most; the first ones follow each other faster.
+            max_size: bytes; a larger file is a failure. None for no limit.
             progress_cb: called with the bytes received so far. An exception of it ends the download and is raised here.
 
         Returns:
@@ -185,6 +198,7 @@ class AsyncFileTransfer:
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
         _check(wait_timeout, poll_interval, progress_cb)
+        check_size(max_size)
         target, progress = Path(local_path), _Progress(progress_cb)
         result = DownloadResult(path=remote_path, local_path=str(local_path))
         if not overwrite and await in_thread(target.exists):
@@ -193,7 +207,9 @@ class AsyncFileTransfer:
             await self._prepare(remote_path)
         except AGBError as error:
             return _failed(result, str(error), error)
-        run = self._sync_run("upload", remote_path)
+        if not self._is_in_context(remote_path):
+            return await self._read(result, target, progress, overwrite, max_size)
+        run = self._sync_run("upload")
         try:
             await self._sync(run, "upload", wait, wait_timeout, poll_interval)
         except _SyncError as failure:
@@ -208,6 +224,7 @@ class AsyncFileTransfer:
                 self._api.idle_timeout(step=self._http_timeout),
                 progress,
                 overwrite=overwrite,
+                max_size=max_size,
                 redirects=self._redirects,
                 session_id=self._session.session_id,
             )
@@ -222,6 +239,67 @@ class AsyncFileTransfer:
             http_status=moved.http_status,
             bytes_received=moved.size,
         )
+
+    # --- by the file tools ----------------------------------------------------------------------------------------
+
+    async def _write(self, local_path: str, remote_path: str, progress: _Progress) -> UploadResult:
+        """Write a file of this machine into the session, with its mode and time."""
+        calls = AsyncFileCalls(self._session, COPY_SECONDS)
+        source = AsyncSourceFile(Path(local_path), progress, self._to_error("upload", local_path))
+        try:
+            size = await source.open()
+            async with AsyncProgressReport(None, f"upload {local_path}") as report:
+                await self._writer.replace_by_chunks(
+                    check_path(remote_path, "remote_path"),
+                    source,
+                    calls,
+                    report,
+                    size,
+                    attributes=lambda: (source.mode, source.mtime),
+                )
+        except AGBError as error:
+            return _failed(UploadResult(path=remote_path, bytes_sent=progress.done), str(error), error)
+        finally:
+            await source.aclose()
+        return UploadResult(True, bytes_sent=size, path=remote_path)
+
+    async def _read(
+        self, result: DownloadResult, target: Path, progress: _Progress, overwrite: bool, max_size: int | None
+    ) -> DownloadResult:
+        """Read a file of the session into one of this machine, with its mode and time."""
+        file = AsyncTargetFile(
+            target, progress, self._to_error("download", result.local_path), overwrite=overwrite, max_size=max_size
+        )
+        stream = AsyncFileStream(
+            self._session,
+            check_path(result.path, "remote_path"),
+            CHUNK,
+            AsyncProgressReport(None, f"download {result.path}"),
+            COPY_SECONDS,
+            form=self._form,
+            limit=SizeLimit(max_size),
+        )
+        try:
+            await file.open()
+            async with stream:
+                while piece := await stream.receive():
+                    await file.write(piece)
+            return evolve(result, success=True, bytes_received=await file.commit(stream.mode, stream.mtime))
+        except AGBError as error:
+            return _failed(result, str(error), error)
+        finally:
+            await file.aclose()
+
+    def _to_error(self, verb: str, local_path: str) -> Callable[[OSError], FileError]:
+        def to_error(error: OSError) -> FileError:
+            return FileError(f"Could not {verb} {local_path!r}: {error}", session_id=self._session.session_id)
+
+        return to_error
+
+    def _is_in_context(self, remote_path: str) -> bool:
+        """Return whether a path is below the directory of the internal context."""
+        path = remote_path.strip()
+        return path.startswith(f"{(self.context_path or '').rstrip('/')}/") and ".." not in path.split("/")
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
@@ -255,12 +333,12 @@ class AsyncFileTransfer:
         if not isinstance(remote_path, str):
             raise TypeError(f"remote_path must be a string, not {type(remote_path).__name__}")
         if not remote_path.strip().startswith("/"):
-            message = f"remote_path must be an absolute path below {self.context_path}, not {remote_path!r}"
+            message = f"remote_path must be an absolute path of the session, not {remote_path!r}"
             raise FileError(f"Could not transfer a file: {message}", session_id=self._session.session_id)
 
-    def _sync_run(self, mode: str, remote_path: str) -> AsyncSyncRun:
-        path = self._directory(remote_path)
-        return AsyncSyncRun(self._api, self._session.session_id, self.context_id or "", path, mode)
+    def _sync_run(self, mode: str) -> AsyncSyncRun:
+        session_id, context_id = self._session.session_id, self.context_id or ""
+        return AsyncSyncRun(self._api, session_id, context_id, self.context_path or "", mode)
 
     async def _sync(self, run: AsyncSyncRun, mode: str, wait: bool, wait_timeout: float, poll_interval: float) -> None:
         """Sync the session and the store.
@@ -279,14 +357,6 @@ class AsyncFileTransfer:
         except AGBError as error:
             direction = "Upload" if mode == "download" else "Download"
             raise _SyncError(f"{direction} sync not finished: {error}", error) from error
-
-    def _directory(self, remote_path: str) -> str:
-        """Return the mount that contains a path: that of the internal context or, as in 0.12, the path's directory."""
-        mount = (self.context_path or "").rstrip("/")
-        path = remote_path.strip().replace("\\", "/")
-        if path.startswith(f"{mount}/"):
-            return self.context_path or ""
-        return path.rstrip("/") if path.endswith("/") else posixpath.dirname(path)
 
 
 class _SyncError(Exception):

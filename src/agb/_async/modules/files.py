@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Literal, overload
 
 from ..._ops.tools import files as ops
@@ -15,8 +16,17 @@ from ...results.files import BinaryFileContentResult, FileContentResult, Multipl
 from .._compat.concurrency import gather
 from .._compat.flavour import ASYNC
 from .._compat.iteration import AnyBytesIterable
+from ..host.chunks import check_chunks, opened_chunks
 from ..host.progress import AsyncProgressReport, Progress
-from .file_calls import CHUNK, CONCURRENT_CALLS, AsyncFileCalls
+from .file_calls import (
+    CHUNK,
+    CONCURRENT_CALLS,
+    MAX_READ,
+    READ_SECONDS,
+    AsyncFileCalls,
+    ReadForm,
+    SizeLimit,
+)
 from .file_copies import AsyncFileCopies
 from .file_paths import AsyncFilePaths
 from .file_stream import AsyncFileStream
@@ -42,34 +52,49 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
     """Characters that one call of `write_file` takes, as every service does."""
 
     def __init__(self, session: AsyncSessionAccess) -> None:
-        AsyncFilePaths.__init__(self, session)
-        AsyncFileCopies.__init__(self, session)
+        form = ReadForm()
+        AsyncFilePaths.__init__(self, session, form)
+        AsyncFileCopies.__init__(self, session, form)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     @overload
     async def read(
-        self, path: str, *, format: Literal["text"] = ..., progress: Progress = ..., timeout: float | None = ...
+        self,
+        path: str,
+        *,
+        format: Literal["text"] = ...,
+        max_size: int | None = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
     ) -> FileContentResult: ...
     @overload
     async def read(
-        self, path: str, *, format: Literal["bytes"], progress: Progress = ..., timeout: float | None = ...
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        max_size: int | None = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
     ) -> BinaryFileContentResult: ...
     async def read(
         self,
         path: str,
         *,
         format: Literal["text", "bytes"] = "text",
+        max_size: int | None = MAX_READ,
         progress: Progress = None,
-        timeout: float | None = None,
+        timeout: float | None = READ_SECONDS,
     ) -> FileContentResult | BinaryFileContentResult:
         r"""Return the content of a file, to its end, whatever size it reports.
 
         Args:
-            path: the file.
+            path: the file. Devices, pipes and sockets are refused, since their content may have no end.
             format: ``text``, which is UTF-8, or ``bytes``.
+            max_size: bytes; a larger file is a failure, and `read_stream` reads it. None for no limit.
             progress: a function called with the bytes read and the bytes in all, or True for a bar.
-            timeout: seconds for everything; without it, the client's time-out for each call.
+            timeout: seconds for everything; None for the client's time-out for each call.
 
         Returns:
             ``content``: a string, or bytes. A file that is not UTF-8 cannot be read as text: the error names the
@@ -92,7 +117,12 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
         """
         if format not in ("text", "bytes"):
             raise ValueError(f"format must be 'text' or 'bytes', not {format!r}")
-        stream = self.read_stream(path, progress=progress, timeout=timeout)
+        return await self._read(path, format, SizeLimit(max_size), progress, timeout)
+
+    async def _read(
+        self, path: str, format: str, limit: SizeLimit, progress: Progress, timeout: float | None
+    ) -> FileContentResult | BinaryFileContentResult:
+        stream = self._stream(path, CHUNK, limit, progress, timeout)
         try:
             async with stream:
                 content = await stream.read()
@@ -102,11 +132,14 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
         except AGBError as error:
             return (BinaryFileContentResult if format == "bytes" else FileContentResult).failed(error)
 
-    async def read_batch(self, paths: Sequence[str], *, timeout: float | None = None) -> MultipleFileContentResult:
+    async def read_batch(
+        self, paths: Sequence[str], *, max_size: int | None = MAX_READ, timeout: float | None = READ_SECONDS
+    ) -> MultipleFileContentResult:
         """Return the texts of several files as ``contents``, by their paths.
 
         Args:
             paths: the files.
+            max_size: bytes of all files together; the files beyond it are failures. None for no limit.
             timeout: seconds for everything.
 
         Returns:
@@ -122,12 +155,12 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             raise TypeError("paths must be a list of paths, not a string")
         for path in paths:
             ops.check_path(path)
-        calls = AsyncFileCalls(self.session, timeout)
-        results: dict[str, FileContentResult] = {}
+        calls, limit = AsyncFileCalls(self.session, timeout), SizeLimit(max_size)
+        results: dict[str, FileContentResult | BinaryFileContentResult] = {}
         wanted = [*dict.fromkeys(paths)]
         for start in range(0, len(wanted), CONCURRENT_CALLS):
             some = wanted[start : start + CONCURRENT_CALLS]
-            results |= zip(some, await gather([partial(self._text, path, calls) for path in some]), strict=True)
+            results |= zip(some, await gather([partial(self._text, path, calls, limit) for path in some]), strict=True)
         contents = {path: one.content for path, one in results.items() if one.success}
         errors = {path: one.error for path, one in results.items() if one.error is not None}
         request_id = next((one.request_id for one in results.values()), "")
@@ -136,9 +169,11 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             return MultipleFileContentResult(request_id, False, contents, message, errors=errors, error=error)
         return MultipleFileContentResult(request_id, True, contents)
 
-    async def _text(self, path: str, calls: AsyncFileCalls) -> FileContentResult:
+    async def _text(
+        self, path: str, calls: AsyncFileCalls, limit: SizeLimit
+    ) -> FileContentResult | BinaryFileContentResult:
         try:
-            return await self.read(path, timeout=calls.left())
+            return await self._read(path, "text", limit, None, calls.left())
         except AGBError as error:
             return FileContentResult.failed(error)
 
@@ -147,14 +182,16 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
         path: str,
         chunk_size: int = CHUNK,
         *,
+        max_size: int | None = None,
         progress: Progress = None,
         timeout: float | None = None,
     ) -> AsyncFileStream:
         """Return the bytes of a file as a stream, for ``async with``; a few chunks are in memory, never the file.
 
         Args:
-            path: the file.
-            chunk_size: bytes in a chunk; the last is shorter.
+            path: the file. Devices, pipes and sockets are refused.
+            chunk_size: bytes in a chunk; the last is shorter. A service that returns less per call makes them shorter.
+            max_size: bytes; a larger file is an error. None for no limit.
             progress: a function called with the bytes read and the bytes in all, or True for a bar.
             timeout: seconds for everything, counted from entering the block.
 
@@ -176,9 +213,15 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             raise TypeError(f"chunk_size must be a number of bytes, not {chunk_size!r}")
         if chunk_size <= 0:
             raise ValueError(f"chunk_size must be a number of bytes above zero, not {chunk_size}")
+        return self._stream(path, chunk_size, SizeLimit(max_size), progress, timeout)
+
+    def _stream(
+        self, path: str, chunk_size: int, limit: SizeLimit, progress: Progress, timeout: float | None
+    ) -> AsyncFileStream:
         check_timeout(timeout)
-        report = AsyncProgressReport(progress, f"read {ops.check_path(path)}")
-        return AsyncFileStream(self.session, path, chunk_size, report, timeout)
+        path = ops.check_path(path)
+        report = AsyncProgressReport(progress, f"read {path}")
+        return AsyncFileStream(self.session, path, chunk_size, report, timeout, form=self._form, limit=limit)
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -216,7 +259,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
 
         API: the tool ``write_file``; for bytes that it does not take, the tool ``shell``.
         """
-        ops.check_path(path)
+        path = ops.check_path(path)
         session_id = self.session.session_id
         try:
             ops.check_mode(mode)
@@ -229,22 +272,28 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
         calls = AsyncFileCalls(self.session, timeout)
         try:
             async with AsyncProgressReport(progress, f"write {path}") as report:
-                if isinstance(content, str) and len(content) <= self.DEFAULT_CHUNK_SIZE:
-                    result = await calls.run(ops.write_file(path, content, mode, session_id=session_id))
-                    size = len(content.encode())
-                    await report.add(size, size)
-                    return result
-                data = content.encode() if isinstance(content, str) else content
                 if mode == "append":
-                    return await self._writer.append(path, data, calls, report)
-                return await self._writer.replace(path, data, calls, report)
+                    async with self._writer.appending(path, calls):
+                        return await self._write(path, content, mode, calls, report)
+                return await self._write(path, content, mode, calls, report)
         except AGBError as error:
             return BoolResult.failed(error)
+
+    async def _write(
+        self, path: str, content: str | bytes, mode: str, calls: AsyncFileCalls, report: AsyncProgressReport
+    ) -> BoolResult:
+        data = content.encode() if isinstance(content, str) else content
+        if isinstance(content, str) and len(content) <= self.DEFAULT_CHUNK_SIZE:
+            result = await calls.run(ops.write_file(path, content, mode, session_id=self.session.session_id))
+            await report.add(len(data), len(data))
+            return result
+        write = self._writer.append if mode == "append" else self._writer.replace
+        return await write(path, data, calls, report)
 
     async def write_stream(
         self,
         path: str,
-        chunks: AnyBytesIterable,
+        chunks: AnyBytesIterable | PathLike[str],
         *,
         progress: Progress = None,
         timeout: float | None = None,
@@ -256,9 +305,13 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
 
         Args:
             path: the file.
-            chunks: an iterable of bytes of any sizes, such as a generator or a file opened with ``"rb"``.
+            chunks: an iterable of bytes of any sizes; or a file of this machine, as a `pathlib.Path`, or opened with
+                ``"rb"``.
             progress: a function called with the bytes written and None, or True for a bar.
             timeout: seconds for everything.
+
+        Returns:
+            A failure also if the file of this machine cannot be read.
 
         Raises:
             ValueError, TypeError: an argument is invalid.
@@ -272,15 +325,20 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
 
         API: the tool ``shell``; ``write_file`` where it takes bytes.
         """
-        ops.check_path(path)
-        if isinstance(chunks, (str, bytes, bytearray, memoryview)):
-            raise TypeError(f"chunks must be an iterable of bytes, not {type(chunks).__name__}: use write()")
+        path = ops.check_path(path)
+        check_chunks(chunks)
         calls = AsyncFileCalls(self.session, timeout)
         try:
-            async with AsyncProgressReport(progress, f"write {path}") as report:
-                return await self._writer.replace_by_chunks(path, chunks, calls, report)
+            async with (
+                AsyncProgressReport(progress, f"write {path}") as report,
+                opened_chunks(chunks, self._unreadable) as (pieces, total),
+            ):
+                return await self._writer.replace_by_chunks(path, pieces, calls, report, total)
         except AGBError as error:
             return BoolResult.failed(error)
+
+    def _unreadable(self, error: OSError) -> AGBError:
+        return FileError(f"cannot read the file of this machine: {error}", session_id=self.session.session_id)
 
     async def edit(
         self, path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False, *, timeout: float | None = None

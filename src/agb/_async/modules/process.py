@@ -8,29 +8,23 @@ and says itself from which byte it reads; and the end of a caller does not conce
 
 from __future__ import annotations
 
-from codecs import getincrementaldecoder
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from ..._ops.tools import process as ops
 from ..._wire.deadline import Deadline, check_timeout
 from ..._wire.toolcall import ToolCall
-from ...events import Stderr, Stdout
 from ...exceptions import AGBError, CommandError, ErrorKind
 from ...results.base import OperationResult
 from ...results.commands import CommandResult
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
-from .._compat.flavour import BlockHint, IterationHint
-from .._compat.loop import sleep
+from .._compat.flavour import BlockHint
+from .._compat.primitives import Lock
+from .process_output import LONGEST_WAIT, LOST, AsyncProcessOutput, checked, observe
 from .tools import run_tool
 
 if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
-
-LONGEST_WAIT = 10.0
-"""Seconds that one observation waits in the session at most; well below the time limit of a call on the API's route."""
-PAUSES = (0.01, 0.1)
-"""Seconds between two observations of a process that writes all the time: the first, and the longest."""
 
 
 class AsyncProcess(BlockHint):
@@ -61,6 +55,7 @@ class AsyncProcess(BlockHint):
         self.process_id = process_id
         self.pid = pid
         self._result: CommandResult | None = None
+        self._writing = Lock()
 
     def __repr__(self) -> str:
         state = "" if self._result is None else f", exit_code={self._result.exit_code}"
@@ -110,7 +105,7 @@ class AsyncProcess(BlockHint):
         """
         if self._result is not None:
             return self._result.exit_code
-        return _checked(await observe(self, chunk=0), self).exit_code
+        return checked(await observe(self, chunk=0), self).exit_code
 
     async def wait(self, timeout: float | None = None, *, output: bool = True, keep: bool = False) -> CommandResult:
         """Wait until the process has ended; return its exit code and its output.
@@ -179,7 +174,7 @@ class AsyncProcess(BlockHint):
         if state.is_running:
             reason = f"the process {self.process_id} still runs after {timeout:g} s; wait again, or kill it"
         elif state.exit_code is None:
-            reason = _LOST
+            reason = LOST
         elif state.has_expired:
             reason = "the process was ended by its time limit"
         return CommandResult.of_exit(
@@ -196,6 +191,8 @@ class AsyncProcess(BlockHint):
 
     async def write(self, data: str | bytes, *, timeout: float | None = None) -> OperationResult:
         """Write to the standard input of the process.
+
+        Each call arrives whole: those of other tasks and threads wait until it is done.
 
         Args:
             data: text, which is written as UTF-8, or any bytes.
@@ -224,6 +221,13 @@ class AsyncProcess(BlockHint):
         content = data.encode("utf-8") if isinstance(data, str) else bytes(data)
         seconds = self.session.get_client().timeout if timeout is None else timeout
         deadline = Deadline(seconds)
+        async with self._writing.within(seconds) as is_acquired:
+            if not is_acquired:
+                error = self._not_read(seconds, 0)
+                return OperationResult("", False, 0, str(error), error=error)
+            return await self._write(content, deadline)
+
+    async def _write(self, content: bytes, deadline: Deadline) -> OperationResult:
         for start in range(0, len(content), ops.PIECE):
             piece = content[start : start + ops.PIECE]
             call = ops.write(
@@ -233,7 +237,7 @@ class AsyncProcess(BlockHint):
                 self._check(await run_tool(self.session, call))
             except AGBError as error:
                 if error.kind is ErrorKind.TIMED_OUT:
-                    error = self._not_read(seconds, start)
+                    error = self._not_read(deadline.seconds, start)
                 return OperationResult(error.request_id, False, start, str(error), error=error)
         return OperationResult("", True, len(content))
 
@@ -327,124 +331,6 @@ class AsyncProcess(BlockHint):
         )
 
 
-async def observe(
-    process: AsyncProcess,
-    stdout: int = 0,
-    stderr: int = 0,
-    *,
-    wait: float = 0.0,
-    for_output: bool = True,
-    chunk: int = ops.CHUNK,
-) -> ops.ProcessState:
-    """Return the state of a process and its output from the given bytes on; see the tool call for the arguments."""
-    session = process.session
-    call = ops.observe(
-        process.process_id,
-        stdout,
-        stderr,
-        wait=wait,
-        for_output=for_output,
-        chunk=chunk,
-        session_id=session.session_id,
-    )
-    return await run_tool(session, call)
-
-
-def _checked(state: ops.ProcessState, process: AsyncProcess) -> ops.ProcessState:
-    """Return a state whose exit code is known if the process has ended; otherwise raise `CommandError`."""
-    if not state.is_running and state.exit_code is None:
-        raise CommandError(_LOST, session_id=process.session.session_id)
-    return state
-
-
-class AsyncProcessOutput(BlockHint, IterationHint):
-    """The output of a process as it grows; returned by `AsyncProcess.stream`.
-
-    Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
-    call. One observation waits in the session until there is output. A process that writes small pieces all the time
-    would end each wait immediately; so after an observation that returned all there was, the next one is made after a
-    pause that grows to 0.1 s, and one that returned nothing, or not all, resets the pause. The first observation after
-    the deadline is the last: its output is returned, and then the time-out is raised.
-
-    Attributes:
-        stdout, stderr: how many bytes of each have been read; a later `stream` can go on from there.
-    """
-
-    def __init__(self, process: AsyncProcess, stdout: int, stderr: int, timeout: float | None) -> None:
-        for name, offset in (("stdout", stdout), ("stderr", stderr)):
-            if isinstance(offset, bool) or not isinstance(offset, int):
-                raise TypeError(f"{name} must be a number of bytes, not {offset!r}")
-            if offset < 0:
-                raise ValueError(f"{name} must be a number of bytes from the beginning, not {offset}")
-        check_timeout(timeout)
-        self.stdout = stdout
-        self.stderr = stderr
-        self._process = process
-        self._deadline = Deadline(float("inf") if timeout is None else timeout)
-        self._decoders = [getincrementaldecoder("utf-8")("replace") for _ in range(2)]
-        self._ready: list[Stdout | Stderr] = []
-        self._pause = 0.0
-        self._is_over = False
-        self._is_out_of_time = False
-
-    def __repr__(self) -> str:
-        read = f"{self.stdout} bytes of stdout and {self.stderr} of stderr read"
-        return f"<{type(self).__name__} of {self._process!r}, {read}{', over' if self._is_over else ''}>"
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Stop reading; the process goes on."""
-        self._is_over = True
-        self._ready.clear()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Stdout | Stderr:
-        while not self._ready:
-            if self._is_over:
-                raise StopAsyncIteration
-            if self._is_out_of_time:
-                raise self._timed_out()
-            await self._read()
-        return self._ready.pop(0)
-
-    async def _read(self) -> None:
-        """Observe the process once, waiting in the session for output; make events of it."""
-        if self._pause:
-            await sleep(min(self._pause, self._deadline.left()))
-        wait = min(LONGEST_WAIT, self._deadline.left())
-        state = _checked(await observe(self._process, self.stdout, self.stderr, wait=wait), self._process)
-        self.stdout += len(state.stdout)
-        self.stderr += len(state.stderr)
-        self._is_over = not state.is_running and state.is_complete
-        out, err = (
-            decoder.decode(data, self._is_over)
-            for decoder, data in zip(self._decoders, (state.stdout, state.stderr), strict=True)
-        )
-        self._ready += [Stdout(out)] if out else []
-        self._ready += [Stderr(err)] if err else []
-        self._is_out_of_time = state.is_running and self._deadline.left() <= 0
-        writes_all_the_time = state.is_running and state.is_complete and bool(state.stdout or state.stderr)
-        self._pause = min(max(self._pause * 1.5, PAUSES[0]), PAUSES[1]) if writes_all_the_time else 0.0
-
-    def _timed_out(self) -> CommandError:
-        return CommandError(
-            f"the process {self._process.process_id} still runs after {self._deadline.seconds:g} s; "
-            "it goes on, and can be streamed again",
-            kind=ErrorKind.TIMED_OUT,
-            session_id=self._process.session.session_id,
-        )
-
-
-_LOST = (
-    "the process has ended, and its exit code is not known: its supervisor was killed, by a signal or because the "
-    "session ran out of memory"
-)
 _REFUSALS = {
     "no-input": "the process was started without an input to write to; start it with stdin=True",
     "ended": "the process has ended and reads no more",

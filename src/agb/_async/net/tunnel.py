@@ -15,6 +15,7 @@ from ..._wire.deadline import Deadline
 from ..._wire.proxy import Proxy, Route
 from .._compat.cancellation import shielded
 from .connection import time_left
+from .errors import described
 from .streams import address_of, open_stream, start_tls
 
 _READ_BYTES = 4096
@@ -35,6 +36,12 @@ class ProxyRefusal(httpcore.ProxyError):
         self.is_timeout = is_timeout
 
 
+class _ProxyConnectError(httpcore.ConnectError):
+    """The proxy took no connection; the text names it."""
+
+    is_of_proxy = True
+
+
 async def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadline) -> httpcore.AsyncNetworkStream:
     """Return a stream to the end of a route, or to its proxy if that forwards; ``tls`` is for all that need it.
 
@@ -50,7 +57,7 @@ async def open_route(route: Route, tls: ssl.SSLContext | None, deadline: Deadlin
     try:
         stream = await open_stream(proxy.host, proxy.port, tls if proxy.scheme == "https" else None, deadline)
     except httpcore.ConnectError as error:
-        raise httpcore.ConnectError(f"{error} (that is the proxy {proxy})") from error
+        raise _ProxyConnectError(f"{described(error)} (that is the proxy {proxy})") from error
     except httpcore.ConnectTimeout as error:
         raise httpcore.ConnectTimeout(f"the proxy {proxy} did not take the connection") from error
     if route.is_forwarded:

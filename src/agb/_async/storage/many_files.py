@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ..._ops import contexts as ops
-from ..._ops.arguments import check_transfer, is_text
+from ..._ops.arguments import check_size, check_transfer, is_text
 from ..._wire.deadline import IdleTimeout
 from ...exceptions import AGBError, ErrorKind, FileError
 from ...results.contexts import ContextFileEntry
@@ -30,6 +30,8 @@ from .transfer import Moved, get_file, left, put_file
 if TYPE_CHECKING:
     from ..api import AsyncAPI
 
+MAX_SIZE = 16 << 30
+"""Bytes of a file that is downloaded, unless the caller sets others."""
 _PAGE = 100
 """Stored files requested at a time."""
 _FOLDER_TYPES = frozenset({"folder", "directory", "dir"})
@@ -178,12 +180,14 @@ async def download(
     local: str | PathLike[str],
     *,
     overwrite: bool,
+    max_size: int | None,
     concurrency: int,
     progress: Progress,
     timeout: float | None,
 ) -> ContextTransferResult:
     """Download a file, or the content of a folder; see `AsyncContextService.download`."""
     context_id, remote = check_transfer(context_id, remote, concurrency)
+    check_size(max_size)
     target = Path(local)
     idle_timeout = api.idle_timeout(timeout)
     report = AsyncProgressReport(progress, f"download {remote}")
@@ -193,7 +197,14 @@ async def download(
 
         async def get(job: _Job) -> Moved:
             return await get_file(
-                api, context_id, job.remote, job.local, idle_timeout, transfers.moved, overwrite=overwrite
+                api,
+                context_id,
+                job.remote,
+                job.local,
+                idle_timeout,
+                transfers.moved,
+                overwrite=overwrite,
+                max_size=max_size,
             )
 
         return await transfers.run(get)

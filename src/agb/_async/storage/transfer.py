@@ -57,7 +57,10 @@ async def put_file(
     try:
         size = await source.open()
 
-        async def put(url: str) -> tuple[int, str]:
+        async def put(signed: dict[str, Any]) -> tuple[int, str]:
+            url = signed["url"]
+            if signed["attributes"]:
+                url = ops.with_attributes(url, source.mode, source.mtime)
             reply = await api.upload(
                 url, source, size, call, idle_timeout, content_type=content_type, redirects=redirects
             )
@@ -79,31 +82,37 @@ async def get_file(
     on_moved: OnMoved,
     *,
     overwrite: bool = True,
+    max_size: int | None = None,
     redirects: int = REDIRECTS,
     session_id: str = "",
 ) -> Moved:
     """Download a file to this machine, with as many attempts as the retry policy allows, each with a new URL.
 
-    It is written beside its place, and moved there when it is complete; missing directories are made.
+    It is written beside its place, and moved there when it is complete; missing directories are made. It has the mode
+    and time with which it was stored, if the store returns them. A file of more than ``max_size`` bytes is an error.
 
     Raises:
         AGBError: it could not be received; a `FileError` if it cannot be written, or exists and is not overwritten.
     """
     description = f"download {remote!r} of the context {context_id} to {str(local)!r}"
     call = signed_call("GET", description, error=FileError, session_id=session_id)
-    target = AsyncTargetFile(local, on_moved, _to_error(call), overwrite=overwrite)
+    target = AsyncTargetFile(local, on_moved, _to_error(call), overwrite=overwrite, max_size=max_size)
     try:
         await target.open()
 
-        async def get(url: str) -> tuple[int, str]:
-            async with api.download(url, call, idle_timeout, redirects=redirects) as download:
+        attributes: tuple[int | None, float | None] = (None, None)
+
+        async def get(signed: dict[str, Any]) -> tuple[int, str]:
+            nonlocal attributes
+            async with api.download(signed["url"], call, idle_timeout, redirects=redirects) as download:
                 while piece := await download.receive():
                     await target.write(piece)
+                attributes = ops.stored_attributes(download.reply)
                 return download.reply.status, download.reply.header(b"etag")
 
         url_call = ops.get_context_file_download_url(context_id, remote)
         (status, etag), request_id = await _with_retries(api, url_call, get, target.rewind, idle_timeout)
-        return Moved(await target.commit(), status, etag, request_id)
+        return Moved(await target.commit(*attributes), status, etag, request_id)
     finally:
         await target.aclose()
 
@@ -118,7 +127,7 @@ def _to_error(call: Call[Any]) -> Callable[[OSError], AGBError]:
 async def _with_retries(
     api: AsyncAPI,
     url_call: Call[dict[str, Any]],
-    move: Callable[[str], Awaitable[tuple[int, str]]],
+    move: Callable[[dict[str, Any]], Awaitable[tuple[int, str]]],
     rewind: Callable[[], Awaitable[None]],
     idle_timeout: IdleTimeout,
 ) -> tuple[tuple[int, str], str]:
@@ -131,7 +140,7 @@ async def _with_retries(
             error.extra[STEP] = "url"
             raise
         try:
-            return await move(signed["url"]), request_id
+            return await move(signed), request_id
         except AGBError as error:
             error.extra["url_request_id"] = request_id
             # A URL may have expired in the queue; if a new one is refused as well, the refusal is final.

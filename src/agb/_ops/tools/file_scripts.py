@@ -1,6 +1,6 @@
 """File operations that the file tools do not offer, as scripts for `shell`, which every service has.
 
-Every value of a caller is quoted by `shlex.quote`, so no shell interprets it.
+Every value of a caller is quoted, so no shell interprets it.
 
 A file that is replaced is written to a temporary file in the target's directory, and renamed over the target when its
 size is right. The rename is atomic, so a reader sees the old file or the new one, and it keeps a symbolic link: the
@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import base64
 import re
+import shlex
 from collections.abc import Callable
-from shlex import quote
 from typing import TypeVar
 
 from attrs import evolve, frozen
@@ -33,8 +33,20 @@ SECONDS = 60.0
 """Seconds that a script of a few steps may take."""
 LONG = 600.0
 """Seconds that a script may take that works on many files."""
-_INLINE = 1 << 18
-"""Bytes of a list that the script returns itself; a longer list is read from a file."""
+
+
+def quote(text: str) -> str:
+    """Return a text for a shell; a byte that is not UTF-8, a surrogate, is written as the output of `printf`."""
+    parts = re.split("([\udc80-\udcff]+)", text)
+    quoted = [shlex.quote(part) if part else "" for part in parts[::2]]
+    octal = ["".join(f"\\{ord(char) - 0xDC00:o}" for char in part) for part in parts[1::2]]
+    bytes_ = [f"\"$(printf '{part}')\"" for part in octal]
+    return "".join(one for pair in zip(quoted, [*bytes_, ""], strict=True) for one in pair) or "''"
+
+
+def decoded_name(text: str) -> str:
+    """Return the name that a script printed in base64."""
+    return base64.b64decode(text).decode("utf-8", "surrogateescape")
 
 
 @frozen
@@ -63,41 +75,51 @@ mv -fT -- "$n" "$t"
 """
 
 
-def begin(path: str, token: str, *, session_id: str) -> ToolCall[Place]:
+def begin(path: str, token: str, *, makes_directory: bool = False, session_id: str) -> ToolCall[Place]:
     """Return the call that creates an empty file beside ``path``; ``token`` makes its name unique."""
+    make = '[ -z "$d" ] || mkdir -p -- "$d" || exit 1\n' if makes_directory else ""
     script = (
-        f'p={quote(path)}\n{_RESOLVE}n=$d.agb-{token}.part\n(set -C; : > "$n") || exit 1\n'
+        f'p={quote(path)}\n{_RESOLVE}{make}n=$d.agb-{token}.part\n(set -C; : > "$n") || exit 1\n'
         'printf %s "$n" | base64 -w0 && echo && printf %s "$t" | base64 -w0'
     )
 
     def read(text: str, reply: ToolReply) -> Place:
         try:
-            temporary, target = (base64.b64decode(line).decode() for line in text.split())
+            temporary, target = (decoded_name(line) for line in text.split())
         except ValueError as error:
-            raise _not_understood(reply, session_id) from error
+            raise not_understood(reply, session_id) from error
         return Place(temporary, target)
 
-    return _script(script, read, session_id, f"write {path!r}")
+    return run_script(script, read, session_id, f"write {path!r}")
 
 
-def put_piece(place: Place, number: int, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that writes a piece of `PIECE` bytes (the last may be shorter) at its offset."""
+def put_piece(place: Place, number: int, data: bytes, *, size: int = PIECE, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call that writes a piece of ``size`` bytes (the last may be shorter) at its offset."""
     script = (
         f"printf %s {_base64(data)} | "
-        f"{{ dd bs={PIECE} seek={number} count=0 conv=notrunc status=none </dev/null && base64 -d; }} "
+        f"{{ dd bs={size} seek={number} count=0 conv=notrunc status=none </dev/null && base64 -d; }} "
         f"1<> {quote(place.temporary)}"
     )
-    return _script(script, _done, session_id, f"write {place.target!r}", repeatable=True)
+    return run_script(script, done, session_id, f"write {place.target!r}", repeatable=True)
 
 
-def finish(place: Place, size: int, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that moves the temporary file over the target, if it has ``size`` bytes."""
+def finish(
+    place: Place, size: int, attributes: tuple[int, float] | None = None, *, session_id: str
+) -> ToolCall[BoolResult]:
+    """Return the call that moves the temporary file over the target, if it has ``size`` bytes.
+
+    It has the mode of the target then, if there is one, or the mode and time in ``attributes``.
+    """
+    put = _PLACE
+    if attributes is not None:
+        mode, mtime = attributes
+        put = f'chmod {mode:o} -- "$n" && touch -d @{mtime:.6f} -- "$n" || exit 1\nmv -fT -- "$n" "$t"\n'
     script = (
         f'n={quote(place.temporary)}; t={quote(place.target)}; s=$(wc -c < "$n") || exit 1\n'
         f'[ "$s" -eq {size} ] || {{ echo "$s bytes arrived and {size} were sent; nothing was changed" >&2; exit 1; }}\n'
-        f"{_PLACE}"
+        f"{put}"
     )
-    return _script(script, _done, session_id, f"write {place.target!r}")
+    return run_script(script, done, session_id, f"write {place.target!r}")
 
 
 def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> ToolCall[BoolResult]:
@@ -107,13 +129,13 @@ def write_at_once(path: str, data: bytes, token: str, *, session_id: str) -> Too
         f'printf %s {_base64(data)} | base64 -d > "$n" || {{ rm -f -- "$n"; exit 1; }}\n'
         f'{{ {_PLACE}}} || {{ rm -f -- "$n"; exit 1; }}'
     )
-    return _script(script, _done, session_id, f"write {path!r}")
+    return run_script(script, done, session_id, f"write {path!r}")
 
 
 def append(path: str, data: bytes, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that appends at most `PIECE` bytes to a file."""
     script = f"printf %s {_base64(data)} | base64 -d >> {quote(path)}"
-    return _script(script, _done, session_id, f"append to {path!r}")
+    return run_script(script, done, session_id, f"append to {path!r}")
 
 
 def _base64(data: bytes) -> str:
@@ -124,124 +146,30 @@ def _base64(data: bytes) -> str:
 
 
 def exists(path: str, *, session_id: str) -> ToolCall[ExistsResult]:
-    """Return the call that checks whether a path exists, a broken symbolic link included."""
-    script = f'p={quote(path)}; if [ -e "$p" ] || [ -L "$p" ]; then echo yes; else echo no; fi'
+    """Return the call that checks whether a path leads to something that exists."""
+    script = f'p={quote(path)}; if [ -e "$p" ]; then echo yes; else echo no; fi'
 
     def read(text: str, reply: ToolReply) -> ExistsResult:
         if text.strip() not in ("yes", "no"):
-            raise _not_understood(reply, session_id)
+            raise not_understood(reply, session_id)
         return ExistsResult(reply.request_id, True, text.strip() == "yes")
 
-    return _script(script, read, session_id, f"check whether {path!r} exists", repeatable=True)
+    return run_script(script, read, session_id, f"check whether {path!r} exists", repeatable=True)
 
 
 def remove_tree(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a file, or a directory with everything below it."""
-    return _script(f"rm -r -- {quote(path)} </dev/null", _done, session_id, f"remove {path!r}", seconds=LONG)
+    return run_script(f"rm -r -- {quote(path)} </dev/null", done, session_id, f"remove {path!r}", seconds=LONG)
 
 
 def remove_quietly(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that removes a temporary file, if it exists."""
-    return _script(f"rm -f -- {quote(path)}", _done, session_id, f"remove {path!r}", repeatable=True)
-
-
-@frozen
-class Listing:
-    """The names that a script found, or the file that holds them if there are many."""
-
-    names: bytes
-    """Each is followed by a NUL."""
-    file: str
-    request_id: str
-
-
-def find(pattern: str, *, session_id: str) -> ToolCall[Listing]:
-    """Return the call that finds the paths that match a glob pattern."""
-    base, regex, depth = _for_find(pattern)
-    limit = "" if depth is None else f" -maxdepth {depth}"
-    # A name that begins with a dash would be an option of find, and "." is not part of what it prints.
-    start = base if base.startswith("/") else f"./{base}"
-    script = (
-        f'b={quote(start)}; [ -e "$b" ] || exit 0; f=$(mktemp) || exit 1\n'
-        f'find "$b"{limit} -regextype posix-extended -regex {quote(regex)} -print0 > "$f" 2>/dev/null\n'
-        f's=$(wc -c < "$f"); if [ "$s" -le {_INLINE} ]; then echo inline; base64 -w0 "$f"; rm -f -- "$f"; '
-        'else echo file; printf %s "$f" | base64 -w0; fi'
-    )
-
-    def read(text: str, reply: ToolReply) -> Listing:
-        where, _, content = text.partition("\n")
-        try:
-            given = base64.b64decode(content)
-            file = given.decode() if where == "file" else ""
-        except ValueError as error:
-            raise _not_understood(reply, session_id) from error
-        return Listing(b"" if file else given, file, reply.request_id)
-
-    return _script(script, read, session_id, f"find {pattern!r}", seconds=LONG)
-
-
-def _for_find(pattern: str) -> tuple[str, str, int | None]:
-    """Return the start directory, the regular expression for the whole path, and the greatest depth (None: any)."""
-    parts = pattern.split("/")
-    literal = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
-    base = "/".join(parts[:literal])
-    if literal == len(parts):
-        return pattern, _escaped(pattern if pattern.startswith("/") else f"./{pattern}"), 0
-    base = base or ("/" if pattern.startswith("/") else ".")
-    start = base if base.startswith("/") else f"./{base}"
-    regex = _escaped(start.rstrip("/"))
-    rest = parts[literal:]
-    for i, part in enumerate(rest):
-        if part == "**":
-            regex += "(/[^/.][^/]*)*" if i + 1 < len(rest) else "(/[^/.][^/]*)+"
-        elif part:
-            regex += "/" + _part(part)
-    return base, regex, None if "**" in rest else len([part for part in rest if part])
-
-
-def _part(part: str) -> str:
-    """Return the expression for one name; a leading wildcard does not match a leading dot, as in a shell."""
-    regex, i = "", 0
-    while i < len(part):
-        char = part[i]
-        first = i == 0
-        if char == "*":
-            while part[i + 1 : i + 2] == "*":
-                i += 1
-            regex += "([^/.][^/]*)?" if first else "[^/]*"
-        elif char == "?":
-            regex += "[^/.]" if first else "[^/]"
-        elif char == "[" and (end := part.find("]", i + 3 if part[i + 1 : i + 2] in ("!", "^") else i + 2)) > 0:
-            inner = part[i + 1 : end]
-            regex += _none_of(inner[1:], "/." if first else "/") if inner[0] in "!^" else f"[{inner}]"
-            i = end
-        else:
-            regex += _escaped(char)
-        i += 1
-    return regex
-
-
-def _none_of(inner: str, more: str) -> str:
-    """Return the expression for any character but these; a bracket among them has to be the first."""
-    return f"[^]{more}{inner[1:]}]" if inner.startswith("]") else f"[^{more}{inner}]"
-
-
-def _escaped(text: str) -> str:
-    return re.sub(r"([\\.*+?^$(){}|\[\]])", r"\\\1", text)
-
-
-def names_in(listing: bytes) -> list[str]:
-    """Return the names in a list, sorted; bytes that are not UTF-8 become surrogates, as with `os.fsdecode`."""
-    names = [name for name in listing.decode("utf-8", "surrogateescape").split("\0") if name]
-    return sorted(name.removeprefix("./") for name in names)
-
-
-# --- archives ----------------------------------------------------------------------------------------------------
+    return run_script(f"rm -f -- {quote(path)}", done, session_id, f"remove {path!r}", repeatable=True)
 
 
 def temporary_name(token: str, *, session_id: str) -> ToolCall[str]:
     """Return the call that creates an empty temporary file and returns its path."""
-    return _script(
+    return run_script(
         f'f=${{TMPDIR:-/tmp}}/agb-{token}; (set -C; umask 077; : > "$f") && printf %s "$f"',
         _text,
         session_id,
@@ -249,23 +177,10 @@ def temporary_name(token: str, *, session_id: str) -> ToolCall[str]:
     )
 
 
-def pack(directory: str, archive: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that packs the contents of a directory."""
-    script = f'd={quote(directory)}; [ -d "$d" ] || {{ echo "Not a directory, or not found: $d" >&2; exit 1; }}\n'
-    script += f'tar -cf {quote(archive)} -C "$d" .'
-    return _script(script, _done, session_id, f"pack {directory!r}", seconds=LONG)
-
-
-def unpack(archive: str, directory: str, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call that unpacks an archive into a directory, which is created if needed."""
-    script = f'd={quote(directory)}; mkdir -p -- "$d" && tar -xf {quote(archive)} -C "$d" --no-same-owner'
-    return _script(script, _done, session_id, f"unpack the files into {directory!r}", seconds=LONG)
-
-
 # --- scripts -----------------------------------------------------------------------------------------------------
 
 
-def _script(
+def run_script(
     script: str,
     read: Callable[[str, ToolReply], T],
     session_id: str,
@@ -284,6 +199,8 @@ def _script(
         reason = (result.stderr or result.error_message).strip()
         failed = ToolReply(re.sub(r"^(?:ba|da|a)?sh: (?:line \d+: )?", "", reason), True, reply.request_id)
         failure = file_failure("shell", failed, session_id, description)
+        if result.exit_code is not None:
+            failure.extra["ran"] = True  # the script itself failed; the service has run it
         if result.error is not None and result.error.kind is ErrorKind.TIMED_OUT:
             failure.kind = ErrorKind.TIMED_OUT
         raise failure
@@ -291,7 +208,7 @@ def _script(
     return evolve(command, read=read_or_raise, repeatable=repeatable, error=FileError, description=description)  # type: ignore[arg-type, return-value]
 
 
-def _done(text: str, reply: ToolReply) -> BoolResult:
+def done(text: str, reply: ToolReply) -> BoolResult:
     del text
     return BoolResult(reply.request_id, True, True)
 
@@ -301,7 +218,7 @@ def _text(text: str, reply: ToolReply) -> str:
     return text
 
 
-def _not_understood(reply: ToolReply, session_id: str) -> FileError:
+def not_understood(reply: ToolReply, session_id: str) -> FileError:
     return FileError(
         f"the answer is not the output of the script: {(reply.text or '')[:200]!r}",
         kind=ErrorKind.INVALID_ANSWER,

@@ -20,6 +20,7 @@ from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
 from ...results.sessions import McpTool
 from . import invalid, reason_of
+from .file_names import is_odd
 
 T = TypeVar("T")
 
@@ -66,26 +67,38 @@ def takes_bytes(tools: Iterable[McpTool]) -> bool | None:
 
 
 def check_path(path: object, name: str = "path") -> str:
-    """Return ``path`` if it can be a path of a session; otherwise raise ``TypeError`` or ``ValueError``."""
-    if not isinstance(path, str):
-        raise TypeError(f"{name} must be a string, a path inside the session, not {type(path).__name__}")
-    if not path:
+    """Return a path of a session without slashes at its end, so that every method names a directory alike.
+
+    Bytes of a name that are not UTF-8 are surrogates, as of `os.fsdecode`.
+
+    Raises:
+        ValueError, TypeError: it can be no path.
+    """
+    path = check_pattern(path, name)
+    return path.rstrip("/") or "/"
+
+
+def check_pattern(pattern: object, name: str) -> str:
+    """Return a pattern of paths if it can be one; otherwise raise ``TypeError`` or ``ValueError``."""
+    if not isinstance(pattern, str):
+        raise TypeError(f"{name} must be a string, a path inside the session, not {type(pattern).__name__}")
+    if not pattern:
         raise ValueError(f"{name} must be a path inside the session, and is empty; an example is '/tmp/data.txt'")
-    if "\0" in path:
-        raise ValueError(f"{name} contains the character NUL, which no path can: {path!r}")
-    return _unicode(path, name)
+    if "\0" in pattern:
+        raise ValueError(f"{name} contains the character NUL, which no path can: {pattern!r}")
+    return _unicode(pattern, name, "surrogateescape")
 
 
 def check_text(text: object, name: str) -> str:
     """Return ``text`` if it is a string that UTF-8 can encode; otherwise raise ``TypeError`` or ``ValueError``."""
     if not isinstance(text, str):
         raise TypeError(f"{name} must be a string, not {type(text).__name__}")
-    return _unicode(text, name)
+    return _unicode(text, name, "strict")
 
 
-def _unicode(text: str, name: str) -> str:
+def _unicode(text: str, name: str, errors: str) -> str:
     try:
-        text.encode()
+        text.encode("utf-8", errors)
     except UnicodeEncodeError as error:
         raise ValueError(
             f"{name} contains a lone surrogate at character {error.start}, which UTF-8 cannot encode"
@@ -126,17 +139,35 @@ def get_file_info(path: str, *, session_id: str, description: str = "") -> ToolC
     """Return the call that returns the size and kind of a file; ``description`` is what they are wanted for."""
 
     def read(reply: ToolReply) -> FileInfoResult:
-        return FileInfoResult(reply.request_id, True, parse_info(reply.text or ""))
+        info = parse_info(reply.text or "")
+        if info and is_odd(path):  # a line of text cannot hold it
+            info["name"] = path.rpartition("/")[2]
+            if path.startswith("/"):
+                info["path"] = path
+        return FileInfoResult(reply.request_id, True, info)
 
+    path = check_path(path)
     description = description or f"get the properties of {path!r}"
-    return _call("get_file_info", {"path": check_path(path)}, read, session_id, description, repeatable=True)
+    return _call("get_file_info", {"path": path}, read, session_id, description, repeatable=True)
 
 
-def list_directory(path: str, *, session_id: str) -> ToolCall[DirectoryListResult]:
+@frozen
+class Listed:
+    """The entries of a directory as a service lists them, one per line."""
+
+    result: DirectoryListResult
+    is_exact: bool
+    """Whether these are certainly the names; otherwise some of them contain what a line of text cannot hold."""
+
+
+def list_directory(path: str, *, session_id: str) -> ToolCall[Listed]:
     """Return the call that lists a directory."""
 
-    def read(reply: ToolReply) -> DirectoryListResult:
-        return DirectoryListResult(reply.request_id, True, parse_entries(reply.text or ""))
+    def read(reply: ToolReply) -> Listed:
+        text = reply.text or ""
+        entries = parse_entries(text)
+        is_exact = len(entries) == len([line for line in text.split("\n") if line.strip()])
+        return Listed(DirectoryListResult(reply.request_id, True, entries), is_exact and not is_odd(text, lines=True))
 
     return _call("list_directory", {"path": check_path(path)}, read, session_id, f"list {path!r}", repeatable=True)
 
@@ -152,16 +183,21 @@ def delete_file(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     return _call("delete_file", {"path": check_path(path)}, _done, session_id, f"remove {path!r}")
 
 
-def read_file(path: str, offset: int, length: int, *, session_id: str) -> ToolCall[Chunk]:
-    """Return the call that reads ``length`` bytes from ``offset`` on, always as bytes.
+def read_file(path: str, offset: int, length: int, *, is_text: bool = False, session_id: str) -> ToolCall[Chunk]:
+    """Return the call that reads ``length`` bytes from ``offset`` on.
 
-    Text is decoded by the caller, who has all the bytes: a chunk may end inside a character.
+    They are requested in base64, and decoded by the caller, who has all of them: a chunk may end inside a character.
+    With ``is_text`` they are requested as text, in which a service returns the characters of that range.
     """
-    args = {"path": path, "offset": offset, "length": length, "format": "binary"}
+    args: dict[str, Any] = {"path": path, "offset": offset, "length": length}
+    if not is_text:
+        args["format"] = "binary"
 
     def read(reply: ToolReply) -> Chunk:
         if reply.text is None:  # an empty text is the end of the file
             raise invalid("read_file", "it contains no result", reply, session_id, FileError)
+        if is_text:
+            return Chunk(reply.text.encode("utf-8", "replace"), reply.request_id)
         try:
             return Chunk(base64.b64decode(reply.text, validate=True), reply.request_id)
         except (binascii.Error, ValueError) as error:
@@ -184,7 +220,7 @@ def search_files(
     path: str, pattern: str, exclude_patterns: Sequence[str] | None = None, *, session_id: str
 ) -> ToolCall[FileSearchResult]:
     """Return the call that finds files below a directory by their names."""
-    args: dict[str, Any] = {"path": check_path(path), "pattern": check_path(pattern, "pattern")}
+    args: dict[str, Any] = {"path": check_path(path), "pattern": check_pattern(pattern, "pattern")}
     if isinstance(exclude_patterns, str):
         raise TypeError("exclude_patterns must be a list of patterns, not a string")
     if exclude_patterns:
@@ -245,6 +281,29 @@ def file_failure(name: str, reply: ToolReply, session_id: str, description: str)
     text = f"Could not {description}: {why}"
     kind = ErrorKind.NOT_FOUND if _MISSING.search(reply.text or "") else ErrorKind.REFUSED
     return FileError(text, kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES, tool=name)
+
+
+def check_regular(info: Mapping[str, Any], path: str, session_id: str, request_id: str) -> None:
+    """Raise `FileError` unless `info` describes a file whose content has an end, as far as a service says so."""
+    where = {"session_id": session_id, "request_id": request_id, "sent": Sent.YES}
+    if not info or info.get("isDirectory") is True:
+        why = "it is a directory" if info else "it does not exist, or has no properties"
+        raise FileError(f"Could not read {path!r}: {why}", **where)
+    kind = str(info.get("type", "")).lower()
+    if info.get("isFile") is False or any(word in kind for word in ("device", "pipe", "fifo", "socket")):
+        raise FileError(f"Could not read {path!r}: it is not a regular file{f' but a {kind}' if kind else ''}", **where)
+
+
+def attributes_of(info: Mapping[str, Any]) -> tuple[int | None, float | None]:
+    """Return the permissions and the time of modification of a file; None for what a service does not report so."""
+    mode, mtime = info.get("permissions"), info.get("modified")
+    found = re.fullmatch(r"0?[0-7]{1,4}", mode) if isinstance(mode, str) else None
+    return int(found[0], 8) & 0o777 if found else None, mtime if isinstance(mtime, float) else None
+
+
+def is_form_refused(error: AGBError) -> bool:
+    """Return whether a call failed in such a way that an older form of it may succeed: not by a script's own error."""
+    return error.kind in (ErrorKind.REFUSED, ErrorKind.INVALID_ANSWER) and not error.extra.get("ran")
 
 
 def _done(reply: ToolReply) -> BoolResult:

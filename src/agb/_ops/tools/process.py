@@ -52,7 +52,8 @@ SCRIPT_LIMIT = 30.0
 
 # A program in the background of a shell that is not interactive ignores SIGINT for ever; so the supervisor is started
 # by `setsid -f` where that is known, and the program runs in its foreground. The parentheses keep the message of the
-# supervisor's shell about a program that was killed out of the program's own output.
+# supervisor's shell about a program that was killed out of the program's own output. The watchdog is killed by its own
+# id first: if the program is over before `setsid` has run, there is no group yet.
 _SUPERVISE = """\
 d=$1 shell=$2 mask=$3 limit=$4 piped=$5
 echo $$ >"$d/supervisor"
@@ -72,7 +73,7 @@ fi
 (exec setsid sh "$d/run" "$d" "$shell" "$mask") <"$input" >"$d/stdout" 2>"$d/stderr"
 code=$?
 read -r p <"$d/pid"
-[ -z "$limit" ] || kill -s KILL -- "-$watchdog"
+[ -z "$limit" ] || kill -s KILL -- "$watchdog" "-$watchdog"
 [ ! -e "$d/expired" ] || kill -s KILL -- "-$p"
 [ -z "$piped" ] || [ -d "$d/closed" ] || kill "$holder"
 echo "$code" >"$d/exit.new" && mv "$d/exit.new" "$d/exit"

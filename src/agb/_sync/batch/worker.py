@@ -107,8 +107,11 @@ class Worker:
 
         A session that is being deleted is deleted once more without an error, so its state is requested before.
         """
-        is_open = error is not None and self._options.attempts > 1 and not _is_transient(error)
-        return is_open and self._has_ended(session)
+        if error is None or self._options.attempts == 1 or _is_transient(error):
+            return False
+        if isinstance(error, ItemTimeoutError):  # the batch itself has deleted the session, to end the function
+            return False
+        return self._has_ended(session)
 
     def _call(self, attempt: Attempt, session: Session, index: int, item: Any) -> None:
         """Call the function, and note its value or its error."""

@@ -96,6 +96,10 @@ class SourceFile(_LocalFile):
 
     _block = memoryview(b"")
     _left = _size = 0
+    mode = 0o644
+    """Its permissions when it was opened."""
+    mtime = 0.0
+    """Its time of modification then, in seconds since the epoch."""
 
     def open(self) -> int:
         """Open the file, and return its size."""
@@ -106,9 +110,19 @@ class SourceFile(_LocalFile):
         if not stat.S_ISREG(self.path.stat().st_mode):  # opening a pipe would block
             raise OSError(errno.EINVAL, "it is not a regular file", str(self.path))
         self._file = self.path.open("rb", buffering=0)
-        self._size = os.fstat(self._file.fileno()).st_size
+        found = os.fstat(self._file.fileno())
+        self._size, self.mode, self.mtime = found.st_size, stat.S_IMODE(found.st_mode) & 0o777, found.st_mtime
         self._left = self._size
         self._read()
+
+    def __iter__(self) -> SourceFile:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self.receive()
+        if not piece:
+            raise StopIteration
+        return piece
 
     def receive(self) -> bytes:
         """Return the next bytes, ``b""`` at the end."""
@@ -149,10 +163,17 @@ class TargetFile(_LocalFile):
     """A file that is downloaded: written beside its place, and moved there when it is complete."""
 
     def __init__(
-        self, path: Path, on_moved: OnMoved, to_error: Callable[[OSError], Exception], *, overwrite: bool
+        self,
+        path: Path,
+        on_moved: OnMoved,
+        to_error: Callable[[OSError], Exception],
+        *,
+        overwrite: bool,
+        max_size: int | None = None,
     ) -> None:
         super().__init__(path, on_moved, to_error)
         self._overwrite = overwrite
+        self._max_size = max_size
         self._temporary = path.with_name(f".agb-{secrets.token_hex(8)}.part")
         self._pieces: list[bytes] = []
         self._buffered = self._size = 0
@@ -171,6 +192,9 @@ class TargetFile(_LocalFile):
         """Add the next bytes."""
         self._pieces.append(piece)
         self._buffered += len(piece)
+        if self._max_size is not None and self._size + self._buffered > self._max_size:
+            reason = f"there are more than {self._max_size:,} bytes; max_size allows more"
+            raise self._to_error(OSError(errno.EFBIG, reason, str(self.path)))
         if self._buffered >= _BLOCK:
             self._work(self._flush)
         self._report(len(piece))
@@ -197,16 +221,20 @@ class TargetFile(_LocalFile):
             self._file.seek(0)
             self._file.truncate()
 
-    def commit(self) -> int:
-        """Move the complete file to its place, and return its size."""
-        self._work(self._move)
+    def commit(self, mode: int | None = None, mtime: float | None = None) -> int:
+        """Move the complete file to its place, with a mode and a time if they are known; return its size."""
+        self._work(partial(self._move, mode, mtime))
         return self._size
 
-    def _move(self) -> None:
+    def _move(self, mode: int | None, mtime: float | None) -> None:
         self._flush()
         assert self._file is not None  # it was opened
         self._file.close()
         self._check()
+        if mode is not None:
+            self._temporary.chmod(mode)
+        if mtime is not None:
+            os.utime(self._temporary, (mtime, mtime))
         self._temporary.replace(self.path)
         self._file = None
 

@@ -6,13 +6,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
+from ..._ops.tools import file_listings as listings
 from ..._ops.tools import file_scripts as scripts
 from ..._ops.tools import files as ops
-from ...exceptions import AGBError
+from ..._ops.tools.file_names import exact_matches, is_odd
+from ..._wire.toolcall import ToolCall
+from ...exceptions import AGBError, FileError
 from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, ExistsResult, FileInfoResult, FileSearchResult
 from ..host.progress import ProgressReport
-from .file_calls import CHUNK, FileCalls
+from .file_calls import CHUNK, MAX_READ, FileCalls, ReadForm, SizeLimit
 from .file_stream import FileStream
 from .tools import tool_result
 
@@ -23,8 +28,9 @@ if TYPE_CHECKING:
 class FilePaths:
     """The part of ``session.file`` that works on paths: what exists where, and its name."""
 
-    def __init__(self, session: SessionAccess) -> None:
+    def __init__(self, session: SessionAccess, form: ReadForm) -> None:
         self.session = session
+        self._form = form
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of session {self.session.session_id}>"
@@ -49,6 +55,10 @@ class FilePaths:
     def list(self, path: str, *, timeout: float | None = None) -> DirectoryListResult:
         """Return the contents of a directory as ``entries``: dicts with ``name`` and ``isDirectory``.
 
+        Names may contain line breaks; bytes that are not UTF-8 are surrogates in them, as of `os.fsdecode`. Each name
+        leads back to its file. If the service cannot report one so, the result is a failure with the entries as they
+        are shown.
+
         Raises:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
@@ -60,10 +70,23 @@ class FilePaths:
             CommandResult(...)
             [{'name': 'a.txt', 'isDirectory': False}]
 
-        API: the tool ``list_directory``.
+        API: the tool ``list_directory``; for names that no line of text can hold, the tool ``shell``.
         """
-        call = ops.list_directory(path, session_id=self.session.session_id)
-        return tool_result(self.session, call, DirectoryListResult, timeout=timeout)
+        path = ops.check_path(path)
+        session_id = self.session.session_id
+        calls = FileCalls(self.session, timeout)
+        try:
+            listed = calls.run(ops.list_directory(path, session_id=session_id))
+        except AGBError as error:
+            return DirectoryListResult.failed(error)
+        if listed.is_exact:
+            return listed.result
+        try:
+            names, _ = self._names(listings.list_names(path, session_id=session_id), calls)
+        except AGBError as error:
+            return evolve(listed.result, success=False, error_message=_not_named(error), error=error)
+        entries = [{"name": name[1:], "isDirectory": name[0] == "d"} for name in names]
+        return evolve(listed.result, entries=sorted(entries, key=lambda entry: str(entry["name"])))
 
     def info(self, path: str, *, timeout: float | None = None) -> FileInfoResult:
         """Return the properties of a file or directory as ``file_info``: ``size`` in bytes, ``isDirectory``, and more.
@@ -77,7 +100,7 @@ class FilePaths:
         return tool_result(self.session, call, FileInfoResult, timeout=timeout)
 
     def exists(self, path: str, *, timeout: float | None = None) -> ExistsResult:
-        """Return whether there is anything at a path; a symbolic link counts, also if it is broken.
+        """Return whether a path leads to something, as `info` and `read` do; a broken link does not.
 
         A path below a directory that may not be searched is reported as missing.
 
@@ -116,7 +139,7 @@ class FilePaths:
 
         API: the tool ``delete_file``.
         """
-        ops.check_path(path)
+        path = ops.check_path(path)
         make = scripts.remove_tree if recursive else ops.delete_file
         call = make(path, session_id=self.session.session_id)
         return tool_result(self.session, call, BoolResult, timeout=timeout)
@@ -135,22 +158,45 @@ class FilePaths:
             path: the directory.
             pattern: of the name, such as ``*.txt``.
             exclude_patterns: patterns of names that are left out.
-            timeout: seconds for the whole call.
+            timeout: seconds for everything.
+
+        Returns:
+            The paths, with any names, as of `list`.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         API: the tool ``search_files``.
         """
-        call = ops.search_files(path, pattern, exclude_patterns, session_id=self.session.session_id)
-        return tool_result(self.session, call, FileSearchResult, timeout=timeout)
+        session_id = self.session.session_id
+        call = ops.search_files(path, pattern, exclude_patterns, session_id=session_id)
+        calls = FileCalls(self.session, timeout)
+        try:
+            result = calls.run(call)
+        except AGBError as error:
+            return FileSearchResult.failed(error)
+        if not any(is_odd(match) for match in result.matches):
+            return result
+        path = ops.check_path(path)
+        try:
+            names, _ = self._names(listings.odd_names(path, session_id=session_id), calls)
+        except AGBError as error:
+            return evolve(result, success=False, error_message=_not_named(error), error=error)
+        found, unknown = exact_matches(result.matches, path, [name for name in names if is_odd(name)])
+        if unknown:
+            reason = FileError(f"{len(unknown)} of them cannot be found again: {unknown[:3]}", session_id=session_id)
+            return evolve(
+                result, success=False, matches=found + unknown, error_message=_not_named(reason), error=reason
+            )
+        return evolve(result, matches=found)
 
     def glob(self, pattern: str, *, timeout: float | None = None) -> FileSearchResult:
         """Return the paths that match a pattern, sorted, as ``matches``; any number of them, with any names.
 
         Args:
             pattern: the whole path; ``*`` and ``?`` stand for characters of a name, ``[abc]`` for one of them,
-                ``**`` for any number of directories. As in a shell, they do not match a dot at the start of a name.
+                ``**`` for any number of directories. As in a shell, they do not match a dot at the start of a name,
+                and a slash at the end selects directories.
             timeout: seconds for the whole call.
 
         Raises:
@@ -163,22 +209,29 @@ class FilePaths:
             ...     print(found.matches)
             ['/tmp/g/a.py', '/tmp/g/sub/b.py']
         """
-        call = scripts.find(ops.check_path(pattern, "pattern"), session_id=self.session.session_id)
+        call = listings.find(ops.check_pattern(pattern, "pattern"), session_id=self.session.session_id)
         calls = FileCalls(self.session, timeout)
         try:
-            listing = calls.run(call)
-            names = listing.names
-            if listing.file:
-                try:
-                    names = _content(listing.file, calls)
-                finally:
-                    calls.remove_temporary(listing.file)
+            names, request_id = self._names(call, calls)
         except AGBError as error:
             return FileSearchResult.failed(error)
-        return FileSearchResult(listing.request_id, True, scripts.names_in(names))
+        return FileSearchResult(request_id, True, listings.matching(names, pattern))
+
+    def _names(self, call: ToolCall[listings.Listing], calls: FileCalls) -> tuple[Sequence[str], str]:
+        """Return the names that a script lists, which are in a file if they are many, and the request id."""
+        listing = calls.run(call)
+        if not listing.file:
+            return listings.names_in(listing.names), listing.request_id
+        report = ProgressReport(None, f"read {listing.file}")
+        limit = SizeLimit(MAX_READ)
+        try:
+            with FileStream(
+                self.session, listing.file, CHUNK, report, calls.left(), form=self._form, limit=limit
+            ) as stream:
+                return listings.names_in(stream.read()), listing.request_id
+        finally:
+            calls.remove_temporary(listing.file)
 
 
-def _content(path: str, calls: FileCalls) -> bytes:
-    report = ProgressReport(None, f"read {path}")
-    with FileStream(calls.session, path, CHUNK, report, calls.left()) as stream:
-        return stream.read()
+def _not_named(error: AGBError) -> str:
+    return f"some names contain line breaks or bytes that are not UTF-8, and are shown otherwise than they are: {error}"

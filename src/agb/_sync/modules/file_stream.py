@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..._ops.tools import files as ops
-from ...exceptions import AGBError, FileError
+from ...exceptions import AGBError, ErrorKind, FileError
 from .._compat.concurrency import gather
 from .._compat.flavour import BlockHint, IterationHint
+from .._compat.primitives import Lock
 from ..host.progress import ProgressReport
-from .file_calls import CONCURRENT_CALLS, FileCalls
+from .file_calls import CONCURRENT_CALLS, FileCalls, ReadForm, SizeLimit
 
 if TYPE_CHECKING:
     from .protocols import SessionAccess
@@ -24,11 +25,14 @@ class FileStream(BlockHint, IterationHint):
     Up to four chunks are requested at the same time, and returned in order. The calls never run ahead of what the
     file is known to hold, so a file that reports no size (as those of ``/proc``) is read one chunk after the other.
     A failed call does not discard the chunks before it: they are returned first, then the error is raised.
+    Tasks and threads that share a stream receive different chunks.
 
     Attributes:
         path: the file.
         size: the bytes that it reported, known inside the block; 0 for files that report none, as those of ``/proc``.
         request_id: the service's id of the first request.
+        mode, mtime: its permissions, and its time of modification in seconds since 1970, known inside the block if the
+            service reports them.
     """
 
     def __init__(
@@ -38,10 +42,15 @@ class FileStream(BlockHint, IterationHint):
         chunk_size: int,
         report: ProgressReport,
         timeout: float | None,
+        *,
+        form: ReadForm,
+        limit: SizeLimit,
     ) -> None:
         self.path = path
         self.size = 0
         self.request_id = ""
+        self.mode: int | None = None
+        self.mtime: float | None = None
         self._session = session
         self._chunk_size = chunk_size
         self._report = report
@@ -51,6 +60,12 @@ class FileStream(BlockHint, IterationHint):
         self._ready: deque[bytes] = deque()
         self._failure: AGBError | None = None
         self._is_over = False
+        self._form = form
+        self._number = 0  # of the form that this stream reads in
+        self._limit = limit
+        self._receiving = Lock()
+        self._encoded = 0
+        """Bytes that arrived as text."""
 
     def __repr__(self) -> str:
         where = f"{self.path!r} in session {self._session.session_id}"
@@ -61,15 +76,12 @@ class FileStream(BlockHint, IterationHint):
         session_id = self._session.session_id
         info = self._calls.run(ops.get_file_info(self.path, session_id=session_id, description=f"read {self.path!r}"))
         self.request_id = info.request_id
-        if not info.file_info or info.file_info.get("isDirectory") is True:
-            why = "it is a directory" if info.file_info else "it does not exist, or has no properties"
-            raise FileError(
-                f"Could not read {self.path!r}: {why}",
-                request_id=info.request_id,
-                session_id=session_id,
-            )
+        ops.check_regular(info.file_info, self.path, session_id, info.request_id)
         size = info.file_info.get("size")
         self.size = size if isinstance(size, int) and size > 0 else 0
+        self._limit.check(self.size, self.path, session_id)
+        self.mode, self.mtime = ops.attributes_of(info.file_info)
+        self._use_form(self._form.number)
         self._report.__enter__()
         return self
 
@@ -93,15 +105,16 @@ class FileStream(BlockHint, IterationHint):
         Raises:
             FileError: it cannot be read; ``extra["offset"]`` is the number of bytes that could.
         """
-        while not self._ready and self._failure is None and not self._is_over:
-            self._fetch()
-        if self._ready:
-            chunk = self._ready.popleft()
-            self._report.add(len(chunk), self.size or None)
-            return chunk
-        if self._failure is not None:
-            raise self._failure
-        return b""
+        with self._receiving.within():
+            while not self._ready and self._failure is None and not self._is_over:
+                self._fetch()
+            if self._ready:
+                chunk = self._ready.popleft()
+                self._report.add(len(chunk), self.size or None)
+                return chunk
+            if self._failure is not None:
+                raise self._failure
+            return b""
 
     def read(self) -> bytes:
         """Return all that is left."""
@@ -114,13 +127,37 @@ class FileStream(BlockHint, IterationHint):
         """Request the next chunks, several at the same time as long as the file is known to have them."""
         ahead = -(-(self.size - self._offset) // self._chunk_size)
         offsets = [self._offset + i * self._chunk_size for i in range(max(1, min(ahead, CONCURRENT_CALLS)))]
-        for answer in gather([partial(self._chunk, offset) for offset in offsets]):
+        answers = gather([partial(self._chunk, offset) for offset in offsets])
+        if isinstance(answers[0], AGBError) and not self._offset:
+            answers = [self._first_chunk(answers[0])]
+        for answer in answers:
             if isinstance(answer, AGBError):
                 answer.extra["offset"] = self._offset
                 self._failure = answer
                 return
-            if not self._accept(answer.data):
+            try:
+                if not self._accept(answer.data):
+                    return
+            except FileError as error:
+                self._failure = error
                 return
+
+    def _first_chunk(self, refused: AGBError) -> ops.Chunk | AGBError:
+        """Request the first chunk in the older forms, for a service that refuses the newer ones."""
+        before, size = self._number, self._chunk_size
+        while ops.is_form_refused(refused) and self._number + 1 < len(ReadForm.FORMS):
+            self._use_form(self._number + 1)
+            answer = self._chunk(0)
+            if not isinstance(answer, AGBError):
+                self._form.number = self._number
+                return answer
+        self._number, self._chunk_size = before, size
+        return refused
+
+    def _use_form(self, number: int) -> None:
+        most, _ = ReadForm.FORMS[number]
+        self._number = number
+        self._chunk_size = min(self._chunk_size, most or self._chunk_size)
 
     def _accept(self, data: bytes) -> bool:
         """Add the answer of one request; return whether it has the requested length, so that the next answer fits.
@@ -130,9 +167,12 @@ class FileStream(BlockHint, IterationHint):
         at the new offset with the shorter length, and the answers that were requested behind the short one, whose
         offsets are wrong now, are dropped.
         """
-        self._offset += len(data)
+        self._limit.add(len(data), self.path, self._session.session_id)
         if data:
             self._ready.append(data)
+        if self._is_text:
+            return self._accept_text(data)
+        self._offset += len(data)
         if len(data) == self._chunk_size:
             return True
         if not data or (self.size and self._offset >= self.size):
@@ -141,9 +181,31 @@ class FileStream(BlockHint, IterationHint):
             self._chunk_size = len(data)
         return False
 
+    @property
+    def _is_text(self) -> bool:
+        return ReadForm.FORMS[self._number][1]
+
+    def _accept_text(self, data: bytes) -> bool:
+        """Do the same for a chunk of text: the characters of a range of bytes, whose number is not that of the range.
+
+        Where a service replaces what is not UTF-8, or cuts a character, the number of all bytes is not the file's size.
+        """
+        self._offset += self._chunk_size
+        self._encoded += len(data)
+        self._is_over = not data or (0 < self.size <= self._offset)
+        if self._is_over and (self._encoded != self.size if self.size else b"\xef\xbf\xbd" in b"".join(self._ready)):
+            raise FileError(
+                f"Could not read {self.path!r}: the service returns files as text only, and this one is not UTF-8 "
+                "text, or changed while it was read",
+                kind=ErrorKind.INVALID_ANSWER,
+                session_id=self._session.session_id,
+            )
+        return not self._is_over
+
     def _chunk(self, offset: int) -> ops.Chunk | AGBError:
         assert self._calls is not None  # the stream was entered
-        call = ops.read_file(self.path, offset, self._chunk_size, session_id=self._session.session_id)
+        session_id = self._session.session_id
+        call = ops.read_file(self.path, offset, self._chunk_size, is_text=self._is_text, session_id=session_id)
         try:
             return self._calls.run(call)
         except AGBError as error:

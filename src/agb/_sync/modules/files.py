@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from os import PathLike
 from typing import TYPE_CHECKING, Literal, overload
 
 from ..._ops.tools import files as ops
@@ -15,8 +16,17 @@ from ...results.base import BoolResult
 from ...results.files import BinaryFileContentResult, FileContentResult, MultipleFileContentResult
 from .._compat.concurrency import gather
 from .._compat.iteration import AnyBytesIterable
+from ..host.chunks import check_chunks, opened_chunks
 from ..host.progress import Progress, ProgressReport
-from .file_calls import CHUNK, CONCURRENT_CALLS, FileCalls
+from .file_calls import (
+    CHUNK,
+    CONCURRENT_CALLS,
+    MAX_READ,
+    READ_SECONDS,
+    FileCalls,
+    ReadForm,
+    SizeLimit,
+)
 from .file_copies import FileCopies
 from .file_paths import FilePaths
 from .file_stream import FileStream
@@ -39,34 +49,49 @@ class FileSystem(FilePaths, FileCopies):
     """Characters that one call of `write_file` takes, as every service does."""
 
     def __init__(self, session: SessionAccess) -> None:
-        FilePaths.__init__(self, session)
-        FileCopies.__init__(self, session)
+        form = ReadForm()
+        FilePaths.__init__(self, session, form)
+        FileCopies.__init__(self, session, form)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     @overload
     def read(
-        self, path: str, *, format: Literal["text"] = ..., progress: Progress = ..., timeout: float | None = ...
+        self,
+        path: str,
+        *,
+        format: Literal["text"] = ...,
+        max_size: int | None = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
     ) -> FileContentResult: ...
     @overload
     def read(
-        self, path: str, *, format: Literal["bytes"], progress: Progress = ..., timeout: float | None = ...
+        self,
+        path: str,
+        *,
+        format: Literal["bytes"],
+        max_size: int | None = ...,
+        progress: Progress = ...,
+        timeout: float | None = ...,
     ) -> BinaryFileContentResult: ...
     def read(
         self,
         path: str,
         *,
         format: Literal["text", "bytes"] = "text",
+        max_size: int | None = MAX_READ,
         progress: Progress = None,
-        timeout: float | None = None,
+        timeout: float | None = READ_SECONDS,
     ) -> FileContentResult | BinaryFileContentResult:
         r"""Return the content of a file, to its end, whatever size it reports.
 
         Args:
-            path: the file.
+            path: the file. Devices, pipes and sockets are refused, since their content may have no end.
             format: ``text``, which is UTF-8, or ``bytes``.
+            max_size: bytes; a larger file is a failure, and `read_stream` reads it. None for no limit.
             progress: a function called with the bytes read and the bytes in all, or True for a bar.
-            timeout: seconds for everything; without it, the client's time-out for each call.
+            timeout: seconds for everything; None for the client's time-out for each call.
 
         Returns:
             ``content``: a string, or bytes. A file that is not UTF-8 cannot be read as text: the error names the
@@ -89,7 +114,12 @@ class FileSystem(FilePaths, FileCopies):
         """
         if format not in ("text", "bytes"):
             raise ValueError(f"format must be 'text' or 'bytes', not {format!r}")
-        stream = self.read_stream(path, progress=progress, timeout=timeout)
+        return self._read(path, format, SizeLimit(max_size), progress, timeout)
+
+    def _read(
+        self, path: str, format: str, limit: SizeLimit, progress: Progress, timeout: float | None
+    ) -> FileContentResult | BinaryFileContentResult:
+        stream = self._stream(path, CHUNK, limit, progress, timeout)
         try:
             with stream:
                 content = stream.read()
@@ -99,11 +129,14 @@ class FileSystem(FilePaths, FileCopies):
         except AGBError as error:
             return (BinaryFileContentResult if format == "bytes" else FileContentResult).failed(error)
 
-    def read_batch(self, paths: Sequence[str], *, timeout: float | None = None) -> MultipleFileContentResult:
+    def read_batch(
+        self, paths: Sequence[str], *, max_size: int | None = MAX_READ, timeout: float | None = READ_SECONDS
+    ) -> MultipleFileContentResult:
         """Return the texts of several files as ``contents``, by their paths.
 
         Args:
             paths: the files.
+            max_size: bytes of all files together; the files beyond it are failures. None for no limit.
             timeout: seconds for everything.
 
         Returns:
@@ -119,12 +152,12 @@ class FileSystem(FilePaths, FileCopies):
             raise TypeError("paths must be a list of paths, not a string")
         for path in paths:
             ops.check_path(path)
-        calls = FileCalls(self.session, timeout)
-        results: dict[str, FileContentResult] = {}
+        calls, limit = FileCalls(self.session, timeout), SizeLimit(max_size)
+        results: dict[str, FileContentResult | BinaryFileContentResult] = {}
         wanted = [*dict.fromkeys(paths)]
         for start in range(0, len(wanted), CONCURRENT_CALLS):
             some = wanted[start : start + CONCURRENT_CALLS]
-            results |= zip(some, gather([partial(self._text, path, calls) for path in some]), strict=True)
+            results |= zip(some, gather([partial(self._text, path, calls, limit) for path in some]), strict=True)
         contents = {path: one.content for path, one in results.items() if one.success}
         errors = {path: one.error for path, one in results.items() if one.error is not None}
         request_id = next((one.request_id for one in results.values()), "")
@@ -133,9 +166,9 @@ class FileSystem(FilePaths, FileCopies):
             return MultipleFileContentResult(request_id, False, contents, message, errors=errors, error=error)
         return MultipleFileContentResult(request_id, True, contents)
 
-    def _text(self, path: str, calls: FileCalls) -> FileContentResult:
+    def _text(self, path: str, calls: FileCalls, limit: SizeLimit) -> FileContentResult | BinaryFileContentResult:
         try:
-            return self.read(path, timeout=calls.left())
+            return self._read(path, "text", limit, None, calls.left())
         except AGBError as error:
             return FileContentResult.failed(error)
 
@@ -144,14 +177,16 @@ class FileSystem(FilePaths, FileCopies):
         path: str,
         chunk_size: int = CHUNK,
         *,
+        max_size: int | None = None,
         progress: Progress = None,
         timeout: float | None = None,
     ) -> FileStream:
         """Return the bytes of a file as a stream, for ``with``; a few chunks are in memory, never the file.
 
         Args:
-            path: the file.
-            chunk_size: bytes in a chunk; the last is shorter.
+            path: the file. Devices, pipes and sockets are refused.
+            chunk_size: bytes in a chunk; the last is shorter. A service that returns less per call makes them shorter.
+            max_size: bytes; a larger file is an error. None for no limit.
             progress: a function called with the bytes read and the bytes in all, or True for a bar.
             timeout: seconds for everything, counted from entering the block.
 
@@ -173,9 +208,15 @@ class FileSystem(FilePaths, FileCopies):
             raise TypeError(f"chunk_size must be a number of bytes, not {chunk_size!r}")
         if chunk_size <= 0:
             raise ValueError(f"chunk_size must be a number of bytes above zero, not {chunk_size}")
+        return self._stream(path, chunk_size, SizeLimit(max_size), progress, timeout)
+
+    def _stream(
+        self, path: str, chunk_size: int, limit: SizeLimit, progress: Progress, timeout: float | None
+    ) -> FileStream:
         check_timeout(timeout)
-        report = ProgressReport(progress, f"read {ops.check_path(path)}")
-        return FileStream(self.session, path, chunk_size, report, timeout)
+        path = ops.check_path(path)
+        report = ProgressReport(progress, f"read {path}")
+        return FileStream(self.session, path, chunk_size, report, timeout, form=self._form, limit=limit)
 
     # --- writing -------------------------------------------------------------------------------------------------
 
@@ -213,7 +254,7 @@ class FileSystem(FilePaths, FileCopies):
 
         API: the tool ``write_file``; for bytes that it does not take, the tool ``shell``.
         """
-        ops.check_path(path)
+        path = ops.check_path(path)
         session_id = self.session.session_id
         try:
             ops.check_mode(mode)
@@ -226,22 +267,28 @@ class FileSystem(FilePaths, FileCopies):
         calls = FileCalls(self.session, timeout)
         try:
             with ProgressReport(progress, f"write {path}") as report:
-                if isinstance(content, str) and len(content) <= self.DEFAULT_CHUNK_SIZE:
-                    result = calls.run(ops.write_file(path, content, mode, session_id=session_id))
-                    size = len(content.encode())
-                    report.add(size, size)
-                    return result
-                data = content.encode() if isinstance(content, str) else content
                 if mode == "append":
-                    return self._writer.append(path, data, calls, report)
-                return self._writer.replace(path, data, calls, report)
+                    with self._writer.appending(path, calls):
+                        return self._write(path, content, mode, calls, report)
+                return self._write(path, content, mode, calls, report)
         except AGBError as error:
             return BoolResult.failed(error)
+
+    def _write(
+        self, path: str, content: str | bytes, mode: str, calls: FileCalls, report: ProgressReport
+    ) -> BoolResult:
+        data = content.encode() if isinstance(content, str) else content
+        if isinstance(content, str) and len(content) <= self.DEFAULT_CHUNK_SIZE:
+            result = calls.run(ops.write_file(path, content, mode, session_id=self.session.session_id))
+            report.add(len(data), len(data))
+            return result
+        write = self._writer.append if mode == "append" else self._writer.replace
+        return write(path, data, calls, report)
 
     def write_stream(
         self,
         path: str,
-        chunks: AnyBytesIterable,
+        chunks: AnyBytesIterable | PathLike[str],
         *,
         progress: Progress = None,
         timeout: float | None = None,
@@ -253,9 +300,13 @@ class FileSystem(FilePaths, FileCopies):
 
         Args:
             path: the file.
-            chunks: an iterable of bytes of any sizes, such as a generator or a file opened with ``"rb"``.
+            chunks: an iterable of bytes of any sizes; or a file of this machine, as a `pathlib.Path`, or opened with
+                ``"rb"``.
             progress: a function called with the bytes written and None, or True for a bar.
             timeout: seconds for everything.
+
+        Returns:
+            A failure also if the file of this machine cannot be read.
 
         Raises:
             ValueError, TypeError: an argument is invalid.
@@ -269,15 +320,20 @@ class FileSystem(FilePaths, FileCopies):
 
         API: the tool ``shell``; ``write_file`` where it takes bytes.
         """
-        ops.check_path(path)
-        if isinstance(chunks, (str, bytes, bytearray, memoryview)):
-            raise TypeError(f"chunks must be an iterable of bytes, not {type(chunks).__name__}: use write()")
+        path = ops.check_path(path)
+        check_chunks(chunks)
         calls = FileCalls(self.session, timeout)
         try:
-            with ProgressReport(progress, f"write {path}") as report:
-                return self._writer.replace_by_chunks(path, chunks, calls, report)
+            with (
+                ProgressReport(progress, f"write {path}") as report,
+                opened_chunks(chunks, self._unreadable) as (pieces, total),
+            ):
+                return self._writer.replace_by_chunks(path, pieces, calls, report, total)
         except AGBError as error:
             return BoolResult.failed(error)
+
+    def _unreadable(self, error: OSError) -> AGBError:
+        return FileError(f"cannot read the file of this machine: {error}", session_id=self.session.session_id)
 
     def edit(
         self, path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False, *, timeout: float | None = None

@@ -135,9 +135,9 @@ def described(error: BaseException) -> str:
     """Return the text of an error, its class if it has none.
 
     The text for a connection that the system refused is the system's own: asyncio and trio have other words for it, and
-    asyncio a list of them if the host has several addresses.
+    asyncio a list of them if the host has several addresses. The text for a proxy's address has it already.
     """
-    cause: BaseException | None = error
+    cause: BaseException | None = None if _attribute(error, "is_of_proxy") else error
     while cause is not None:
         if isinstance(cause, ConnectionError) and cause.errno:
             return f"[Errno {cause.errno}] {os.strerror(cause.errno)}"

@@ -191,7 +191,9 @@ class ContextFiles:
 
         Files are streamed, several at the same time, with further attempts where these may help. A stored file is
         replaced by a complete one or stays as it was. A file has the size that it has when its upload begins; one that
-        becomes shorter meanwhile is a failure.
+        becomes shorter meanwhile is a failure. Modes and times are stored by the local runtime; the cloud's store has
+        no place for them, and files have the mode 644 there. An archive, such as of `upload_dir` or of a context in
+        archive mode, keeps them everywhere.
 
         Args:
             context_id: the context to store in.
@@ -236,6 +238,7 @@ class ContextFiles:
         local: str | PathLike[str],
         *,
         overwrite: bool = True,
+        max_size: int | None = many_files.MAX_SIZE,
         concurrency: int = 8,
         progress: Progress = None,
         timeout: float | None = None,
@@ -244,7 +247,8 @@ class ContextFiles:
 
         Files are streamed, several at the same time, with further attempts where these may help. Each is written
         beside its place and moved there when it is complete, so an incomplete file is never visible. Nothing is
-        written outside ``local``, whatever names are listed.
+        written outside ``local``, whatever names are listed. Files have the modes and times with which they were
+        stored, if the store returns them, as the local runtime's does and the cloud's does not.
 
         Args:
             context_id: the context.
@@ -252,6 +256,7 @@ class ContextFiles:
             local: the file here, or the directory, which is made if needed. A file goes into an existing
                 directory, under its own name.
             overwrite: whether an existing file is replaced; otherwise it is a failure.
+            max_size: bytes of a file; a larger one is a failure. None for no limit.
             concurrency: how many files are received at the same time.
             progress: a function called with the bytes received and the bytes in all (None if not known), or True for a
                 bar. What it raises ends the download and is raised here. The bytes of an attempt that is given up are
@@ -274,6 +279,7 @@ class ContextFiles:
             remote,
             local,
             overwrite=overwrite,
+            max_size=max_size,
             concurrency=concurrency,
             progress=progress,
             timeout=timeout,

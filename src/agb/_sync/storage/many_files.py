@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from ..._ops import contexts as ops
-from ..._ops.arguments import check_transfer, is_text
+from ..._ops.arguments import check_size, check_transfer, is_text
 from ..._wire.deadline import IdleTimeout
 from ...exceptions import AGBError, ErrorKind, FileError
 from ...results.contexts import ContextFileEntry
@@ -31,6 +31,8 @@ from .transfer import Moved, get_file, left, put_file
 if TYPE_CHECKING:
     from ..api import API
 
+MAX_SIZE = 16 << 30
+"""Bytes of a file that is downloaded, unless the caller sets others."""
 _PAGE = 100
 """Stored files requested at a time."""
 _FOLDER_TYPES = frozenset({"folder", "directory", "dir"})
@@ -179,12 +181,14 @@ def download(
     local: str | PathLike[str],
     *,
     overwrite: bool,
+    max_size: int | None,
     concurrency: int,
     progress: Progress,
     timeout: float | None,
 ) -> ContextTransferResult:
     """Download a file, or the content of a folder; see `ContextService.download`."""
     context_id, remote = check_transfer(context_id, remote, concurrency)
+    check_size(max_size)
     target = Path(local)
     idle_timeout = api.idle_timeout(timeout)
     report = ProgressReport(progress, f"download {remote}")
@@ -193,7 +197,16 @@ def download(
         transfers = Transfers(jobs, concurrency, report, total)
 
         def get(job: _Job) -> Moved:
-            return get_file(api, context_id, job.remote, job.local, idle_timeout, transfers.moved, overwrite=overwrite)
+            return get_file(
+                api,
+                context_id,
+                job.remote,
+                job.local,
+                idle_timeout,
+                transfers.moved,
+                overwrite=overwrite,
+                max_size=max_size,
+            )
 
         return transfers.run(get)
 

@@ -58,7 +58,10 @@ def put_file(
     try:
         size = source.open()
 
-        def put(url: str) -> tuple[int, str]:
+        def put(signed: dict[str, Any]) -> tuple[int, str]:
+            url = signed["url"]
+            if signed["attributes"]:
+                url = ops.with_attributes(url, source.mode, source.mtime)
             reply = api.upload(url, source, size, call, idle_timeout, content_type=content_type, redirects=redirects)
             return reply.status, reply.header(b"etag")
 
@@ -78,31 +81,37 @@ def get_file(
     on_moved: OnMoved,
     *,
     overwrite: bool = True,
+    max_size: int | None = None,
     redirects: int = REDIRECTS,
     session_id: str = "",
 ) -> Moved:
     """Download a file to this machine, with as many attempts as the retry policy allows, each with a new URL.
 
-    It is written beside its place, and moved there when it is complete; missing directories are made.
+    It is written beside its place, and moved there when it is complete; missing directories are made. It has the mode
+    and time with which it was stored, if the store returns them. A file of more than ``max_size`` bytes is an error.
 
     Raises:
         AGBError: it could not be received; a `FileError` if it cannot be written, or exists and is not overwritten.
     """
     description = f"download {remote!r} of the context {context_id} to {str(local)!r}"
     call = signed_call("GET", description, error=FileError, session_id=session_id)
-    target = TargetFile(local, on_moved, _to_error(call), overwrite=overwrite)
+    target = TargetFile(local, on_moved, _to_error(call), overwrite=overwrite, max_size=max_size)
     try:
         target.open()
 
-        def get(url: str) -> tuple[int, str]:
-            with api.download(url, call, idle_timeout, redirects=redirects) as download:
+        attributes: tuple[int | None, float | None] = (None, None)
+
+        def get(signed: dict[str, Any]) -> tuple[int, str]:
+            nonlocal attributes
+            with api.download(signed["url"], call, idle_timeout, redirects=redirects) as download:
                 while piece := download.receive():
                     target.write(piece)
+                attributes = ops.stored_attributes(download.reply)
                 return download.reply.status, download.reply.header(b"etag")
 
         url_call = ops.get_context_file_download_url(context_id, remote)
         (status, etag), request_id = _with_retries(api, url_call, get, target.rewind, idle_timeout)
-        return Moved(target.commit(), status, etag, request_id)
+        return Moved(target.commit(*attributes), status, etag, request_id)
     finally:
         target.close()
 
@@ -117,7 +126,7 @@ def _to_error(call: Call[Any]) -> Callable[[OSError], AGBError]:
 def _with_retries(
     api: API,
     url_call: Call[dict[str, Any]],
-    move: Callable[[str], tuple[int, str]],
+    move: Callable[[dict[str, Any]], tuple[int, str]],
     rewind: Callable[[], None],
     idle_timeout: IdleTimeout,
 ) -> tuple[tuple[int, str], str]:
@@ -130,7 +139,7 @@ def _with_retries(
             error.extra[STEP] = "url"
             raise
         try:
-            return move(signed["url"]), request_id
+            return move(signed), request_id
         except AGBError as error:
             error.extra["url_request_id"] = request_id
             # A URL may have expired in the queue; if a new one is refused as well, the refusal is final.

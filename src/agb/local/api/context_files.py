@@ -18,7 +18,7 @@ from ..._wire.reply import RANGE_NOT_SATISFIABLE
 from ..contexts.service import Contexts
 from ..contexts.stored import StoredFile
 from ..contexts.writing import Writing, too_large
-from ..errors import Refused
+from ..errors import Refused, invalid
 from ..sessions.runtime import Runtime
 from .answers import early_refusal, refusal
 from .file_urls import FileUrls
@@ -27,6 +27,9 @@ PIECE = 1 << 20
 """Bytes read, written and hashed at a time."""
 
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.IGNORECASE)
+
+_MODE = re.compile(r"[0-7]{1,3}")
+_TIME = re.compile(r"(-?[0-9]{1,11}(\.[0-9]{1,9})?)?")
 
 
 class ContextFiles:
@@ -49,6 +52,8 @@ class ContextFiles:
             "last-modified": _last_modified(stored),
             "accept-ranges": "bytes",
             "cache-control": "no-store",
+            "x-agb-mode": f"{stored.mode & 0o777:o}",
+            "x-agb-mtime": f"{stored.mtime:.6f}",
         }
         requested = _requested_range(request, stored)
         if requested is None:
@@ -76,8 +81,15 @@ class ContextFiles:
             length = int(request.headers.get("content-length", "0"))
             if length > limit:
                 raise too_large(limit)
+            mode, mtime = _attributes(request)
             writing = await contexts.run(
-                contexts.store.writing, grant.context_id, grant.path, size_limit=limit, expected=length
+                contexts.store.writing,
+                grant.context_id,
+                grant.path,
+                mode=mode,
+                mtime=mtime,
+                size_limit=limit,
+                expected=length,
             )
             rest = await _receive(request, contexts, writing)
             is_read = True
@@ -88,6 +100,14 @@ class ContextFiles:
         finally:
             if writing is not None and stored is None:
                 await contexts.run(writing.close)
+
+
+def _attributes(request: Request) -> tuple[int, float | None]:
+    """Return the mode and time of a file that is uploaded, from the parameters of its URL."""
+    mode, mtime = request.query_params.get("mode", "644"), request.query_params.get("mtime", "")
+    if not _MODE.fullmatch(mode) or not _TIME.fullmatch(mtime):
+        raise invalid("mode must be an octal number such as 755, and mtime a number of seconds since 1970")
+    return int(mode, 8), float(mtime) if mtime else None
 
 
 async def _receive(request: Request, contexts: Contexts, writing: Writing) -> bytearray:

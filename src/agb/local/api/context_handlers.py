@@ -107,7 +107,9 @@ async def get_context_file_upload_url(api: Api, request: ApiRequest) -> Answer:
 def _url(api: Api, request: ApiRequest, method: Method, path: str) -> Answer:
     urls = FileUrls.of(api.runtime.contexts)
     grant = urls.grant(method, request.from_query("contextId"), path)
-    return Answer({"url": f"{request.base}{PREFIX}{urls.token(grant)}", "expireTime": grant.expires})
+    address = f"{request.base}{PREFIX}{urls.token(grant)}"
+    # "attributes": clients may add the parameters mode and mtime to the URL.
+    return Answer({"url": address, "expireTime": grant.expires, "attributes": True})
 
 
 async def delete_context_file(api: Api, request: ApiRequest) -> Answer:

@@ -17,7 +17,7 @@ from ..sessions.images import tools_of
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from ..sessions.tools import ToolReply
-from ..validation import kind_of, labels, object_or_json, shown
+from ..validation import ARGUMENTS, kind_of, labels, object_or_json, shown
 from .links import FIRST_PORT, Links
 from .request import ApiRequest, same_secret
 from .session_page import page_url
@@ -182,7 +182,7 @@ async def call_tool(api: Api, request: ApiRequest) -> Answer:
     """Call a tool by the API; its arguments come as JSON inside a string."""
     session = api.runtime.find(request.from_body("sessionId"), tool=True)
     name = request.from_body("name")
-    args = object_or_json(request.body.get("args"), "args")
+    args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
     return Answer(_result(await api.runtime.call_tool(session.id, name, args, route="api", hang_up=request.hang_up)))
 
 
@@ -193,7 +193,7 @@ async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
         session = api.runtime.find(session_id, tool=True)
         _check_token(request, session)
         name = request.from_body("tool")
-        args = object_or_json(request.body.get("args"), "args")
+        args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
         reply = await api.runtime.call_tool(session.id, name, args, route="link", hang_up=request.hang_up)
         return Answer({"result": _result(reply)})
     except Refused as refusal:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ...context_sync import (
     DeletePolicy,
@@ -29,6 +29,8 @@ from .keys import folder_key
 FILE_TRANSFER = "/tmp/file_transfer"
 """Where a session finds the files of its own, internal context."""
 
+_NOT_SYNCED = ("file_transfer", "agb-processes")
+"""Directories of /tmp that belong to the running session: they are no data of a context mounted there."""
 MOST_MOUNTS = 50
 _LIFETIMES = {
     Lifecycle.LIFECYCLE_1DAY: 1,
@@ -89,14 +91,14 @@ class Mount:
         return Selection(self.policy.white_lists)
 
 
-def internal_mount(context_id: str) -> Mount:
-    """Return the mount of a session's own context: files are copied on request only, and archives not unpacked."""
+def internal_mount(context_id: str, path: str = FILE_TRANSFER, place: str = FILE_TRANSFER) -> Mount:
+    """Return a mount of a session's own context: files are copied on request only, and archives not unpacked."""
     policy = Policy(
         upload=UploadPolicy(auto_upload=False),
         download=DownloadPolicy(auto_download=False),
         extract=ExtractPolicy(extract=False),
     )
-    return Mount(context_id=context_id, path=FILE_TRANSFER, place=FILE_TRANSFER, policy=policy, is_internal=True)
+    return Mount(context_id=context_id, path=path, place=place, policy=policy, is_internal=True)
 
 
 def mounts(value: Any) -> tuple[Mount, ...]:
@@ -123,11 +125,15 @@ def _mount(item: Any, what: str) -> Mount:
         place = folder_key(path)
     except Refused as refusal:
         raise invalid(f"{what}: {refusal.message}") from refusal
-    if place in ("", "/home", str(TMP)):
+    if not place:
         raise invalid(f"{what}: nothing can be mounted at {shown(path)}: give a directory below /home or /tmp")
     if _is_within(place, FILE_TRANSFER):
         raise invalid(f"{what}: {FILE_TRANSFER} is taken by the session's own file transfer; give another directory")
-    return Mount(context_id=context_id, path=path, place=place, policy=_policy(item.get("policy"), f"{what}.policy"))
+    policy = _policy(item.get("policy"), f"{what}.policy")
+    if place == str(TMP):
+        lists = tuple((top, (*out, *_NOT_SYNCED)) for top, out in policy.white_lists or (("", ()),))
+        policy = evolve(policy, white_lists=lists)
+    return Mount(context_id=context_id, path=path, place=place, policy=policy)
 
 
 def _check_apart(found: Sequence[Mount]) -> None:

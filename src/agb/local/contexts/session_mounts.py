@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Literal
 
 from attrs import define, field
@@ -16,6 +17,7 @@ from attrs import define, field
 from ..errors import Refused, invalid
 from ..limits import Limits
 from ..sandbox.capture import Capture
+from ..sandbox.directories import is_own
 from ..sandbox.sandbox import Process, Sandbox, SandboxGone
 from ..validation import shown
 from .binding import Binding, Bounds, SyncFailed
@@ -121,6 +123,8 @@ class SessionMounts:
         self._reopened: Sandbox | None = None
         self._loading = asyncio.Lock()
         self._mounted = [self._at_place(mount) for mount in mounts]
+        self._transfers: dict[str, _Mounted] = {}
+        """Other directories to and from which files of the session's own context were copied, by their places."""
 
     def _at_place(self, mount: Mount) -> _Mounted:
         top, steps = self._sandbox.mounted(mount.place)
@@ -156,7 +160,8 @@ class SessionMounts:
     def sync(self, context_id: str = "", path: str = "", mode: str = "") -> list[SyncTask]:
         """Begin to sync a mount, or all of a context, or all, and return the tasks; no mode is ``upload``.
 
-        ``path`` may lie below a mount: then only that is synchronised. Raises ``Refused``.
+        ``path`` may lie below a mount: then only that is synchronised. The session's own context is synchronised with
+        any directory of the session. Raises ``Refused``.
         """
         if mode not in ("", "upload", "download"):
             raise invalid(f"mode must be upload or download, not {shown(mode)}")
@@ -174,7 +179,18 @@ class SessionMounts:
                 if ".." in bare.split("/"):
                     break
                 return [self._start(mounted, task_type, path)]
+        if context_id and found[0].mount.is_internal and ".." not in bare.split("/"):
+            return [self._start(self._transfer(context_id, path), task_type)]
         raise invalid(f"The path {shown(path)} is in none of the mounts; {self._description()}")
+
+    def _transfer(self, context_id: str, path: str) -> _Mounted:
+        """Return the mount of the session's own context at another directory."""
+        place = _bare(path)
+        if place not in self._transfers:
+            if not is_own(Path(place)):
+                raise invalid(f"{shown(path)} is not a directory of this session: give one below its home or /tmp")
+            self._transfers[place] = self._at_place(internal_mount(context_id, path, place))
+        return self._transfers[place]
 
     def _description(self) -> str:
         mounted = [f"{mount.context_id} at {mount.path}" for mount in self.mounts]

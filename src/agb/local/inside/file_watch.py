@@ -123,6 +123,8 @@ class Watcher:
         self._watched: dict[str, Watched] = {}
         self._places: dict[int, dict[Watched, str]] = {}
         self._moved: tuple[int, bytes] | None = None
+        self._ended: set[str] = set()
+        """Paths whose deletion was reported, and that were not watched again since."""
         self._wakeup = os.pipe()
         self._reader = threading.Thread(target=self._keep_reading, daemon=True)
         self._reader.start()
@@ -139,6 +141,9 @@ class Watcher:
     def changes(self, path: str, *, expected: bool) -> list[dict[str, str]]:
         """Return the events of a path since the last call; the first call begins to watch it and returns none.
 
+        A path that was deleted is reported so. If it exists again by then, it is watched from now on, and what is in it
+        is reported as created; otherwise the next call is a first one.
+
         ``expected`` means that it was watched before, by a helper that ended: then the events in between are lost.
         Raises ``OSError`` when there is no such path, and ``WatchLimit``.
         """
@@ -147,23 +152,30 @@ class Watcher:
             watched = self._watched.get(path)
             if watched is None:
                 watched = self._watch(path)
-                watched.is_lost = watched.is_lost or expected
+                watched.is_lost = watched.is_lost or (expected and path not in self._ended)
+                self._ended.discard(path)
             events = watched.fetch()
             if watched.is_gone:
                 self._forget(watched, watched.path)
                 del self._watched[path]
+                try:
+                    events += self._watch(path, is_news=True).fetch()
+                except OSError:
+                    self._ended.add(path)
             return events
 
-    def _watch(self, path: str) -> Watched:
+    def _watch(self, path: str, *, is_news: bool = False) -> Watched:
         if len(self._watched) >= _MOST_PATHS:
             raise WatchLimit(f"{_MOST_PATHS} paths are watched already in this session")
         is_directory = os.path.isdir(path)
         os.stat(path)
         directory, _, name = path.rpartition("/")
         watched = Watched(path, None if is_directory else name)
+        if is_news:
+            watched.add(CREATE, path, is_directory=is_directory)
         try:
             if is_directory:
-                self._add_tree(watched, path, is_news=False)
+                self._add_tree(watched, path, is_news=is_news)
             else:
                 self._add(watched, directory or "/")
         except BaseException:

@@ -66,6 +66,8 @@ class Bubblewrap:
     def command(self, directories: Directories, *, user: int, program: Sequence[str]) -> list[str]:
         """Return the command line that runs ``program`` as process 1 of a sandbox on these directories."""
         self._write_etc(directories.etc, user)
+        mounts = directories.elsewhere
+        above = [place for place in mounts if HOME.is_relative_to(place)]  # bound first, or it would hide the home
         return [
             self.path,
             *self._namespaces(),
@@ -73,9 +75,10 @@ class Bubblewrap:
             *self._etc,
             *(option for path in sorted(directories.etc.iterdir()) for option in _show(path, Path("/etc", path.name))),
             *_own(directories.tmp, TMP),
+            *(option for place in above for option in _own(mounts[place], place)),
             *_own(directories.home, HOME),
             *_own(directories.sockets, SOCKETS),
-            *(option for place, path in directories.elsewhere.items() for option in _own(path, place)),
+            *(option for place in mounts if place not in above for option in _own(mounts[place], place)),
             *self._shown,
             *(option for path in self.hidden for option in ("--perms", "0755", "--tmpfs", str(path))),
             *("--remount-ro", "/"),
@@ -87,7 +90,7 @@ class Bubblewrap:
         """Raise ``CannotMount`` unless a context can be mounted at a place inside."""
         if is_own(place):
             return
-        taken = (*map(Path, (*SYSTEM, *_KERNEL, "/etc", "/run")), HOME, TMP, *(part.place for part in self.shown))
+        taken = (*map(Path, (*SYSTEM, *_KERNEL, "/etc", "/run")), *(part.place for part in self.shown))
         for path in taken:
             if place.is_relative_to(path) or path.is_relative_to(place):
                 raise CannotMount(f"{path} is the system's; give a directory below /home or /tmp")

@@ -19,8 +19,8 @@ class CannotMount(Exception):
 
 
 def is_own(place: Path) -> bool:
-    """Return whether a place inside lies in a directory that every session has of its own: the home, or below /tmp."""
-    return place.is_relative_to(HOME) or (place.is_relative_to(TMP) and place != TMP)
+    """Return whether a place inside lies in a directory that every session has of its own: the home, or /tmp."""
+    return place.is_relative_to(HOME) or place.is_relative_to(TMP)
 
 
 @frozen

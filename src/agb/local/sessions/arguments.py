@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 
 class Arguments(msgspec.Struct, frozen=True):
-    """Base of the arguments of a tool."""
+    """Base of the arguments of a tool.
+
+    ``paths_of_files`` names those that are paths of files: bytes that are not UTF-8 are surrogates in them, as of
+    `os.fsdecode`.
+    """
+
+    paths_of_files: ClassVar[frozenset[str]] = frozenset()
 
 
 A = TypeVar("A", bound=Arguments)
@@ -40,7 +47,7 @@ def read(arguments: type[A], given: Mapping[str, Any]) -> A:
     names = arguments.__struct_encode_fields__
     values = {name: _whole(given[name]) for name in names if given.get(name) is not None}
     try:
-        msgspec.json.encode(values)
+        msgspec.json.encode({name: _shown(value, name in arguments.paths_of_files) for name, value in values.items()})
         return msgspec.convert(values, arguments)
     except UnicodeEncodeError:
         raise BadArgument("the arguments contain half of a surrogate pair, which is no character") from None
@@ -48,6 +55,13 @@ def read(arguments: type[A], given: Mapping[str, Any]) -> A:
         raise BadArgument("the arguments are nested too deeply") from None
     except msgspec.ValidationError as error:
         raise BadArgument(f"invalid arguments: {error}") from None
+
+
+def _shown(value: Any, is_path: bool) -> Any:
+    """Return a value in which a path has no bytes that are not UTF-8, so that it can be checked."""
+    if is_path and isinstance(value, list):
+        return [_shown(one, is_path) for one in value]
+    return re.sub("[\udc80-\udcff]", "\ufffd", value) if is_path and isinstance(value, str) else value
 
 
 def _whole(value: Any) -> Any:

@@ -21,6 +21,7 @@ _MOST_BYTES: Final = 2**62
 class PathArguments(Arguments, frozen=True):
     """Arguments of the tools that take a path and nothing else."""
 
+    paths_of_files = frozenset({"path"})
     path: Path
 
 
@@ -34,6 +35,7 @@ class Edit(Arguments, frozen=True, rename="camel"):
 class EditArguments(Arguments, frozen=True, rename="camel"):
     """Arguments of ``edit_file``."""
 
+    paths_of_files = frozenset({"path"})
     path: Path
     edits: Annotated[list[Edit], Meta(description="Replacements, made in this order; all of them or none.")]
     dry_run: Annotated[bool, Meta(description="Whether to return the difference and change nothing.")] = False
@@ -42,6 +44,7 @@ class EditArguments(Arguments, frozen=True, rename="camel"):
 class MoveArguments(Arguments, frozen=True):
     """Arguments of ``move_file``."""
 
+    paths_of_files = frozenset({"source", "destination"})
     source: Annotated[Text, Meta(description="Path of the file or directory.")]
     destination: Annotated[Text, Meta(description="Path it is to have; nothing may be there.")]
 
@@ -49,6 +52,7 @@ class MoveArguments(Arguments, frozen=True):
 class DeleteArguments(Arguments, frozen=True):
     """Arguments of ``delete_file``."""
 
+    paths_of_files = frozenset({"path"})
     path: Path
     recursive: Annotated[bool, Meta(description="Whether a directory is deleted with everything in it.")] = False
 
@@ -56,6 +60,7 @@ class DeleteArguments(Arguments, frozen=True):
 class ReadArguments(Arguments, frozen=True):
     """Arguments of ``read_file``."""
 
+    paths_of_files = frozenset({"path"})
     path: Path
     offset: Annotated[int, Meta(description="Byte to begin with.", ge=0, le=_MOST_BYTES)] = 0
     length: Annotated[int, Meta(description="Bytes to read; 0 reads to the end.", ge=0, le=_MOST_BYTES)] = 0
@@ -67,6 +72,7 @@ class ReadArguments(Arguments, frozen=True):
 class WriteArguments(Arguments, frozen=True):
     """Arguments of ``write_file``."""
 
+    paths_of_files = frozenset({"path"})
     path: Path
     content: Annotated[str, Meta(description="The new content.")]
     mode: Annotated[
@@ -81,12 +87,14 @@ class WriteArguments(Arguments, frozen=True):
 class ReadMultipleArguments(Arguments, frozen=True):
     """Arguments of ``read_multiple_files``."""
 
+    paths_of_files = frozenset({"paths"})
     paths: Annotated[list[Text], Meta(description="Paths inside the session; relative ones start at its home.")]
 
 
 class SearchArguments(Arguments, frozen=True, rename="camel"):
     """Arguments of ``search_files``."""
 
+    paths_of_files = frozenset({"path"})
     path: Annotated[Text, Meta(description="Directory to search, with all beneath it.")]
     pattern: Annotated[
         Text,

@@ -91,7 +91,7 @@ class Tool:
     def summary(self, given: Mapping[str, Any]) -> str:
         """Return one short line about a call."""
         text = str(given.get(self.summarized, "")) if self.summarized else ""
-        line = " ".join(text[: 4 * _SUMMARY].split())
+        line = " ".join(text[: 4 * _SUMMARY].encode("utf-8", "replace").decode().split())
         return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
 
 

@@ -46,7 +46,7 @@ def get_file_info(job: Job) -> str:
     found = os.stat(path)
     kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
     values = {
-        "name": one_line(os.path.basename(path.rstrip("/")) or "/"),
+        "name": one_line(os.path.basename(path) or "/"),
         "path": one_line(path),
         "size": found.st_size,
         "type": kinds.get(stat.S_IFMT(found.st_mode), "device"),
@@ -140,7 +140,7 @@ def delete_file(job: Job) -> str:
             raise ToolError(
                 f"cannot delete {path!r}: it is a directory; give recursive true to delete it and all that is in it"
             )
-        _remove(path.rstrip("/") or "/")
+        _remove(path)
     else:
         os.unlink(path)
     return f"Successfully deleted {path}"
@@ -148,4 +148,4 @@ def delete_file(job: Job) -> str:
 
 def temporary_beside(path: str, kind: Literal["new", "old"]) -> str:
     """Return a temporary name in the directory of a file."""
-    return os.path.join(os.path.dirname(path.rstrip("/")), temporary_name(kind))
+    return os.path.join(os.path.dirname(path), temporary_name(kind))

@@ -65,7 +65,9 @@ class Job:
         path = str(self.args[name])
         if not path:
             raise ToolError(f"argument '{name}' is empty; give the path of a file or a directory")
-        return os.path.join(HOME, path)  # not normalised: only the kernel can resolve '..' behind a link
+        # Without a slash at its end, so that every tool names a directory alike; otherwise not normalised: only the
+        # kernel can resolve '..' behind a link.
+        return os.path.join(HOME, path.rstrip("/") or "/")
 
 
 def lock_of(path: str) -> threading.Lock:
@@ -76,6 +78,11 @@ def lock_of(path: str) -> threading.Lock:
 def one_line(text: str) -> str:
     r"""Return a name for a list of lines: with ``\n`` for a line break, which would add a line of its own."""
     return re.sub(r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", lambda found: ascii(found[0])[1:-1], text)
+
+
+def encoded(text: str) -> bytes:
+    """Return a reply as UTF-8, with U+FFFD for each byte of a name that is none: a client can see that it is odd."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text).encode()
 
 
 def sentence(error: OSError | ToolError, job: Job | None = None) -> str:

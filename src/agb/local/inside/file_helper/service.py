@@ -12,7 +12,7 @@ import threading
 from .. import file_watch
 from ..messages import SOCKET_FD, MessageSocket
 from .entries import create_directory, delete_file, get_file_info, list_directory, move_file
-from .job import MOST, Job, ToolError, sentence
+from .job import MOST, Job, ToolError, encoded, sentence
 from .reading import read_file, read_multiple_files
 from .search import search_files
 from .writing import edit_file, write_file
@@ -28,7 +28,7 @@ _starting = threading.Lock()
 def get_file_change(job: Job) -> str:
     """Return the changes beneath a path since the call before, as a JSON array; the first call returns none."""
     global _watcher  # one per session
-    path = job.place().rstrip("/") or "/"
+    path = job.place()
     with _starting:
         if _watcher is None:
             _watcher = file_watch.Watcher()
@@ -36,7 +36,7 @@ def get_file_change(job: Job) -> str:
         events = _watcher.changes(path, expected=bool(job.args.get("expected")))
     except file_watch.WatchLimit as error:
         raise ToolError(f"cannot watch {path!r}: {error}") from error
-    return json.dumps(events, ensure_ascii=False)
+    return json.dumps(events)  # escape sequences can name any file
 
 
 _TOOLS: dict[str, Callable[[Job], str | bytes]] = {
@@ -127,9 +127,8 @@ class FileHelper:
 
     def _answer(self, job: Job) -> None:
         try:
-            # Half characters, which names of files may have, are replaced: no reply can contain them.
             text = _TOOLS[job.tool](job)
-            blob, ok = text if isinstance(text, bytes) else text.encode("utf-8", "replace"), True
+            blob, ok = text if isinstance(text, bytes) else encoded(text), True
             if len(blob) > 2 * MOST:
                 raise ToolError(f"the result has more than {2 * MOST >> 20} MiB; ask for less at once")
         except (OSError, ToolError) as error:
@@ -147,7 +146,7 @@ class FileHelper:
 
 
 def _failure(job: Job, why: str) -> tuple[bytes, bool]:
-    return f"{job.tool}: {why}".encode("utf-8", "replace"), False
+    return encoded(f"{job.tool}: {why}"), False
 
 
 def main() -> None:

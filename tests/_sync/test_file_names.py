@@ -1,0 +1,153 @@
+# Generated from tests/_async/test_file_names.py by tools/unasync.py. Do not edit.
+"""Names of files that no line of text can hold, and paths with a slash at their end, on the local runtime."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agb import AGB, Config, CreateSessionParams, ErrorKind, Session
+from agb.local import LocalServer
+from tests.servers import Conversation, scripted, value
+
+pytestmark = [pytest.mark.one_event_loop]
+
+PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+LIMIT_MS = 60_000
+"""Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""
+ODD = [
+    os.fsdecode(name)
+    for name in (b"a\nb", b"a\\nb", b"tab\tx", b"\xff\xfe", "ü\udcff".encode("utf-8", "surrogateescape"), b"e \n")
+]
+"""Two of them are shown alike by the tools of the local runtime."""
+PLAIN = ["plain", "größe"]
+
+
+def client(runtime: LocalServer) -> AGB:
+    return AGB(runtime.api_key, Config(runtime.endpoint, 30_000))
+
+
+def routes(agb: AGB, session: Session) -> list[Session]:
+    """Return the session by its link, and by the API."""
+    return [session, agb.attach(session.ref)]
+
+
+def test_each_name_leads_back_to_its_file(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for number, one in enumerate(routes(agb, session)):
+            file, top = one.file, f"/tmp/odd{number}/\udcff"
+            file.mkdir(f"{top}/di\nr").raise_for_error()
+            names = [f"{top}/{name}" for name in [*ODD, *PLAIN, "di\nr/below"]]
+            for name in names:
+                file.write(name, name.encode("utf-8", "surrogateescape")).raise_for_error()
+            listed = file.list(top).raise_for_error().entries
+            assert {(entry["name"], entry["isDirectory"]) for entry in listed} == {
+                *((name, False) for name in [*ODD, *PLAIN]),
+                ("di\nr", True),
+            }
+            found = file.search(top, "*").raise_for_error().matches
+            assert sorted(found) == sorted([*names, f"{top}/di\nr"])
+            assert file.search(f"/tmp/odd{number}", "plain").matches == [f"{top}/plain"]
+            globbed = file.glob(f"/tmp/odd{number}/?/**").raise_for_error().matches
+            assert globbed == sorted(found)
+            for name in names:
+                content = name.encode("utf-8", "surrogateescape")
+                assert file.read(name, format="bytes").content == content
+                info = file.info(name).raise_for_error().file_info
+                assert (info["path"], info["name"], info["size"]) == (name, name.rpartition("/")[2], len(content))
+                assert file.exists(name).data is True
+                moved = f"{top}/moved\udc80"
+                assert file.move(name, moved).success
+                assert file.write(moved, "+", "append").success
+
+                assert file.remove(moved).success
+            assert file.list(f"{top}/di\nr").entries == []
+            assert file.remove(top, recursive=True).success
+
+
+def test_names_that_change_are_named_by_a_watch(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        session.file.mkdir("/tmp/inbox")
+        with session.file.watch("/tmp/inbox/", interval=0.05) as changes:
+            session.file.write("/tmp/inbox/a\n\udcff", "x").raise_for_error()
+            batch = changes.receive()
+    assert batch[0].path == "/tmp/inbox/a\n\udcff"
+
+
+def test_links(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        file = session.file
+        made = session.command.execute(
+            "cd /tmp; mkdir real; ln -s real link; ln -s nowhere dangling; ln -s loop loop; echo x >real/a", LIMIT_MS
+        )
+        assert made.success
+        for name in ("dangling", "loop"):
+            assert file.exists(f"/tmp/{name}").data is False
+            assert not file.info(f"/tmp/{name}").success
+            assert not file.read(f"/tmp/{name}").success
+        for path in ("/tmp/link", "/tmp/link/", "/tmp/real//"):
+            assert file.exists(path).data is True
+            assert file.info(path).file_info["isDirectory"] is True
+            assert [entry["name"] for entry in file.list(path).entries] == ["a"]
+        assert file.glob("/tmp/[lr]*/").matches == ["/tmp/link", "/tmp/real"]
+        assert file.remove("/tmp/link/", recursive=True).success  # the link, not what it leads to
+        assert file.read("/tmp/real/a").content == "x\n"
+
+
+PATH = "/tmp/s/f"
+SLASHED: list[Callable[[Session, str], Any]] = [
+    lambda s, end: s.file.mkdir(f"/tmp/s{end}"),
+    lambda s, end: s.file.write(f"{PATH}{end}", "x"),
+    lambda s, end: s.file.write(f"{PATH}{end}", bytes(2_000_000)),
+    lambda s, end: s.file.write(f"{PATH}{end}", "y", "append"),
+    lambda s, end: s.file.write_stream(f"{PATH}{end}", [b"one"]),
+    lambda s, end: s.file.read(f"{PATH}{end}"),
+    lambda s, end: s.file.read_batch([f"{PATH}{end}"]),
+    lambda s, end: s.file.info(f"{PATH}{end}"),
+    lambda s, end: s.file.edit(f"{PATH}{end}", [{"oldText": "one", "newText": "two"}]),
+    lambda s, end: s.file.list(f"/tmp/s{end}"),
+    lambda s, end: s.file.search(f"/tmp/s{end}", "f"),
+    lambda s, end: s.file.exists(f"{PATH}{end}"),
+    lambda s, end: s.file.move(f"{PATH}{end}", f"/tmp/s/g{end}"),
+    lambda s, end: s.file.move(f"/tmp/s{end}", f"/tmp/t{end}"),
+    lambda s, end: s.file.remove(f"/tmp/t/g{end}"),
+    lambda s, end: s.file.remove(f"/tmp/t{end}", recursive=True),
+]
+
+
+def test_slash_at_the_end(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        for end in ("", "/", "//"):
+            for number, act in enumerate(SLASHED):
+                result = act(session, end)
+                assert result.success, (number, end, result)
+                assert getattr(result, "matches", [PATH]) == [PATH]
+                assert [*getattr(result, "contents", {PATH + end: 0})] == [PATH + end]
+                assert getattr(result, "file_info", {"path": PATH})["path"] == PATH
+
+
+def test_names_that_cannot_be_found_out_are_reported() -> None:
+    """By a service that shows them otherwise than they are, and has no shell."""
+
+    def act(talk: Conversation) -> None:
+        name = json.loads(talk.request.body)["name"]
+        texts = {"list_directory": "[FILE] a\n[FILE] b\ufffd", "search_files": "/d/a\n/d/b\ufffd"}
+        text = texts.get(name, "Tool not found: shell")
+        value({"content": [{"type": "text", "text": text}], "isError": name not in texts})(talk)
+
+    with scripted(act) as server:
+        with AGB("k", Config(server.endpoint, 5000)) as agb:
+            file = agb.attach("s-1").file
+            listed, found = file.list("/d"), file.search("/d", "*")
+    assert not listed.success
+    assert [entry["name"] for entry in listed.entries] == ["a", "b\ufffd"]
+    assert not found.success
+    assert found.matches == ["/d/a", "/d/b\ufffd"]
+    for result in (listed, found):
+        assert result.error is not None
+        assert result.error.kind is ErrorKind.NOT_FOUND
+        assert "names" in result.error_message

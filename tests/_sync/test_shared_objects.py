@@ -1,0 +1,108 @@
+# Generated from tests/_async/test_shared_objects.py by tools/unasync.py. Do not edit.
+"""Calls of several tasks or threads on one object do not mix: processes, their output, files, streams and lists."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from agb import AGB, Config, CreateSessionParams, ErrorKind
+from agb._sync._compat.concurrency import gather
+from agb.local import LocalServer
+
+pytestmark = [pytest.mark.one_event_loop]
+
+PARAMS = CreateSessionParams(image_id="agb-code-space-1")
+LIMIT = 120
+"""Seconds to wait for an event that must happen; a test that waits so long has failed."""
+
+
+def client(runtime: LocalServer) -> AGB:
+    return AGB(runtime.api_key, Config(runtime.endpoint, 60_000))
+
+
+def test_each_write_to_a_process_arrives_whole(runtime: LocalServer) -> None:
+    """Also if it takes several calls."""
+    lines = [letter * (9_000 if letter < "i" else 120_000) for letter in "abcdefghijkl"]
+    with (
+        client(runtime) as agb,
+        agb.session(PARAMS) as session,
+        session.command.start("cat", stdin=True) as process,
+    ):
+        results = gather([partial(process.write, f"{line}\n") for line in lines])
+        assert [result.data for result in results] == [len(line) + 1 for line in lines]
+        assert process.close_stdin().success
+        assert sorted(process.wait(timeout=LIMIT).stdout.splitlines()) == lines
+
+
+def test_write_that_waits_for_another_ends_in_time(runtime: LocalServer) -> None:
+    with (
+        client(runtime) as agb,
+        agb.session(PARAMS) as session,
+        session.command.start("sleep 60", stdin=True) as process,
+    ):
+        both = gather([partial(process.write, bytes(300_000), timeout=1.0) for _ in range(2)])
+    assert [result.error.kind for result in both if result.error] == [ErrorKind.TIMED_OUT] * 2
+    assert 0 in [result.data for result in both]
+
+
+def test_tasks_that_share_an_output_read_it_once(runtime: LocalServer) -> None:
+    seen: list[str] = []
+
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        process = session.command.start("for i in $(seq 400); do echo $i; [ $((i % 40)) -gt 0 ] || sleep 0.01; done")
+        with process.stream(timeout=LIMIT) as output:
+
+            def read() -> None:
+                seen.extend([event.text for event in output])
+
+            gather([read] * 4)
+    assert sorted("".join(seen).split()) == sorted(str(number) for number in range(1, 401))
+
+
+def test_tasks_that_share_a_stream_read_it_once(runtime: LocalServer) -> None:
+    data = b"".join(hashlib.sha256(b"%d" % number).digest() for number in range(2_000))
+    seen: list[bytes] = []
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        session.file.write("/tmp/f", data).raise_for_error()
+        with session.file.read_stream("/tmp/f", 320) as stream:
+
+            def read() -> None:
+                seen.extend([chunk for chunk in stream])
+
+            gather([read] * 4)
+    assert len(seen) == len(data) // 320
+    assert set(seen) == {data[start : start + 320] for start in range(0, len(data), 320)}
+
+
+def test_each_append_arrives_whole(runtime: LocalServer) -> None:
+    pieces = ["a" * 10, "b" * 60_000, "c" * 2_500_000, "d" * 1_500_000, "e" * 7]
+    with client(runtime) as agb, agb.session(PARAMS) as session:
+        file = session.file
+        appends: list[Callable[[], Any]] = [partial(file.write, "/tmp/log", one, "append") for one in pieces]
+        appends.append(partial(file.write, "/tmp/other", "x", "append"))
+        gather(appends)
+        text = file.read("/tmp/log").raise_for_error().content
+        assert sorted({char: text.index(char) for char in "abcde"}) == [*"abcde"]
+        assert all(one in text for one in pieces)
+        assert len(text) == sum(map(len, pieces))
+
+
+def test_tasks_that_share_a_list_read_it_once(runtime: LocalServer) -> None:
+    seen: list[str] = []
+    with client(runtime) as agb:
+        names = [f"shared-{number}" for number in range(25)]
+        for name in names:
+            agb.context.create(name).raise_for_error()
+        contexts = agb.context.iterate(3)
+
+        def read() -> None:
+            seen.extend([context.name for context in contexts])
+
+        gather([read] * 4)
+    assert len(seen) == len(set(seen))
+    assert set(names) <= set(seen)
