@@ -148,6 +148,7 @@ class Runtime:
         self._cleanup.callback(self._languages.close)
         isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
+        self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
         # An absolute path: the variables of a command may have another PATH.
         path = os.pathsep.join(isolation.path)

@@ -27,6 +27,7 @@ class Sandboxes:
         self._area = area
         self._limits = limits
         self._users: set[int] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def make(self, mounts: Iterable[Path] = ()) -> Sandbox:
         """Return a new, open sandbox with these places for mounts. Raises ``StartFailed`` and ``NetworkFailed``."""
@@ -47,11 +48,22 @@ class Sandboxes:
         return await self._open(sandbox.directories, sandbox.user)
 
     async def remove(self, sandbox: Sandbox) -> None:
-        """End a sandbox and return when it is gone with its directories."""
+        """End a sandbox and return when its processes and its directories are gone.
+
+        Its network program has been killed by then, but may still be in its exit: see `Sandbox.end`. `close` waits for
+        that.
+        """
         await sandbox.end()
-        # At the same time: the end of the network takes a while, and no process is left that uses the directories.
-        await asyncio.gather(sandbox.close(), remove(sandbox.directories.root))
+        closing = asyncio.create_task(sandbox.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await remove(sandbox.directories.root)
         self._users.discard(sandbox.user or 0)
+
+    async def close(self) -> None:
+        """Return when nothing is left of the sandboxes that were removed."""
+        while self._closing:
+            await asyncio.wait(self._closing)
 
     async def _open(self, directories: Directories, user: int | None) -> Sandbox:
         sandbox = Sandbox(self.isolation, directories, self._limits, user, lambda: None)
