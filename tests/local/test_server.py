@@ -265,7 +265,6 @@ def test_server_ends_when_the_program_that_started_it_is_killed(tmp_path: Path) 
         with api.http:
             for _ in range(2):  # the second one makes the runtime start a third sandbox
                 session = api.create()["sessionId"]
-                api.tool(session, "run_code", code="1", language="python")
             api.tool(session, "shell", command="sleep 600 > /dev/null 2>&1 &")
             everything = family(int(pid))
             parent.kill()

@@ -126,7 +126,9 @@ async def test_session_with_mounts_gets_a_new_sandbox(warm: Runtime) -> None:
         await create(warm)
     ahead = waiting(warm)
     context = await warm.contexts.run(warm.contexts.store.make_internal, "of a test")
-    mounted = await warm.create(IMAGE, mounts=[Mount(context.id, "/home/user/data", "/home/user/data")])
+    mounted = await warm.create(
+        IMAGE, mounts=[Mount(context_id=context.id, path="/home/user/data", place="/home/user/data")]
+    )
     assert root(mounted) not in ahead
     assert waiting(warm) == ahead
 
@@ -188,8 +190,8 @@ def test_nothing_is_left_of_a_runtime_that_was_killed(isolation: Literal["auto",
         with api.http:
             for _ in range(2):
                 session = api.create()["sessionId"]
-                api.tool(session, "run_code", code="1", language="python")
-            api.create()  # a further one is made meanwhile
+            api.tool(session, "run_code", code="1", language="python")
+            api.create()  # a further sandbox is made meanwhile
             everything = psutil.Process(server.pid).children(recursive=True)
             os.kill(server.pid, signal.SIGKILL)
             assert psutil.wait_procs(everything, timeout=120)[1] == []
