@@ -17,7 +17,7 @@ from .errors import CannotStart
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 MOST_WARM = 16
-"""Sandboxes that may wait; each takes some 60 MB of memory with a kernel."""
+"""Sandboxes that may wait; each takes some 80 MB of memory with a kernel and its network."""
 
 Isolation = Literal["auto", "bubblewrap", "none"]
 Network = Literal["auto", "isolated", "host"]

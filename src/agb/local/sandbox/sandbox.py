@@ -105,6 +105,7 @@ class Sandbox:
         self._control: ControlSocket | None = None
         self._handle: int | None = None
         self._is_closed = False
+        self._has_ended_strays = False
 
     @property
     def is_closed(self) -> bool:
@@ -244,7 +245,8 @@ class Sandbox:
         except TimeoutError:
             program.kill()
             await self.ended.wait()
-        if not self.is_isolated and program.returncode != 0:
+        if not self.is_isolated and program.returncode != 0 and not self._has_ended_strays:
+            self._has_ended_strays = True
             await asyncio.to_thread(_end_strays, self.environment["TMPDIR"])
 
     def _disconnect(self) -> None:
