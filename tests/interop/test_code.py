@@ -47,7 +47,14 @@ def test_output_streams_are_apart(routed: Session) -> None:
     assert result.results == []
 
 
-@pytest.mark.parametrize("code", ["", "# only a comment", "x = 1"])
+def test_empty_code_is_a_failure(routed: Session) -> None:
+    result = routed.code.run("", "python")
+
+    assert not result.success
+    assert "the code is empty" in result.error_message
+
+
+@pytest.mark.parametrize("code", ["\n", "# only a comment", "x = 1"])
 def test_code_without_a_value(routed: Session, code: str) -> None:
     result = routed.code.run(code, "python")
 

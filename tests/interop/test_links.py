@@ -83,6 +83,7 @@ def test_link_without_parameters(session: Session) -> None:
 
     assert result.success, result.error_message
     assert result.request_id
+    assert result.data is not None
     assert result.data.startswith("http")
 
 
@@ -91,6 +92,7 @@ def test_protocols(runtime: Runtime, session: Session, protocol: str, plain: str
     result = session.get_link(protocol, 30150)
 
     assert result.success, result.error_message
+    assert result.data is not None
     scheme, _, rest = result.data.partition("://")
     assert scheme in {protocol, plain}
     assert rest.startswith(runtime.endpoint.partition("://")[2])
@@ -135,7 +137,8 @@ def test_link_ends_with_its_session(sessions: Sessions) -> None:
 
 
 def test_page_of_the_session(session: Session) -> None:
-    info = session.info().raise_for_error()
+    info = session.info()
+    assert info.data is not None
 
     status, text = fetch(info.data["resource_url"])
 
