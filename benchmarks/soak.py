@@ -51,6 +51,8 @@ class Sample:
 def sample(pid: int, data_dir: Path, sessions: int) -> Sample:
     """Measure the server."""
     server = psutil.Process(pid)
+    # The network programs of ended sessions may still be in their exit.
+    psutil.wait_procs(server.children(recursive=True), timeout=10)
     files = list(_files(data_dir))
     return Sample(
         sessions,
@@ -92,7 +94,7 @@ async def soak(sessions: int) -> list[Sample]:
     samples = []
     with tempfile.TemporaryDirectory(prefix="agb-soak-") as directory:
         data_dir = Path(directory)
-        async with agb.local.aserve(data_dir=data_dir, allow_none=True) as server:
+        async with agb.local.aserve(data_dir=data_dir, allow_none=True, warm=0) as server:
             limits = httpx.Limits(max_connections=AT_A_TIME)
             config = Config(server.endpoint, 120_000)
             async with (

@@ -76,7 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[agb.local.LocalServer]:
     """One local runtime for all tests of a process; tests separate their sessions by labels."""
-    with agb.local.serve(allow_none=True) as server:
+    with agb.local.serve(allow_none=True, warm=0) as server:
         yield server
 
 

@@ -93,7 +93,7 @@ def _data(envelope: dict[str, Any]) -> Any:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[LocalServer]:
-    with agb.local.serve(allow_none=True) as server:
+    with agb.local.serve(allow_none=True, warm=0) as server:
         yield server
 
 

@@ -505,7 +505,7 @@ async def test_session_that_ended_by_itself_stores_its_data(context: Context) ->
     await session.sandbox.ended.wait()
     await context.runtime.released(session.id)
     assert context.content(f"{PLACE}/f") == b"last\n"
-    assert list(context.runtime._area.iterdir()) == []
+    assert list(context.runtime._sandboxes._area.iterdir()) == []
 
 
 @pytest.mark.asyncio

@@ -421,5 +421,5 @@ async def test_create_that_is_cancelled_leaves_nothing(local_runtime: Runtime, b
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert [path.name for path in area.iterdir()] == [box.id]
+    assert list(area.iterdir()) == [box.sandbox.directories.root]
     assert local_runtime.list({}, max_results=9).count == 1

@@ -302,7 +302,7 @@ class TestNetwork:
         assert len(programs) == 1
         strict.release(cell.id)
         await strict.released(cell.id)
-        assert not programs[0].is_running()
+        assert await asyncio.to_thread(psutil.wait_procs, programs, 120) == (programs, [])
 
     async def test_pasta_that_does_not_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("agb.local.sandbox.pasta.Pasta.find", lambda: Pasta("/bin/false", "/bin/false"))

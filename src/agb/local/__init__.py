@@ -42,6 +42,7 @@ def serve(
     idle_timeout: float | None = None,
     public_url: str | None = None,
     allow_none: bool = False,
+    warm: int = 1,
 ) -> Iterator[LocalServer]:
     """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
 
@@ -60,6 +61,7 @@ def serve(
         public_url: scheme and host by which other machines reach the server, through a proxy for instance; the URLs
             that the server answers begin with it.
         allow_none: whether ``isolation="auto"`` may continue without isolation where bubblewrap does not work.
+        warm: how many sandboxes are made ahead of the sessions that get them, from the second session on; 0 makes none.
 
     Raises:
         CannotStart: the runtime cannot start here; its text says why and what to do.
@@ -70,7 +72,7 @@ def serve(
         ...     server.endpoint.startswith("http://127.0.0.1:")
         True
     """
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none)
+    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm)
     try:
         yield process.start()
     finally:
@@ -89,6 +91,7 @@ async def aserve(
     idle_timeout: float | None = None,
     public_url: str | None = None,
     allow_none: bool = False,
+    warm: int = 1,
 ) -> AsyncIterator[LocalServer]:
     """Run a local runtime as long as the ``async with`` block lasts; `serve` for asyncio and trio.
 
@@ -96,7 +99,7 @@ async def aserve(
     """
     from anyio import CancelScope, to_thread
 
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none)
+    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm)
     # In threads: a thread that has begun runs to its end, also when the task that waits for it is cancelled.
     try:
         yield await to_thread.run_sync(process.start)
@@ -115,6 +118,7 @@ def _process(
     idle_timeout: float | None,
     public_url: str | None,
     allow_none: bool,
+    warm: int,
 ) -> ServerProcess:
     """Return the process, not yet started."""
     from .child import ServerProcess
@@ -130,5 +134,6 @@ def _process(
             "idle_timeout": idle_timeout,
             "public_url": public_url,
             "allow_none": allow_none,
+            "warm": warm,
         }
     )

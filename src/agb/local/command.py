@@ -60,6 +60,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--network", choices=get_args(Network), default="auto", help="what sessions can reach (default: auto)")
     add("--idle-timeout", type=float, metavar="S", help="seconds until an idle session is released (default: 300)")
     add("--public-url", metavar="URL", help="URL by which other machines reach it; the URLs answered begin with it")
+    add("--warm", type=int, metavar="N", help="sandboxes made ahead of the next sessions (default: 1; 0 makes none)")
     add("--child", action="store_true", help=argparse.SUPPRESS)
     return parser
 

@@ -16,6 +16,9 @@ from .errors import CannotStart
 
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
+MOST_WARM = 16
+"""Sandboxes that may wait; each takes some 80 MB of memory with a kernel and its network."""
+
 Isolation = Literal["auto", "bubblewrap", "none"]
 Network = Literal["auto", "isolated", "host"]
 
@@ -48,6 +51,11 @@ def _is_time(_: object, _attribute: Attribute[float | None], value: float | None
         raise CannotStart(f"idle_timeout must be a number of seconds greater than 0, not {value!r}")
 
 
+def _is_warm(_: object, _attribute: Attribute[int], value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_WARM:
+        raise CannotStart(f"warm must be a whole number from 0 to {MOST_WARM}, not {value!r}")
+
+
 def _is_public_url(_: object, _attribute: Attribute[str | None], value: str | None) -> None:
     if value is not None and not (isinstance(value, str) and _PUBLIC_URL.fullmatch(value)):
         raise CannotStart(
@@ -77,6 +85,9 @@ class Options:
     """The URL by which other machines reach the server; the URLs that it answers begin with it."""
     allow_none: bool = False
     """Whether ``isolation="auto"`` continues without isolation where bubblewrap does not work."""
+
+    warm: int = field(default=1, validator=_is_warm)
+    """Sandboxes that are made ahead of the sessions that get them; 0 makes none."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Options:

@@ -57,6 +57,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         network=options.network,
         limits=limits,
         allow_none=options.allow_none,
+        warm=options.warm,
     )
     with stop.on_signals(lifeline), bind(options.host, options.port) as listener, ExitStack() as stack:
         # Meanwhile the runtime starts. A resolver that asks a name server takes its time.

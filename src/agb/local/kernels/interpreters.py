@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import re
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from ..._wire.run_end import EndReason
-from ..sandbox.sandbox import Sandbox
+from ..sandbox.sandbox import Sandbox, SandboxGone
 from .base import Broken, Execution, Kernel, KernelDied
 
 if TYPE_CHECKING:
@@ -41,11 +42,22 @@ class Interpreter:
     """
 
     def __init__(self, language: str, make: Callable[[], Kernel]) -> None:
+        self.on_run: Callable[[], None] = lambda: None
+        """Called before each piece of code, when its kernel has started."""
         self._language = language
         self._make = make
         self._lock = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._running: asyncio.Task[None] | None = None
+
+    async def start_ahead(self) -> None:
+        """Start the kernel before there is code; if that fails, the first code starts one and reports why not."""
+        async with self._lock:
+            if self._kernel is None:
+                kernel = self._make()
+                with contextlib.suppress(KernelDied, SandboxGone):
+                    await kernel.start()
+                    self._kernel = kernel
 
     async def run(self, code: str, execution: Execution, *, timeout: float) -> None:
         """Run code after the code of earlier calls; ``execution`` takes its output.
@@ -61,6 +73,7 @@ class Interpreter:
                 why = f"the {self._language} kernel {error}"
                 execution.error = Broken(KERNEL_DIED, why, reason=EndReason.NOT_STARTED)
                 return
+            self.on_run()
             began = time.perf_counter()
             try:
                 await self._run(kernel, code, timeout, execution)

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from ..inside.messages import FRAME
 from ..sandbox.capture import Capture
-from ..sandbox.sandbox import Process, Sandbox
+from ..sandbox.sandbox import Process, Sandbox, SandboxGone
 
 _MAX_HEADER = 1 << 12
 _MAX_BLOB = 128 << 20
@@ -53,6 +53,11 @@ class Files:
         self._starting = asyncio.Lock()
         self._helper: _Helper | None = None
         self._watched: set[str] = set()
+
+    async def start_ahead(self) -> None:
+        """Start the helper before there is a call; if that fails, the first call starts one and reports why not."""
+        with contextlib.suppress(OSError, SandboxGone):
+            await self._started()
 
     async def call(self, tool: str, args: Mapping[str, Any], content: bytes = b"") -> FileReply:
         """Run a tool in the helper; ``content`` is the new content of a file.

@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -27,16 +27,18 @@ from ..kernels.interpreters import Languages, find_languages
 from ..limits import Limits
 from ..page_tokens import number_before, token_after
 from ..report import Report
-from ..sandbox.directories import CannotMount, Directories, remove
-from ..sandbox.isolation import Wanted, choose, new_user
-from ..sandbox.launch import Isolation
+from ..sandbox.directories import CannotMount, remove
+from ..sandbox.isolation import Wanted, choose
 from ..sandbox.pasta import NetworkFailed
 from ..sandbox.sandbox import Sandbox, StartFailed
 from . import calls, data_directory
 from .finished import FinishedSessions
 from .images import tools_of
+from .programs import Programs
+from .sandboxes import Sandboxes, to_the_end
 from .session import LocalSession, State
 from .tools import ToolReply
+from .warm import WarmSandboxes
 
 _SYNCS = 16
 """Syncs at a time; further ones wait."""
@@ -64,6 +66,7 @@ class Runtime:
 
     ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
     ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
+    ``warm`` is how many sandboxes are made ahead of the sessions that get them.
     Entering raises ``CannotStart`` with a remedy; leaving releases every session and removes everything that was
     created, except for the contexts in a ``data_dir``.
     """
@@ -80,6 +83,7 @@ class Runtime:
         network: Literal["auto", "isolated", "host"] = "auto",
         limits: Limits = Limits(),  # noqa: B008 - frozen
         allow_none: bool = False,
+        warm: int = 0,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -94,7 +98,7 @@ class Runtime:
         """Contexts that are mounted by sessions under construction."""
         self._sync_threads = ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
         self._created = 0
-        self._users: set[int] = set()
+        self._warm_number = warm
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -102,8 +106,8 @@ class Runtime:
         self._next_recycling = 0.0
         self._shell = "/bin/sh"
         self._languages: Languages
-        self._isolation: Isolation
-        self._area: Path
+        self._sandboxes: Sandboxes
+        self._warm: WarmSandboxes
         self._cleanup = contextlib.AsyncExitStack()
 
     # --- start and stop ---
@@ -124,15 +128,15 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._is_closing = True
-        await _to_the_end(self._close())
+        await to_the_end(self._close())
 
     async def _open(self) -> None:
         data_dir = data_directory.claim(self._data_dir, self._cleanup)
-        self._area = data_dir / "sessions"
+        area = data_dir / "sessions"
         shared = data_dir / "shared"
-        for left in (self._area, shared, *data_directory.abandoned()):
+        for left in (area, shared, *data_directory.abandoned()):
             await remove(left)
-        for directory in (self._area, shared):
+        for directory in (area, shared):
             directory.mkdir(mode=0o700)
             self._cleanup.push_async_callback(remove, directory)
         self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
@@ -142,9 +146,12 @@ class Runtime:
         self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
-        self._isolation, self.report = await choose(self._wanted, self._languages, self._area, shared, self.limits)
+        isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
+        self._sandboxes = Sandboxes(isolation, area, self.limits)
+        self._cleanup.push_async_callback(self._sandboxes.close)
+        self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
         # An absolute path: the variables of a command may have another PATH.
-        path = os.pathsep.join(self._isolation.path)
+        path = os.pathsep.join(isolation.path)
         self._shell = shutil.which("bash", path=path) or shutil.which("sh", path=path) or "/bin/sh"
         self._timer = asyncio.create_task(self._keep_time())
 
@@ -153,6 +160,7 @@ class Runtime:
             self._timer.cancel()
             await asyncio.wait({self._timer})
         self.begin_to_stop()
+        await self._warm.close()
         if self._ends:
             await asyncio.wait(self._ends.values(), timeout=STOP_SYNCS)
         for session in list(self._sessions.values()):
@@ -204,19 +212,15 @@ class Runtime:
         self, image_id: str, *, labels: Mapping[str, str], policy_id: str, idle_timeout: float, mounts: Sequence[Mount]
     ) -> LocalSession:
         session_id = f"s-{secrets.token_hex(10)}"
-        directories = Directories(self._area / session_id, tuple(Path(mount.place) for mount in mounts))
-        user = new_user(self._isolation, self._users)
-        if user is not None:
-            self._users.add(user)
-        try:
-            self._isolation.make(directories, user)
-            sandbox = await self._start_sandbox(directories, user, lambda: self._ended_by_itself(session_id))
-        except BaseException as error:
-            self._users.discard(user or 0)
-            await _to_the_end(remove(self._area / session_id))
-            if isinstance(error, StartFailed | NetworkFailed):
+        if (programs := self._warm.take() if not mounts else None) is None:
+            try:
+                sandbox = await self._sandboxes.make(Path(mount.place) for mount in mounts)
+            except (StartFailed, NetworkFailed) as error:
                 raise Refused("InternalError", f"The session could not be started: {error}", http_status=500) from error
-            raise
+            programs = Programs(sandbox, self._languages)
+        sandbox = programs.sandbox
+        sandbox.on_end = lambda: self._ended_by_itself(session_id)
+        programs.on_code = self._warm.note_code
         self._created += 1
         session = LocalSession(
             session_id,
@@ -225,7 +229,7 @@ class Runtime:
             labels=labels,
             policy_id=policy_id,
             idle_timeout=idle_timeout,
-            sandbox=sandbox,
+            programs=programs,
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -242,6 +246,7 @@ class Runtime:
         session.mounts.begin()
         if sandbox.is_closed or self._is_closing:
             self.release(session_id)
+        self._warm.note_session()
         self._wake.set()
         return session
 
@@ -259,7 +264,7 @@ class Runtime:
         """Raise ``Refused`` unless there are these contexts and places; note how long their files are kept."""
         for mount in mounts:
             try:
-                self._isolation.check_mount(Path(mount.place))
+                self._sandboxes.isolation.check_mount(Path(mount.place))
             except CannotMount as error:
                 raise invalid(f"Nothing can be mounted at {mount.path!a}: {error}") from error
         store = self.contexts.store
@@ -340,11 +345,10 @@ class Runtime:
         try:
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
-            await remove(session.sandbox.directories.root)
+            await self._sandboxes.remove(session.sandbox)
         finally:
             session.state = "FINISH"
             del self._sessions[session.id], self._ends[session.id]
-            self._users.discard(session.sandbox.user or 0)
             self._finished.add(session.id, session.mounts.rows())
 
     def _ended_by_itself(self, session_id: str) -> None:
@@ -354,14 +358,9 @@ class Runtime:
     async def _reopened(self, session: LocalSession) -> Sandbox:
         """Return a sandbox on the directories of a session whose own has ended by itself. Raises ``OSError``."""
         try:
-            return await self._start_sandbox(session.sandbox.directories, session.sandbox.user, lambda: None)
+            return await self._sandboxes.reopen(session.sandbox)
         except (StartFailed, NetworkFailed) as error:
             raise OSError(str(error)) from error
-
-    async def _start_sandbox(self, directories: Directories, user: int | None, on_end: Callable[[], None]) -> Sandbox:
-        sandbox = Sandbox(self._isolation, directories, self.limits, user, on_end)
-        await sandbox.open()
-        return sandbox
 
     # --- tools ---
 
@@ -387,7 +386,7 @@ class Runtime:
     # --- time ---
 
     def sweep(self) -> float:
-        """Do all that is due: release sessions, recycle files of contexts.
+        """Do all that is due: release sessions, recycle files of contexts, end sandboxes that were not used.
 
         Return when the next of these is due, on the runtime's clock.
         """
@@ -403,7 +402,7 @@ class Runtime:
         for session_id in [session_id for session_id, at in due.items() if at <= now]:
             del due[session_id]
             self.release(session_id)
-        return min((self._next_recycling, *due.values()))
+        return min((self._next_recycling, self._warm.sweep(), *due.values()))
 
     async def _keep_time(self) -> None:
         while True:
@@ -413,19 +412,3 @@ class Runtime:
                 # Not wait_for, here and elsewhere: before Python 3.12 it can lose a cancellation.
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()
-
-
-async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
-    """Await clean-up to its end, also when the caller is cancelled; the cancellation is raised afterwards."""
-    task = asyncio.create_task(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled

@@ -17,10 +17,10 @@ from attrs import frozen
 
 from ..contexts.session_mounts import SessionMounts
 from ..kernels.interpreters import Interpreter, Languages
-from ..sandbox.sandbox import Sandbox, SandboxGone
+from ..sandbox.sandbox import SandboxGone
 from . import metrics
-from .files import Files
 from .metrics import Meter, ProcessInfo
+from .programs import Programs
 
 State = Literal["RUNNING", "DELETING", "FINISH"]
 
@@ -53,7 +53,7 @@ class LocalSession:
         labels: Mapping[str, str],
         idle_timeout: float,
         policy_id: str,
-        sandbox: Sandbox,
+        programs: Programs,
         mounts: SessionMounts,
         languages: Languages,
         shell: str,
@@ -74,12 +74,12 @@ class LocalSession:
         self.app_instance_id = f"ai-{secrets.token_hex(8)}"
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
-        self.sandbox = sandbox
+        self.sandbox = sandbox = programs.sandbox
         self.mounts = mounts
         self.mounts.on_end = self.touch
         self.languages = languages
         self.shell = shell
-        self.files = Files(sandbox)
+        self.files = programs.files
         self.began = clock()
         directories = sandbox.directories
         self.meter = Meter(sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
@@ -88,7 +88,7 @@ class LocalSession:
         self._activities = 0
         self._secret = secrets.token_bytes(32)
         self._tickets: dict[str, float] = {}
-        self._interpreters: dict[str, Interpreter] = {}
+        self._programs = programs
 
     def __repr__(self) -> str:
         return f"<LocalSession {self.id} {self.state} {self.image_id}>"
@@ -176,17 +176,12 @@ class LocalSession:
 
     def interpreter(self, language: str) -> Interpreter:
         """Return the interpreter of one of the languages found; its kernel starts with the first code."""
-        if language not in self._interpreters:
-            self._interpreters[language] = self.languages.interpreter(language, self.sandbox)
-        return self._interpreters[language]
+        return self._programs.interpreter(language)
 
     async def close(self) -> None:
-        """End everything in the session and return when it is gone."""
+        """End everything in the session and return when no process of it is left; its sandbox is closed after this."""
         await self.mounts.close()
-        await self.sandbox.close()
-        await self.files.close()
-        for interpreter in self._interpreters.values():
-            await interpreter.stop()
+        await self._programs.end()
 
 
 def _same(given: str, known: str) -> bool:
