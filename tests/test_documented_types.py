@@ -32,6 +32,9 @@ def sync(client: AGB, session: Session) -> None:
     assert_type(session.info().raise_for_error().data["resource_url"], str)
     assert_type(session.get_metrics().raise_for_error().metrics, SessionMetrics)
     assert_type(session.file.exists("/tmp").raise_for_error().data, bool)
+    assert_type(session.file.info("/tmp").file_info["size"], int)
+    assert_type(session.file.list("/tmp").entries[0]["name"], str)
+    session.code.run("1", "cobol")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     link = session.get_link()
     if link:
         assert_type(link.data, str)

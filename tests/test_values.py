@@ -40,7 +40,7 @@ from agb import (
     WhiteList,
     results,
 )
-from agb._wire.secrets import masked
+from agb._wire.secrets import masked, shown
 
 BROWSER = BrowserContext(
     "b", extension_option=ExtensionOption("e", ["x.zip"]), fingerprint_context=BrowserFingerprintContext("f")
@@ -189,6 +189,13 @@ def test_repr_shows_no_secret() -> None:
     )
     link = results.OperationResult("R", True, "http://h/link/s-1/30100/geheim/")
     assert "geheim" not in repr(data) + repr(info) + repr(link)
+    named = results.OperationResult("R", True, f"ws://30100-s-1-{'5f' * 16}.localhost:8080/x")
+    assert "ws://30100-s-1-****.localhost:8080/x" in repr(named)
+    unresolved = f"[Errno -2] Name or service not known: 30100-S-1-{'5F' * 16}.LOCALHOST"
+    assert shown(unresolved) == "[Errno -2] Name or service not known: 30100-S-1-****.LOCALHOST"
+    assert masked({"host": f"30100-s-1-{'5f' * 16}.localhost:80"}) == {"host": "30100-s-1-****.localhost:80"}
+    ordinary = "http://x.localhost:8080/30100-s-1 and 30100-s-1-x.localhost"
+    assert shown(ordinary) == ordinary
     assert info.raise_for_error().data["auth_code"] == "geheim"
     assert masked({"a": [{"api_key": "x"}], "n": None}) == {"a": [{"api_key": "****"}], "n": None}
 

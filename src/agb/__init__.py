@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from .executor import BrokenSandbox as BrokenSandbox
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
+    from .language import Language as Language
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
     from .outcomes import BatchStats as BatchStats
@@ -112,6 +113,7 @@ if TYPE_CHECKING:
     from .results import ContextSyncResult as ContextSyncResult
     from .results import ContextTransferResult as ContextTransferResult
     from .results import DeleteResult as DeleteResult
+    from .results import DirectoryEntry as DirectoryEntry
     from .results import DirectoryListResult as DirectoryListResult
     from .results import DirectoryResult as DirectoryResult
     from .results import DownloadResult as DownloadResult
@@ -124,6 +126,7 @@ if TYPE_CHECKING:
     from .results import FileChangeEvent as FileChangeEvent
     from .results import FileChangeResult as FileChangeResult
     from .results import FileContentResult as FileContentResult
+    from .results import FileInfo as FileInfo
     from .results import FileInfoResult as FileInfoResult
     from .results import FileSearchResult as FileSearchResult
     from .results import FileUrlResult as FileUrlResult
@@ -134,6 +137,7 @@ if TYPE_CHECKING:
     from .results import McpToolsResult as McpToolsResult
     from .results import MultipleFileContentResult as MultipleFileContentResult
     from .results import OperationResult as OperationResult
+    from .results import SessionInfo as SessionInfo
     from .results import SessionListResult as SessionListResult
     from .results import SessionMetrics as SessionMetrics
     from .results import SessionMetricsResult as SessionMetricsResult
@@ -213,6 +217,7 @@ _HOMES = {
         "SessionError",
         "WorkerLostError",
     ),
+    ".language": ("Language",),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
     ".owned": ("OwnedSession", "Reaped"),
@@ -234,8 +239,9 @@ _HOMES = {
         "ContextStatusData",
         "ContextSyncResult",
         "ContextTransferResult",
-        "DirectoryResult",
         "DeleteResult",
+        "DirectoryEntry",
+        "DirectoryResult",
         "DirectoryListResult",
         "DownloadResult",
         "EnhancedCodeExecutionResult",
@@ -247,6 +253,7 @@ _HOMES = {
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
+        "FileInfo",
         "FileInfoResult",
         "FileSearchResult",
         "FileUrlResult",
@@ -257,6 +264,7 @@ _HOMES = {
         "McpToolsResult",
         "MultipleFileContentResult",
         "OperationResult",
+        "SessionInfo",
         "SessionListResult",
         "SessionMetrics",
         "SessionMetricsResult",

@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.one_event_loop]
 
 KEY = "ako-very/secret+key"
 TOKEN = "tok-of-the-session"
+LINK_TOKEN = "0123456789abcdef" * 2
 MOST = 256 * 1024
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
 
@@ -339,11 +340,13 @@ async def test_secrets_of_an_answer_that_a_later_one_quotes() -> None:
     desktop = {"authCode": "code-of-the-desktop", "ticket": "ticket-of-the-desktop"}
     info = {"sessionId": "s-1", "resourceUrl": "https://x/?authcode=code-in-the-url", "desktopInfo": desktop}
     link = {"url": "http://127.0.0.1/link/s-1/30100/token-of-the-link/"}
-    secrets = (*desktop.values(), "code-in-the-url", "token-of-the-link")
-    with scripted(value(info), value(link), refuse("X", " ".join(map(in_base64, secrets)))) as server:
+    named = {"url": f"http://30100-s-1-{LINK_TOKEN}.localhost:8080/"}
+    secrets = (*desktop.values(), "code-in-the-url", "token-of-the-link", LINK_TOKEN)
+    with scripted(value(info), value(link), value(named), refuse("X", " ".join(map(in_base64, secrets)))) as server:
         async with client(server.endpoint) as agb:
             session = agb.attach("s-1")
             assert (await session.info()).success
+            assert (await session.get_link()).success
             assert (await session.get_link()).success
             result = await session.get_link()
     assert result.error is not None

@@ -222,7 +222,7 @@ async def test_files_of_one_are_seen_by_the_other(runtime: LocalServer) -> None:
 
 
 @pytest.mark.parametrize("language", ["cobol", "", None])
-async def test_unsupported_language_is_a_result(language: str) -> None:
+async def test_unsupported_language_is_a_result(language: Any) -> None:
     session = AsyncAGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
     result = await session.code.run("1", language)
     assert not result.success

@@ -235,6 +235,7 @@ async def test_work_that_is_cut_by_the_end_of_its_session(runtime: LocalServer) 
         for work in (execute, run, stream):
             async with agb.session(PARAMS) as session:
                 error, _ = await gather([partial(work, session), partial(end_when_begun, session)])
+            assert error is not None
             assert error.kind is ErrorKind.NOT_FOUND, work
 
 

@@ -533,9 +533,10 @@ async def test_a_session_without_address_or_token() -> None:
 async def test_wrong_arguments() -> None:
     async with client() as agb:
         code = session_of(agb, "ws://127.0.0.1:9").code
+        cobol: Any = "cobol"
         with pytest.raises(ValueError, match="Unsupported language: cobol"):
-            code.stream("x", "cobol")
-        assert "Unsupported" in (await code.run("x", "cobol", stream_beta=True)).error_message
+            code.stream("x", cobol)
+        assert "Unsupported" in (await code.run("x", cobol, stream_beta=True)).error_message
         for arguments in ({"timeout_s": 0}, {"timeout": -1}):
             with pytest.raises(ValueError, match="above zero"):
                 code.stream("x", "python", **arguments)
@@ -664,7 +665,7 @@ async def test_a_wrong_token(runtime: LocalServer) -> None:
 
 async def test_streams_of_the_runtime_at_the_same_time(runtime: LocalServer) -> None:
     async with local_client(runtime) as agb, agb.session(PARAMS) as session:
-        texts = {"python": "print('python')", "javascript": "console.log('javascript')"}
+        texts: dict[Any, str] = {"python": "print('python')", "javascript": "console.log('javascript')"}
         functions = [partial(session.code.run, text, name, stream_beta=True) for name, text in texts.items()]
         for name, result in zip(texts, await gather(functions), strict=True):
             assert result.success, result.error

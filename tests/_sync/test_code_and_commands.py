@@ -221,7 +221,7 @@ def test_files_of_one_are_seen_by_the_other(runtime: LocalServer) -> None:
 
 
 @pytest.mark.parametrize("language", ["cobol", "", None])
-def test_unsupported_language_is_a_result(language: str) -> None:
+def test_unsupported_language_is_a_result(language: Any) -> None:
     session = AGB("k", Config("http://127.0.0.1:9", 1000)).attach("s-1")
     result = session.code.run("1", language)
     assert not result.success

@@ -236,6 +236,7 @@ def test_work_that_is_cut_by_the_end_of_its_session(runtime: LocalServer) -> Non
         for work in (execute, run, stream):
             with agb.session(PARAMS) as session:
                 error, _ = gather([partial(work, session), partial(end_when_begun, session)])
+            assert error is not None
             assert error.kind is ErrorKind.NOT_FOUND, work
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,7 +47,14 @@ def test_output_streams_are_apart(routed: Session) -> None:
     assert result.results == []
 
 
-@pytest.mark.parametrize("code", ["", "# only a comment", "x = 1"])
+def test_empty_code_is_a_failure(routed: Session) -> None:
+    result = routed.code.run("", "python")
+
+    assert not result.success
+    assert "the code is empty" in result.error_message
+
+
+@pytest.mark.parametrize("code", ["\n", "# only a comment", "x = 1"])
 def test_code_without_a_value(routed: Session, code: str) -> None:
     result = routed.code.run(code, "python")
 
@@ -194,7 +201,8 @@ def test_javascript_time_limit(routed: Session) -> None:
 
 
 def test_language_that_0_12_does_not_know(routed: Session) -> None:
-    result = routed.code.run("puts 1", "ruby")
+    ruby: Any = "ruby"
+    result = routed.code.run("puts 1", ruby)
 
     assert not result.success
     assert "Unsupported language: ruby" in result.error_message

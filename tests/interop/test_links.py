@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 from urllib.request import Request
 
 import pytest
@@ -55,9 +56,9 @@ def test_the_servers_own_refusals_come_through(page: str) -> None:
 
 
 def test_link_needs_its_token(session: Session, page: str) -> None:
-    token = max(page.split("/"), key=len)
+    token = max(re.split(r"[/.-]", page), key=len)  # a part of the path, or of the host name
 
-    status, text = fetch(page.replace(token, "x" * len(token)))
+    status, text = fetch(page.replace(token, "0" * len(token)))
 
     assert status in {401, 403, 404}
     assert "hello" not in text
@@ -83,6 +84,7 @@ def test_link_without_parameters(session: Session) -> None:
 
     assert result.success, result.error_message
     assert result.request_id
+    assert result.data is not None
     assert result.data.startswith("http")
 
 
@@ -91,9 +93,13 @@ def test_protocols(runtime: Runtime, session: Session, protocol: str, plain: str
     result = session.get_link(protocol, 30150)
 
     assert result.success, result.error_message
+    assert result.data is not None
     scheme, _, rest = result.data.partition("://")
     assert scheme in {protocol, plain}
-    assert rest.startswith(runtime.endpoint.partition("://")[2])
+    server = runtime.endpoint.partition("://")[2]
+    by_path, by_name = f"{server}/link/{session.session_id}/", f"30150-{session.session_id}-"
+    assert rest.startswith((by_path, by_name))
+    assert urlsplit(result.data).port == urlsplit(runtime.endpoint).port
 
 
 NO_PORTS = [pytest.param(number, marks=pytest.mark.only_0_12) for number in (99999, -1)]
@@ -135,7 +141,8 @@ def test_link_ends_with_its_session(sessions: Sessions) -> None:
 
 
 def test_page_of_the_session(session: Session) -> None:
-    info = session.info().raise_for_error()
+    info = session.info()
+    assert info.data is not None
 
     status, text = fetch(info.data["resource_url"])
 

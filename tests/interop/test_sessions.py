@@ -80,8 +80,10 @@ def test_info(session: Session) -> None:
 
     assert result.success, result.error_message
     assert result.request_id
-    assert result.data["session_id"] == session.session_id
-    assert "resourceId=" in result.data["resource_url"]
+    data = result.data
+    assert data is not None
+    assert data["session_id"] == session.session_id
+    assert "resourceId=" in data["resource_url"]
 
 
 def test_status_of_a_live_session(session: Session) -> None:

@@ -24,7 +24,7 @@ FAILS = {
 
 
 @pytest.fixture(params=sorted(HELLO))
-def language(request: pytest.FixtureRequest, session: Session) -> str:
+def language(request: pytest.FixtureRequest, session: Session) -> Any:
     """A language, if the machine has it."""
     probe = session.code.run("1", request.param)
     if "install" in probe.error_message:
@@ -33,7 +33,7 @@ def language(request: pytest.FixtureRequest, session: Session) -> str:
     return str(request.param)
 
 
-def test_output_is_heard_and_kept(session: Session, language: str) -> None:
+def test_output_is_heard_and_kept(session: Session, language: Any) -> None:
     heard: list[str] = []
 
     result = session.code.run(HELLO[language], language, stream_beta=True, on_stdout=heard.append)
@@ -45,7 +45,7 @@ def test_output_is_heard_and_kept(session: Session, language: str) -> None:
     assert result.request_id
 
 
-def test_error_is_heard(session: Session, language: str) -> None:
+def test_error_is_heard(session: Session, language: Any) -> None:
     heard: list[Any] = []
 
     result = session.code.run(FAILS[language], language, stream_beta=True, on_error=heard.append)
@@ -55,7 +55,7 @@ def test_error_is_heard(session: Session, language: str) -> None:
     assert "wrong" in str(heard)
 
 
-def test_same_without_a_stream(routed: Session, language: str) -> None:
+def test_same_without_a_stream(routed: Session, language: Any) -> None:
     result = routed.code.run(HELLO[language], language)
 
     assert result.success, result.error_message

@@ -67,7 +67,14 @@ class Api:
         return str(json.loads(result["content"][0]["text"])["stdout"])
 
     def link(self, session_id: str, port: int = 30100, protocol: str = "http") -> str:
+        """Return a link in the form that this machine allows."""
         return str(self.get("/internet/getLink", sessionId=session_id, port=str(port), protocolType=protocol)["url"])
+
+    def link_by_path(self, session_id: str, port: int = 30100, protocol: str = "http") -> str:
+        """Return a link by path, as a caller behind a forwarded port gets it on every machine."""
+        query = {"sessionId": session_id, "port": str(port), "protocolType": protocol}
+        data = _data(self.ask("GET", "/internet/getLink", query, headers={"host": "localhost:1"}))
+        return str(data["url"]).replace("localhost:1", self.server.endpoint.partition("://")[2])
 
     def start(self, session_id: str, program: str, port: int = 30100) -> None:
         """Start a Python program inside a session and return when something listens on the port."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from urllib.parse import urlsplit
 
@@ -58,6 +59,18 @@ def test_old_request_without_host(api: Api, session: str) -> None:
     assert f"{api.server.endpoint}/link/" in answer
 
 
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+def test_link_for_a_caller_on_this_machine(api: Api, session: str, name: str) -> None:
+    """It has a host name if the machine resolves it; the callers of the test above used other ports or addresses."""
+    port = urlsplit(api.server.endpoint).port
+    headers = {"host": f"{name}:{port}"}
+    url = api.http.get("/mcp/getLink", params={"sessionId": session}, headers=headers).json()["data"]["url"]
+    if api.server.report.links == "name":
+        assert re.fullmatch(rf"http://30100-{session}-[0-9a-f]{{32}}\.localhost:{port}/", url)
+    else:
+        assert url.startswith(f"http://{name}:{port}/link/{session}/30100/")
+
+
 def scope(local: str, scheme: str = "http") -> Scope:
     return {"type": "http", "scheme": scheme, "server": (local, 8080), "headers": []}
 
@@ -82,6 +95,34 @@ def scope(local: str, scheme: str = "http") -> Scope:
 )
 def test_names_of_a_server(hosts: Hosts, local: str, given: str, base: str | None) -> None:
     assert hosts.base(scope(local), given) == base
+
+
+BOTH = frozenset({"127.0.0.1", "::1"})
+
+
+@pytest.mark.parametrize(
+    ("hosts", "local", "given", "by_name"),
+    [
+        (Hosts(localhost_addresses=BOTH), "127.0.0.1", "127.0.0.1:8080", True),
+        (Hosts(localhost_addresses=BOTH), "127.0.0.1", "Localhost.:8080", True),
+        (Hosts("0.0.0.0", localhost_addresses=BOTH), "127.0.0.1", "localhost:8080", True),
+        (Hosts("::1", localhost_addresses=BOTH), "::1", "[::1]:8080", True),
+        (Hosts(), "127.0.0.1", "127.0.0.1:8080", False),
+        (Hosts(localhost_addresses=frozenset({"::1"})), "127.0.0.1", "127.0.0.1:8080", False),
+        (Hosts(public_url="http://localhost:8080", localhost_addresses=BOTH), "127.0.0.1", "localhost:8080", False),
+        # Forwarded, perhaps from another machine.
+        (Hosts(localhost_addresses=BOTH), "127.0.0.1", "localhost:9000", False),
+        (Hosts(localhost_addresses=BOTH), "127.0.0.1", "localhost", False),
+        (Hosts("0.0.0.0", localhost_addresses=BOTH), "172.17.0.2", "localhost:8080", False),
+        # Names below localhost lead to another address.
+        (Hosts("10.0.0.1", localhost_addresses=BOTH), "10.0.0.1", "10.0.0.1:8080", False),
+        (Hosts("127.0.0.2", localhost_addresses=BOTH), "127.0.0.2", "127.0.0.2:8080", False),
+        (Hosts(localhost_addresses=BOTH), "127.0.0.1", "127.0.0.2:8080", False),
+        (Hosts(localhost_addresses=BOTH), "127.0.0.1", "", False),  # HTTP/1.0 has no host names
+    ],
+)
+def test_callers_that_get_a_link_by_host_name(hosts: Hosts, local: str, given: str, by_name: bool) -> None:
+    assert hosts.link_by_name(scope(local), given) == by_name
 
 
 def test_public_url() -> None:

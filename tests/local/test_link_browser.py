@@ -75,7 +75,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 def test_application_runs_as_on_a_host_of_its_own(api: Api, browser: Browser) -> None:
     session = api.create()["sessionId"]
     api.start(session, APP)
-    link = api.link(session)
+    link = api.link_by_path(session)
     shown = urlsplit(browser.open(link))
     server = urlsplit(link)
     token = server.path.strip("/").split("/")[-1]

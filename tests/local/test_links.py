@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 import socket
-import sys
 import threading
 from asyncio import Queue
 from collections.abc import Callable, Iterator
@@ -147,7 +146,7 @@ def inside(api: Api) -> Iterator[Inside]:
     session = api.create()["sessionId"]
     api.start(session, ECHO)
     api.start(session, SOCKETS, port=30101)
-    yield Inside(session, api.link(session, protocol="https"), api.link(session, 30101, protocol="wss"))
+    yield Inside(session, api.link_by_path(session, protocol="https"), api.link_by_path(session, 30101, protocol="wss"))
     api.release(session)
 
 
@@ -173,7 +172,16 @@ def test_link_has_the_servers_own_scheme(api: Api, inside: Inside) -> None:
     address = api.server.endpoint.partition("://")[2]
     assert inside.http.startswith(f"http://{address}/link/{inside.session}/30100/")
     assert inside.sockets.startswith(f"ws://{address}/link/{inside.session}/30101/")
-    assert api.get("/mcp/getLink", sessionId=inside.session)["url"] == inside.http  # both paths; the default port
+    assert api.get("/mcp/getLink", sessionId=inside.session)["url"] == api.link(inside.session)  # the default port
+
+
+def test_link_in_the_form_of_this_machine(api: Api, inside: Inside) -> None:
+    """It is reached without further ado: where it has a host name, the resolver of this machine knows it."""
+    link = api.link(inside.session)
+    assert (".localhost:" in link) == (api.server.report.links == "name")
+    assert httpx.get(f"{link}x?y=1").text == "/x?y=1"
+    with connect(f"{api.link(inside.session, 30101, 'wss')}ws?x") as outside:
+        assert outside.recv(timeout=120) == "/ws?x"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"])
@@ -537,7 +545,7 @@ async def started(runtime: Runtime, session: LocalSession, program: str, port: i
     await output(
         runtime,
         session,
-        f"nohup {shlex.quote(sys.executable)} -c {shlex.quote(program)} > log 2>&1 &\n"
+        f"nohup python3 -c {shlex.quote(program)} > log 2>&1 &\n"
         f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $! || {{ cat log; exit 1; }}; done",
     )
 

@@ -138,7 +138,8 @@ def test_ipv6() -> None:
     with served("--host", "::1") as server:
         assert server.said(r"AGB_ENDPOINT=(\S+)").startswith("http://[::1]:")
         session = server.api.create()["sessionId"]
-        assert server.api.link(session).startswith(server.said(r"AGB_ENDPOINT=(\S+)"))
+        assert httpx.get(server.api.link(session)).status_code == 502  # nothing listens on that port
+        assert server.api.link_by_path(session).startswith(server.said(r"AGB_ENDPOINT=(\S+)"))
 
 
 def test_port_in_use_is_one_line() -> None:

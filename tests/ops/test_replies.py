@@ -497,7 +497,9 @@ URLS = st.builds(
     ),
     st.just(SECRET),
     st.sampled_from(["", "&b=2", "#f", " and more"]),
-) | st.just(f"http://127.0.0.1:1/link/s-1/30100/{SECRET}/x?y=1")
+) | st.sampled_from(
+    [f"http://127.0.0.1:1/link/s-1/30100/{SECRET}/x?y=1", f"http://30100-s-1-{SECRET}.localhost:1/x?y=1"]
+)
 HOLDERS = st.dictionaries(st.sampled_from(NAMES), st.just(SECRET), min_size=1, max_size=3) | URLS
 
 

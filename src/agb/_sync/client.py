@@ -424,7 +424,7 @@ class AGB(Closable, BlockHint):
         except ValueError as error:
             return SessionResult.failed(SessionError(str(error)))
         found = self.get_session(session_id, timeout=timeout)
-        if not found.success:
+        if not found:
             message = str(found.error).replace("Could not", "Failed to", 1)  # programs for 0.12 look for these words
             return evolve(SessionResult.failed(found.error), error_message=message)
         return SessionResult.of(session_from_data(self, found.data), found.request_id)

@@ -196,7 +196,7 @@ class Session:
         deadline = self._api.deadline(timeout)
         if self._hidden_labels is None and self.agb.uses_hidden_labels:
             present = self._get_labels(deadline)
-            if not present.success:
+            if not present:
                 return present
         hidden = (self._hidden_labels or {}) if self.agb.uses_hidden_labels else {}
         call = ops.set_label(self.session_id, {**labels, **hidden})
@@ -227,7 +227,7 @@ class Session:
 
     def _get_labels(self, deadline: Deadline) -> OperationSuccess[dict[str, str]] | OperationFailure:
         result = self._api.result(ops.get_label(self.session_id), OperationResult, deadline=deadline)
-        if not result.success:
+        if not result:
             return result
         self._hidden_labels = ownership.hidden(result.data)
         return OperationResult.of(ownership.shown(result.data), result.request_id)

@@ -31,6 +31,8 @@ _IN_URL = re.compile(rf"((?:[\w.-]{{0,64}}(?:{_WORDS}|code|key|sign)[\w.-]{{0,64
 _SECRET_PARAMETER = re.compile(rf"{_WORDS}|code|key|^sig", re.IGNORECASE)
 _USER = re.compile(r"(://)[^/@\s]+@")
 _LINK = re.compile(r"(/link/[^/\s]+/\d+/)([^/\s?#]+)")
+_LINK_NAME = re.compile(r"(\b\d{5}-s-[0-9a-z]{1,32}-)([0-9a-z]{6,63})(?=\.localhost)", re.IGNORECASE)
+"""The host name of a link (`agb.local.api.links`): a secret also without a URL around it, as in a resolver's error."""
 
 
 def masked(value: Any) -> Any:
@@ -42,8 +44,8 @@ def masked(value: Any) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
-    if isinstance(value, str) and "://" in value:
-        return _masked_url(value)
+    if isinstance(value, str):
+        return _masked_link_names(_masked_url(value) if "://" in value else value)
     return value
 
 
@@ -58,6 +60,10 @@ def _masked_url(text: str) -> str:
     for pattern, replacement in ((_USER, rf"\1{MASK}@"), (_LINK, rf"\1{MASK}"), (_IN_URL, rf"\1{MASK}")):
         text = pattern.sub(replacement, text)
     return text
+
+
+def _masked_link_names(text: str) -> str:
+    return _LINK_NAME.sub(rf"\1{MASK}", text) if ".localhost" in text.lower() else text
 
 
 # --- text from outside -------------------------------------------------------------------------------------------
@@ -131,6 +137,7 @@ def without_secrets(text: str) -> str:
     text = _remembered.mask(text)
     if "://" in text:
         text = _ANY_URL.sub(lambda url: _masked_url(url[0]), text)
+    text = _masked_link_names(text)
     lower = text.lower()
     if not any(hint in lower for hint in _HINTS):
         return text
@@ -249,7 +256,7 @@ def remember_url(url: str) -> None:
     except ValueError:
         return
     remember(password)
-    if link := _LINK.search(parts.path):
+    if link := _LINK.search(parts.path) or _LINK_NAME.search(parts.netloc):
         remember(link[2])
     for name, value in parse_qsl(parts.query):
         if _SECRET_PARAMETER.search(name):

@@ -36,7 +36,7 @@ class LocalServer:
     pid: int
     """The id of its process."""
     report: Report
-    """How it isolates sessions, what network they have, and the languages it found."""
+    """How it isolates sessions, what network they have, the form of links, and the languages it found."""
 
 
 class ServerProcess:

@@ -93,6 +93,7 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     isolated = "" if report.isolation == "none" else f"isolated with {report.isolation}, "
     lines += _rows("sessions", [isolated + report.isolation_note])
     lines += _rows("network", [_NETWORKS.get(report.network, report.network)])
+    lines += _rows("links", [report.links_note])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
     lines += _rows("missing", [f"{name}: {install}" for name, install in report.missing.items()])
     if not options.is_loopback:

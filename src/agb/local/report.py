@@ -1,4 +1,4 @@
-"""The report of a runtime: how sessions are run on this machine."""
+"""The report of a runtime: how sessions are run on this machine, and how they are reached."""
 
 from __future__ import annotations
 
@@ -19,3 +19,7 @@ class Report:
     """Language -> version."""
     missing: dict[str, str] = field(factory=dict)
     """Language -> what to install."""
+    links: Literal["name", "path"] = "path"
+    """The form of links for callers on this machine: by host name, or by path."""
+    links_note: str = ""
+    """A sentence about it, for the banner: the reason, and what to install."""

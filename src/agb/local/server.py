@@ -9,14 +9,16 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 import uvicorn
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 from starlette.applications import Starlette
 
 from .api.app import build_app
 from .api.hosts import Hosts
 from .api.links import Links
+from .api.localhost_names import localhost_addresses
 from .api.proxy_websocket import MESSAGE_LIMIT
 from .errors import CannotStart
 from .limits import Limits
@@ -56,13 +58,17 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         allow_none=options.allow_none,
     )
     with stop.on_signals(lifeline), bind(options.host, options.port) as listener:
+        # Meanwhile the runtime starts. A resolver that asks a name server takes its time.
+        asked = asyncio.ensure_future(asyncio.to_thread(localhost_addresses))
         try:
             await runtime.__aenter__()
         except OSError as error:
             raise CannotStart(f"the runtime cannot start: {error}") from error
         try:
-            app = build_app(runtime, options.api_key, Hosts(options.host, options.public_url))
-            server = _Server(runtime, app, lambda: ready(Listening(url_of(listener), runtime.report)))
+            hosts = Hosts(options.host, options.public_url, await asked)
+            links, note = hosts.link_form(str(urlsplit(url_of(listener)).hostname))
+            listening = Listening(url_of(listener), evolve(runtime.report, links=links, links_note=note))
+            server = _Server(runtime, build_app(runtime, options.api_key, hosts), lambda: ready(listening))
             stop.attach(server)
             await server.serve(sockets=[listener])
         finally:

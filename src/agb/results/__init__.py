@@ -39,21 +39,37 @@ if TYPE_CHECKING:
     from .desktop import WindowInfoResult as WindowInfoResult
     from .desktop import WindowListResult as WindowListResult
     from .files import BinaryFileContentResult as BinaryFileContentResult
+    from .files import DirectoryEntry as DirectoryEntry
     from .files import DirectoryListResult as DirectoryListResult
     from .files import ExistsResult as ExistsResult
     from .files import FileChangeEvent as FileChangeEvent
     from .files import FileChangeResult as FileChangeResult
     from .files import FileContentResult as FileContentResult
+    from .files import FileInfo as FileInfo
     from .files import FileInfoResult as FileInfoResult
     from .files import FileSearchResult as FileSearchResult
     from .files import MultipleFileContentResult as MultipleFileContentResult
     from .metrics import SessionMetrics as SessionMetrics
     from .metrics import SessionMetricsResult as SessionMetricsResult
+    from .narrowed import BoolSuccess as BoolSuccess
+    from .narrowed import ContextFailure as ContextFailure
+    from .narrowed import ContextSuccess as ContextSuccess
+    from .narrowed import GetSessionFailure as GetSessionFailure
+    from .narrowed import GetSessionSuccess as GetSessionSuccess
+    from .narrowed import McpToolFailure as McpToolFailure
+    from .narrowed import McpToolSuccess as McpToolSuccess
+    from .narrowed import OperationFailure as OperationFailure
+    from .narrowed import OperationSuccess as OperationSuccess
+    from .narrowed import SessionFailure as SessionFailure
+    from .narrowed import SessionMetricsFailure as SessionMetricsFailure
+    from .narrowed import SessionMetricsSuccess as SessionMetricsSuccess
+    from .narrowed import SessionSuccess as SessionSuccess
     from .sessions import GetSessionData as GetSessionData
     from .sessions import GetSessionResult as GetSessionResult
     from .sessions import McpTool as McpTool
     from .sessions import McpToolResult as McpToolResult
     from .sessions import McpToolsResult as McpToolsResult
+    from .sessions import SessionInfo as SessionInfo
     from .sessions import SessionListResult as SessionListResult
     from .sessions import SessionResult as SessionResult
     from .sessions import SessionStatusResult as SessionStatusResult
@@ -77,12 +93,28 @@ _HOMES = {
         "Result",
         "Truncated",
     ),
+    ".narrowed": (
+        "BoolSuccess",
+        "ContextFailure",
+        "ContextSuccess",
+        "GetSessionFailure",
+        "GetSessionSuccess",
+        "McpToolFailure",
+        "McpToolSuccess",
+        "OperationFailure",
+        "OperationSuccess",
+        "SessionFailure",
+        "SessionMetricsFailure",
+        "SessionMetricsSuccess",
+        "SessionSuccess",
+    ),
     ".sessions": (
         "GetSessionData",
         "GetSessionResult",
         "McpTool",
         "McpToolResult",
         "McpToolsResult",
+        "SessionInfo",
         "SessionListResult",
         "SessionResult",
         "SessionStatusResult",
@@ -94,11 +126,13 @@ _HOMES = {
     ".commands": ("CommandResult",),
     ".files": (
         "BinaryFileContentResult",
+        "DirectoryEntry",
         "DirectoryListResult",
         "ExistsResult",
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
+        "FileInfo",
         "FileInfoResult",
         "FileSearchResult",
         "MultipleFileContentResult",

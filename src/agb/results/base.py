@@ -162,13 +162,16 @@ class OperationResult(Result, Generic[DataT]):
         @classmethod
         def of(cls, value: ValueT, request_id: str) -> OperationSuccess[ValueT]:
             """Return the result of a call that succeeded with ``value``."""
+            raise NotImplementedError
 
         @classmethod
         def failed(cls, error: AGBError) -> OperationFailure:
             """Return the result of a call that ended in ``error``."""
+            raise NotImplementedError
 
         def raise_for_error(self) -> OperationSuccess[DataT]:
             """Return this result if it is a success, otherwise raise its ``error``."""
+            raise NotImplementedError
 
 
 @frozen(slots=False, repr=False)
@@ -196,3 +199,4 @@ class BoolResult(Result):
 
         def raise_for_error(self) -> BoolSuccess:
             """Return this result if it is a success, otherwise raise its ``error``."""
+            raise NotImplementedError

@@ -69,13 +69,16 @@ class ContextResult(Result):
         @classmethod
         def of(cls, value: Any, request_id: str) -> ContextSuccess:
             """Return the result of a call that succeeded with ``value``."""
+            raise NotImplementedError
 
         @classmethod
         def failed(cls, error: AGBError) -> ContextFailure:
             """Return the result of a call that ended in ``error``."""
+            raise NotImplementedError
 
         def raise_for_error(self) -> ContextSuccess:
             """Return this result if it is a success, otherwise raise its ``error``."""
+            raise NotImplementedError
 
 
 @frozen(slots=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, NotRequired, Self, TypedDict
 
 from attrs import field, frozen
 
@@ -10,20 +10,52 @@ from ..exceptions import AGBError
 from .base import BoolResult, Result, Shown, entries, error_field, mapping, message_field, strings
 
 
+class FileInfo(TypedDict):
+    """The properties of a file or directory; the first two are always there, the others if the service reports them.
+
+    ``size`` is in bytes; ``modified``, ``accessed`` and ``changed`` are seconds since 1970; ``mode`` is the form of
+    ``ls -l``, and ``permissions`` are octal digits.
+    """
+
+    size: int
+    isDirectory: bool
+    name: NotRequired[str]
+    path: NotRequired[str]
+    type: NotRequired[str]
+    isFile: NotRequired[bool]
+    isSymlink: NotRequired[bool]
+    modified: NotRequired[float]
+    accessed: NotRequired[float]
+    changed: NotRequired[float]
+    mode: NotRequired[str]
+    permissions: NotRequired[str]
+    owner: NotRequired[int]
+    group: NotRequired[int]
+    readable: NotRequired[bool]
+    writable: NotRequired[bool]
+
+
+class DirectoryEntry(TypedDict):
+    """A file or directory in a directory."""
+
+    name: str
+    isDirectory: bool
+
+
 @frozen(slots=False, repr=False)
 class FileInfoResult(Result):
-    """The properties of a file or directory: at least ``size`` (bytes) and ``isDirectory``, if it exists."""
+    """The properties of a file or directory."""
 
-    file_info: dict[str, Any] = field(default=None, converter=mapping)
+    file_info: FileInfo = field(default=None, converter=mapping)
     error_message: str = message_field()
     error: AGBError | None = error_field()
 
 
 @frozen(slots=False, repr=False)
 class DirectoryListResult(Result):
-    """The contents of a directory: a dict with ``name`` and ``isDirectory`` for each entry."""
+    """The contents of a directory."""
 
-    entries: list[dict[str, Any]] = field(default=None, converter=entries)
+    entries: list[DirectoryEntry] = field(default=None, converter=entries)
     error_message: str = message_field()
     error: AGBError | None = error_field()
 

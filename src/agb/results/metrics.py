@@ -100,10 +100,13 @@ class SessionMetricsResult(Result):
         @classmethod
         def of(cls, value: Any, request_id: str) -> SessionMetricsSuccess:
             """Return the result of a call that succeeded with ``value``."""
+            raise NotImplementedError
 
         @classmethod
         def failed(cls, error: AGBError) -> SessionMetricsFailure:
             """Return the result of a call that ended in ``error``."""
+            raise NotImplementedError
 
         def raise_for_error(self) -> SessionMetricsSuccess:
             """Return this result if it is a success, otherwise raise its ``error``."""
+            raise NotImplementedError

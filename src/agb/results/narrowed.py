@@ -33,9 +33,11 @@ if TYPE_CHECKING:
 
         def of(self, value: Any, request_id: str, /) -> SuccessT:
             """Return the result of a call that succeeded with ``value``."""
+            raise NotImplementedError
 
         def failed(self, error: AGBError, /) -> FailureT:
             """Return the result of a call that ended in ``error``."""
+            raise NotImplementedError
 
     class BoolSuccess(BoolResult):
         """An answer of yes or no."""
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
         def __bool__(self) -> Literal[False]: ...
         def raise_for_error(self) -> NoReturn:
             """Raise ``error``."""
+            raise NotImplementedError
 
     class SessionSuccess(SessionResult[SessionT]):
         """A success: ``session`` is there."""
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
         def __bool__(self) -> Literal[False]: ...
         def raise_for_error(self) -> NoReturn:
             """Raise ``error``."""
+            raise NotImplementedError
 
     class GetSessionSuccess(GetSessionResult):
         """A success: ``data`` is there."""
@@ -101,6 +105,7 @@ if TYPE_CHECKING:
         def __bool__(self) -> Literal[False]: ...
         def raise_for_error(self) -> NoReturn:
             """Raise ``error``."""
+            raise NotImplementedError
 
     class McpToolSuccess(McpToolResult):
         """A success: ``data`` is there."""
@@ -120,6 +125,7 @@ if TYPE_CHECKING:
         def __bool__(self) -> Literal[False]: ...
         def raise_for_error(self) -> NoReturn:
             """Raise ``error``."""
+            raise NotImplementedError
 
     class ContextSuccess(ContextResult):
         """A success: ``context`` is there."""
@@ -139,6 +145,7 @@ if TYPE_CHECKING:
         def __bool__(self) -> Literal[False]: ...
         def raise_for_error(self) -> NoReturn:
             """Raise ``error``."""
+            raise NotImplementedError
 
     class SessionMetricsSuccess(SessionMetricsResult):
         """A success: ``metrics`` is there."""
@@ -158,6 +165,7 @@ if TYPE_CHECKING:
         def __bool__(self) -> Literal[False]: ...
         def raise_for_error(self) -> NoReturn:
             """Raise ``error``."""
+            raise NotImplementedError
 
 else:
     BoolSuccess = BoolResult

@@ -48,13 +48,16 @@ class SessionResult(Result, Generic[SessionT]):
         @classmethod
         def of(cls, value: ValueT, request_id: str) -> SessionSuccess[ValueT]:
             """Return the result of a call that succeeded with ``value``."""
+            raise NotImplementedError
 
         @classmethod
         def failed(cls, error: AGBError) -> SessionFailure:
             """Return the result of a call that ended in ``error``."""
+            raise NotImplementedError
 
         def raise_for_error(self) -> SessionSuccess[SessionT]:
             """Return this result if it is a success, otherwise raise its ``error``."""
+            raise NotImplementedError
 
 
 class SessionInfo(TypedDict):
@@ -190,13 +193,16 @@ class McpToolResult(Result):
         @classmethod
         def of(cls, value: Any, request_id: str) -> McpToolSuccess:
             """Return the result of a call that succeeded with ``value``."""
+            raise NotImplementedError
 
         @classmethod
         def failed(cls, error: AGBError) -> McpToolFailure:
             """Return the result of a call that ended in ``error``."""
+            raise NotImplementedError
 
         def raise_for_error(self) -> McpToolSuccess:
             """Return this result if it is a success, otherwise raise its ``error``."""
+            raise NotImplementedError
 
 
 @frozen(slots=False, repr=False)

@@ -21,6 +21,7 @@ from .._compat.loop import call
 from .tools import run_tool
 
 if TYPE_CHECKING:
+    from ...language import Language
     from ..net.websocket import AsyncStream
     from .protocols import AsyncSessionAccess
 
@@ -40,7 +41,7 @@ class AsyncCode:
     async def run(
         self,
         code: str,
-        language: str,
+        language: Language,
         timeout_s: float = 60,
         stream_beta: bool = False,
         on_stdout: Callable[[str], Any] | None = None,
@@ -99,7 +100,7 @@ class AsyncCode:
             return EnhancedCodeExecutionResult.failed(error)
 
     def stream(
-        self, code: str, language: str, timeout_s: float = 60, *, timeout: float | None = None
+        self, code: str, language: Language, timeout_s: float = 60, *, timeout: float | None = None
     ) -> AsyncCodeEvents:
         """Run code and return its events as they happen: a context manager that is iterated over.
 

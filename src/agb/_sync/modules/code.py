@@ -22,6 +22,7 @@ from .._compat.loop import call
 from .tools import run_tool
 
 if TYPE_CHECKING:
+    from ...language import Language
     from ..net.websocket import Stream
     from .protocols import SessionAccess
 
@@ -41,7 +42,7 @@ class Code:
     def run(
         self,
         code: str,
-        language: str,
+        language: Language,
         timeout_s: float = 60,
         stream_beta: bool = False,
         on_stdout: Callable[[str], Any] | None = None,
@@ -99,7 +100,9 @@ class Code:
         except AGBError as error:
             return EnhancedCodeExecutionResult.failed(error)
 
-    def stream(self, code: str, language: str, timeout_s: float = 60, *, timeout: float | None = None) -> CodeEvents:
+    def stream(
+        self, code: str, language: Language, timeout_s: float = 60, *, timeout: float | None = None
+    ) -> CodeEvents:
         """Run code and return its events as they happen: a context manager that is iterated over.
 
         The events are those of `agb.events`: ``Stdout``, ``Stderr``, ``Result``, ``Error`` and, last, ``Finished``.

@@ -156,12 +156,13 @@ async def get_label(api: Api, request: ApiRequest) -> Answer:
 async def get_link(api: Api, request: ApiRequest) -> Answer:
     """Answer a URL that leads to a port inside a session, port 30100 if none is given.
 
-    A server on loopback has no certificate, so ``https`` and ``wss`` are answered with the server's own scheme:
-    ``http`` and ``ws``.
+    It has a host name of its own where the caller can resolve it (`hosts.Hosts.link_by_name`). A server on loopback has
+    no certificate, so ``https`` and ``wss`` are answered with the server's own scheme: ``http`` and ``ws``.
     """
     session = api.runtime.find(request.from_query("sessionId"))
     port = api.links.port(request.query.get("port") or str(FIRST_PORT))
-    url = api.links.create(session, port, request.query.get("protocolType") or "http", request.base)
+    protocol = request.query.get("protocolType") or "http"
+    url = api.links.create(session, port, protocol, request.base, by_name=request.by_name)
     session.touch()
     return Answer({"url": url})
 

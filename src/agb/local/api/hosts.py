@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Literal
 from urllib.parse import urlsplit
 
 from attrs import Factory, field, frozen
@@ -20,8 +21,9 @@ from ..._wire.reply import MISDIRECTED
 from ..errors import Refused
 from ..validation import shown
 from .answers import early_refusal
-from .links import Links, is_link
-from .request import BASE
+from .links import LOOPBACK, Links, is_link
+from .localhost_names import INSTALL
+from .request import BASE, BY_NAME
 
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?P<port>:\d{1,5})?")
 
@@ -34,6 +36,8 @@ class Hosts:
     """The address that the server was asked to listen on."""
     public_url: str | None = None
     """The URL by which other machines reach the server, without a path; the URLs answered begin with it."""
+    localhost_addresses: frozenset[str] = frozenset()
+    """The addresses to which this machine resolves names below ``localhost``, empty if it does not."""
     _names: frozenset[str] = field(init=False, default=Factory(lambda self: self._all_names(), takes_self=True))
 
     def _all_names(self) -> frozenset[str]:
@@ -54,6 +58,31 @@ class Hosts:
             name = f"[{name}]" if ":" in name else name
             given = f"{name}:{port}" if port else name
         return self.public_url or f"{'https' if scope['scheme'] in ('https', 'wss') else 'http'}://{given}"
+
+    def link_by_name(self, scope: Scope, given: str) -> bool:
+        """Return whether a link that is answered to a request has a host name below ``localhost``.
+
+        The caller has to resolve that name to this server. What is known is the resolver of this machine, so the caller
+        must be on it: it must have used a loopback host with the server's own port, and the connection must have
+        arrived at an address to which such names are resolved. Another port or address is that of a forwarding
+        (``ssh -L``, the port of a container), which may begin on another machine. With a public URL, all callers get
+        links below that one.
+        """
+        name, port = scope.get("server") or ("", None)
+        found = _HOST.fullmatch(given)
+        if found is None or self.public_url is not None or _plain(name) not in self.localhost_addresses:
+            return False
+        return _plain(found["name"]) in LOOPBACK and int((found["port"] or ":80")[1:]) == port
+
+    def link_form(self, address: str) -> tuple[Literal["name", "path"], str]:
+        """Return the form of the links of a server at an address as seen from this machine, and a note about it."""
+        if self.public_url is not None:
+            return "path", "by path, below the public URL"
+        if not self.localhost_addresses:
+            return "path", f"by path, since this machine does not resolve names below localhost; {INSTALL}"
+        if _plain(address) not in self.localhost_addresses:
+            return "path", f"by path, since names below localhost do not lead to {address}"
+        return "name", "by host name, below localhost; by path for callers on other machines"
 
     def _is_own(self, name: str, local: str) -> bool:
         """Return whether a name is the server's; ``local`` is the address at which the connection has arrived.
@@ -87,6 +116,7 @@ class HostCheck:
         if base is None:
             return await _misdirected(scope, given)(scope, receive, send)
         scope[BASE] = base
+        scope[BY_NAME] = self.hosts.link_by_name(scope, given)
         return await self.app(scope, receive, send)
 
 

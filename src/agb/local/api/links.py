@@ -2,15 +2,15 @@
 
 A link has two forms. Both carry the same token and end with the session.
 
-- **By path:** ``http://127.0.0.1:PORT/link/SESSION/30100/TOKEN/``. The API answers this one: it works in every program,
-  and from other machines.
+- **By path:** ``http://127.0.0.1:PORT/link/SESSION/30100/TOKEN/``. It works in every program, and from other machines.
 - **By host name:** ``http://30100-SESSION-TOKEN.localhost:PORT/``. Web applications need this one: absolute paths,
   ``history.pushState``, ``WebSocket("/ws")`` and ``__Host-`` cookies belong to a host, and its pages are apart from
   those of all other links and of the API. Browsers resolve names below ``localhost`` to loopback themselves, but the
-  resolvers of operating systems need not: glibc asks a name server for them, and gets no address.
+  resolvers of operating systems need not (`localhost_names`).
 
-So a browser that opens the first form is redirected to the second one, and the callers that cannot resolve it never
-see it. It is recognised by ``Sec-Fetch-Mode: navigate``, which browsers send, and pages cannot forge.
+The API answers the second form to a caller on this machine if the machine resolves such names, and otherwise the first
+one (`hosts.Hosts.link_by_name`). Both forms are valid in any case. A browser that opens the first form is redirected to
+the second one. It is recognised by ``Sec-Fetch-Mode: navigate``, which browsers send, and pages cannot forge.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SCHEMES = {"http": "http", "https": "http", "ws": "ws", "wss": "ws"}
 _HOST_NAME = re.compile(
     r"(?P<port>\d{5})-(?P<session>s-[0-9a-z]{1,32})-(?P<token>[0-9a-f]{32})\.localhost\.?(:\d{1,5})?", re.IGNORECASE
 )
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that stand for the addresses to which a browser resolves names below ``localhost``."""
 
 
@@ -70,14 +70,20 @@ class Links:
             raise invalid(f"port must be from {FIRST_PORT} to {LAST_PORT}, not {shown(text)}")
         return int(text)
 
-    def create(self, session: LocalSession, port: int, protocol: str, base: str) -> str:
-        """Return the URL of a link; ``base`` is scheme and host by which the caller reaches this server."""
+    def create(self, session: LocalSession, port: int, protocol: str, base: str, *, by_name: bool = False) -> str:
+        """Return the URL of a link, by path or by host name.
+
+        ``base`` is scheme and host by which the caller reaches this server: a loopback host for a link by host name.
+        """
         if protocol not in SCHEMES:
             names = ", ".join(SCHEMES)
             raise invalid(f"protocolType must be one of {names}, not {shown(protocol)}")
         own, _, address = base.partition("://")
         scheme = SCHEMES[protocol] + ("s" if own == "https" else "")
-        url = f"{scheme}://{address}/link/{session.id}/{port}/{session.link_token(port)}/"
+        if by_name:
+            url = f"{scheme}://{_host_name(session, port, urlsplit(base).port)}/"
+        else:
+            url = f"{scheme}://{address}/link/{session.id}/{port}/{session.link_token(port)}/"
         self._urls.setdefault(session, {})[SCHEMES[protocol], port] = url
         return url
 
@@ -215,10 +221,15 @@ def _is_shown_by_browser(scope: Scope) -> bool:
 def _host_base(target: Target) -> str | None:
     """Return scheme and host of a link by its host name, None if a caller cannot reach this server by loopback."""
     parts = urlsplit(target.base)
-    if parts.hostname not in _LOOPBACK:
+    if parts.hostname not in LOOPBACK:
         return None
-    label = f"{target.port}-{target.session.id}-{target.session.link_token(target.port)}"
-    return f"{parts.scheme}://{label}.localhost" + (f":{parts.port}" if parts.port else "")
+    return f"{parts.scheme}://{_host_name(target.session, target.port, parts.port)}"
+
+
+def _host_name(session: LocalSession, port: int, server_port: int | None) -> str:
+    """Return the host name of a link, with the port of this server if that is not the default one."""
+    name = f"{port}-{session.id}-{session.link_token(port)}.localhost"
+    return f"{name}:{server_port}" if server_port else name
 
 
 def _reason(error: OSError) -> str:

@@ -20,6 +20,9 @@ BODY_LIMIT = 32 * 2**20
 BASE = "agb.base"
 """The key of an ASGI scope for scheme and host of the URLs that are answered (`hosts.Hosts.base`)."""
 
+BY_NAME = "agb.by_name"
+"""The key of an ASGI scope for whether links are answered by host name (`hosts.Hosts.link_by_name`)."""
+
 
 @frozen
 class ApiRequest:
@@ -27,6 +30,8 @@ class ApiRequest:
 
     base: str
     """Scheme and host by which the caller reached this server, such as ``http://127.0.0.1:8080``."""
+    by_name: bool = False
+    """Whether links are answered by host name."""
     path: Mapping[str, str] = field(factory=dict)
     query: Mapping[str, str] = field(factory=dict)
     body: Mapping[str, Any] = field(factory=dict)
@@ -40,6 +45,7 @@ class ApiRequest:
         """Return the request with its body read and parsed; raise `Refused` if it is too large or no JSON object."""
         return cls(
             base=base_url(request),
+            by_name=request.scope[BY_NAME],
             path=request.path_params,
             query=request.query_params,
             body=json_object(await _body(request), "the request body"),
