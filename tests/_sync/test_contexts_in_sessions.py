@@ -22,6 +22,7 @@ from agb import (
     MappingPolicy,
     Session,
     SyncPolicy,
+    UploadMode,
     UploadPolicy,
     WhiteList,
 )
@@ -213,6 +214,36 @@ def test_data_outlives_its_session(runtime: LocalServer) -> None:
         assert text_of(session_, "empty") == ""
         assert not session_.file.exists(f"{MOUNT}/late").data
         assert session_.delete().success
+        assert agb.context.delete(context).success
+
+
+@pytest.mark.parametrize("mode", UploadMode)
+def test_tree_comes_back_as_it_was(runtime: LocalServer, mode: UploadMode) -> None:
+    """With the links of virtual environments and of npm, and the modes of directories: PostgreSQL refuses 755."""
+    make = """
+        mkdir -p venv/bin venv/lib node_modules/.bin node_modules/x data; echo secret > data/file
+        echo py > venv/bin/python3; echo js > node_modules/x/cli.js; chmod 755 venv/bin/python3
+        ln -s python3 venv/bin/python; ln -s lib venv/lib64; ln -s ../x/cli.js node_modules/.bin/x; chmod 700 data .
+    """
+    look = "find . -printf '%p %y %m %l\\n' | sort; cat data/file venv/bin/python node_modules/.bin/x"
+    policy = SyncPolicy(UploadPolicy(auto_upload=False, upload_mode=mode))
+    with client(runtime) as agb:
+        context = new_context(agb)
+        with agb.session(mounting(context, policy)) as session:
+            expected = session.command.execute(f"cd {MOUNT}; {make}{look}", 30_000, check=True).stdout
+            assert {". d 700 ", "./data d 700 ", "./venv/lib64 l 777 lib"} <= set(expected.splitlines())
+            session.context.sync().raise_for_error()
+            session.command.execute(f"cd {MOUNT}; ln -s /etc/hostname out; ln -s ../.. data/up", 30_000)
+            synced = session.context.sync()
+            assert not synced.success
+            (task,) = synced.context_status_data
+            for path, why in (("out", "with an absolute target"), ("data/up", "that leads out of the mount")):
+                assert f"'{path}' (it is a symbolic link {why})" in task.error_message
+        with agb.session(mounting(context, policy)) as session:
+            assert session.command.execute(f"cd {MOUNT}; {look}", 30_000, check=True).stdout == expected
+        if mode is UploadMode.FILE:
+            files = ("data/file", "node_modules/x/cli.js", "venv/bin/python3")
+            assert stored(agb, context) == [f"{MOUNT}/{name}" for name in files]
         assert agb.context.delete(context).success
 
 

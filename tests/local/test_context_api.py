@@ -745,6 +745,26 @@ async def test_clearing(tmp_path: Path) -> None:
 
 
 @pytest.mark.asyncio
+async def test_link_of_a_mount_is_no_file(tmp_path: Path) -> None:
+    """Clients know files only; a real service has no links."""
+    async with caller(data_dir=tmp_path) as api:
+        context = await api.make()
+        await api.upload(context, "/a/file")
+        kept = (await api.url(context, "/a/file", "Download"))["url"]
+        for path in ("/a/file", "/a/other"):
+            with api.runtime.contexts.store.writing(context, path, kind="link") as writing:
+                writing.write(b"target")
+                writing.commit()
+        assert await api.files(context) == []
+        refused((await api.http.get(kept)).json(), "InvalidFile.NotFound", 404)
+        for operation in ("GetContextFileDownloadUrl", "DeleteContextFile"):
+            answer = await api.ask("POST", operation, contextId=context, filePath="/a/other")
+            refused(answer, "InvalidFile.NotFound", 404)
+        await api.upload(context, "/a/other")
+        assert [file["filePath"] for file in await api.files(context)] == ["/a/other"]
+
+
+@pytest.mark.asyncio
 async def test_interrupted_clearing_goes_on_at_the_next_start(tmp_path: Path) -> None:
     async with caller(data_dir=tmp_path) as api:
         context = await api.make()

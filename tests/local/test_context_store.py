@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -51,8 +52,8 @@ def context(store: ContextStore) -> str:
     return store.find("mine", create=True).id
 
 
-def put(store: ContextStore, context: str, path: str, content: bytes = b"content") -> StoredFile:
-    with store.writing(context, path) as writing:
+def put(store: ContextStore, context: str, path: str, content: bytes = b"content", **more: Any) -> StoredFile:
+    with store.writing(context, path, **more) as writing:
         writing.write(content)
         return writing.commit()
 
@@ -313,6 +314,35 @@ def test_directories_round_trip(store: ContextStore, context: str) -> None:
         store.make_directory(context, "/a/empty")
     with pytest.raises(Refused, match="'/a/empty' is a file"):
         store.make_directory(context, "/a/empty/below")
+
+
+def test_links_round_trip(store: ContextStore, context: str, clock: Clock, tmp_path: Path) -> None:
+    """Clients of the API see files only: what a real service has."""
+    made = put(store, context, "/a/link", b"../file", kind="link", mode=0o777, mtime=5.0)
+    put(store, context, "/a/file", b"content")
+    assert (made.kind, made.mode, made.mtime, made.size) == ("link", 0o777, 5.0, 7)
+    assert store.stat(context, "/a/link") == made
+    content, found = store.open(context, "/a/link")
+    with content:
+        assert (content.read(), found) == (b"../file", made)
+    with pytest.raises(Refused, match="File not found"):
+        store.use(context, "/a/link")
+    page = store.page(context, "/a", 1, 10)
+    assert ([file.path for file in page.files], page.count) == (["/a/file"], 1)
+    with pytest.raises(Refused, match="'/a/link' is a link"):
+        put(store, context, "/a/link/below")
+    with pytest.raises(Refused, match="it is a link"):
+        store.make_directory(context, "/a/link")
+    with pytest.raises(Refused, match="directory with files"):
+        put(store, context, "/a", b"x", kind="link")
+    assert put(store, context, "/a/link").number == made.number  # as a file
+    assert put(store, context, "/a/link", b"x", kind="link").kind == "link"
+    store.close()
+    with opened(tmp_path / "contexts", clock) as again:
+        assert [(file.path, file.kind) for file in again.files(context)] == [("/a/file", "file"), ("/a/link", "link")]
+        clock.now += 10
+        assert again.recycling.expire(context, "", 5) == 2
+        assert again.files(context) == []
 
 
 def test_size_limit(store: ContextStore, context: str, tmp_path: Path) -> None:

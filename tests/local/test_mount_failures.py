@@ -222,24 +222,82 @@ async def test_links_that_lead_out_are_named_and_the_rest_is_stored(context: Con
     make = """
         mkdir -p d/e; echo f > f; echo g > d/e/g; ln -s d/e/g in; mkfifo pipe; ln -s pipe to_pipe
         ln -s /etc/passwd out; ln -s ../../../../etc d/out; ln -s ../data/f around; ln -s nowhere dangling
-        ln -s loop loop; ln -s . d/self; ln -s ../../d d/e/up
+        ln -s loop loop; ln -s . d/self; ln -s ../../d d/e/up; ln -s d/e/../e/g behind; ln -s $PWD/f absolute
     """
     await context.shell(session, make)
     files, failures = await listed(context, session)
     out = "it is a symbolic link that leads out of the mount"
     assert failures == {
-        "out": out,
+        "out": "it is a symbolic link with an absolute target",
+        "absolute": "it is a symbolic link with an absolute target",
         "d/out": out,
-        "dangling": "it is a symbolic link that leads to nothing",
-        "loop": "it is a symbolic link that leads in a circle",
-        "d/self": "it is a symbolic link to a directory that it is in",
-        "d/e/up": "it is a symbolic link to a directory that it is in",
+        "around": out,
+        "behind": "it is a symbolic link whose target has '..' behind a name",
     }
     row = await context.sync(session)
     assert row["errorMessage"].startswith("all was stored but for ")
-    assert row["errorMessage"].endswith("), and 1 more")
-    assert [path[len(PLACE) + 1 :] for path in context.paths()] == sorted(files) == ["around", "d/e/g", "f", "in"]
-    assert context.content(f"{PLACE}/in") == b"g\n"
+    assert all(f"'{path}' ({why})" in row["errorMessage"] for path, why in failures.items())
+    links = ["d/e/up", "d/self", "dangling", "in", "loop", "to_pipe"]
+    assert [path[len(PLACE) + 1 :] for path in context.paths()] == sorted(files) == sorted(["d/e/g", "f", *links])
+    assert context.content(f"{PLACE}/in") == b"d/e/g"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["File", "Archive"])
+async def test_stored_link_that_leads_out_of_a_mount_is_not_made(context: Context, mode: str) -> None:
+    """A session can store what it likes: its own programs may write the archive, and a larger mount has more inside."""
+    kept = {"d/in": "../f", "in": "f"}
+    for path, target in {**kept, "out": "..", "d/out": "../../x", "d/through": "e/../../..", "abs": "/etc"}.items():
+        context.put(f"{PLACE}/{path}", target.encode(), kind="link", mode=0o777)
+    context.put(f"{PLACE}/f", b"stored")
+    session = await context.started(uploadPolicy={"uploadMode": mode})
+    (row,) = await context.done(session)
+    for path in ("out", "d/out", "abs", "d/through"):
+        assert f"'{path}' (it is a symbolic link " in row["errorMessage"]
+    assert await context.shell(session, "find . -type l | sort; readlink in d/in") == "./d/in\n./in\nf\n../f"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("target", [b"../x", b"/etc", b"", b"a\0b", b"d/../..", b"x" * 5000])
+async def test_link_of_a_hostile_session_is_not_stored(context: Context, target: bytes) -> None:
+    """Its helper may claim any link; only one that stays in the mount is stored."""
+    session = await context.session()
+    await context.shell(session, "ln -s f link; echo f > f")
+    receive = helper_client.HelperClient.receive
+
+    def claimed(self: helper_client.HelperClient) -> tuple[dict[str, Any], bytes]:
+        header, blob = receive(self)
+        return header, target if header.get("path") == "link" else blob
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(helper_client.HelperClient, "receive", claimed)
+        row = await context.sync(session)
+    assert row["errorMessage"] == "the program that works on the mount sent an invalid answer"
+    assert f"{PLACE}/link" not in context.paths()
+    await context.uploaded(session)
+    assert context.content(f"{PLACE}/link") == b"f"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["File", "Archive"])
+async def test_nothing_is_written_through_a_link(context: Context, mode: str) -> None:
+    """One session makes a link of a directory in which another one stores files."""
+    policy: Any = {"uploadPolicy": {"uploadMode": mode}}
+    hostile = await context.session(**policy)
+    await context.shell(hostile, "mkdir a b; echo a > a/f; echo b > b/f")
+    await context.uploaded(hostile)
+    other = await context.session(**policy)
+    await context.shell(hostile, "rm -r a; ln -s b a")
+    await context.shell(other, "echo changed > a/f; echo new > a/new")
+    await context.uploaded(other)
+    row = await context.sync(hostile, "download")
+    assert row["status"] == "Failed"
+    assert await context.shell(hostile, "cat b/f; ls b; readlink a") == "b\nf\nb"
+    row = await context.sync(hostile, "upload")
+    if mode == "File":
+        assert "Nothing can be stored as '/home/user/data/a': it is a directory with files in it" in row["errorMessage"]
+        assert context.content(f"{PLACE}/a/f") == b"changed\n"
+        assert context.content(f"{PLACE}/b/f") == b"b\n"
 
 
 async def listed(context: Context, session: LocalSession) -> tuple[dict[str, Any], dict[str, str]]:

@@ -62,6 +62,110 @@ async def test_any_tree_there_and_back(context: Context) -> None:
     assert await context.shell(second, look) == before
 
 
+TREE = r"find . -printf '%p %y %m %l\n' | sort"
+"""A command that lists a mount with the top directory: types, modes and links."""
+MAKE_TREE = """
+    mkdir -p venv/bin venv/lib node_modules/.bin node_modules/x data/base read/only empty
+    ln -s python3 venv/bin/python; ln -s ./lib/ venv/lib64; ln -s ../x/cli.js node_modules/.bin/x; ln -s . self
+    echo js > node_modules/x/cli.js; echo pg > data/base/1; echo r > read/only/f; echo p > venv/bin/python3
+    chmod 755 node_modules/x/cli.js venv/bin/python3
+    chmod 700 data . empty; chmod 750 data/base; chmod 555 read/only; chmod 511 read
+"""
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["File", "Archive"])
+async def test_links_and_modes_of_directories_there_and_back(context: Context, mode: str) -> None:
+    policy: Any = {"uploadPolicy": {"uploadMode": mode}}
+    first = await context.session(**policy)
+    await context.shell(first, MAKE_TREE)
+    expected = await context.shell(first, TREE)
+    assert ". d 700 " in expected.split("\n")
+    assert "./venv/lib64 l 777 ./lib/" in expected.split("\n")
+    await context.uploaded(first)
+    stored = {file.path: file.version for file in context.store.files(context.id)}
+    await context.uploaded(first)
+    second = await context.session(**policy)
+    assert await context.shell(second, TREE) == expected
+    assert await context.shell(second, "cat data/base/1 node_modules/.bin/x venv/bin/python") == "pg\njs\np"
+    await context.uploaded(second)
+    assert {file.path: file.version for file in context.store.files(context.id)} == stored
+    # Files come into a directory that its owner cannot write to, and modes change, once more and back.
+    await context.shell(second, "chmod 755 read/only data; chmod 711 empty; echo n > read/only/n; chmod 555 read/only")
+    expected = await context.shell(second, TREE)
+    await context.uploaded(second)
+    third = await context.session(**policy)
+    assert await context.shell(third, TREE) == expected
+    await context.downloaded(first)
+    assert await context.shell(first, "cat read/only/n; stat -c %a read read/only empty") == "n\n511\n555\n711"
+    await context.shell(third, "chmod 755 . empty; rm self venv/lib64")
+    expected = await context.shell(third, TREE)
+    await context.uploaded(third)
+    assert await context.shell(await context.session(**policy), TREE) == expected
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["File", "Archive"])
+async def test_link_takes_the_place_of_a_file_or_directory_and_the_other_way_round(context: Context, mode: str) -> None:
+    policy: Any = {"uploadPolicy": {"uploadMode": mode}}
+    session = await context.session(**policy)
+    steps = (
+        "mkdir -m 700 d; echo 1 > d/f; echo d/f > text; ln -s d/f link; ln -s text other",
+        "rm -r d; mkdir e; echo 2 > e/f; ln -s e d; ln -sfn e/f link; rm text; ln -s d/f text",
+        "rm d link other; mkdir -m 700 d; echo 3 > d/f; printf e/f > link; chmod 777 link",
+        "rm -r d link text; ln -s e text; mkdir link",
+    )
+    for step in steps:
+        await context.shell(session, step)
+        await context.uploaded(session)
+        again = await context.session(**policy)
+        look = f"{TREE}; cat d/f link || :"
+        assert await context.shell(again, look) == await context.shell(session, look)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mode", ["File", "Archive"])
+async def test_two_sessions_change_links(context: Context, mode: str) -> None:
+    policy: Any = {"uploadPolicy": {"uploadMode": mode}}
+    first = await context.session(**policy)
+    await context.shell(first, "mkdir -m 700 d; for name in both first second gone; do ln -s old $name; done")
+    await context.uploaded(first)
+    second = await context.session(**policy)
+    await context.shell(first, "ln -sfn one both; ln -sfn one first; rm gone; ln -s one d/1")
+    await context.shell(second, "ln -sfn two both; ln -sfn two second; chmod 711 d; ln -s two d/2")
+    await context.uploaded(first)
+    await context.uploaded(second)
+    await context.downloaded(first)
+    third = await context.session(**policy)
+    for session in (first, third):
+        assert await context.shell(session, "readlink both first second d/1 d/2; ls -A; stat -c %a d") == (
+            "two\none\ntwo\none\ntwo\nboth\nd\nfirst\nsecond\n711"
+        )
+
+
+@pytest.mark.asyncio
+async def test_link_is_copied_as_its_file_by_a_transfer(local_runtime: Runtime) -> None:
+    """With the session's own context clients download single files: no link would be one."""
+    session = await local_runtime.create(IMAGE)
+    own = Context(local_runtime, (await session.mounts.load_internal()).context_id)
+    await output(local_runtime, session, "mkdir -m 700 ~/x; cd ~/x; echo f > f; ln -s f link; ln -s $PWD/f absolute")
+    session.mounts.sync(own.id, "/home/user/x", "upload")
+    await own.done(session)
+    assert own.paths() == [f"/home/user/x/{name}" for name in ("absolute", "f", "link")]
+    assert own.content("/home/user/x/link") == b"f\n"
+    faults = {
+        "nothing": "that leads to nothing",
+        "self": "to a directory that it is in",
+        "loop": "that leads in a circle",
+        "out": "that leads out of the mount",
+    }
+    await output(local_runtime, session, "cd ~/x; ln -s no nothing; ln -s . self; ln -s loop loop; ln -s /etc out")
+    (task,) = session.mounts.sync(own.id, "/home/user/x", "upload")
+    await own.done(session)
+    for name, fault in faults.items():
+        assert f"'{name}' (it is a symbolic link {fault})" in task.error_message
+
+
 @needs_bubblewrap
 @pytest.mark.asyncio
 @pytest.mark.parametrize("path", ["/tmp/agb_browser_data", "/tmp/extensions/", "/home/other/x", "/data", "/mnt/a/b"])
@@ -341,7 +445,7 @@ async def test_archive_keeps_what_cannot_be_read_and_what_is_deleted_in_the_sess
     await context.shell(session, "rm a; rm b; ln -s / b; echo c > c")
     row = await context.sync(session)
     assert row["status"] == "Failed"
-    assert "'b' (it is a symbolic link that leads out of the mount)" in row["errorMessage"]
+    assert "'b' (it is a symbolic link with an absolute target)" in row["errorMessage"]
     assert members(context.content(STORED)) == {"a": b"a\n", "b": b"b\n", "c": b"c\n"}
 
 
@@ -381,7 +485,9 @@ async def test_mount_at_home_and_tmp(context: Context, place: str) -> None:
     make = "mkdir -p /tmp/agb-processes; touch /tmp/agb-processes/x /tmp/file_transfer/y"
     await output(context.runtime, session, f"{make}; echo new > {place}/user/new; echo top > {place}/top")
     await context.release(session)
-    assert context.paths() == [f"{place}/top", f"{place}/user/new", f"{place}/user/sub/f"]
+    # A home has the mode 700; /home and /tmp themselves are not the session's.
+    home = [f"{place}/user"] if place == "/home" else []
+    assert context.paths() == [f"{place}/top", *home, f"{place}/user/new", f"{place}/user/sub/f"]
     again = await context.session(place)
     assert await output(context.runtime, again, f"cat {place}/user/new {place}/top") == "new\ntop"
     assert (await output(context.runtime, again, "cd; pwd; touch here; echo $HOME")).split() == ["/home/user"] * 2

@@ -130,7 +130,8 @@ class ArchiveUpload:
             digest = last.etag if last is not None and last.signature == now else ""
             yield [path, ("check" if digest else "take") if path in changes.changed else "same", size, now[1], digest]
         for path in changes.gone:
-            yield [path, "gone", known[path].signature[0], known[path].signature[1], ""]
+            last_seen = known[path].signature
+            yield [path, "gone", last_seen[4] if is_directory(path) else last_seen[0], last_seen[1], ""]
 
     def _send_last(self, last: StoredFile) -> bool:
         """Send the stored archive to the mount, where the helper merges it; return False if it was replaced meanwhile.

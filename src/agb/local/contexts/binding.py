@@ -7,7 +7,9 @@ from attrs import define, field, frozen
 from .mounts import Mount
 
 Signature = tuple[int, ...]
-"""The attributes of a session's file that change with its content: size, times, inode, mode."""
+"""The attributes of a session's file that change with its content: size, times, inode, and its mode.
+
+The mode has the type bits of a symbolic link, and none for a file; a directory has only the mode."""
 
 
 class SyncFailed(Exception):
@@ -24,6 +26,7 @@ class LastSynced:
     """The stored version; None for a file that was unpacked from an archive, and is stored in that only."""
     etag: str = ""
     mode: int = 0
+    """As in a signature."""
     is_sure: bool = True
     """Whether every later change of the session's file changes its signature."""
     is_unpacked: bool = False
@@ -42,6 +45,11 @@ class Binding:
     """By the path relative to the mount."""
     archive_version: int | None = None
     """The version of the mount's archive, if the session has had all files of it."""
+
+    @property
+    def keeps_top(self) -> bool:
+        """Whether the mode of the mount's directory itself is kept; one that the runtime made has the mode it needs."""
+        return bool(self.steps) and not self.mount.is_internal
 
     def has_changed(self, path: str, now: Signature) -> bool:
         """Return whether a file of the session may differ from its last synced version."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from ..errors import Refused
-from ..inside.mount_helper.selection import is_within
-from ..inside.mount_helper.tree import ARCHIVE, EMPTY_DIRECTORY
+from ..inside.mount_helper.selection import is_within, joined
+from ..inside.mount_helper.tree import ARCHIVE, DIRECTORY
 from .binding import LastSynced, SyncFailed
 from .helper_client import checked_path, checked_signature
 from .stored import StoredFile
@@ -46,14 +46,19 @@ class Download:
         mount, store = self._work.mount, self._work.store
         top = f"{mount.keys}/{below}" if below else mount.keys
         found = list(store.files(mount.context_id, top))
-        if below and (single := store.stat(mount.context_id, top)) is not None:
+        if (single := store.stat(mount.context_id, top)) is not None and self._has_place(single):
             found.append(single)
         stored: dict[str, StoredFile] = {}
         for file in found:
             path = file.path[len(mount.keys) + 1 :]
             if mount.selection.wants(path) or path == ARCHIVE:
-                stored[f"{path}/{EMPTY_DIRECTORY}" if file.kind == "directory" else path] = file
+                stored[joined(path, DIRECTORY) if file.kind == "directory" else path] = file
         return stored
+
+    def _has_place(self, file: StoredFile) -> bool:
+        """Return whether a file is below the mount's top directory, or that is it and its mode is kept."""
+        is_top = file.path == self._work.mount.keys
+        return not is_top or (file.kind == "directory" and self._work.binding.keeps_top)
 
     def _put(self, files: dict[str, StoredFile]) -> None:
         """Write files into the mount, sorted, so that each directory is opened once."""
@@ -82,7 +87,7 @@ class Download:
                 work.problems[path] = str(failure)
             else:
                 work.last_synced[path] = LastSynced(
-                    checked_signature(signature), file.version, file.etag, file.mode & 0o777
+                    checked_signature(signature), file.version, file.etag, file.sync_mode
                 )
 
     def _unpack(self, path: str, stored: Collection[str]) -> None:
@@ -122,7 +127,7 @@ class Download:
 def send_file(work: SyncWork, path: str, file: StoredFile) -> StoredFile | None:
     """Send a stored file to the mount; return the version that was sent, None if the file is not stored any more."""
     if is_directory(path):
-        work.helper.send({"op": "put", "path": path, "mode": file.mode & 0o777})
+        work.helper.send({"op": "put", "path": path, "mode": file.sync_mode})
         return file
     try:
         content, found = work.store.open(work.mount.context_id, file.path)
@@ -133,7 +138,7 @@ def send_file(work: SyncWork, path: str, file: StoredFile) -> StoredFile | None:
         header: dict[str, Any] = {
             "op": "put",
             "path": path,
-            "mode": found.mode & 0o777,
+            "mode": found.sync_mode,
             "mtime": int(found.mtime * 1e9),
         }
         left = found.size

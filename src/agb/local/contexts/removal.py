@@ -101,6 +101,6 @@ class Recycling:
     def _expire(self, number: int, key: str, before: float) -> int:
         first, end = below(key)
         return self._removal.remove(
-            "context = ? AND kind = 'file' AND modified < ? AND (path = ? OR path >= ? AND path < ?)",
+            "context = ? AND kind <> 'directory' AND modified < ? AND (path = ? OR path >= ? AND path < ?)",
             (number, before, key, first, end),
         )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal
 
 from attrs import astuple, evolve
 
 from ..._wire.reply import CONTEXT_CLEARING, FILE_CHANGED, FILE_CONFLICT
 from ..errors import Refused, context_not_found
 from .keys import above, below, parent_of
-from .stored import ANY, AnyVersion, ContextState, StoredFile
+from .stored import ANY, AnyVersion, ContextState, FileKind, StoredFile
 
 FILE_COLUMNS = "path, kind, size, etag, version, number, mode, mtime, created, modified, blob"
 
@@ -38,7 +37,7 @@ def set_last_used(db: sqlite3.Connection, number: int, now: float) -> None:
 
 
 def get_file(db: sqlite3.Connection, number: int, key: str) -> StoredFile | None:
-    """Return the file or empty directory with a key, None if there is none."""
+    """Return the file, directory or link with a key, None if there is none."""
     query = f"SELECT {FILE_COLUMNS} FROM files WHERE context = ? AND path = ?"  # noqa: S608 - a constant
     row = db.execute(query, (number, key)).fetchone()
     return None if row is None else StoredFile(*row)
@@ -74,18 +73,17 @@ def put_file(
     return new, old
 
 
-def _check_place(
-    db: sqlite3.Connection, number: int, key: str, kind: Literal["file", "directory"], old: StoredFile | None
-) -> None:
+def _check_place(db: sqlite3.Connection, number: int, key: str, kind: FileKind, old: StoredFile | None) -> None:
     """Raise `Refused` unless all stored files can be one tree of directories, as a mount has to create it."""
     if folders := above(key):
         marks = ", ".join("?" * len(folders))
-        query = f"SELECT path FROM files WHERE context = ? AND kind = 'file' AND path IN ({marks}) LIMIT 1"  # noqa: S608
+        which = f"context = ? AND kind <> 'directory' AND path IN ({marks})"
+        query = f"SELECT path, kind FROM files WHERE {which} LIMIT 1"  # noqa: S608
         if (row := db.execute(query, (number, *folders)).fetchone()) is not None:
-            raise _conflict(key, f"{row[0]!a} is a file")
+            raise _conflict(key, f"{row[0]!a} is a {row[1]}")
     if kind == "directory":
-        if old is not None and old.kind == "file":
-            raise _conflict(key, "it is a file")
+        if old is not None and old.kind != "directory":
+            raise _conflict(key, f"it is a {old.kind}")
     elif old is None or old.kind == "directory":
         query = "SELECT 1 FROM files WHERE context = ? AND path >= ? AND path < ? LIMIT 1"
         if db.execute(query, (number, *below(key))).fetchone() is not None:

@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 from ..._wire.reply import CONTEXT_NAME_TAKEN
 from ..errors import Refused, context_not_found, file_not_found, invalid
@@ -28,7 +28,7 @@ from .keys import below, context_name, file_key, folder_key
 from .last_use import LastUse
 from .removal import Recycling, Removal
 from .rows import FILE_COLUMNS, available_context, context_row, get_file, put_file, set_last_used
-from .stored import ANY, AnyVersion, ContextPage, FilePage, StoredContext, StoredFile
+from .stored import ANY, AnyVersion, ContextPage, FileKind, FilePage, StoredContext, StoredFile
 from .writing import Writing
 
 
@@ -189,14 +189,14 @@ class ContextStore:
     # --- files ---
 
     def stat(self, context_id: str, path: str) -> StoredFile | None:
-        """Return the file or empty directory stored under a path, None if there is none."""
+        """Return the file, directory or link stored under a path, None if there is none."""
         key = folder_key(path)
         with self._database.reading() as db:
             number, _ = context_row(db, context_id)
             return get_file(db, number, key)
 
     def files(self, context_id: str, under: str = "") -> Sequence[StoredFile]:
-        """Return all files and empty directories below a directory, those of the whole context if it is ``""``."""
+        """Return all that is stored below a directory: files, directories, links. ``""`` is the whole context."""
         first, end = below(folder_key(under) if under else "")
         with self._database.reading() as db:
             number, _ = context_row(db, context_id)
@@ -208,7 +208,7 @@ class ContextStore:
     ) -> FilePage:
         """Return a page of the files right in a directory, of all files of the context if ``parent`` is None or empty.
 
-        The files are sorted by path; empty directories are left out. A page begins after the last file of the page
+        The files are sorted by path; directories and links are left out. A page begins after the last file of the page
         that named ``next_token``, whatever was stored or removed since. Without a token it is counted: the first page
         has number 1. Raises ``Refused`` for a number or size below 1, and for an invalid token.
         """
@@ -229,7 +229,10 @@ class ContextStore:
         return FilePage(files, token_after(files[-1].path) if len(found) > size else "", count)
 
     def open(self, context_id: str, path: str) -> tuple[IO[bytes], StoredFile]:
-        """Return the content of a file, to be closed by the caller; later changes of the file do not change it."""
+        """Return the content of a file, or the target of a link, to be closed by the caller.
+
+        Later changes of the file do not change it.
+        """
         key = file_key(path)
         with self._database.reading() as db:  # the lock is held, so that the blob exists
             number, _ = context_row(db, context_id)
@@ -239,16 +242,21 @@ class ContextStore:
             return self._blobs.open(found.blob), found
 
     def use(self, context_id: str, path: str) -> tuple[IO[bytes], StoredFile]:
-        """Return what `open` returns, and set the time of last use of the context."""
+        """Return what `open` returns, but for a link, and set the time of last use of the context."""
         with self._database.lock:
             self.touch(context_id)
-            return self.open(context_id, path)
+            content, found = self.open(context_id, path)
+            if found.kind != "file":
+                content.close()
+                raise file_not_found(found.path)
+            return content, found
 
     def writing(
         self,
         context_id: str,
         path: str,
         *,
+        kind: FileKind = "file",
         mode: int = 0o644,
         mtime: float | None = None,
         size_limit: int | None = None,
@@ -256,23 +264,23 @@ class ContextStore:
     ) -> Writing:
         """Return a writing of a new version of a file: nothing changes before its ``commit()``.
 
-        ``mtime`` is the time of the commit if it is None. Raises ``Refused`` for a context that is being cleared, and
-        when there is no room for the bytes ``expected``.
+        The content of a link is its target. ``mtime`` is the time of the commit if it is None. Raises ``Refused`` for a
+        context that is being cleared, and when there is no room for the bytes ``expected``.
         """
         key = file_key(path)
         with self._database.reading() as db:
             available_context(db, context_id)
         self._blobs.check_space(expected)
-        return Writing(self, self._blobs, context_id, key, mode & 0o7777, mtime, size_limit)
+        return Writing(self, self._blobs, context_id, key, kind, mode & 0o7777, mtime, size_limit)
 
     def make_directory(
         self, context_id: str, path: str, *, mode: int = 0o755, mtime: float | None = None
     ) -> StoredFile:
-        """Store a directory, so that it exists even when it is empty, and return it."""
+        """Store a directory, with its mode and so that it exists even when it is empty, and return it."""
         return self.put(context_id, file_key(path), "directory", mode=mode & 0o7777, mtime=mtime)
 
     def remove(self, context_id: str, path: str, if_version: int | AnyVersion = ANY) -> bool:
-        """Remove a file or an empty directory; return False, with nothing changed, unless that version is there."""
+        """Remove a file, link or empty directory; return False, with nothing changed, unless that version is there."""
         key = file_key(path)
         with self._database.changing() as db:
             number, _ = context_row(db, context_id)
@@ -288,7 +296,7 @@ class ContextStore:
         self,
         context_id: str,
         key: str,
-        kind: Literal["file", "directory"],
+        kind: FileKind,
         *,
         mode: int,
         mtime: float | None,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from typing import Final, Literal
 
 from attrs import field, frozen
 
 ContextState = Literal["available", "clearing"]
+FileKind = Literal["file", "directory", "link"]
+"""A link is a symbolic one; its content is its target, as bytes."""
 
 
 class AnyVersion:
@@ -42,10 +45,10 @@ class ContextPage:
 
 @frozen
 class StoredFile:
-    """A file (or an empty directory). Times are seconds since the epoch, sizes are bytes."""
+    """A file, a directory or a symbolic link. Times are seconds since the epoch, sizes are bytes."""
 
     path: str
-    kind: Literal["file", "directory"]
+    kind: FileKind
     size: int
     etag: str
     """The SHA-256 of the content, in hexadecimal; empty for a directory."""
@@ -61,6 +64,11 @@ class StoredFile:
     modified: float
     """When this version was stored."""
     blob: str | None = field(repr=False)
+
+    @property
+    def sync_mode(self) -> int:
+        """The mode in the signatures of files: the permissions, and the type bits of a link."""
+        return self.mode & 0o777 | (stat.S_IFLNK if self.kind == "link" else 0)
 
     @property
     def name(self) -> str:

@@ -69,7 +69,9 @@ class Sync:
 
     def _open(self, *, make: bool) -> None:
         binding = self._work.binding
-        self._helper.send({"op": "open", "top": binding.top, "below": binding.steps, "make": make})
+        # A session's own context has copies of single files, which clients download: no link would be one.
+        follow = binding.mount.is_internal
+        self._helper.send({"op": "open", "top": binding.top, "below": binding.steps, "make": make, "follow": follow})
         header, _ = self._helper.receive()
         if header.get("failed"):
             raise SyncFailed(f"the directory {shown(binding.mount.path)} cannot be used: {header['failed']}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import IO
 
-from ..inside.mount_helper.tree import CHUNK, EMPTY_DIRECTORY
+from ..inside.mount_helper.tree import CHUNK, DIRECTORY
 from .binding import Binding, Bounds, LastSynced, Signature
 from .helper_client import HelperClient, checked_signature, is_plain
 from .mounts import Mount
@@ -35,12 +35,12 @@ class SyncWork:
 
     def key(self, path: str) -> str:
         """Return the key of a file in the store."""
-        return f"{self.mount.keys}/{path}".removesuffix(f"/{EMPTY_DIRECTORY}")
+        return f"{self.mount.keys}/{path}".removesuffix(f"/{DIRECTORY}")
 
     def is_wanted(self, path: str, below: str) -> bool:
         """Return whether a file is selected, and below a path."""
         inside = not below or path == below or path.startswith(f"{below}/")
-        return inside and self.mount.selection.wants(path.removesuffix(f"/{EMPTY_DIRECTORY}"))
+        return inside and self.mount.selection.wants(path.rpartition("/")[0] if is_directory(path) else path)
 
     def list(self, below: str, *, everything: bool = False) -> tuple[dict[str, Signature], dict[str, str]]:
         """Return the session's files below a path, selected or all, and the paths that cannot be listed."""
@@ -67,8 +67,8 @@ class SyncWork:
 
 
 def is_directory(path: str) -> bool:
-    """Return whether a path of a list represents an empty directory."""
-    return path.endswith(f"/{EMPTY_DIRECTORY}")
+    """Return whether a path of a list represents a directory."""
+    return path.rpartition("/")[2] == DIRECTORY
 
 
 def read_part(content: IO[bytes], left: int) -> bytes:

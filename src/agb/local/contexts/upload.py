@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from collections.abc import Mapping
 from typing import Any
 
 from ..._wire.reply import FILE_CONFLICT, FILE_TOO_LARGE
 from ..errors import Refused
 from ..inside.mount_helper.selection import is_within
+from ..inside.mount_helper.tree import link_fault
 from ..validation import shown
 from .binding import LastSynced, Signature, SyncFailed
 from .helper_client import batches, checked_number, checked_signature
+from .keys import LONGEST_PATH
 from .sync_work import SyncWork, is_directory
 from .writing import Writing
 
@@ -71,13 +75,18 @@ class Upload:
             work.last_synced[path] = LastSynced(signature, stored.version)
 
     def _store_file(self, header: dict[str, Any], blob: bytes) -> None:
-        """Store a file whose first part was received."""
+        """Store a file, or a link, whose first part was received."""
         work = self._work
-        path, mode = header["path"], checked_number(header["mode"]) & 0o777
+        path, mode = header["path"], checked_number(header["mode"])
+        is_link = stat.S_ISLNK(mode)
+        if is_link:
+            _check_link(path, header, blob)
+        mode = mode & 0o777 | (stat.S_IFLNK if is_link else 0)
         with work.store.writing(
             work.mount.context_id,
             work.key(path),
-            mode=mode,
+            kind="link" if is_link else "file",
+            mode=mode & 0o777,
             mtime=checked_number(header["mtime"]) / 1e9,
             size_limit=work.bounds.file_size,
         ) as writing:
@@ -119,3 +128,10 @@ class Upload:
         if refusal.code != FILE_CONFLICT:
             raise refusal
         self._conflicts[path] = refusal.message
+
+
+def _check_link(path: str, header: dict[str, Any], target: bytes) -> None:
+    """Raise ``ValueError`` unless an answer has a whole link that may be kept."""
+    whole = "done" in header and 0 < len(target) <= LONGEST_PATH and b"\0" not in target
+    if not whole or link_fault(path, os.fsdecode(target)):
+        raise ValueError("a link is invalid")

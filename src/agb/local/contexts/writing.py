@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from hashlib import sha256
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Protocol, Self
 
 from ..._wire.reply import FILE_TOO_LARGE
 from ..errors import Refused
 from .blobs import Blobs, disk_full_as_refusal
-from .stored import ANY, AnyVersion, StoredFile
+from .stored import ANY, AnyVersion, FileKind, StoredFile
 
 
 class Store(Protocol):
@@ -20,7 +20,7 @@ class Store(Protocol):
         self,
         context_id: str,
         key: str,
-        kind: Literal["file", "directory"],
+        kind: FileKind,
         *,
         mode: int,
         mtime: float | None,
@@ -42,6 +42,7 @@ class Writing:
         blobs: Blobs,
         context_id: str,
         key: str,
+        kind: FileKind,
         mode: int,
         mtime: float | None,
         size_limit: int | None,
@@ -51,6 +52,7 @@ class Writing:
         self._blob = blobs.new()
         self._context_id = context_id
         self._key = key
+        self._kind: FileKind = kind
         self._mode = mode
         self._mtime = mtime
         self._size_limit = size_limit
@@ -96,7 +98,7 @@ class Writing:
                 return self._store.put(
                     self._context_id,
                     self._key,
-                    "file",
+                    self._kind,
                     mode=self._mode,
                     mtime=self._mtime,
                     size=self._size,

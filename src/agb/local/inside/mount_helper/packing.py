@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
-from .tree import ARCHIVE, CHUNK, EMPTY_DIRECTORY, MountError, Tree, directory_signature, is_settled, reason, signature
+from .selection import joined
+from .tree import ARCHIVE, CHUNK, DIRECTORY, MountError, Tree, directory_signature, is_settled, reason, signature
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from typing import IO, Any
 
     from ..messages import MessageSocket
+
+
+_TOP = "."
+"""The name of the member for the mount's top directory."""
 
 
 class Packing:
@@ -64,9 +70,11 @@ class Packing:
         """Copy the members of the last archive that stay; return the session's files that are still to be added."""
         present = set()
         for info in last:
-            path = info.name.strip("/") + (f"/{EMPTY_DIRECTORY}" if info.isdir() else "")
+            path = info.name.strip("/")
+            if info.isdir():
+                path = joined("" if path == _TOP else path, DIRECTORY)
             action, size, mtime = self._notes.get(path, ("", 0, 0))
-            is_known = info.isdir() or (info.size == size and abs(info.mtime - mtime / 1e9) < 0.001)
+            is_known = _size(info) == size and (info.isdir() or abs(info.mtime - mtime / 1e9) < 0.001)
             present.add(path)
             if action == "take" or (action == "same" and is_known) or (action == "gone" and is_known and deletes):
                 continue
@@ -80,7 +88,7 @@ class Packing:
         try:
             file = self._tree.open(path)
         except (OSError, MountError):
-            return "take"  # which reports why it cannot be read
+            return "take"  # a link, or a file that cannot be read, which is reported then
         with os.fdopen(file, "rb", buffering=0) as content:
             reader = _SizedReader(content, os.fstat(file).st_size)
             while reader.read(CHUNK):
@@ -90,8 +98,9 @@ class Packing:
     def _add(self, archive: tarfile.TarFile, path: str) -> None:
         import tarfile
 
-        if path.endswith(f"/{EMPTY_DIRECTORY}"):
-            info = tarfile.TarInfo(path[: -len(EMPTY_DIRECTORY) - 1])
+        directory, _, name = path.rpartition("/")
+        if name == DIRECTORY:
+            info = tarfile.TarInfo(directory or _TOP)
             info.type, info.mode = tarfile.DIRTYPE, self._notes[path][1]
             archive.addfile(info)
             self._rows.append([path, directory_signature(info.mode), False, ""])
@@ -99,6 +108,9 @@ class Packing:
         try:
             file = self._tree.open(path)
         except (OSError, MountError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ELOOP:
+                self._add_link(archive, path)
+                return
             raise UnreadableFile(path, reason(error)) from error
         with os.fdopen(file, "rb", buffering=0) as content:
             begun = time.time_ns()
@@ -109,6 +121,26 @@ class Packing:
             archive.addfile(info, reader)  # type: ignore[arg-type]  # it is only read
             unsure = not is_settled(before, os.fstat(file), begun)
         self._rows.append([path, signature(before), unsure, reader.digest.hexdigest()])
+
+    def _add_link(self, archive: tarfile.TarFile, path: str) -> None:
+        import tarfile
+
+        begun = time.time_ns()
+        try:
+            target, found = self._tree.link(path)
+        except (OSError, MountError) as error:
+            raise UnreadableFile(path, reason(error)) from error
+        info = tarfile.TarInfo(path)
+        info.type, info.linkname, info.mode, info.mtime = tarfile.SYMTYPE, target, 0o777, found.st_mtime_ns / 1e9
+        archive.addfile(info)
+        self._rows.append([path, signature(found), not is_settled(found, found, begun), ""])
+
+
+def _size(info: tarfile.TarInfo) -> int:
+    """Return the size in a member's note: of a file, or of a link's target; for a directory its mode."""
+    if info.isdir():
+        return info.mode & 0o777
+    return len(os.fsencode(info.linkname)) if info.issym() else info.size
 
 
 class UnreadableFile(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 
 from ..messages import SOCKET_FD, MessageSocket
@@ -47,7 +46,7 @@ class MountHelper:
 
     def _open(self, header: dict[str, Any]) -> None:
         try:
-            self._tree = Tree(header["top"], header["below"], make=header["make"])
+            self._tree = Tree(header["top"], header["below"], make=header["make"], follow=header["follow"])
         except OSError as error:
             self._messages.send({"failed": reason(error)})
             return
@@ -75,9 +74,14 @@ class MountHelper:
     def _extract(self, header: dict[str, Any], tree: Tree) -> dict[str, Any]:
         kept, self._notes = self._notes, []
         unpacking = Unpacking(tree, header["most"], (path for (path,) in kept), Selection(header["lists"]))
-        self._send_rows(unpacking.unpack(header["path"], header["into"]))
-        if header["delete"]:
-            tree.unlink(header["path"])
+        try:
+            self._send_rows(unpacking.unpack(header["path"], header["into"]))
+            if header["delete"]:
+                tree.unlink(header["path"])
+        finally:
+            failures = tree.set_modes()
+        for path, error in failures.items():
+            raise MountError(f"the mode of {path!r} cannot be set: {reason(error)}")
         return {"left": unpacking.left}
 
     def _pack(self, header: dict[str, Any], tree: Tree) -> dict[str, Any]:
@@ -95,7 +99,8 @@ class MountHelper:
             return {}
         if header["discard"]:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(ARCHIVE, dir_fd=tree.root)
+                tree.unlink(ARCHIVE)
+            tree.set_modes()
         self._send_rows(rows)
         return {"foreign": packing.foreign}
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import time
 
 from ..temporary import temporary_name
 from .tree import (
     CHUNK,
-    EMPTY_DIRECTORY,
+    DIRECTORY,
     WRITE,
     MountError,
     Tree,
     directory_signature,
     is_settled,
+    link_fault,
     reason,
     signature,
     write_all,
@@ -39,19 +42,33 @@ class Sender:
         """Send files, one after another."""
         for path in paths:
             try:
-                file = self._tree.open(path)
+                self._send_one(path)
+            except ConnectionError:
+                raise
             except (OSError, MountError) as error:
                 gone = isinstance(error, FileNotFoundError)
                 self._messages.send({"path": path, "failed": reason(error), "gone": gone})
-                continue
-            try:
-                self._send(path, file)
-            except ConnectionError:
+
+    def _send_one(self, path: str) -> None:
+        try:
+            file = self._tree.open(path)
+        except OSError as error:
+            if self._tree.follow or error.errno != errno.ELOOP:
                 raise
-            except OSError as error:
-                self._messages.send({"path": path, "failed": reason(error)})
-            finally:
-                os.close(file)
+            self._send_link(path)
+            return
+        try:
+            self._send(path, file)
+        finally:
+            os.close(file)
+
+    def _send_link(self, path: str) -> None:
+        """Send the target of a link as its content."""
+        begun = time.time_ns()
+        target, found = self._tree.link(path)
+        done = signature(found)
+        header = {"path": path, "mode": done[4], "mtime": found.st_mtime_ns, "done": done}
+        self._messages.send({**header, "unsure": not is_settled(found, found, begun)}, os.fsencode(target))
 
     def _send(self, path: str, file: int) -> None:
         """Send as many bytes as a file has now: one that grows all the time would never end."""
@@ -90,11 +107,17 @@ class Receiver:
         try:
             if "path" in header:
                 self._begin(header)
+                if stat.S_ISLNK(header["mode"]):
+                    self._make_link(os.fsdecode(blob))
+                elif self._path.rpartition("/")[2] == DIRECTORY:
+                    self._make_directory()
+                else:
+                    self._open()
             if self._file is not None:
                 write_all(self._file, blob)
                 if header.get("last"):
                     self._finish(self._file)
-        except OSError as error:
+        except (OSError, MountError) as error:
             self._discard()
             self._results.append([self._path, None, reason(error)])
 
@@ -107,18 +130,43 @@ class Receiver:
     def results(self) -> list[list[Any]]:
         """Return a row ``[path, signature or None, failure]`` for each file since the last call."""
         results, self._results = self._results, []
+        failures = self._tree.set_modes()
+        for row in results:
+            directory, _, name = row[0].rpartition("/")
+            if name == DIRECTORY and directory in failures:
+                row[1:] = [None, reason(failures[directory])]
         return results
 
     def _begin(self, header: dict[str, Any]) -> None:
         self._discard()
         self._path, self._attributes = header["path"], header
-        directory, _, name = self._path.rpartition("/")
-        if name == EMPTY_DIRECTORY:
-            os.fchmod(self._tree.directory(directory, make=True), header["mode"])
-            self._results.append([self._path, directory_signature(header["mode"]), ""])
-            return
-        parent = self._tree.directory(directory, make=True)
         self._temporary = temporary_name("new")
+
+    def _make_directory(self) -> None:
+        mode = self._attributes["mode"]
+        self._tree.set_mode(self._path.rpartition("/")[0], mode)
+        self._results.append([self._path, directory_signature(mode), ""])
+
+    def _make_link(self, target: str) -> None:
+        """Make a link, unless it leads out of this mount: the data may have been stored from a larger one."""
+        if fault := link_fault(self._path, target):
+            raise MountError(fault)
+        directory, _, name = self._path.rpartition("/")
+        parent = self._tree.writable(directory)
+        os.symlink(target, self._temporary, dir_fd=parent)
+        try:
+            times = (self._attributes["mtime"], self._attributes["mtime"])
+            os.utime(self._temporary, ns=times, dir_fd=parent, follow_symlinks=False)
+            os.rename(self._temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            found = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        except OSError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary, dir_fd=parent)
+            raise
+        self._results.append([self._path, signature(found), ""])
+
+    def _open(self) -> None:
+        parent = self._tree.writable(self._path.rpartition("/")[0])
         self._file = os.open(self._temporary, WRITE, 0o600, dir_fd=parent)
 
     def _finish(self, file: int) -> None:

@@ -10,12 +10,15 @@ import struct
 from ..temporary import temporary_name
 from .selection import Selection, above, joined
 from .tree import (
+    ARCHIVE,
     CHUNK,
-    EMPTY_DIRECTORY,
+    DIRECTORY,
+    DIRECTORY_MODE,
     WRITE,
     MountError,
     Tree,
     directory_signature,
+    link_fault,
     reason,
     signature,
     write_all,
@@ -62,13 +65,18 @@ class Unpacking:
         self._kept = set(kept)
         self._selection = selection
         self._members: dict[str, Member] = {}
+        self._is_whole = False
 
     def unpack(self, path: str, into: str) -> Iterator[list[Any]]:
-        """Unpack an archive into a directory and yield a row for each file. Raises ``MountError``."""
+        """Unpack an archive into a directory and yield a row for each file; directories get their modes by `set_modes`.
+
+        Raises ``MountError``.
+        """
         import shutil
 
+        self._is_whole = path == ARCHIVE
         name = temporary_name("new")
-        os.mkdir(name, dir_fd=self._tree.root)
+        os.mkdir(name, dir_fd=self._tree.writable(""))
         try:
             aside = Tree(name, parent=self._tree.root)
             try:
@@ -97,6 +105,7 @@ class Unpacking:
         if member.is_directory:
             if path:
                 aside.directory(path, make=True)
+            if path or (self._is_whole and self._tree.keeps_top):
                 self._members[path] = member
             return
         directory, _, name = path.rpartition("/")
@@ -125,23 +134,24 @@ class Unpacking:
 
     def _move(self, aside: Tree, into: str) -> Iterator[list[Any]]:
         """Move everything to its place in the mount."""
-        filled = {directory for path in self._members for directory in above(path)}
+        filled = {"", *(directory for path in self._members for directory in above(path))}
         for path, member in self._members.items():
             place = joined(into, path)
-            if place in self._kept or not self._selection.wants(place):
+            row = joined(place, DIRECTORY) if member.is_directory else place
+            if place in self._kept or row in self._kept or not self._selection.wants(place):
                 self.left += not member.is_directory
                 continue
             if member.is_directory:
-                mode = member.mode | 0o700
-                os.fchmod(self._tree.directory(place, make=True), mode)
-                if path not in filled:
-                    yield [f"{place}/{EMPTY_DIRECTORY}", directory_signature(mode)]
+                # An archive of another origin may have no modes.
+                mode = member.mode if self._is_whole else member.mode | 0o700
+                self._tree.set_mode(place, mode)
+                if path not in filled or mode != DIRECTORY_MODE:
+                    yield [row, directory_signature(mode)]
                 continue
             directory, _, name = path.rpartition("/")
-            parent = self._tree.directory(place.rpartition("/")[0], make=True)
+            parent = self._tree.writable(place.rpartition("/")[0])
             os.rename(name, name, src_dir_fd=aside.directory(directory), dst_dir_fd=parent)
-            if not member.target:
-                yield [place, signature(os.stat(name, dir_fd=parent, follow_symlinks=False))]
+            yield [place, signature(os.stat(name, dir_fd=parent, follow_symlinks=False))]
 
 
 def _checked_path(member: Member) -> str:
@@ -153,12 +163,12 @@ def _checked_path(member: Member) -> str:
 
 
 def _checked_target(member: Member, directory: str) -> str:
-    """Return where a link leads, normalised: with ``..`` at the beginning only, where it passes no other link."""
+    """Return the target of a link; normalised if it has ``..`` behind a name, which may be that of another link."""
     target = os.path.normpath(member.target)
     top = os.path.normpath(joined(directory, target))
     if target.startswith("/") or top == ".." or top.startswith("../"):
         raise MountError(f"it cannot be unpacked: its link {member.path[:200]!r} leads out of its directory")
-    return target
+    return target if link_fault(joined(directory, "link"), member.target) else member.target
 
 
 def _invalid_archive() -> tuple[type[Exception], ...]:

@@ -9,7 +9,7 @@ import stat
 
 from ..temporary import TEMPORARY_NAME
 from .selection import Selection, is_within, joined
-from .tree import ARCHIVE, EMPTY_DIRECTORY, MountError, Tree, directory_signature, reason, signature
+from .tree import ARCHIVE, DIRECTORY, DIRECTORY_MODE, MountError, Tree, directory_signature, reason, signature
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_FILES = 300_000
-"""Files of one mount; links to directories multiply them."""
+"""Files of one mount; links to directories multiply them if they are followed."""
 
-_INTERNAL = re.compile(f"{TEMPORARY_NAME}|{re.escape(EMPTY_DIRECTORY)}|{re.escape(ARCHIVE)}")
+_INTERNAL = re.compile(f"{TEMPORARY_NAME}|{re.escape(DIRECTORY)}|{re.escape(ARCHIVE)}")
 """Names of the runtime's own files."""
 
 
 class Walk:
-    """One walk through a mount: rows ``[path, signature, failure]``, in no particular order."""
+    """One walk through a mount: rows ``[path, signature, failure]``, in no particular order.
+
+    If links are followed, a link has the rows of the file or directory that it leads to, and directories have rows
+    only if they are empty. Otherwise a link has a row of its own, as does a directory that is empty or whose mode is
+    not the default.
+    """
 
     def __init__(self, tree: Tree, selection: Selection) -> None:
         self._tree = tree
@@ -55,9 +60,11 @@ class Walk:
                 else:
                     yield [path, None, reason(error)]
                 continue
-            if not entries and path and self._selection.wants(path):
-                mode = stat.S_IMODE(os.fstat(self._tree.directory(place)).st_mode) & 0o777
-                yield [f"{path}/{EMPTY_DIRECTORY}", directory_signature(mode), ""]
+            if self._selection.wants(path):
+                mode = os.fstat(self._tree.directory(place)).st_mode & 0o777
+                has_mode = mode != DIRECTORY_MODE and not self._tree.follow
+                if (not entries or has_mode) if path else (has_mode and self._tree.keeps_top):
+                    yield [joined(path, DIRECTORY), directory_signature(mode), ""]
             for entry in entries:
                 row = self._row(entry, joined(path, entry.name), joined(place, entry.name), (*chain, place))
                 if row is not None:
@@ -67,7 +74,8 @@ class Walk:
         try:
             file = self._tree.open(path)
         except (OSError, MountError) as error:
-            yield [path, None, reason(error)]
+            is_link = isinstance(error, OSError) and error.errno == errno.ELOOP and not self._tree.follow
+            yield self._kept_link(path) if is_link else [path, None, reason(error)]
         else:
             yield [path, signature(os.fstat(file)), ""]
             os.close(file)
@@ -80,6 +88,8 @@ class Walk:
                     self._waiting.append((path, place, chain[:-1]))
                 return None
             wanted = self._selection.wants(path)
+            if entry.is_symlink() and not self._tree.follow:
+                return self._kept_link(path) if wanted else None
             if entry.is_symlink():
                 return self._link(path, place, chain) if wanted or self._selection.leads_to(path) else None
             if not wanted:
@@ -89,6 +99,12 @@ class Walk:
         except FileNotFoundError:
             return None  # removed meanwhile
         except OSError as error:
+            return [path, None, reason(error)]
+
+    def _kept_link(self, path: str) -> list[Any]:
+        try:
+            return [path, signature(self._tree.link(path)[1]), ""]
+        except (OSError, MountError) as error:
             return [path, None, reason(error)]
 
     def _link(self, path: str, place: str, chain: tuple[str, ...]) -> list[Any] | None:
