@@ -24,6 +24,7 @@ PUBLIC_TYPES = {
         "events",
         "exceptions",
         "outcomes",
+        "language",
         "limits",
         "owned",
         "refs",

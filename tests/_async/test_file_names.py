@@ -57,7 +57,11 @@ async def test_each_name_leads_back_to_its_file(runtime: LocalServer) -> None:
                 content = name.encode("utf-8", "surrogateescape")
                 assert (await file.read(name, format="bytes")).content == content
                 info = (await file.info(name)).raise_for_error().file_info
-                assert (info["path"], info["name"], info["size"]) == (name, name.rpartition("/")[2], len(content))
+                assert (info.get("path"), info.get("name"), info["size"]) == (
+                    name,
+                    name.rpartition("/")[2],
+                    len(content),
+                )
                 assert (await file.exists(name)).data is True
                 moved = f"{top}/moved\udc80"
                 assert (await file.move(name, moved)).success

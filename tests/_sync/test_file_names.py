@@ -58,7 +58,11 @@ def test_each_name_leads_back_to_its_file(runtime: LocalServer) -> None:
                 content = name.encode("utf-8", "surrogateescape")
                 assert file.read(name, format="bytes").content == content
                 info = file.info(name).raise_for_error().file_info
-                assert (info["path"], info["name"], info["size"]) == (name, name.rpartition("/")[2], len(content))
+                assert (info.get("path"), info.get("name"), info["size"]) == (
+                    name,
+                    name.rpartition("/")[2],
+                    len(content),
+                )
                 assert file.exists(name).data is True
                 moved = f"{top}/moved\udc80"
                 assert file.move(name, moved).success

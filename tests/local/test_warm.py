@@ -188,8 +188,8 @@ def test_nothing_is_left_of_a_runtime_that_was_killed(isolation: Literal["auto",
     with agb.local.serve(allow_none=True, isolation=isolation) as server:
         api = Api(server)
         with api.http:
-            for _ in range(2):
-                session = api.create()["sessionId"]
+            api.create()
+            session = api.create()["sessionId"]
             api.tool(session, "run_code", code="1", language="python")
             api.create()  # a further sandbox is made meanwhile
             everything = psutil.Process(server.pid).children(recursive=True)

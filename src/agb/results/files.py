@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, Self, TypedDict
+from typing import Any, NotRequired, Self, TypedDict, cast
 
 from attrs import field, frozen
 
@@ -35,6 +35,10 @@ class FileInfo(TypedDict):
     writable: NotRequired[bool]
 
 
+def _properties(value: Any) -> FileInfo:
+    return cast("FileInfo", mapping(value))
+
+
 class DirectoryEntry(TypedDict):
     """A file or directory in a directory."""
 
@@ -46,9 +50,13 @@ class DirectoryEntry(TypedDict):
 class FileInfoResult(Result):
     """The properties of a file or directory."""
 
-    file_info: FileInfo = field(default=None, converter=mapping)
+    file_info: FileInfo = field(default=None, converter=_properties)
     error_message: str = message_field()
     error: AGBError | None = error_field()
+
+    @classmethod
+    def _fields(cls, value: Any) -> dict[str, Any]:
+        return {"file_info": value}
 
 
 @frozen(slots=False, repr=False)

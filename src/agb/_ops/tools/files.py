@@ -144,7 +144,7 @@ def get_file_info(path: str, *, session_id: str, description: str = "") -> ToolC
             info["name"] = path.rpartition("/")[2]
             if path.startswith("/"):
                 info["path"] = path
-        return FileInfoResult(reply.request_id, True, info)
+        return FileInfoResult.of(info, reply.request_id)
 
     path = check_path(path)
     description = description or f"get the properties of {path!r}"
