@@ -119,7 +119,7 @@ def readme_command(name: str) -> str:
 def long(session: nox.Session) -> None:
     """Run the tests with random input for longer: more examples, more creations that are cancelled and cut."""
     install(session, "dev")
-    variables = {"AGB_EXAMPLES": "1000", "AGB_ORPHAN_RUNS": "1000"}
+    variables = {"AGB_EXAMPLES": "1000", "AGB_ORPHAN_RUNS": "1000", "AGB_EVENT_LOOPS": "all"}
     session.run("python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", env=variables)
 
 

@@ -61,11 +61,18 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run tests marked ``one_event_loop`` on asyncio only: their subject does not depend on the event loop."""
+    """Leave out the repetition on trio of tests whose subject does not depend on the event loop.
+
+    These are marked ``one_event_loop``, or use the local runtime: what depends on the event loop (connections, streams,
+    cancellation) has tests with scripted servers, which run on both. ``AGB_EVENT_LOOPS=all`` runs all on both.
+    """
+    if os.environ.get("AGB_EVENT_LOOPS") == "all":
+        return
 
     def is_repetition(item: pytest.Item) -> bool:
-        on_trio = isinstance(item, pytest.Function) and "trio" in item.name.partition("[")[2]
-        return on_trio and item.get_closest_marker("one_event_loop") is not None
+        if not isinstance(item, pytest.Function) or "trio" not in item.name.partition("[")[2]:
+            return False
+        return item.get_closest_marker("one_event_loop") is not None or "runtime" in item.fixturenames
 
     repetitions = [item for item in items if is_repetition(item)]
     if repetitions:

@@ -346,6 +346,16 @@ def test_expired_url_is_asked_for_again(store: Bucket, tmp_path: Path) -> None:
     assert sum("DownloadUrl" in request.path for request in store.server.requests) == 2
 
 
+def test_refusal_after_lost_attempts_is_final(store: Bucket, tmp_path: Path) -> None:
+    store.files["/tmp/a"] = b"content"
+    expired = answer({"code": "AccessDenied", "message": "Request has expired"}, 403)
+    store.instead.extend([*[cut()] * 4, expired])  # each attempt is sent once more on a new connection
+    with client(store) as agb:
+        got = agb.context.download(CONTEXT, "/tmp/a", tmp_path / "a")
+    assert got.error is not None
+    assert (got.error.kind, got.error.retryable) == (ErrorKind.BAD_CREDENTIALS, False)
+
+
 def test_url_that_is_refused_twice(store: Bucket, tmp_path: Path) -> None:
     store.files["/tmp/a"] = b"content"
     store.instead.extend([answer({"code": "AccessDenied", "message": "Request has expired"}, 403)] * 5)

@@ -144,9 +144,14 @@ async def _with_retries(
         except AGBError as error:
             error.extra["url_request_id"] = request_id
             # A URL may have expired in the queue; if a new one is refused as well, the refusal is final.
-            if error.http_status == 403 and not is_refused:
+            may_have_expired = error.http_status == 403 and not is_refused
+            if may_have_expired:
                 is_refused = error.retryable = True
-            pause = api.next_try(error, attempt, idle_timeout)
+            try:
+                pause = api.next_try(error, attempt, idle_timeout)
+            except AGBError:  # no attempt is left, or no time
+                error.retryable &= not may_have_expired
+                raise
         await api.sleep(pause)
         await rewind()
         attempt += 1
