@@ -282,6 +282,23 @@ async def test_cancellation_is_not_lost_where_warnings_are_errors(service: Servi
 
 
 @pytest.mark.asyncio
+async def test_cancelled_create_of_a_closed_client_deletes_what_it_made(service: Service) -> None:
+    gate = service.sessions.gate(CREATE)
+    agb = service.client()
+    task = asyncio.ensure_future(agb.create(IMAGE))
+    assert await asyncio.to_thread(gate.asked.wait, SECONDS)
+    closing = asyncio.ensure_future(agb.aclose())
+    await asyncio.sleep(0)
+    task.cancel()
+    gate.open()
+    await asyncio.wait([task, closing])
+    assert service.sessions.made == 1
+    assert not service.sessions.alive
+    result = await agb.list()
+    assert "closed" in result.error_message
+
+
+@pytest.mark.asyncio
 async def test_many_cancelled_creates(service: Service) -> None:
     gate = service.sessions.gate(CREATE)
     count = 20

@@ -7,8 +7,9 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SuccessT = TypeVar("SuccessT")
 FailureT = TypeVar("FailureT")
+
+_clean_up: ContextVar[list[AsyncHTTP] | None] = ContextVar("agb_clean_up", default=None)
+"""The HTTP clients that a clean-up of a closed client has made; None outside a clean-up."""
 
 _log = logging.getLogger("agb")
 _log.addHandler(logging.NullHandler())
@@ -131,8 +135,23 @@ class AsyncAPI:
 
     def check_open(self, call: Call[Any]) -> None:
         """Raise the error of a call if the client was closed, before it waits for anything."""
-        if self._is_closed:
+        if self._is_closed and _clean_up.get() is None:
             raise error_for(call, CLIENT_CLOSED, ErrorKind.UNREACHABLE, permanent=True)
+
+    @asynccontextmanager
+    async def clean_up(self) -> AsyncIterator[None]:
+        """Allow calls in the block also after the client was closed: they delete what an earlier call has created.
+
+        Then they have connections of their own, which are closed when the block is left.
+        """
+        made: list[AsyncHTTP] = []
+        token = _clean_up.set(made)
+        try:
+            yield
+        finally:
+            _clean_up.reset(token)
+            for http in made:
+                await http.aclose()
 
     def deadline(self, timeout: float | None = None) -> Deadline:
         """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
@@ -345,12 +364,16 @@ class AsyncAPI:
         """
         if call is not None:
             self.check_open(call)
-        http: AsyncHTTP | None = self._made.get("http")
+        late = _clean_up.get() if self._is_closed else None
+        http: AsyncHTTP | None = self._made.get("http") if late is None else next(iter(late), None)
         if http is None:
             from .net.http import AsyncHTTP
 
-            made: AsyncHTTP = self._made.setdefault("http", AsyncHTTP(*self._options))
-            http = made
+            http = AsyncHTTP(*self._options)
+            if late is None:
+                http = self._made.setdefault("http", http)
+            else:
+                late.append(http)
         if call is not None and http.is_closed:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
         return http

@@ -8,8 +8,9 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 SuccessT = TypeVar("SuccessT")
 FailureT = TypeVar("FailureT")
+
+_clean_up: ContextVar[list[HTTP] | None] = ContextVar("agb_clean_up", default=None)
+"""The HTTP clients that a clean-up of a closed client has made; None outside a clean-up."""
 
 _log = logging.getLogger("agb")
 _log.addHandler(logging.NullHandler())
@@ -132,8 +136,23 @@ class API:
 
     def check_open(self, call: Call[Any]) -> None:
         """Raise the error of a call if the client was closed, before it waits for anything."""
-        if self._is_closed:
+        if self._is_closed and _clean_up.get() is None:
             raise error_for(call, CLIENT_CLOSED, ErrorKind.UNREACHABLE, permanent=True)
+
+    @contextmanager
+    def clean_up(self) -> Iterator[None]:
+        """Allow calls in the block also after the client was closed: they delete what an earlier call has created.
+
+        Then they have connections of their own, which are closed when the block is left.
+        """
+        made: list[HTTP] = []
+        token = _clean_up.set(made)
+        try:
+            yield
+        finally:
+            _clean_up.reset(token)
+            for http in made:
+                http.close()
 
     def deadline(self, timeout: float | None = None) -> Deadline:
         """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
@@ -344,12 +363,16 @@ class API:
         """
         if call is not None:
             self.check_open(call)
-        http: HTTP | None = self._made.get("http")
+        late = _clean_up.get() if self._is_closed else None
+        http: HTTP | None = self._made.get("http") if late is None else next(iter(late), None)
         if http is None:
             from .net.http import HTTP
 
-            made: HTTP = self._made.setdefault("http", HTTP(*self._options))
-            http = made
+            http = HTTP(*self._options)
+            if late is None:
+                http = self._made.setdefault("http", http)
+            else:
+                late.append(http)
         if call is not None and http.is_closed:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
         return http

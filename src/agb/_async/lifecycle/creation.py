@@ -186,6 +186,10 @@ class AsyncCreation:
 
     async def _settle(self, lost: AGBError, deadline: Deadline) -> Created | AGBError:
         """Return the session that was created although the answer was lost, or the error if there is none."""
+        async with self._api.clean_up():
+            return await self._settle_what_was_found(lost, deadline)
+
+    async def _settle_what_was_found(self, lost: AGBError, deadline: Deadline) -> Created | AGBError:
         found = await self._look_up(deadline.part(ownership.LOOK_LIMIT, LOOK_GRACE))
         if not found.ids:
             return self._left_behind(lost, found.reason)
@@ -216,7 +220,8 @@ class AsyncCreation:
 
     async def _discard(self, data: GetSessionData) -> None:
         """Delete a session whose caller is gone."""
-        failure = await delete_surely(self._attach(data.session_id))
+        async with self._api.clean_up():
+            failure = await delete_surely(self._attach(data.session_id))
         if failure is not None:
             warn_left_behind(data.session_id, failure)
 
@@ -236,12 +241,13 @@ class AsyncCreation:
 
     async def _clean_up(self) -> None:
         """Find and delete the session of a caller that is gone; warn if it may be left behind."""
-        found = await self._look_up(Deadline(ownership.LOOK_LIMIT))
         lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
-        if found.ids:
-            error = await self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT))
-        else:
-            error = self._left_behind(lost, found.reason)
+        async with self._api.clean_up():
+            found = await self._look_up(Deadline(ownership.LOOK_LIMIT))
+            if found.ids:
+                error = await self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT))
+            else:
+                error = self._left_behind(lost, found.reason)
         if "create" in error.extra:
             warnings.warn(str(error), RuntimeWarning, stacklevel=4)
 

@@ -187,6 +187,10 @@ class Creation:
 
     def _settle(self, lost: AGBError, deadline: Deadline) -> Created | AGBError:
         """Return the session that was created although the answer was lost, or the error if there is none."""
+        with self._api.clean_up():
+            return self._settle_what_was_found(lost, deadline)
+
+    def _settle_what_was_found(self, lost: AGBError, deadline: Deadline) -> Created | AGBError:
         found = self._look_up(deadline.part(ownership.LOOK_LIMIT, LOOK_GRACE))
         if not found.ids:
             return self._left_behind(lost, found.reason)
@@ -217,7 +221,8 @@ class Creation:
 
     def _discard(self, data: GetSessionData) -> None:
         """Delete a session whose caller is gone."""
-        failure = delete_surely(self._attach(data.session_id))
+        with self._api.clean_up():
+            failure = delete_surely(self._attach(data.session_id))
         if failure is not None:
             warn_left_behind(data.session_id, failure)
 
@@ -237,12 +242,13 @@ class Creation:
 
     def _clean_up(self) -> None:
         """Find and delete the session of a caller that is gone; warn if it may be left behind."""
-        found = self._look_up(Deadline(ownership.LOOK_LIMIT))
         lost = error_for(self._call, "it was cancelled, and its answer did not come", ErrorKind.UNREACHABLE)
-        if found.ids:
-            error = self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT))
-        else:
-            error = self._left_behind(lost, found.reason)
+        with self._api.clean_up():
+            found = self._look_up(Deadline(ownership.LOOK_LIMIT))
+            if found.ids:
+                error = self._delete(found.ids, lost, Deadline(CLEANUP_LIMIT))
+            else:
+                error = self._left_behind(lost, found.reason)
         if "create" in error.extra:
             warnings.warn(str(error), RuntimeWarning, stacklevel=4)
 
