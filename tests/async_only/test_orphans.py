@@ -123,9 +123,13 @@ def client(between: Relay, key: str = "ako-key", faster: float = LOOKS_FASTER) -
 async def no_orphans_at_the_stub(stub: tuple[Sessions, Relay], cancelled: Cancelled) -> None:
     sessions, between = stub
     params = CreateSessionParams(image_id=IMAGE)
-    await many(STUB_RUNS, SEED, cancelled, partial(life, partial(client, between), params, 0.3))
-    assert not sessions.alive
-    assert sessions.made + between.cuts > STUB_RUNS / 20
+    for seed in range(SEED, SEED + 20):  # on a slow machine all of a round may be cancelled before anything was sent
+        await many(STUB_RUNS, seed, cancelled, partial(life, partial(client, between), params, 0.3))
+        assert not sessions.alive
+        if sessions.made + between.cuts > STUB_RUNS / 20:
+            break
+    else:
+        pytest.fail("no run had an effect")
 
 
 def every_second() -> Callable[[], Action | None]:
