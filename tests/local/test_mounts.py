@@ -89,7 +89,10 @@ async def test_links_and_modes_of_directories_there_and_back(context: Context, m
     assert await context.shell(second, TREE) == expected
     assert await context.shell(second, "cat data/base/1 node_modules/.bin/x venv/bin/python") == "pg\njs\np"
     await context.uploaded(second)
-    assert {file.path: file.version for file in context.store.files(context.id)} == stored
+    now = {file.path: file.version for file in context.store.files(context.id)}
+    assert now.keys() == stored.keys()
+    # An archive is packed anew if one of its files was written within the clock tick in which it was looked at.
+    assert mode == "Archive" or now == stored
     # Files come into a directory that its owner cannot write to, and modes change, once more and back.
     await context.shell(second, "chmod 755 read/only data; chmod 711 empty; echo n > read/only/n; chmod 555 read/only")
     expected = await context.shell(second, TREE)
