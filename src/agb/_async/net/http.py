@@ -40,6 +40,8 @@ IfCancelled = Callable[[Answer], Awaitable[object]]
 _PHASES = ("connect", "read", "write", "pool")
 _SMALL_ANSWER = 64 * 1024
 """Bytes of an answer that are received before ``client.send`` returns, so that the connection is free by then."""
+_PARTS_AFTER_CLOSE = 100
+"""Parts of an answer that are skipped after it was closed, so that its generators come to their end."""
 _SENDING = "send_request_headers.started"
 """The end of the name of the event by which httpcore reports that it begins to send: ``http11.`` comes before it."""
 
@@ -125,16 +127,20 @@ class AsyncHTTP:
                 headers = [(key, value) for key, value in response.headers.raw if key.lower() != b"content-encoding"]
                 self._check_size(len(response.content))
                 return response.status_code, headers, response.content
-            is_given_up = False
+            parts_left = None
             async for part in response.aiter_raw():
-                if is_given_up:  # the caller's transport goes on although it was closed
-                    break
+                if parts_left is not None:
+                    # What was received before comes first. A caller's transport may go on although it was closed.
+                    parts_left -= 1
+                    if not parts_left:
+                        break
+                    continue
                 size += len(part)
                 parts.append(part)
                 if deadline.left() <= 0 or size > self.answer_bytes:
                     parts.clear()
-                    await response.aclose()  # the read that follows ends, and so every generator comes to its end
-                    is_given_up = True
+                    await response.aclose()  # a read that follows ends, and so every generator comes to its end
+                    parts_left = _PARTS_AFTER_CLOSE
             self._check_size(size)
             time_left(deadline, "read")
         except Exception as error:
