@@ -108,7 +108,10 @@ class ArchiveUpload:
             if failure:
                 raise SyncFailed(failure)
             try:
-                stored = writing.commit(None if last is None else last.version)
+                if last is not None and writing.etag == last.etag:
+                    stored = last  # nothing has changed: files that were changed within a clock tick were read again
+                else:
+                    stored = writing.commit(None if last is None else last.version)
             except Refused as refusal:
                 if refusal.code != FILE_CHANGED:
                     raise
