@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import BoolResult, OperationResult
+from .base import Answer, BoolResult, OperationResult
 from .contexts import ContextResult
 from .metrics import SessionMetricsResult
 from .sessions import GetSessionResult, McpToolResult, SessionResult
@@ -39,133 +39,84 @@ if TYPE_CHECKING:
             """Return the result of a call that ended in ``error``."""
             raise NotImplementedError
 
-    class BoolSuccess(BoolResult):
+    class _Success(Answer):
+        success: Literal[True]
+
+        def __bool__(self) -> Literal[True]: ...
+
+    class _Failure(Answer):
+        success: Literal[False]
+        error: AGBError
+
+        def __bool__(self) -> Literal[False]: ...
+        def raise_for_error(self) -> NoReturn:
+            """Raise ``error``."""
+            raise NotImplementedError
+
+    class BoolSuccess(_Success, BoolResult):
         """An answer of yes or no."""
 
-        success: Literal[True]
         data: bool
 
-        def __bool__(self) -> Literal[True]: ...
+    class OperationSuccess(_Success, OperationResult[DataT]):
+        """A success: ``data`` is there."""
 
-    class OperationSuccess(OperationResult[DataT]):
-        """An operation that succeeded: ``data`` is there."""
-
-        success: Literal[True]
         data: DataT
 
-        def __bool__(self) -> Literal[True]: ...
+    class OperationFailure(_Failure, OperationResult[Any]):
+        """A failure: ``error`` is there."""
 
-    class OperationFailure(OperationResult[Any]):
-        """An operation that failed: ``error`` is there."""
-
-        success: Literal[False]
         data: None
-        error: AGBError
 
-        def __bool__(self) -> Literal[False]: ...
-        def raise_for_error(self) -> NoReturn:
-            """Raise ``error``."""
-            raise NotImplementedError
-
-    class SessionSuccess(SessionResult[SessionT]):
+    class SessionSuccess(_Success, SessionResult[SessionT]):
         """A success: ``session`` is there."""
 
-        success: Literal[True]
         session: SessionT
 
-        def __bool__(self) -> Literal[True]: ...
-
-    class SessionFailure(SessionResult[Any]):
+    class SessionFailure(_Failure, SessionResult[Any]):
         """A failure: ``error`` is there."""
 
-        success: Literal[False]
         session: None
-        error: AGBError
 
-        def __bool__(self) -> Literal[False]: ...
-        def raise_for_error(self) -> NoReturn:
-            """Raise ``error``."""
-            raise NotImplementedError
-
-    class GetSessionSuccess(GetSessionResult):
+    class GetSessionSuccess(_Success, GetSessionResult):
         """A success: ``data`` is there."""
 
-        success: Literal[True]
         data: GetSessionData
 
-        def __bool__(self) -> Literal[True]: ...
-
-    class GetSessionFailure(GetSessionResult):
+    class GetSessionFailure(_Failure, GetSessionResult):
         """A failure: ``error`` is there."""
 
-        success: Literal[False]
         data: None
-        error: AGBError
 
-        def __bool__(self) -> Literal[False]: ...
-        def raise_for_error(self) -> NoReturn:
-            """Raise ``error``."""
-            raise NotImplementedError
-
-    class McpToolSuccess(McpToolResult):
+    class McpToolSuccess(_Success, McpToolResult):
         """A success: ``data`` is there."""
 
-        success: Literal[True]
         data: str
 
-        def __bool__(self) -> Literal[True]: ...
-
-    class McpToolFailure(McpToolResult):
+    class McpToolFailure(_Failure, McpToolResult):
         """A failure: ``error`` is there."""
 
-        success: Literal[False]
         data: None
-        error: AGBError
 
-        def __bool__(self) -> Literal[False]: ...
-        def raise_for_error(self) -> NoReturn:
-            """Raise ``error``."""
-            raise NotImplementedError
-
-    class ContextSuccess(ContextResult):
+    class ContextSuccess(_Success, ContextResult):
         """A success: ``context`` is there."""
 
-        success: Literal[True]
         context: Context
 
-        def __bool__(self) -> Literal[True]: ...
-
-    class ContextFailure(ContextResult):
+    class ContextFailure(_Failure, ContextResult):
         """A failure: ``error`` is there."""
 
-        success: Literal[False]
         context: None
-        error: AGBError
 
-        def __bool__(self) -> Literal[False]: ...
-        def raise_for_error(self) -> NoReturn:
-            """Raise ``error``."""
-            raise NotImplementedError
-
-    class SessionMetricsSuccess(SessionMetricsResult):
+    class SessionMetricsSuccess(_Success, SessionMetricsResult):
         """A success: ``metrics`` is there."""
 
-        success: Literal[True]
         metrics: SessionMetrics
 
-        def __bool__(self) -> Literal[True]: ...
-
-    class SessionMetricsFailure(SessionMetricsResult):
+    class SessionMetricsFailure(_Failure, SessionMetricsResult):
         """A failure: ``error`` is there."""
 
-        success: Literal[False]
         metrics: None
-        error: AGBError
-
-        def __bool__(self) -> Literal[False]: ...
-        def raise_for_error(self) -> NoReturn:
-            """Raise ``error``."""
-            raise NotImplementedError
 
 else:
     BoolSuccess = BoolResult
