@@ -40,12 +40,12 @@ if TYPE_CHECKING:
             raise NotImplementedError
 
     class _Success(Answer):
-        success: Literal[True]
+        success: Literal[True]  # pyright: ignore[reportIncompatibleVariableOverride] - results are frozen
 
         def __bool__(self) -> Literal[True]: ...
 
     class _Failure(Answer):
-        success: Literal[False]
+        success: Literal[False]  # pyright: ignore[reportIncompatibleVariableOverride] - results are frozen
         error: AGBError
 
         def __bool__(self) -> Literal[False]: ...
