@@ -42,8 +42,8 @@ T = TypeVar("T")
 SuccessT = TypeVar("SuccessT")
 FailureT = TypeVar("FailureT")
 
-_clean_up: ContextVar[list[AsyncHTTP] | None] = ContextVar("agb_clean_up", default=None)
-"""The HTTP clients that a clean-up of a closed client has made; None outside a clean-up."""
+_clean_up: ContextVar[tuple[AsyncAPI, dict[str, Any]] | None] = ContextVar("agb_clean_up", default=None)
+"""Whose clean-up is under way, and the HTTP client that it has made because that one was closed."""
 
 _log = logging.getLogger("agb")
 _log.addHandler(logging.NullHandler())
@@ -135,7 +135,7 @@ class AsyncAPI:
 
     def check_open(self, call: Call[Any]) -> None:
         """Raise the error of a call if the client was closed, before it waits for anything."""
-        if self._is_closed and _clean_up.get() is None:
+        if self._is_closed and self._made_by_clean_up() is None:
             raise error_for(call, CLIENT_CLOSED, ErrorKind.UNREACHABLE, permanent=True)
 
     @asynccontextmanager
@@ -144,14 +144,20 @@ class AsyncAPI:
 
         Then they have connections of their own, which are closed when the block is left.
         """
-        made: list[AsyncHTTP] = []
-        token = _clean_up.set(made)
+        made: dict[str, Any] = {}
+        token = _clean_up.set((self, made))
         try:
             yield
         finally:
             _clean_up.reset(token)
-            for http in made:
+            http: AsyncHTTP | None = made.get("http")
+            if http is not None:
                 await http.aclose()
+
+    def _made_by_clean_up(self) -> dict[str, Any] | None:
+        """Return what a clean-up of this client has made, None outside of one."""
+        clean_up = _clean_up.get()
+        return clean_up[1] if clean_up is not None and clean_up[0] is self else None
 
     def deadline(self, timeout: float | None = None) -> Deadline:
         """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
@@ -364,16 +370,14 @@ class AsyncAPI:
         """
         if call is not None:
             self.check_open(call)
-        late = _clean_up.get() if self._is_closed else None
-        http: AsyncHTTP | None = self._made.get("http") if late is None else next(iter(late), None)
+        late = self._made_by_clean_up() if self._is_closed else None
+        made = self._made if late is None else late
+        http: AsyncHTTP | None = made.get("http")
         if http is None:
             from .net.http import AsyncHTTP
 
-            http = AsyncHTTP(*self._options)
-            if late is None:
-                http = self._made.setdefault("http", http)
-            else:
-                late.append(http)
+            made_now: AsyncHTTP = made.setdefault("http", AsyncHTTP(*self._options))
+            http = made_now
         if call is not None and http.is_closed:
             raise error_for(call, "the http_client that was passed is closed", ErrorKind.UNREACHABLE, permanent=True)
         return http
