@@ -1,6 +1,6 @@
 """Sync tasks: which of the tasks a service reports belong to what was just started, and how they ended.
 
-The service keeps the rows of older tasks, and the cloud gives tasks no name. So the rows are compared with those that
+The service keeps the rows of older tasks, and the cloud does not name tasks. So the rows are compared with those that
 were there before the start. Times are whole seconds, and whether the row of the next task replaces a row or is added
 to it is not documented.
 

@@ -30,7 +30,7 @@ LONGEST_LIST = 800
 """After how many characters the rest of a list or dict is only counted."""
 
 
-def shown(item: Any, hidden: tuple[str, ...] = ()) -> str:
+def bounded_repr(item: Any, hidden: tuple[str, ...] = ()) -> str:
     """Return the bounded `repr` of an attrs object, without the fields that hold nothing."""
     parts = []
     for attribute in fields(type(item)):

@@ -69,7 +69,7 @@ class ServerProcess:
     def _first_answer(self, process: subprocess.Popen[bytes]) -> LocalServer:
         """Send the options and read the server's description of itself, one line each."""
         stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-        with suppress(BrokenPipeError):  # it has ended; its output or its exit code gives the reason
+        with suppress(BrokenPipeError):  # it has ended; the reason is in its output or its exit code
             stdin.write(json.dumps(self._options).encode() + b"\n")
             stdin.flush()
         with stdout:

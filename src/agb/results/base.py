@@ -60,9 +60,9 @@ class Shown:
     """Base of values with a bounded ``repr``: long texts and lists are cut, with their size."""
 
     def __repr__(self) -> str:
-        from .._wire.display import shown
+        from .._wire.display import bounded_repr
 
-        return shown(self)
+        return bounded_repr(self)
 
 
 class Answer(Shown):

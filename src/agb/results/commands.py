@@ -31,9 +31,9 @@ class CommandResult(Result):
     truncated: Truncated = field(default=COMPLETE, kw_only=True)
 
     def __repr__(self) -> str:
-        from .._wire.display import shown
+        from .._wire.display import bounded_repr
 
-        return shown(self, hidden=("output",) if self.output == self.stdout + self.stderr else ())
+        return bounded_repr(self, hidden=("output",) if self.output == self.stdout + self.stderr else ())
 
     @classmethod
     def of_exit(

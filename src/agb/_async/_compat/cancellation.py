@@ -27,7 +27,7 @@ async def run_to_completion(function: Callable[[], Awaitable[T]], if_cancelled: 
     next checkpoint.)
 
     Invariant: ``function`` is called exactly once. Either its result is returned, or ``if_cancelled`` has received it,
-    or ``function`` raised. No result is dropped, so whatever ``function`` created on the service is owned by the caller
+    or ``function`` raised. No result is dropped, so all that ``function`` created on the service is owned by the caller
     or has been deleted. The check after the shield is needed because a cancelled anyio scope raises nothing inside a
     shield: without it, a caller that is cancelled already would receive the result and lose it at its next checkpoint.
     """
@@ -60,7 +60,7 @@ async def _run_shielded(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseEx
     """Run ``function`` under a shield; return its result, and the native cancellation received meanwhile, if any.
 
     anyio's shield holds back anyio's cancellation only. A native ``task.cancel()``, as ``asyncio.wait_for`` makes it,
-    is delivered to whatever the task awaits; so on asyncio the function runs in a task of its own, which is awaited.
+    is delivered to the object that the task awaits; so on asyncio the function runs in a task of its own, which is awaited.
     """
     import asyncio
 

@@ -7,7 +7,7 @@ The path of a request, and who cleans up after it. `handle_async_request` makes 
 opens a connection in the slot if there is no good one, sends, and receives the head of the answer. Whatever goes wrong
 on the way, cancellation and Ctrl-C included, ends in `_abandon`, which asks the request what it holds: a connection in
 the middle of an exchange is closed, and the slot goes to the next request. When the head is there, the body becomes the
-owner of the request (`AsyncResponseBody`): read to its end it gives the connection back, closed earlier it abandons it.
+owner of the request (`AsyncResponseBody`): read to its end it returns the connection, closed earlier it drops it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NOWHERE = Route("", "", 0)
 class AsyncConnectionPool:
     """Connections to any number of destinations, for one event loop; HTTP/1.1.
 
-    It is what `AsyncPoolTransport` gives httpx in place of httpcore's pool, and has the same interface.
+    `AsyncPoolTransport` passes it to httpx in place of httpcore's pool, and it has the same interface.
     """
 
     def __init__(self, limits: Limits | None = None, proxy: str | None = None, verify: Verify = True) -> None:
@@ -215,7 +215,7 @@ class AsyncConnectionPool:
             await self._close_idle()
 
     async def _abandon(self, pool_request: PoolRequest, *, may_keep: bool = False) -> None:
-        """Release all that a request holds, whatever became of it; it may hold nothing any more."""
+        """Release all that a request holds, in any state; it may hold nothing any more."""
         connection = pool_request.connection
         try:
             is_ours = connection is not None and self._slots.owns(pool_request) and connection.is_open

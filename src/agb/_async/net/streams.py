@@ -253,7 +253,7 @@ class _StreamProtocol(asyncio.Protocol):
 
 
 class _LossNotifier(asyncio.Protocol):
-    """Tells several protocols that their connection is lost."""
+    """Notifies several protocols that their connection is lost."""
 
     def __init__(self, *protocols: asyncio.BaseProtocol) -> None:
         self._protocols = protocols

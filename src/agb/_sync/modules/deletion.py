@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..api import API
 
 SYNC_SHARE = 0.75
-"""The share of its time that a deletion gives to the sync before it; of 300 seconds that is 225, as in 0.12."""
+"""The share of its time that a deletion reserves for the sync before it; of 300 seconds that is 225, as in 0.12."""
 
 
 def store_contexts(api: API, session_id: str, deadline: Deadline) -> None:

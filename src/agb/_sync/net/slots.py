@@ -211,7 +211,7 @@ class ConnectionSlots:
             return slot.owner is request
 
     def release(self, request: PoolRequest) -> None:
-        """Take back whatever a request holds, and let the next ones have it; calling it again changes nothing."""
+        """Release all that a request holds, and assign it to the next ones; a second call changes nothing."""
         with self._lock:
             self._queue.pop(request, None)
             self._transfer_queue.pop(request, None)
@@ -276,7 +276,7 @@ class ConnectionSlots:
         """Serve the queue while there is room for more slots; called with the lock held."""
         while self._queue:
             request = next(iter(self._queue))
-            if request.connection is not None:  # whatever handed it over was interrupted
+            if request.connection is not None:  # the hand-over was interrupted
                 if request.event is not None:
                     request.event.set()
                 del self._queue[request]

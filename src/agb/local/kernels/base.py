@@ -215,7 +215,7 @@ def how_it_ended(code: int) -> str:
 class Kernel(abc.ABC):
     """One interpreter inside a sandbox. It runs one piece of code at a time; its owner serialises the calls.
 
-    An interrupt is a signal, and a signal does not name the code it is for: it interrupts whatever the process does at
+    An interrupt is a signal, and a signal does not name the code it is for: it interrupts what the process does at
     that moment. Before the code has begun, the process is still reading the request: Python ignores the signal there,
     and R ends. So a kernel calls `note_begun` when its process reports that the code runs, and `interrupt` waits for
     that. An interrupt after the end of the code is dropped, since an idle process must not get the signal either.

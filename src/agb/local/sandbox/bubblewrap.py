@@ -1,4 +1,4 @@
-"""Bubblewrap: whether it works here, and the command line that gives a session its own root."""
+"""Bubblewrap: whether it works here, and the command line that makes a root of its own for a session."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from .sandbox import Sandbox, StartFailed
 from .shown import RUN, Shown, is_system, seen
 
 _FIRST_USER, _USERS = 200_000, 300_000
-"""User ids sessions get when the runtime is root's; below what systemd gives to containers."""
+"""User ids sessions get when the runtime is root's; below those that systemd assigns to containers."""
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _INSTALL = "install it (Debian and Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)"
 _WITHOUT = "or go without isolation: --isolation none, for code you trust as your own"
