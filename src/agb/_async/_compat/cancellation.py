@@ -60,7 +60,8 @@ async def _run_shielded(function: Callable[[], Awaitable[T]]) -> tuple[T, BaseEx
     """Run ``function`` under a shield; return its result, and the native cancellation received meanwhile, if any.
 
     anyio's shield holds back anyio's cancellation only. A native ``task.cancel()``, as ``asyncio.wait_for`` makes it,
-    is delivered to the object that the task awaits; so on asyncio the function runs in a task of its own, which is awaited.
+    is delivered to the object that the task awaits; so on asyncio the function runs in a task of its own, which is
+    awaited.
     """
     import asyncio
 

@@ -16,7 +16,7 @@ def api_url(library: Any, text: str) -> Any:
 def masked_url_class(library: Any) -> Any:
     """Return the library's class of URLs, with a text that shows neither path nor query.
 
-    httpx logs the text of each request's URL. Code that takes the URL apart, as transports and mocks do, sees all of it.
+    httpx logs the text of each request's URL. Code that takes the URL apart, such as a mock, sees all of it.
     """
 
     class MaskedURL(library.URL):  # type: ignore[misc]
