@@ -137,6 +137,13 @@ def test_too_much(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["a"]
 
 
+def test_hard_links_count_with_the_size_of_their_file(tmp_path: Path) -> None:
+    links = b"".join(link(f"b{number}", "a", tarfile.LNKTYPE) for number in range(9))
+    with pytest.raises(FileError, match="more than 10 bytes"):
+        unpack(file("a") + links + END, tmp_path / "target", 10)
+    assert len(list((tmp_path / "target").iterdir())) == 3
+
+
 def test_file_that_becomes_shorter_while_it_is_packed(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

@@ -174,9 +174,8 @@ class Unpacking:
                 pass  # the padding belongs to the archive
         except tarfile.TarError as error:
             raise FileError(f"the archive cannot be unpacked into {str(self._top)!r}: {error}") from error
-        for path, member in reversed(
-            self._directories
-        ):  # last: a directory may be read-only, and writing changes times
+        # Last: a directory may be read-only, and writing into it changes its times.
+        for path, member in reversed(self._directories):
             self._set_attributes(path, member)
 
     def _unpack(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
@@ -231,17 +230,22 @@ class Unpacking:
         source = self._directory(above) / _plain(name)
         if source.is_symlink() or not source.is_file():
             raise FileNotFoundError(errno.ENOENT, f"the file that it is another name of was not unpacked: {name}")
+        self._count(source.stat().st_size)  # a member of a few bytes, and a file of any size
         shutil.copy2(source, temporary)
 
     def _write(self, archive: tarfile.TarFile, member: tarfile.TarInfo, temporary: Path) -> None:
         content = archive.extractfile(member)
         with temporary.open("xb") as file:
             while content is not None and (piece := content.read(_PIECE)):
-                self._size += len(piece)
-                if self._max_size is not None and self._size > self._max_size:
-                    raise FileError(f"there are more than {self._max_size:,} bytes; max_size allows more")
+                self._count(len(piece))
                 file.write(piece)
         self._set_attributes(temporary, member)
+
+    def _count(self, size: int) -> None:
+        """Count bytes before they are written; raise `FileError` if they are more than allowed."""
+        self._size += size
+        if self._max_size is not None and self._size > self._max_size:
+            raise FileError(f"there are more than {self._max_size:,} bytes; max_size allows more")
 
     def _set_attributes(self, path: Path, member: tarfile.TarInfo) -> None:
         try:
