@@ -407,7 +407,7 @@ def test_files_of_several_threads_share_a_commit(store: ContextStore, context: s
     statements: list[str] = []
     paths = [f"/data/{number}" for number in range(5)]
     with ThreadPoolExecutor(6) as threads:
-        with store._commits._turn:  # as a commit under way holds it
+        with store._commits._leader_lock:  # as a commit under way holds it
             futures = {path: threads.submit(put, store, context, path) for path in [*paths, "/file/below"]}
             while len(store._commits._waiting) < len(futures):
                 time.sleep(0.001)  # waits on purpose: a thread that is queued sets no event
@@ -422,7 +422,7 @@ def test_files_of_several_threads_share_a_commit(store: ContextStore, context: s
 
 def test_failed_commit_fails_all_its_files(store: ContextStore, context: str, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
-        with store._commits._turn:
+        with store._commits._leader_lock:
             futures = [threads.submit(put, store, context, path) for path in ("/a", "/b")]
             while len(store._commits._waiting) < len(futures):
                 time.sleep(0.001)  # waits on purpose: a thread that is queued sets no event

@@ -22,24 +22,24 @@ class GroupCommit:
     A commit waits for the disk much longer than the statements before it take. So the changes of threads that arrive
     meanwhile are collected, and the thread that is next makes all of them in one transaction.
 
-    Invariants: a change is taken from ``_waiting`` by one thread only, the one that holds ``_turn``; and it has an
-    outcome before that thread lets go of it. So a thread that gets ``_turn`` either finds its change made, and
+    Invariants: a change is taken from ``_waiting`` by one thread only, the one that holds ``_leader_lock``; and it has
+    an outcome before that thread releases it. So a thread that gets ``_leader_lock`` either finds its change made, and
     committed, or finds it still waiting, and makes it. Each change has a savepoint of its own: one that is refused
     changes nothing, and does not concern the others. If the transaction fails, all of its changes have failed.
 
-    ``_turn`` is taken before the lock of the database, so a thread must not hold that one when it calls `run`.
+    ``_leader_lock`` is taken before the lock of the database, so a thread must not hold that one when it calls `run`.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._turn = threading.Lock()
+        self._leader_lock = threading.Lock()
         self._waiting: deque[_Change] = deque()
 
     def run(self, change: Callable[[sqlite3.Connection], T]) -> T:
         """Return what a change returns, when it is on the disk; raise the error with which it or its commit fails."""
         own = _Change(change)
         self._waiting.append(own)
-        with self._turn:
+        with self._leader_lock:
             if not own.has_ended:
                 self._make_all()
         if own.error is not None:
