@@ -146,7 +146,7 @@ async def run_one(source: str, namespace: dict[str, Any]) -> str:
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "agb.cli", *arguments], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "agb", *arguments], capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -177,7 +177,7 @@ def test_quickstart_without_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     done = command("quickstart", "--cloud")
     assert done.returncode == 2
-    assert "API key is required" in done.stdout
+    assert "there is no API key" in done.stderr
 
 
 def test_version_and_help() -> None:

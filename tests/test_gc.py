@@ -13,11 +13,15 @@ import pytest
 from agb import AGB, Config, CreateSessionParams, Session
 from agb._ops import ownership
 from agb._sync.lifecycle import owner_process
-from agb.gc import main
+from agb.cli import main as command_line
 from agb.local import LocalServer
 from tests.servers import LIST, RELEASE, Sessions, refuse, scripted
 
 IMAGE = "agb-code-space-1"
+
+
+def main(arguments: list[str]) -> int:
+    return command_line(["gc", *arguments])
 
 
 @pytest.fixture
@@ -53,7 +57,7 @@ def test_sessions_of_the_dead_are_deleted(
 
     assert main(["--owner", owner.label, "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["SESSION", "OWNER", "AGE", "MADE", "BY"]
+    assert lines[0].split() == ["ID", "OWNER", "AGE", "MADE", "BY", "OUTCOME"]
     fates = {line.split()[0]: line for line in lines[1:]}
     assert "would be deleted" in fates[dead.session_id]
     assert "would be kept" in fates[alive.session_id]
@@ -61,16 +65,18 @@ def test_sessions_of_the_dead_are_deleted(
     assert all(map(is_there, (dead, alive, elsewhere)))
 
     assert main(["--owner", owner.label, "--older-than", "1h"]) == 0
-    assert capsys.readouterr().out == "no sessions found\n"
+    assert capsys.readouterr() == ("", "no sessions found\n")
 
     assert main(["--all-owned"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert "1 kept: the processes that created them still run; --force deletes them too" in lines
+    notes = capsys.readouterr().err.splitlines()
+    assert "1 kept: the processes that created them still run; --force deletes them too" in notes
     assert [is_there(session) for session in (dead, alive, elsewhere)] == [False, True, False]
 
     assert main(["--owner", owner.label, "--force"]) == 0
     assert not is_there(alive)
-    assert main(["--owner", owner.label]) == 0
+    capsys.readouterr()
+    assert main(["--owner", owner.label]) == 4
+    assert f"there is no session of the owner '{owner.label}'" in capsys.readouterr().err
 
 
 def test_session_of_a_creation_is_deleted(agb: AGB) -> None:
@@ -101,7 +107,7 @@ def test_killed_pool_is_found(agb: AGB, capsys: pytest.CaptureFixture[str]) -> N
     assert agb.list({ownership.OWNER: owner}).total_count == 0
 
 
-@pytest.mark.parametrize(("path", "code"), [(RELEASE, 1), (LIST, 2)])
+@pytest.mark.parametrize(("path", "code"), [(RELEASE, 1), (LIST, 3)])
 def test_failure_is_reported(
     path: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -119,10 +125,8 @@ def test_failure_is_reported(
 
 @pytest.mark.parametrize("wrong", [[], ["--owner", "a", "--all-owned"], ["--all-owned", "--older-than", "soon"]])
 def test_wrong_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(wrong)
-    assert caught.value.code == 2
-    assert "agb gc" in capsys.readouterr().err
+    assert main(wrong) == 2
+    assert capsys.readouterr().err.startswith("agb: ")
 
 
 def test_missing_key_is_reported(

@@ -212,6 +212,11 @@ def _lookup(name: str, dotenv: _DotEnv) -> Setting[str] | None:
     return None
 
 
+def found_outside(name: str) -> Setting[str] | None:
+    """Return the value of an environment variable, or of its line in ``./.env``; None if neither is there."""
+    return _lookup(name, _DotEnv())
+
+
 def _api_key(argument: str, dotenv: _DotEnv) -> Setting[str]:
     if not isinstance(argument, (str, type(None))):
         raise TypeError(f"api_key is a string, not {type(argument).__name__}; a Config is passed as cfg=")

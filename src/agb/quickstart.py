@@ -1,11 +1,10 @@
 """The quickstart: every step of a session's life, for real, with the time each step took.
 
-Run as ``agb quickstart``; the command line brings the runtime, or with ``--cloud`` the configured endpoint.
+The command ``agb quickstart`` runs it, with a local runtime, or with ``--cloud`` the configured service.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
@@ -18,7 +17,7 @@ from uuid import uuid4
 
 from . import AGB, AGBError, AsyncAGB, AsyncSession, Config, CreateSessionParams, __version__
 from ._wire.secrets import masked
-from .local import CannotStart, serve
+from .local import serve
 
 IMAGE = "agb-code-space-1"
 PAGE = "Hello from a session!"
@@ -159,35 +158,23 @@ def synchronous(agb: AGB, tour: Tour) -> None:
 # --- the command -------------------------------------------------------------------------------------------------
 
 
-def main(arguments: list[str], prog: str = "agb quickstart") -> int:
-    """Run the quickstart; return 0 only if every step succeeded."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description="Take a session through its whole life, for real, and show each step."
-    )
-    parser.add_argument(
-        "--cloud",
-        action="store_true",
-        help="use the configured endpoint and key (AGB_ENDPOINT, AGB_API_KEY) in place of a local runtime",
-    )
-    cloud = parser.parse_args(arguments).cloud
-    try:
-        return _in_the_cloud() if cloud else _on_this_machine()
-    except (ValueError, CannotStart) as error:  # before the first step; the text names what is missing
-        say(f"{prog}: {error}")
-        return 2
-
-
 def say(line: str) -> None:
     """Print a line and flush it, so that it appears at once in a pipe too."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-def _in_the_cloud() -> int:
-    return _run("", None, lambda client: f"the AGB API at {client.client.endpoint}")
+def in_the_cloud(api_key: str, config: Config) -> int:
+    """Run it with a configured service; return 0 only if every step succeeded."""
+    return _run(api_key, config, lambda client: f"the AGB API at {client.client.endpoint}")
 
 
-def _on_this_machine() -> int:
+def on_this_machine() -> int:
+    """Run it with a local runtime of its own; return 0 only if every step succeeded.
+
+    Raises:
+        CannotStart: there can be no local runtime here.
+    """
     say("starting a local runtime on this machine ...")
     with serve(allow_none=True) as server:
         if server.report.isolation == "none":
@@ -197,7 +184,7 @@ def _on_this_machine() -> int:
         return _run(server.api_key, Config(server.endpoint, 60_000), lambda _: where)
 
 
-def _run(api_key: str, config: Config | None, where: Callable[[AGB], str]) -> int:
+def _run(api_key: str, config: Config, where: Callable[[AGB], str]) -> int:
     """Run both tours with clients of these settings, and print a summary."""
     tour = Tour(say)
     started = time.perf_counter()

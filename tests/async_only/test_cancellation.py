@@ -257,7 +257,7 @@ async def test_session_that_may_exist_after_a_cancelled_create_is_reported(servi
     service.sessions.instead[CREATE] = cut()
     async with service.client() as agb:
         agb.client._sleep = no_pause
-        with pytest.warns(RuntimeWarning, match=r"no session of it was there 5 s later; .* `agb gc --create \w+`"):
+        with pytest.warns(RuntimeWarning, match=r"no session of it was there 5 s later; .* `agb gc --create \S+`"):
             await cancelled_create(service, agb)
         assert service.paths.count(CREATE) == 1
         await still_usable(agb)

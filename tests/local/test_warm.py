@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 import agb.local
-from agb.local.command import main
+from agb.cli import main
 from agb.local.contexts.mounts import Mount
 from agb.local.errors import CannotStart
 from agb.local.options import Options
@@ -222,5 +222,5 @@ def test_number_is_checked(value: Any, capsys: pytest.CaptureFixture[str]) -> No
         Options(warm=value)
     with pytest.raises(CannotStart, match="warm must be"), agb.local.serve(warm=value):
         pass
-    assert main(["--warm", "99"]) == 2
+    assert main(["serve", "--warm", "99"]) == 2
     assert "warm must be" in capsys.readouterr().err

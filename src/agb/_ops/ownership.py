@@ -82,14 +82,12 @@ def labels_of_creation(owner: Owner | None = None, maker: str = "", now: float =
     """Return the hidden labels of a new session, with a unique nonce.
 
     Args:
-        owner: what the session belongs to, if to anything; only then do the labels name the process.
-        maker: the process that creates it, as `owner_process.this_process` names it.
+        owner: what the session belongs to, if to anything.
+        maker: the process that creates it, as `owner_process.this_process` names it; not stored without an owner.
         now: seconds since 1970.
     """
-    nonce = secrets.token_hex(12)
-    if owner is None:
-        return {CREATE: nonce}
-    return {CREATE: f"{nonce}@{int(now)}/{maker}", **owner.labels}
+    created = f"{secrets.token_hex(12)}@{int(now)}"
+    return {CREATE: created} if owner is None else {CREATE: f"{created}/{maker}", **owner.labels}
 
 
 def making_of(labels: Mapping[str, str]) -> tuple[float, str]:

@@ -1,8 +1,7 @@
-"""The command ``agb serve``: its arguments, its banner, and the protocol by which programs start a runtime."""
+"""A runtime as a process of its own: the banner of ``agb serve``, and how a program starts a runtime."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib.util
 import json
@@ -10,14 +9,13 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, get_args
+from typing import TYPE_CHECKING, Any
 
 from attrs import asdict
 
 from .._version import __version__
 from .errors import CannotStart
-from .options import Isolation, Network, Options
+from .options import Options
 
 if TYPE_CHECKING:
     from .server import Listening
@@ -28,45 +26,12 @@ CANNOT_START = 2
 _NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client", "msgspec", "jinja2")
 
 
-def main(arguments: list[str] | None = None, prog: str = "agb serve") -> int:
-    """Serve until a signal comes; return the exit code."""
-    given = _parser(prog).parse_args(arguments)
-    if given.child:
-        return _serve_child()
-    try:
-        from_env = os.environ.get("AGB_API_KEY") or None
-        options = Options.from_mapping(
-            {name: value for name, value in vars(given).items() if name != "child"}
-            | {"api_key": given.api_key if given.api_key is not None else from_env}
-        )
-        shows_key = given.api_key is None and from_env is None
-        _serve(options, lambda listening: _say(banner(options, listening, shows_key=shows_key)))
-    except CannotStart as error:
-        _say(f"{prog}: {error}", sys.stderr)
-        return CANNOT_START
-    return 0
+def serve_here(options: Options, ready: Callable[[Listening], None], lifeline: int | None = None) -> None:
+    """Serve in this process until a signal comes, or ``lifeline`` ends; call ``ready`` once it listens.
 
-
-def _parser(prog: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=prog, description="Serve AGB sessions from this machine: a local runtime that speaks the cloud's protocol."
-    )
-    add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s, this machine only)")
-    add("--port", type=int, default=0, help="port to listen on (default: any free port)")
-    add("--api-key", help="key that clients must send (default: AGB_API_KEY, else a new one, which is shown)")
-    add("--data-dir", type=Path, help="directory for the files of sessions (default: a temporary one)")
-    add("--isolation", choices=get_args(Isolation), default="auto", help="how sessions are kept apart (default: auto)")
-    add("--network", choices=get_args(Network), default="auto", help="what sessions can reach (default: auto)")
-    add("--idle-timeout", type=float, metavar="S", help="seconds until an idle session is released (default: 300)")
-    add("--public-url", metavar="URL", help="URL by which other machines reach it; the URLs answered begin with it")
-    add("--warm", type=int, metavar="N", help="sandboxes made ahead of the next sessions (default: 1; 0 makes none)")
-    add("--child", action="store_true", help=argparse.SUPPRESS)
-    return parser
-
-
-def _serve(options: Options, ready: Callable[[Listening], None], lifeline: int | None = None) -> None:
-    """Serve until asked to stop; raise `CannotStart` if that is not possible here."""
+    Raises:
+        CannotStart: that is not possible here.
+    """
     if sys.platform != "linux":
         raise CannotStart(
             f"the local runtime needs Linux: its sessions are made of Linux namespaces and processes, and this is "
@@ -121,16 +86,15 @@ def _rows(title: str, values: list[str]) -> list[str]:
     return [f"  {title if number == 0 else '':<11}{value}" for number, value in enumerate(values)]
 
 
-def _say(text: str, where: TextIO | None = None) -> None:
-    stream = where or sys.stdout
-    stream.write(f"{text}\n")
-    stream.flush()
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 # --- started by a program ----------------------------------------------------------------------------------------
 
 
-def _serve_child() -> int:
+def serve_child() -> int:
     """Serve for the program that started this one, and only as long as it lives.
 
     It writes one line of JSON with the options to stdin, which keeps the key out of sight, and keeps stdin open; one
@@ -138,7 +102,7 @@ def _serve_child() -> int:
     """
     try:
         options = Options.from_mapping(_options_from(sys.stdin.fileno()))
-        _serve(options, lambda listening: _announce(_known(options, listening)), lifeline=sys.stdin.fileno())
+        serve_here(options, lambda listening: _announce(_known(options, listening)), lifeline=sys.stdin.fileno())
     except CannotStart as error:
         _announce({"error": str(error)})
         return CANNOT_START

@@ -81,3 +81,22 @@ class CommandResult(Result):
             error=error,
             truncated=truncated,
         )
+
+
+@frozen
+class ProcessInfo:
+    """A process that was started in a session and not cleaned up.
+
+    Attributes:
+        process_id: the id for ``session.command.attach``.
+        pid: its process id in the session's operating system.
+        is_running: whether it runs.
+        exit_code: its exit code; None while it runs, and if it is lost.
+        command: what runs, with its arguments (300 bytes at most); ``""`` when it has ended.
+    """
+
+    process_id: str
+    pid: int
+    is_running: bool
+    exit_code: int | None
+    command: str

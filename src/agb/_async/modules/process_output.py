@@ -113,13 +113,38 @@ class AsyncProcessOutput(BlockHint, IterationHint):
             while not self._ready:
                 if self._is_over:
                     raise StopAsyncIteration
-                if self._is_out_of_time:
-                    raise self._timed_out()
-                await self._read()
+                self._ready += self._events(await self._read())
             return self._ready.pop(0)
 
-    async def _read(self) -> None:
-        """Observe the process once, waiting in the session for output; make events of it."""
+    async def read_bytes(self) -> tuple[bytes, bytes] | None:
+        r"""Return the next bytes of stdout and stderr as they are, None at the end; for output that is no text.
+
+        An iteration of the same object continues behind them.
+
+        Raises:
+            CommandError: the time is over, or the process cannot be reached (any more).
+
+        Example:
+            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     async with await session.command.start("printf '\377\376'") as process:
+            ...         received = b""
+            ...         async with process.stream() as output:
+            ...             while (pieces := await output.read_bytes()) is not None:
+            ...                 received += pieces[0]
+            ...         print(received)
+            b'\xff\xfe'
+        """
+        async with self._reading.within():
+            return None if self._is_over else await self._read()
+
+    def _events(self, pieces: tuple[bytes, bytes]) -> list[Stdout | Stderr]:
+        out, err = (decoder.decode(data, self._is_over) for decoder, data in zip(self._decoders, pieces, strict=True))
+        return [*([Stdout(out)] if out else []), *([Stderr(err)] if err else [])]
+
+    async def _read(self) -> tuple[bytes, bytes]:
+        """Observe the process once, waiting in the session for output, and return the bytes of both outputs."""
+        if self._is_out_of_time:
+            raise self._timed_out()
         if self._pause:
             await sleep(min(self._pause, self._deadline.left()))
         wait = min(LONGEST_WAIT, self._deadline.left())
@@ -127,15 +152,10 @@ class AsyncProcessOutput(BlockHint, IterationHint):
         self.stdout += len(state.stdout)
         self.stderr += len(state.stderr)
         self._is_over = not state.is_running and state.is_complete
-        out, err = (
-            decoder.decode(data, self._is_over)
-            for decoder, data in zip(self._decoders, (state.stdout, state.stderr), strict=True)
-        )
-        self._ready += [Stdout(out)] if out else []
-        self._ready += [Stderr(err)] if err else []
         self._is_out_of_time = state.is_running and self._deadline.left() <= 0
         writes_all_the_time = state.is_running and state.is_complete and bool(state.stdout or state.stderr)
         self._pause = min(max(self._pause * 1.5, PAUSES[0]), PAUSES[1]) if writes_all_the_time else 0.0
+        return state.stdout, state.stderr
 
     def _timed_out(self) -> CommandError:
         return CommandError(

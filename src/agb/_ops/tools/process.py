@@ -35,7 +35,7 @@ from attrs import evolve, frozen
 
 from ..._wire.toolcall import ToolCall
 from ...exceptions import AGBError, CommandError, ErrorKind, Sent
-from ...results.commands import CommandResult
+from ...results.commands import CommandResult, ProcessInfo
 from .program import check_text, run_script
 from .shell import shell
 
@@ -244,6 +244,48 @@ def _state(text: str, stdout: int, stderr: int, chunk: int) -> ProcessState:
         stderr=err,
         is_complete=chunk == 0 or (stdout + len(out) >= int(match[4]) and stderr + len(err) >= int(match[5])),
     )
+
+
+# --- listing --------------------------------------------------------------------------------------------------------
+
+# The command of a program that runs is what the operating system says about it; its arguments end with a zero each.
+_LIST = """\
+echo agb-process list
+cd -- "$base" 2>/dev/null || exit 0
+[ -O . ] || exit 0
+for d in *; do
+  [ -f "$d/pid" ] && read -r pid <"$d/pid" || continue
+  state=running code=-
+  if [ -f "$d/exit" ]; then state=ended; read -r code <"$d/exit"
+  elif read -r s <"$d/supervisor" && ! kill -0 "$s" 2>/dev/null && [ ! -f "$d/exit" ]; then state=lost
+  elif [ -f "$d/exit" ]; then state=ended; read -r code <"$d/exit"; fi
+  command=
+  [ $state != running ] ||
+    command=$(tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 300 | base64 | tr -d '\\n')
+  echo "$d $pid $state $code $command"
+done
+"""
+
+
+def list_processes(*, session_id: str) -> ToolCall[list[ProcessInfo]]:
+    """Return the call that lists the processes that were started and not cleaned up, the oldest ids in no order."""
+    call = _call(_BASE + _LIST, SCRIPT_LIMIT, session_id, _listed)
+    return evolve(call, repeatable=True)
+
+
+def _listed(text: str) -> list[ProcessInfo]:
+    head, *lines = text.splitlines()
+    if head != "agb-process list":
+        raise ValueError(text)
+    found = []
+    for line in lines:
+        match = re.fullmatch(r"([A-Za-z0-9]{6,64}) ([0-9]+) (running|ended|lost) (-|[0-9]+) ([A-Za-z0-9+/=]*)", line)
+        if match is None:
+            raise ValueError(text)
+        command = b64decode(match[5], validate=True).decode("utf-8", "replace").strip()
+        code = None if match[4] == "-" else int(match[4])
+        found.append(ProcessInfo(match[1], int(match[2]), match[3] == "running", code, command))
+    return found
 
 
 # --- input, signals, end -----------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from ..._ops.tools import process as processes
 from ..._ops.tools.shell import shell
 from ..._wire.deadline import check_timeout
 from ...exceptions import AGBError
-from ...results.commands import CommandResult
+from ...results.commands import CommandResult, ProcessInfo
 from .._compat.cancellation import run_to_completion
 from .process import Process
 from .tools import run_tool
@@ -125,6 +125,27 @@ class Command:
             process.cleanup().raise_for_error()
 
         return run_to_completion(start, clean_up)
+
+    def processes(self, *, timeout: float | None = None) -> list[ProcessInfo]:
+        """Return the processes of this session that `start` started, here or elsewhere, and that were not cleaned up.
+
+        Args:
+            timeout: seconds for the call.
+
+        Raises:
+            CommandError: they could not be listed: no such session, no answer.
+
+        Example:
+            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     process = session.command.start(["sleep", "60"])
+            ...     print([(one.command, one.is_running) for one in session.command.processes()])
+            [('sleep 60', True)]
+
+        API: the tool ``shell``.
+        """
+        check_timeout(timeout)
+        call = processes.list_processes(session_id=self.session.session_id)
+        return run_tool(self.session, call, timeout=timeout)
 
     def attach(self, process_id: str) -> Process:
         """Return a process that `start` started, here or in another program.

@@ -114,13 +114,38 @@ class ProcessOutput(BlockHint, IterationHint):
             while not self._ready:
                 if self._is_over:
                     raise StopIteration
-                if self._is_out_of_time:
-                    raise self._timed_out()
-                self._read()
+                self._ready += self._events(self._read())
             return self._ready.pop(0)
 
-    def _read(self) -> None:
-        """Observe the process once, waiting in the session for output; make events of it."""
+    def read_bytes(self) -> tuple[bytes, bytes] | None:
+        r"""Return the next bytes of stdout and stderr as they are, None at the end; for output that is no text.
+
+        An iteration of the same object continues behind them.
+
+        Raises:
+            CommandError: the time is over, or the process cannot be reached (any more).
+
+        Example:
+            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     with session.command.start("printf '\377\376'") as process:
+            ...         received = b""
+            ...         with process.stream() as output:
+            ...             while (pieces := output.read_bytes()) is not None:
+            ...                 received += pieces[0]
+            ...         print(received)
+            b'\xff\xfe'
+        """
+        with self._reading.within():
+            return None if self._is_over else self._read()
+
+    def _events(self, pieces: tuple[bytes, bytes]) -> list[Stdout | Stderr]:
+        out, err = (decoder.decode(data, self._is_over) for decoder, data in zip(self._decoders, pieces, strict=True))
+        return [*([Stdout(out)] if out else []), *([Stderr(err)] if err else [])]
+
+    def _read(self) -> tuple[bytes, bytes]:
+        """Observe the process once, waiting in the session for output, and return the bytes of both outputs."""
+        if self._is_out_of_time:
+            raise self._timed_out()
         if self._pause:
             sleep(min(self._pause, self._deadline.left()))
         wait = min(LONGEST_WAIT, self._deadline.left())
@@ -128,15 +153,10 @@ class ProcessOutput(BlockHint, IterationHint):
         self.stdout += len(state.stdout)
         self.stderr += len(state.stderr)
         self._is_over = not state.is_running and state.is_complete
-        out, err = (
-            decoder.decode(data, self._is_over)
-            for decoder, data in zip(self._decoders, (state.stdout, state.stderr), strict=True)
-        )
-        self._ready += [Stdout(out)] if out else []
-        self._ready += [Stderr(err)] if err else []
         self._is_out_of_time = state.is_running and self._deadline.left() <= 0
         writes_all_the_time = state.is_running and state.is_complete and bool(state.stdout or state.stderr)
         self._pause = min(max(self._pause * 1.5, PAUSES[0]), PAUSES[1]) if writes_all_the_time else 0.0
+        return state.stdout, state.stderr
 
     def _timed_out(self) -> CommandError:
         return CommandError(

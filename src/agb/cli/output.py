@@ -1,0 +1,176 @@
+"""What commands print: one JSON object, or text for a person; tables, errors, and questions before deleting.
+
+Text from the service and from sessions (labels, names, messages) may hold escape sequences of terminals, so it is
+printed with control characters replaced. The output of the user's own code and commands is passed on as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import frozen
+
+from ..exceptions import AGBError, ErrorKind
+from .parser import Shared
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DONE, FAILED, USAGE, REFUSED, NOT_FOUND, UNREACHABLE, TIMED_OUT = 0, 1, 2, 3, 4, 5, 6
+"""Exit codes; 1 is an error of this program, or something that was only done in part."""
+INTERRUPTED = 130
+
+_CODES = {
+    ErrorKind.NOT_FOUND: NOT_FOUND,
+    ErrorKind.TIMED_OUT: TIMED_OUT,
+    ErrorKind.UNREACHABLE: UNREACHABLE,
+    ErrorKind.UNAVAILABLE: UNREACHABLE,
+}
+
+
+def exit_code(error: AGBError) -> int:
+    """Return the exit code for an error."""
+    return _CODES.get(error.kind, REFUSED)
+
+
+class CommandFailed(Exception):
+    """A command cannot go on, for a reason that is no error of the service; ``code`` is the exit code."""
+
+    def __init__(self, message: str, code: int = FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def clean(text: object) -> str:
+    """Return a text with control characters replaced by their escapes, so that it cannot control the terminal."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in str(text)
+    )
+
+
+@frozen
+class Output:
+    """Where a command prints, and in which form."""
+
+    shared: Shared
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the command prints one JSON object."""
+        return self.shared.json
+
+    def data(self, value: Any) -> None:
+        """Print the result of a command as JSON."""
+        click.echo(json.dumps({"ok": True, "data": value}, ensure_ascii=False))
+
+    def value(self, value: Mapping[str, Any], key: str) -> None:
+        """Print the one property of a thing that a script wants; all of them as JSON."""
+        if self.shared.json:
+            self.data(dict(value))
+        else:
+            click.echo(clean(value[key]))
+
+    def note(self, text: str) -> None:
+        """Print a line about what happens to stderr; nothing with ``--json`` or ``--quiet``."""
+        if not (self.shared.json or self.shared.quiet):
+            click.echo(text, err=True)
+
+    def values(self, values: Sequence[Mapping[str, Any]], columns: Sequence[str], empty: str, key: str = "id") -> None:
+        """Print a list: as JSON, with ``--quiet`` the ``key`` of each, otherwise as a table of these columns."""
+        if self.shared.json:
+            self.data(list(values))
+        elif self.shared.quiet:
+            for value in values:
+                click.echo(clean(value[key]))
+        elif values:
+            table([name.upper().replace("_", " ") for name in columns], [[cell(v[c]) for c in columns] for v in values])
+        else:
+            click.echo(empty, err=True)
+
+    def record(self, value: Mapping[str, Any], key: str | None = None) -> None:
+        """Print one thing: as JSON, with ``--quiet`` its ``key``, otherwise a line for each property."""
+        if self.shared.json:
+            self.data(dict(value))
+        elif self.shared.quiet and key is not None:
+            click.echo(clean(value[key]))
+        else:
+            width = max(map(len, value))
+            for name, entry in value.items():
+                click.echo(f"{name.replace('_', ' '):<{width}}  {cell(entry)}".rstrip())
+
+
+def cell(value: Any) -> str:
+    """Return a value as a cell of a table."""
+    if value is None or value in ("", {}, []):
+        return "-"
+    if isinstance(value, Mapping):
+        return clean(" ".join(f"{key}={entry}" for key, entry in value.items()))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return clean(", ".join(map(str, value)))
+    return clean(value)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: fitted to the width of a terminal, or whole and plain in a pipe."""
+    if not is_terminal():
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for row in (header, *rows):
+            click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for number, name in enumerate(header):
+        drawn.add_column(name, no_wrap=number == 0, overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(Text, row))
+    console().print(drawn)
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console of rich; it obeys NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False)
+
+
+def is_terminal() -> bool:
+    """Return whether stdout is a terminal that a person reads."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is deleted; without a terminal ``--yes`` is needed.
+
+    Raises:
+        CommandFailed: there is no terminal to ask at, or the answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise CommandFailed(f"{question} There is no terminal to ask at: --yes says so", USAGE)
+    if not click.confirm(question, err=True):
+        raise CommandFailed("nothing was deleted", DONE)
+
+
+def report(message: str, shared: Shared, *, kind: str, error: AGBError | None = None) -> None:
+    """Print an error: one line to stderr, or with ``--json`` one object to stdout."""
+    if not shared.json:
+        click.echo(f"agb: {clean(message)}", err=True)
+        return
+    details: dict[str, Any] = {"kind": kind, "message": message}
+    if error is not None:
+        details |= {
+            name: value
+            for name in ("code", "request_id", "session_id", "http_status", "retry_after")
+            if (value := getattr(error, name)) not in ("", None)
+        }
+    click.echo(json.dumps({"ok": False, "error": details}, ensure_ascii=False))

@@ -1,0 +1,173 @@
+"""The command line in a terminal: tables, questions, Ctrl-C, a shell with a terminal of its own."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from agb import AGB, Config, CreateSessionParams, Session
+from agb.local import LocalServer
+
+IMAGE = "agb-code-space-1"
+LIMIT = 60.0
+"""Seconds until an expected text must be there, on a loaded machine."""
+
+
+class Terminal:
+    """A command in a pseudo-terminal of 100 columns and 30 lines."""
+
+    def __init__(self, runtime: LocalServer, *words: str, **env: str) -> None:
+        self.screen = b""
+        settings = {"AGB_API_KEY": runtime.api_key, "AGB_ENDPOINT": runtime.endpoint, "TERM": "xterm-256color"}
+        self._own, inner = pty.openpty()
+        self.resize(30, 100)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "agb", *words],
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env=os.environ | settings | env,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(inner)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self._own, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def type(self, text: str) -> None:
+        os.write(self._own, text.encode())
+
+    def until(self, text: str) -> str:
+        """Read until the text is there, and return all that was read since the last call."""
+        while text.encode() not in self.screen:
+            assert self._read(), f"{text!r} did not appear: {self.screen!r}"
+        return self._taken()
+
+    def end(self) -> tuple[int, str]:
+        """Read to the end of the command and return its exit code and what was read since the last call."""
+        while self._read():
+            pass
+        return self.process.wait(LIMIT), self._taken()
+
+    def _read(self) -> bool:
+        """Read once; return whether there is more to come."""
+        readable, _, _ = select.select([self._own], [], [], LIMIT)
+        assert readable, f"nothing more appeared: {self.screen!r}"
+        try:
+            piece = os.read(self._own, 65536)
+        except OSError:  # the other end is closed
+            return False
+        self.screen += piece
+        return bool(piece)
+
+    def _taken(self) -> str:
+        taken, self.screen = self.screen, b""
+        return taken.decode("utf-8", "replace")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait(LIMIT)
+        os.close(self._own)
+
+
+@pytest.fixture
+def session(runtime: LocalServer) -> Iterator[Session]:
+    params = CreateSessionParams(image_id=IMAGE, labels={"terminal": uuid4().hex})
+    with AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as agb, agb.session(params) as session:
+        yield session
+
+
+@pytest.fixture
+def terminals(runtime: LocalServer) -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+def test_shell(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    shell = Terminal(runtime, "shell", session.session_id)
+    terminals.append(shell)
+    shell.until("$ ")
+    shell.type("stty size; tty\r")
+    assert "/dev/pts/" in shell.until("/dev/pts/")
+    shell.type("sleep 600\r")
+    shell.until("sleep 600")
+    shell.type("\x03")  # ends the command, and not the shell
+    shell.until("^C")
+    shell.resize(41, 121)
+    shell.process.send_signal(signal.SIGWINCH)
+    shell.type("until [ \"$(stty size)\" = '41 121' ]; do sleep 0.05; done; echo resi''zed\r")
+    shell.until("resized")
+    shell.type("exit 9\r")
+    assert shell.end()[0] == 9
+
+
+def test_ctrl_c_is_for_the_command(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    script = "trap 'echo interrupted; exit 3' INT; echo ready; while :; do sleep 0.05; done"
+    command = Terminal(runtime, "exec", session.session_id, "--", "bash", "-c", script)
+    terminals.append(command)
+    command.until("ready")
+    command.type("\x03")
+    code, rest = command.end()
+    assert code == 3
+    assert "interrupted" in rest
+
+
+def test_input_reaches_the_command(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    command = Terminal(
+        runtime, "exec", session.session_id, "--", "bash", "-c", 'echo ready; read -r line; echo "<$line>"'
+    )
+    terminals.append(command)
+    command.until("ready")
+    command.type("hello\n")
+    assert "<hello>" in command.end()[1]
+
+
+def test_table_and_question(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    label = "terminal=" + session.get_labels().raise_for_error().data["terminal"]
+    listing = Terminal(runtime, "ls", "--label", label)
+    terminals.append(listing)
+    code, shown = listing.end()
+    assert code == 0
+    assert session.session_id in shown
+    assert "\x1b[1m" in shown  # a bold heading
+    plain = Terminal(runtime, "ls", "--label", label, NO_COLOR="1")
+    terminals.append(plain)
+    assert session.session_id in plain.end()[1]
+
+    question = Terminal(runtime, "rm", "--label", label)
+    terminals.append(question)
+    question.until("Delete 1 session")
+    question.type("n\r")
+    assert question.end()[0] == 0
+    assert session.get_status().status == "RUNNING"
+    sure = Terminal(runtime, "rm", "--label", label)
+    terminals.append(sure)
+    sure.until("Delete 1 session")
+    sure.type("y\r")
+    assert session.session_id in sure.end()[1]
+    assert session.get_status().status != "RUNNING"
+
+
+def test_ctrl_c_ends_quietly(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    code = Terminal(runtime, "run", "-c", "import time; print('ready', flush=True); time.sleep(600)")
+    terminals.append(code)
+    code.until("ready")
+    code.type("\x03")
+    ended, rest = code.end()
+    assert ended == 130
+    assert "Traceback" not in rest
