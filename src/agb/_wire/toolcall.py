@@ -22,6 +22,11 @@ T = TypeVar("T")
 
 LONGEST_RUN = 86_400
 """Seconds that code and a command may run at most: a day."""
+SHOWN = "AGB_SHOWN"
+"""A variable of a call of ``shell`` that says what a script of the SDK does; the script removes it first.
+
+The local runtime displays it in place of the script, which is not what the user wrote, and does not pass it on.
+"""
 
 
 @frozen

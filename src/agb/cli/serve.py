@@ -66,7 +66,14 @@ def serve(
             _write(env_file, {"AGB_ENDPOINT": listening.url, "AGB_API_KEY": options.api_key})
         if out.is_json:
             report = asdict(listening.report)
-            out.data({"endpoint": listening.url, "api_key": options.api_key, "report": report})
+            out.data(
+                {
+                    "endpoint": listening.url,
+                    "api_key": options.api_key,
+                    "dashboard": listening.dashboard_url,
+                    "report": report,
+                }
+            )
         elif shared.quiet:
             click.echo(listening.url)
         else:

@@ -11,6 +11,7 @@ import click
 
 from .._ops import ownership
 from .._ops import sessions as ops
+from .._ops.dashboard import dashboard_address
 from .._sync._compat.concurrency import gather
 from ..exceptions import AGBError, ErrorKind
 from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, confirm, exit_code
@@ -314,18 +315,21 @@ def rm(
 # --- what a person looks at -------------------------------------------------------------------------------------------
 
 
-@command("agb open SESSION", "agb open SESSION --print")
-@session_argument()
+@command("agb open", "agb open SESSION", "agb open SESSION --print")
+@click.argument("session_id", metavar="[SESSION]", required=False, shell_complete=_complete)
 @click.option("--print", "only_print", is_flag=True, help="Print the address in place of opening it.")
 @click.pass_obj
-def open_(shared: Shared, session_id: str, only_print: bool) -> None:
-    """Open a session's page in the browser: its screen, or what it does.
+def open_(shared: Shared, session_id: str | None, only_print: bool) -> None:
+    """Open a session's page in the browser: its screen, or what it does. Without a session, open the dashboard.
 
-    The address carries an auth code that is valid for a short time, so do not publish it.
+    Only the local runtime has a dashboard. The address carries a code that lets a browser in, so do not publish it.
     """
     out = Output(shared)
     with client(shared) as agb:
-        url = agb.attach(session_id).info().raise_for_error().data["resource_url"]
+        if session_id is None:
+            url, _ = agb.client.call(dashboard_address())
+        else:
+            url = agb.attach(session_id).info().raise_for_error().data["resource_url"]
     if out.is_json:
         out.data({"id": session_id, "url": url})
     elif only_print or click.launch(url) != 0:

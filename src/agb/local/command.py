@@ -70,6 +70,7 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
             "  listener on the network can read the API key, and run programs here. Use it in a network you trust.",
         ]
     key = f"export AGB_API_KEY={options.api_key}" if shows_key else "# AGB_API_KEY: the key that this server was given"
+    lines += ["", f"The dashboard, for one browser: {listening.dashboard_url}"]
     lines += ["", "Connect from another terminal:", ""]
     lines += [f"  export AGB_ENDPOINT={listening.url}", f"  {key}", ""]
     lines += ["Ctrl-C stops it and releases all sessions."]

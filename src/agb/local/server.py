@@ -17,6 +17,7 @@ from attrs import define, evolve, frozen
 from starlette.applications import Starlette
 
 from .api.app import build_app
+from .api.dashboard.pages import dashboard_url
 from .api.hosts import Hosts
 from .api.localhost_names import localhost_addresses
 from .api.open_requests import OpenRequests
@@ -39,6 +40,8 @@ class Listening:
     """A server that accepts connections."""
 
     url: str
+    dashboard_url: str
+    """An address at which one browser is let in to the dashboard."""
     report: Report
 
 
@@ -73,8 +76,11 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
             links, note = hosts.link_form(str(urlsplit(url_of(listener)).hostname))
             if others is None:
                 links, note = "path", "by path, since another program has this port on another address of localhost"
-            listening = Listening(url_of(listener), evolve(runtime.report, links=links, links_note=note))
-            server = _Server(runtime, build_app(runtime, options.api_key, hosts), lambda: ready(listening))
+            app = build_app(runtime, options.api_key, hosts)
+            url = url_of(listener)
+            dashboard = dashboard_url(url, app.state.dashboard.access.new_code())
+            listening = Listening(url, dashboard, evolve(runtime.report, links=links, links_note=note))
+            server = _Server(runtime, app, lambda: ready(listening))
             stop.attach(server)
             await server.serve(sockets=[listener, *(others or [])])
         finally:

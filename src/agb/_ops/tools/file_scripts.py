@@ -190,7 +190,7 @@ def run_script(
     repeatable: bool = False,
 ) -> ToolCall[T]:
     """Return the call that runs a script and reads its output."""
-    command = shell(script, int(seconds * 1000), session_id=session_id)
+    command = shell(script, int(seconds * 1000), session_id=session_id, shown=description)
 
     def read_or_raise(reply: ToolReply) -> T:
         result = command.read(reply)

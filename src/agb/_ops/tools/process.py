@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
-from shlex import quote
+from shlex import join, quote
 from typing import TypeVar
 
 from attrs import evolve, frozen
@@ -129,7 +129,8 @@ def start(
         check_text(cwd, "cwd")
     payload = b64encode(run_script(command, envs).encode()).decode("ascii")
     script = f"limit={'' if timeout is None else f'{timeout:.3f}'} piped={'1' if stdin else ''}\n{_START}"
-    return _call(script, SCRIPT_LIMIT, session_id, _started, cwd=cwd, envs={"AGB_RUN": payload})
+    words = command if isinstance(command, str) else join(command)
+    return _call(script, SCRIPT_LIMIT, session_id, _started, f"start: {words}", cwd=cwd, envs={"AGB_RUN": payload})
 
 
 def _started(text: str) -> Started:
@@ -226,7 +227,8 @@ def observe(
     def read(text: str) -> ProcessState:
         return _state(text, stdout, stderr, chunk)
 
-    return evolve(_call(script, wait + SCRIPT_LIMIT, session_id, read), seconds=wait, repeatable=True)
+    call = _call(script, wait + SCRIPT_LIMIT, session_id, read, f"read the output of process {process_id}")
+    return evolve(call, seconds=wait, repeatable=True)
 
 
 def _state(text: str, stdout: int, stderr: int, chunk: int) -> ProcessState:
@@ -269,7 +271,7 @@ done
 
 def list_processes(*, session_id: str) -> ToolCall[list[ProcessInfo]]:
     """Return the call that lists the processes that were started and not cleaned up, the oldest ids in no order."""
-    call = _call(_BASE + _LIST, SCRIPT_LIMIT, session_id, _listed)
+    call = _call(_BASE + _LIST, SCRIPT_LIMIT, session_id, _listed, "list the processes")
     return evolve(call, repeatable=True)
 
 
@@ -316,12 +318,14 @@ def write(process_id: str, piece: bytes, *, wait: float, session_id: str) -> Too
     """Return the call that writes at most `PIECE` bytes to a process; it returns ``done``, or why it was not done."""
     script = _in_directory(process_id) + _WRITE
     envs = {"AGB_DATA": b64encode(piece).decode("ascii")}
-    return _call(script, wait, session_id, _status, envs=envs)
+    return _call(script, wait, session_id, _status, f"write to process {process_id}", envs=envs)
 
 
 def close_stdin(process_id: str, *, session_id: str) -> ToolCall[str]:
     """Return the call that closes the input: a process that has read everything reads the end."""
-    return evolve(_call(_in_directory(process_id) + _CLOSE, SCRIPT_LIMIT, session_id, _status), repeatable=True)
+    script = _in_directory(process_id) + _CLOSE
+    call = _call(script, SCRIPT_LIMIT, session_id, _status, f"close the input of process {process_id}")
+    return evolve(call, repeatable=True)
 
 
 def signal_name(signal: int | str) -> str:
@@ -345,7 +349,8 @@ def send_signal(process_id: str, signal: int | str, *, session_id: str) -> ToolC
 read -r p <pid
 kill -s {quote(signal_name(signal))} -- "-$p" && echo agb-process done
 """
-    return _call(_in_directory(process_id) + script, SCRIPT_LIMIT, session_id, _status)
+    shown = f"send {signal} to process {process_id}"
+    return _call(_in_directory(process_id) + script, SCRIPT_LIMIT, session_id, _status, shown)
 
 
 # SIGKILL takes effect later than `kill` returns. The supervisor writes `exit` when the program was reaped, but the
@@ -368,7 +373,8 @@ d=$PWD; cd / && rm -rf -- "$d" && echo agb-process done
 
 def clean_up(process_id: str, *, session_id: str) -> ToolCall[str]:
     """Return the call that ends a process and its group if it still runs, and removes its directory."""
-    return evolve(_call(_in_directory(process_id) + _CLEAN, SCRIPT_LIMIT, session_id, _status), repeatable=True)
+    script = _in_directory(process_id) + _CLEAN
+    return evolve(_call(script, SCRIPT_LIMIT, session_id, _status, f"end process {process_id}"), repeatable=True)
 
 
 def _status(text: str) -> str:
@@ -386,12 +392,13 @@ def _call(
     seconds: float,
     session_id: str,
     parse: Callable[[str], T],
+    shown: str,
     *,
     cwd: str | None = None,
     envs: dict[str, str] | None = None,
 ) -> ToolCall[T]:
     """Return the call of `shell` for one of these scripts; its reader returns ``parse`` of the output, or raises."""
-    call = shell(script, max(1, int(seconds * 1000)), cwd, envs, session_id=session_id)
+    call = shell(script, max(1, int(seconds * 1000)), cwd, envs, session_id=session_id, shown=shown)
 
     def read(result: CommandResult) -> T:
         if result.stdout.startswith(_GONE):

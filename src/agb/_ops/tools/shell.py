@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..._wire.shape import FLAG, TEXT, WHOLE, Object, ShapeError, maybe
-from ..._wire.toolcall import ToolCall, ToolReply
+from ..._wire.toolcall import SHOWN, ToolCall, ToolReply
 from ...exceptions import CommandError
 from ...results.base import Truncated
 from ...results.commands import CommandResult
@@ -19,6 +19,8 @@ TIMED_OUT = "Command execution timeout"
 
 As a part of stderr it says nothing: a program can write it there.
 """
+
+_LONGEST_SHOWN = 300
 
 SHELL = Object(
     {
@@ -39,8 +41,12 @@ def shell(
     envs: Mapping[str, str] | None = None,
     *,
     session_id: str,
+    shown: str = "",
 ) -> ToolCall[CommandResult]:
-    """Return the call that runs ``command``; wrong arguments raise ``ValueError`` or ``TypeError``."""
+    """Return the call that runs ``command``; wrong arguments raise ``ValueError`` or ``TypeError``.
+
+    ``shown`` says what a script of the SDK does, for those who look at the calls of a session.
+    """
     if not isinstance(command, str):
         raise TypeError(f"command must be a string, not {type(command).__name__}")
     if isinstance(timeout_ms, bool) or not isinstance(timeout_ms, int):
@@ -52,6 +58,9 @@ def shell(
     if envs is not None:
         _check_envs(envs)
         args["envs"] = dict(envs)
+    if shown:
+        args["command"] = f"unset {SHOWN}; {command}"
+        args["envs"] = {**args.get("envs", {}), SHOWN: shown[:_LONGEST_SHOWN]}
     return ToolCall(
         "shell",
         args,

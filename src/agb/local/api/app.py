@@ -22,12 +22,13 @@ from . import browser_handlers, context_handlers, handlers, mount_handlers
 from .answers import enveloped, refusal, request_id
 from .cdp_links import CdpLinks
 from .context_files import ContextFiles
+from .dashboard.pages import Dashboard, dashboard_url
 from .file_urls import PREFIX
 from .handlers import Answer, Api
 from .hosts import HostCheck, Hosts
 from .links import Links
 from .open_requests import OpenRequests
-from .request import ApiRequest, check_key
+from .request import ApiRequest, base_url, check_key
 from .session_page import SessionPage
 from .streams import Streams
 
@@ -88,6 +89,7 @@ def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlet
     links = Links(runtime, requests)
     page = SessionPage(runtime, links)
     cdp_links = CdpLinks(runtime, requests)
+    dashboard = Dashboard(runtime, links, requests)
     api = Api(runtime, links, cdp_links)
     routes: list[BaseRoute] = [
         *(_route(operation, api, api_key) for operation in OPERATIONS),
@@ -95,17 +97,35 @@ def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlet
         Route("/sessions/{session_id}/page", page.show, methods=["GET"]),
         Route(f"{PREFIX}{{token}}", ContextFiles(runtime).serve, methods=["GET", "PUT"]),
         Mount("/sessions/{session_id}/cdp/{token}", app=cdp_links),
+        Route("/", _to_dashboard, methods=["GET"]),
+        Route("/dashboard", _dashboard_address(dashboard, api_key), methods=["POST"]),
         Mount("/link", app=links),
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HostCheck, hosts=hosts, links=links, cdp_links=cdp_links)],
+        middleware=[Middleware(HostCheck, hosts=hosts, links=links, cdp_links=cdp_links, dashboard=dashboard)],
         exception_handlers=dict.fromkeys((Refused, HTTPException, ClientDisconnect, Exception), _answer_error),
     )
     app.router.redirect_slashes = False
     app.state.links = links
+    app.state.dashboard = dashboard
     app.state.requests = requests
     return app
+
+
+async def _to_dashboard(request: Request) -> Response:
+    """Lead a browser from the address of the server to the dashboard."""
+    return RedirectResponse(dashboard_url(base_url(request)), 307)
+
+
+def _dashboard_address(dashboard: Dashboard, api_key: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return the endpoint from which a caller with the API key gets an address that lets one browser in."""
+
+    async def endpoint(request: Request) -> Response:
+        check_key(request.headers, api_key)
+        return enveloped(request, data={"url": dashboard_url(base_url(request), dashboard.access.new_code())})
+
+    return endpoint
 
 
 def _route(operation: Operation, api: Api, api_key: str) -> Route:

@@ -22,6 +22,7 @@ from ..errors import Refused
 from ..validation import shown
 from .answers import early_refusal
 from .cdp_links import CdpLinks, is_cdp_link
+from .dashboard.pages import Dashboard, is_dashboard
 from .links import LOOPBACK, Links, is_link
 from .localhost_names import INSTALL
 from .request import BASE, BY_NAME
@@ -106,6 +107,7 @@ class HostCheck:
     hosts: Hosts
     links: Links
     cdp_links: CdpLinks
+    dashboard: Dashboard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on with its base."""
@@ -116,6 +118,8 @@ class HostCheck:
             return await self.links.serve_host(given, scope, receive, send)
         if is_cdp_link(given):
             return await self.cdp_links.serve_host(given, scope, receive, send)
+        if is_dashboard(given):
+            return await self.dashboard(scope, receive, send)
         base = self.hosts.base(scope, given)
         if base is None:
             return await _misdirected(scope, given)(scope, receive, send)

@@ -59,7 +59,7 @@ class SessionPage:
             title=f"Session {session.id}",
             session=session,
             links=self._links.created(session),
-            syncs=list(_syncs(session, now)),
+            syncs=list(sync_rows(session, now)),
             processes=await session.processes(),
             since=lambda at: (now - at).total_seconds(),
         )
@@ -77,7 +77,7 @@ class _Sync:
     error: str = ""
 
 
-def _syncs(session: LocalSession, now: datetime) -> Iterable[_Sync]:
+def sync_rows(session: LocalSession, now: datetime) -> Iterable[_Sync]:
     """Return the syncs, the latest first, then the mounts without one."""
     rows = session.mounts.rows()[-_MOST_SYNCS:]
     for row in reversed(rows):
@@ -89,7 +89,7 @@ def _syncs(session: LocalSession, now: datetime) -> Iterable[_Sync]:
             yield _Sync(mount.path, mount.context_id, now)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a length of time as people say it: ``42 s``, ``5 min 3 s``, ``2 h 10 min``."""
     whole = max(0, round(seconds))
     if whole < 60:
@@ -100,7 +100,8 @@ def _duration(seconds: float) -> str:
     return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
 
 
-def _short_duration(seconds: float) -> str:
+def short_duration(seconds: float) -> str:
+    """Return a length of time of a call: ``17 ms``, ``1.5 s``."""
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
@@ -120,7 +121,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=_duration, short_duration=_short_duration)
+    environment.filters.update(duration=duration, short_duration=short_duration)
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
     environment.globals.update(style=Markup(_file("session_page.css")), script=Markup(_file("session_page.js")))  # noqa: S704
     return environment

@@ -17,16 +17,20 @@ from ..sandbox.sandbox import SandboxGone
 from . import tools
 from .arguments import BadArgument
 from .images import tools_of
-from .session import CallRecord, LocalSession
+from .session import CallRecord, LocalSession, RunningCall
 from .tasks import stop
 from .tools import RUN_CODE, Tool, ToolReply
+
+_REPLY = 4000
+"""Characters of a reply that are kept."""
 
 
 @define
 class _Call:
-    """A call under way, and whether it has succeeded."""
+    """A call under way, whether it has succeeded, and the text of its reply."""
 
     ok: bool = False
+    text: str = ""
 
 
 HangUp = Callable[[], Coroutine[Any, Any, None]]
@@ -51,7 +55,7 @@ async def call_tool(
             reply = await _until(hang_up, tool.call(session, args), tool)
         else:
             reply = await tool.call(session, args)
-        call.ok = not reply.is_error
+        call.ok, call.text = not reply.is_error, reply.text
         return reply
 
 
@@ -88,11 +92,14 @@ async def stream_code(session: LocalSession, args: Mapping[str, Any], execution:
 
 @contextlib.contextmanager
 def _recorded(session: LocalSession, tool: Tool, args: Mapping[str, Any], route: str) -> Iterator[_Call]:
-    at, began = datetime.now(UTC), time.perf_counter()
+    running = RunningCall(datetime.now(UTC), tool.name, route, time.perf_counter(), tool.summary(args))
+    session.running_calls.append(running)
     call = _Call()
     try:
         with session.active():
             yield call
     finally:
-        seconds = time.perf_counter() - began
-        session.recent_calls.append(CallRecord(at, tool.name, route, seconds, call.ok, tool.summary(args)))
+        session.running_calls.remove(running)
+        seconds = time.perf_counter() - running.began
+        record = CallRecord(running.at, tool.name, route, seconds, call.ok, running.summary, call.text[:_REPLY])
+        session.recent_calls.append(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import psutil
 from attrs import frozen
+
+_SUPERVISOR = re.compile(r"sh -c .* agb-process \S+/agb-processes/(\w+) ", re.DOTALL)
+"""The shell that the SDK starts to supervise a process: its script is not what the user wrote."""
 
 
 @frozen
@@ -23,6 +27,12 @@ class ProcessInfo:
     cmdline: str
     cpu_seconds: float
     memory_bytes: int
+
+    @property
+    def shown(self) -> str:
+        """The command line as a person reads it: of the SDK's own supervisor only what it is for."""
+        supervised = _SUPERVISOR.match(self.cmdline)
+        return f"(supervisor of process {supervised[1]})" if supervised else self.cmdline
 
 
 @frozen

@@ -336,6 +336,10 @@ class Runtime:
         token = token_after(page[-1].number) if len(waiting) > len(page) else ""
         return Page(page, token, len(matching))
 
+    def sessions(self) -> Sequence[LocalSession]:
+        """Return the sessions that run, oldest first."""
+        return [session for session in self._sessions.values() if session.state == "RUNNING"]
+
     def release(self, session_id: str) -> None:
         """Begin to release a session and return at once; a second call changes nothing. Raises ``Refused``."""
         session = self._sessions.get(session_id)

@@ -40,6 +40,19 @@ class CallRecord:
     seconds: float
     ok: bool
     summary: str
+    reply: str = ""
+    """The beginning of its text."""
+
+
+@frozen
+class RunningCall:
+    """A tool call under way; ``began`` is on the clock of `time.perf_counter`."""
+
+    at: datetime
+    tool: str
+    route: str
+    began: float
+    summary: str
 
 
 class LocalSession:
@@ -76,7 +89,8 @@ class LocalSession:
         self.app_instance_id = f"ai-{secrets.token_hex(8)}"
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
-        self.sandbox = sandbox = programs.sandbox
+        self.running_calls: list[RunningCall] = []
+        self.sandbox = programs.sandbox
         self.browser = browser
         self.mounts = mounts
         self.mounts.on_end = self.touch
@@ -84,8 +98,7 @@ class LocalSession:
         self.shell = shell
         self.files = programs.files
         self.began = clock()
-        directories = sandbox.directories
-        self.meter = Meter(sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
+        self.meter = self.new_meter()
         self._clock = clock
         self._last_activity = self.began
         self._activities = 0
@@ -160,6 +173,11 @@ class LocalSession:
         return _same(token, self.link_token(port))
 
     # --- inside the session ---
+
+    def new_meter(self) -> Meter:
+        """Return a meter of the session; each one measures rates since its own last measurement."""
+        directories = self.sandbox.directories
+        return Meter(self.sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
 
     async def connect(self, port: int) -> socket.socket:
         """Return a connected, non-blocking TCP socket to a port of the session's loopback.

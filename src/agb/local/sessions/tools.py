@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from attrs import frozen
 from msgspec import Meta
 
-from ..._wire.toolcall import LONGEST_RUN
+from ..._wire.toolcall import LONGEST_RUN, SHOWN
 from ..errors import session_not_found
 from ..kernels.base import Collected, Execution
 from ..kernels.interpreters import Interpreter
@@ -91,6 +91,9 @@ class Tool:
     def summary(self, given: Mapping[str, Any]) -> str:
         """Return one short line about a call."""
         text = str(given.get(self.summarized, "")) if self.summarized else ""
+        envs = given.get("envs")
+        if self.name == SHELL.name and isinstance(envs, Mapping) and envs.get(SHOWN):
+            text = f"({envs[SHOWN]})"
         line = " ".join(text[: 4 * _SUMMARY].encode("utf-8", "replace").decode().split())
         return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
 
@@ -120,7 +123,8 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
         return _not_run(
             f"the command has {size:,} bytes, and one may have {LONGEST:,}; write it to a file and run that"
         )
-    for key in given.envs or {}:
+    envs = {name: value for name, value in (given.envs or {}).items() if name != SHOWN}
+    for key in envs:
         if not key or "=" in key:
             return _not_run(f"argument 'envs': {key!r} cannot be the name of a variable")
     try:
@@ -130,7 +134,7 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
             given.command,
             timeout=given.timeout_ms / 1000,
             cwd=given.cwd or None,
-            envs=given.envs,
+            envs=envs,
         )
     except OSError as error:
         if given.cwd and error.filename == str(Path(session.sandbox.home, given.cwd)):
