@@ -26,6 +26,7 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
     profile = _profile(request.query.get("persistentPath") or PROFILE)
     try:
         with session.active():
+            await session.mounts.loaded()  # the profile may be one of them
             browser = await session.browser.start(options.read(option), profile=profile)
     except BrowserUnavailable as error:
         raise _refused(error) from error
