@@ -51,10 +51,11 @@ class Browser:
     cdp: Cdp
     """The runtime's own connection, open as long as the browser runs; it receives the events of all targets."""
 
-    def __init__(self, sandbox: Sandbox, options: LaunchOptions) -> None:
+    def __init__(self, sandbox: Sandbox, chromium: Chromium, options: LaunchOptions) -> None:
         self.options = options
         self.token = secrets.token_hex(16)
         """The secret of the links to this browser."""
+        self.kind = "chrome" if chromium.is_chrome else "chromium"
         self._sandbox = sandbox
         self._output = _Output()
         self._process: Process
@@ -67,7 +68,7 @@ class Browser:
 
         Raises ``BrowserUnavailable``, ``NoSandbox`` among them.
         """
-        browser = cls(sandbox, options)
+        browser = cls(sandbox, chromium, options)
         program = sandbox.seen(chromium.program)
         try:
             async with asyncio.timeout(START_SECONDS):
@@ -138,6 +139,11 @@ class Browser:
         targets = (await self.ask("/json/list")).json()
         return [target for target in targets if target.get("type") == "page"]
 
+    async def first_page(self) -> str:
+        """Return the id of the page that is open since the start. Raises ``CdpError``."""
+        targets = (await self.cdp.call("Target.getTargets"))["targetInfos"]
+        return str(next(target["targetId"] for target in targets if target["type"] == "page"))
+
     # --- start and end ---
 
     async def _spawn(self, command: list[str], profile: str) -> None:
@@ -179,9 +185,8 @@ class Browser:
             await self.options.after_start(self)
         if self.options.start_url == BLANK:
             return
-        targets = (await self.cdp.call("Target.getTargets"))["targetInfos"]
-        page = next(target["targetId"] for target in targets if target["type"] == "page")
-        attached = await self.cdp.call("Target.attachToTarget", {"targetId": page, "flatten": True})
+        target = await self.first_page()
+        attached = await self.cdp.call("Target.attachToTarget", {"targetId": target, "flatten": True})
         session = attached["sessionId"]
         with contextlib.suppress(CdpError):  # what is wrong with the address is shown by the page
             url = {"url": self.options.start_url}

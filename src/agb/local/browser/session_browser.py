@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 
 from attrs import define
 
-from ..sandbox.sandbox import Sandbox
+from ..sandbox.sandbox import Sandbox, SandboxGone
 from .chromium import INSTALL, Chromium
+from .extensions import SessionFiles
 from .launch import PROFILE, LaunchOptions
+from .options import BrowserOptions
+from .preparation import prepared
 from .process import Browser, BrowserUnavailable, NoSandbox
+from .proxies import ForwarderFailed
 
 
 class NotInstalled(BrowserUnavailable):
@@ -29,14 +34,18 @@ class Browsers:
 class SessionBrowser:
     """Starts a session's browser, keeps it, and ends it."""
 
-    def __init__(self, sandbox: Sandbox, browsers: Browsers) -> None:
+    def __init__(self, sandbox: Sandbox, browsers: Browsers, files: SessionFiles) -> None:
+        self.options = BrowserOptions()
+        """What the browser was started with that was started last."""
         self._sandbox = sandbox
         self._browsers = browsers
+        self._files = files
+        self._resources = AsyncExitStack()
         self._lock = asyncio.Lock()
         self._browser: Browser | None = None
 
-    async def start(self, options: LaunchOptions, *, profile: str = PROFILE) -> Browser:
-        """Return the browser that runs, or start one with these options.
+    async def start(self, options: BrowserOptions, *, profile: str = PROFILE) -> Browser:
+        """Return the browser that runs, whatever its options are, or start one with these options.
 
         Raises ``BrowserUnavailable``, ``NotInstalled`` among them.
         """
@@ -44,17 +53,16 @@ class SessionBrowser:
             if self._browser is not None:
                 if self._browser.is_running:
                     return self._browser
-                await self._browser.stop()
-                self._browser = None
+                await self._end(self._browser)
             self._browser = await self._start(options, profile)
+            self.options = options
             return self._browser
 
     async def stop(self) -> None:
         """End the browser and return when its profile is written; nothing happens without one."""
         async with self._lock:
             if self._browser is not None:
-                browser, self._browser = self._browser, None
-                await browser.stop()
+                await self._end(self._browser)
 
     @property
     def is_running(self) -> bool:
@@ -69,12 +77,25 @@ class SessionBrowser:
             raise BrowserUnavailable(f"{self._browser.end}; initialize it again")
         return self._browser
 
-    async def _start(self, options: LaunchOptions, profile: str) -> Browser:
+    async def _end(self, browser: Browser) -> None:
+        self._browser = None
+        await browser.stop()
+        await self._resources.aclose()
+
+    async def _start(self, options: BrowserOptions, profile: str) -> Browser:
         chromium = self._browsers.chromium
         if chromium is None:
             raise NotInstalled(f"there is no browser on this machine: {INSTALL}")
-        top, way = self._sandbox.mounted(profile)
-        profile = "/".join((top, *way))
+        try:
+            async with AsyncExitStack() as stack:
+                launch = await stack.enter_async_context(prepared(options, self._sandbox, self._files, chromium))
+                browser = await self._launched(chromium, launch, self._sandbox.inside(profile))
+                self._resources = stack.pop_all()
+                return browser
+        except (ForwarderFailed, SandboxGone) as error:
+            raise BrowserUnavailable(f"the browser did not start: {error}") from error
+
+    async def _launched(self, chromium: Chromium, options: LaunchOptions, profile: str) -> Browser:
         # Chromium refuses to start as root with a sandbox of its own.
         sandboxed = self._browsers.makes_sandbox and (self._sandbox.is_isolated or os.getuid() != 0)
         try:
