@@ -149,18 +149,6 @@ def test_two_proxies_contradict_each_other() -> None:
     assert "--proxy-server contradicts" in refusal(proxies=proxies, cmdArgs=["--proxy-server=other:1"])
 
 
-def test_lists_of_features_are_merged() -> None:
-    own = ["--window-size=1,2", "--disable-features=Own", "--disable-blink-features=AutomationControlled"]
-    given = ["--disable-features=Given,Other", "--window-size=3,4", "--enable-features=New"]
-    assert switches.merged(own, given) == (
-        "--window-size=1,2",
-        "--window-size=3,4",
-        "--disable-features=Given,Other,Own",
-        "--enable-features=New",
-        "--disable-blink-features=AutomationControlled",
-    )
-
-
 # --- proxies ---
 
 

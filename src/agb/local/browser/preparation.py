@@ -13,7 +13,6 @@ from attrs import define, field
 
 from ..errors import Refused
 from ..sandbox.sandbox import Sandbox
-from . import switches
 from .chromium import Chromium
 from .disguise import Disguise
 from .extensions import SessionFiles, find_extensions, not_loaded
@@ -25,8 +24,6 @@ from .process import Browser
 from .proxies import Forwarder
 from .window import Window
 
-_QUIET = "--disable-features=NetworkTimeServiceQuerying"
-"""Chromium asks Google for the time otherwise."""
 _STEALTH = (
     "--disable-blink-features=AutomationControlled",
     # A mouse, which a machine without a display has not: `(hover: hover)` and `(pointer: fine)` are true.
@@ -71,9 +68,9 @@ class _Preparation:
         self.extensions = await self._extensions()
         if options.browser_type == "chrome" and not self.chromium.is_chrome:
             self.warnings.append("browserType: Google Chrome is not installed here, so the browser is Chromium")
-        own = [_QUIET, *self.window.switches(), *self._identity(), *await self._proxy()]
+        own = [*self.window.switches(), *self._identity(), *await self._proxy()]
         return LaunchOptions(
-            arguments=switches.merged(own, options.arguments),
+            arguments=(*own, *options.arguments),
             start_url=options.start_url,
             extensions=self.extensions,
             after_start=self._after_start,

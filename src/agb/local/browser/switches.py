@@ -1,8 +1,8 @@
-"""Command-line switches: those of a caller that are refused, and several lists of features made one."""
+"""Command-line switches of a caller: those that are refused, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from ..validation import refuse, shown
 
@@ -66,7 +66,6 @@ REFUSED: dict[str, str] = {
 What weakens the protection of web pages from each other only (``--disable-web-security``,
 ``--ignore-certificate-errors``) is the caller's own affair: it opens nothing that the session's programs cannot reach.
 """
-_LISTS = ("disable-blink-features", "disable-features", "enable-blink-features", "enable-features")
 _PROXY = ("proxy-auto-detect", "proxy-pac-url", "proxy-server", "no-proxy-server")
 _LONGEST = 1 << 16
 """Bytes of one argument; Linux refuses to start a program with one of twice this length."""
@@ -94,18 +93,3 @@ def check(arguments: Sequence[str], *, has_proxy: bool) -> None:
                 f"{what}: Chromium takes no user name and password in --proxy-server, and every program of the session "
                 "would see them; give the proxy in browserOption.proxies"
             )
-
-
-def merged(own: Iterable[str], given: Iterable[str]) -> tuple[str, ...]:
-    """Return the runtime's own arguments and those of a caller, in which each list of features occurs once.
-
-    Of two equal switches Chromium takes the last, so a caller's list of features would end the effect of the runtime's
-    own. The caller's features come first, so that the argument reads as it was given.
-    """
-    given, own = list(given), list(own)
-    lists: dict[str, list[str]] = {}
-    for argument in (*given, *own):
-        if (name := name_of(argument)) in _LISTS:
-            lists.setdefault(name, []).append(argument.partition("=")[2])
-    others = [argument for argument in (*own, *given) if name_of(argument) not in _LISTS]
-    return (*others, *(f"--{name}={','.join(filter(None, values))}" for name, values in lists.items()))
