@@ -37,7 +37,6 @@ _ARGUMENTS = (
     "--disable-features=Translate,MediaRouter,DialMediaRouteProvider,OptimizationHints,NetworkTimeServiceQuerying",
     # Nothing that happens in a session is reported, and the handler is a further process.
     "--disable-breakpad",
-    "--disable-crashpad-for-testing",
     # There is no keyring in a session. Cookies are encrypted with a fixed key, so that the next session can read them.
     "--password-store=basic",
     # Shared memory is files in the session's /tmp: /dev/shm is small, and a browser that fills it crashes.
