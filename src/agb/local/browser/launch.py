@@ -35,7 +35,6 @@ _ARGUMENTS = (
     "--no-pings",
     "--metrics-recording-only",
     "--disable-features=Translate,MediaRouter,DialMediaRouteProvider,OptimizationHints,NetworkTimeServiceQuerying",
-    # Nothing that happens in a session is reported, and the handler is a further process.
     "--disable-breakpad",
     # There is no keyring in a session. Cookies are encrypted with a fixed key, so that the next session can read them.
     "--password-store=basic",

@@ -60,7 +60,7 @@ class Window:
         """Give the pages of the first window the size asked for: the height of its bars depends on the Chromium."""
         if self.viewport is None:
             return
-        found = await browser.cdp.call("Browser.getWindowForTarget", {"targetId": await browser.first_page()})
+        found = await browser.cdp.call("Browser.getWindowForTarget", {"targetId": browser.first_page})
         width, height = self.viewport
         await browser.cdp.call(
             "Browser.setContentsSize", {"windowId": found["windowId"], "width": width, "height": height}
