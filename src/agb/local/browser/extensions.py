@@ -6,36 +6,17 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Protocol
 
 from attrs import frozen
 
 from ..validation import shown
 from .cdp import Cdp, CdpError
+from .files import SessionFiles
 
 _MOST_BYTES = 1 << 20
 _LOAD_SECONDS = 5.0
 _PAUSE = 0.05
 _OLDEST_MANIFEST = 3
-
-
-class FileReply(Protocol):
-    """The reply of a file tool."""
-
-    @property
-    def text(self) -> str:
-        """What was read, or a sentence on the failure."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether it succeeded."""
-
-
-class SessionFiles(Protocol):
-    """The file tools of a session."""
-
-    async def call(self, tool: str, args: Mapping[str, Any], content: bytes = b"") -> FileReply:
-        """Run a tool."""
 
 
 @frozen

@@ -12,7 +12,7 @@ from attrs import define, evolve
 from ..report import Report
 from ..sandbox.sandbox import Sandbox, SandboxGone
 from .chromium import INSTALL, Chromium
-from .extensions import SessionFiles
+from .files import SessionFiles
 from .launch import PROFILE, LaunchOptions
 from .options import BrowserOptions
 from .preparation import prepared

@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 16
 _AWAY = b"The proxy cannot be reached.\n"
-_BAD_GATEWAY = (
-    b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"
-    % (len(_AWAY), _AWAY)
-)
+_REFUSED = b"The proxy refused the user name or the password.\n"
+_AUTHENTICATION_REQUIRED = b"407"
 
 
 class _BadRequest(Exception):
@@ -34,11 +32,11 @@ def serve_http(upstream: Upstream) -> Handler:
                 proxy_reader, proxy_writer = await upstream.connect()
             except OSError:
                 await reader.readuntil(b"\r\n\r\n")
-                writer.write(_BAD_GATEWAY)
+                writer.write(_bad_gateway(_AWAY))
                 return
             try:
                 requests = _requests(reader, proxy_writer, authorization)
-                await until_first_end(requests, pump(proxy_reader, writer))
+                await until_first_end(requests, _answers(proxy_reader, writer))
             finally:
                 await close(proxy_writer)
         except (OSError, EOFError, asyncio.LimitOverrunError, _BadRequest):
@@ -58,6 +56,21 @@ async def _requests(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
             await pump(reader, writer)
             return
         await _body(reader, writer, kept)
+
+
+async def _answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass answers on. One that asks for a user name would open a dialog in the browser, and its page would wait."""
+    status = await reader.readuntil(b"\r\n")
+    if status.split(b" ")[1:2] == [_AUTHENTICATION_REQUIRED]:
+        writer.write(_bad_gateway(_REFUSED))
+        return
+    writer.write(status)
+    await pump(reader, writer)
+
+
+def _bad_gateway(why: bytes) -> bytes:
+    head = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    return head % len(why) + why
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:
