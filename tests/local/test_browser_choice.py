@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 
+from agb.local.browser import extensions
 from agb.local.browser.cdp import Cdp, CdpError
 from agb.local.browser.extensions import find_extensions, not_loaded
 from agb.local.browser.fingerprint import Fingerprint
@@ -169,7 +170,7 @@ class Loaded(Cdp):
         return {"extensions": [{"path": path} for path in self._paths]}
 
 
-async def test_why_an_extension_was_not_loaded() -> None:
+async def test_why_an_extension_was_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     commented = "// a comment\n" + MANIFEST
     files = Files({"/e/a/manifest.json": commented, "/e/b/manifest.json": "[]", "/e/c/manifest.json": "{"})
     directories = ["/e/a", "/e/b", "/e/c", "/e/d"]
@@ -178,3 +179,7 @@ async def test_why_an_extension_was_not_loaded() -> None:
     for name, reason, sentence in zip("bcd", reasons, found, strict=True):
         assert sentence.startswith(f"extension '{name}' was not loaded: its manifest.json {reason}")
     assert (await not_loaded(Loaded(None), files, directories))[1:] == found
+
+    monkeypatch.setattr(extensions, "_LOAD_SECONDS", 0)
+    files = Files({"/e/a/manifest.json": MANIFEST})
+    assert await not_loaded(Loaded([]), files, ["/e/a"]) == ["extension 'a' was not loaded: Chromium refused to load it"]

@@ -97,6 +97,9 @@ async def _problem(files: SessionFiles, directory: str) -> str | None:
     version = manifest.get("manifest_version")
     if type(version) is not int or version < _OLDEST_MANIFEST:
         return f"its manifest_version is {json.dumps(version)[:40]}, and Chromium loads version {_OLDEST_MANIFEST}"
+    for name in ("name", "version"):
+        if not isinstance(manifest.get(name), str) or not manifest[name]:
+            return f"its manifest.json has no {name}"
     return None
 
 
