@@ -182,4 +182,6 @@ async def test_why_an_extension_was_not_loaded(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(extensions, "_LOAD_SECONDS", 0)
     files = Files({"/e/a/manifest.json": MANIFEST})
-    assert await not_loaded(Loaded([]), files, ["/e/a"]) == ["extension 'a' was not loaded: Chromium refused to load it"]
+    assert await not_loaded(Loaded([]), files, ["/e/a"]) == [
+        "extension 'a' was not loaded: Chromium refused to load it"
+    ]

@@ -30,7 +30,7 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
             browser = await session.browser.start(asked, profile=profile)
     except BrowserUnavailable as error:
         raise _refused(error) from error
-    warnings = [*browser.options.warnings]
+    warnings = list(browser.warnings)
     if session.browser.options != asked:
         warnings.append("a browser runs already, with other options; stop it first to start one with these")
     return Answer({"port": browser.port, "browserType": browser.kind, "warnings": warnings})

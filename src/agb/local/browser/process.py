@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 
 from ..sandbox.sandbox import Sandbox, SandboxGone
 from . import devtools
-from .cdp import Cdp, CdpClosed, CdpError, open_websocket
+from .cdp import Cdp, CdpClosed, CdpError, CdpTimeout, open_websocket
 from .chromium import Chromium
 from .devtools import DevToolsAnswer, NoAnswer
 from .launch import BLANK, LaunchOptions, command_line
@@ -21,7 +21,9 @@ from .program import BrowserProgram
 START_SECONDS = 60.0
 """Limit of a start; on a loaded machine a start from a cold disk takes many seconds."""
 START_PAGE_SECONDS = 10.0
-"""Limit of the wait for the start page's server to answer; the page continues to load after it."""
+"""Limit of the wait for the start page's server to answer."""
+DOWNLOADS = "Downloads"
+"""The directory in the session's home where downloads are stored."""
 
 _CLOSE_SECONDS = 10.0
 
@@ -42,6 +44,8 @@ class Browser:
         self.kind = "chrome" if chromium.is_chrome else "chromium"
         self.first_page = ""
         """The id of the page that is open since the start."""
+        self.warnings = options.warnings
+        """Sentences about what of the options has no effect; the start adds some."""
         self.token = secrets.token_hex(16)
         """The secret of the links to this browser."""
         self.port: int
@@ -165,6 +169,9 @@ class Browser:
         if not page.done():
             raise BrowserUnavailable(f"the browser did not start: it ended {self._program.description_of_end}")
         self.first_page = page.result()
+        # Events of downloads are of use to whoever waits for a file.
+        downloads = {"behavior": "allow", "downloadPath": f"{self._sandbox.home}/{DOWNLOADS}", "eventsEnabled": True}
+        await self.cdp.call("Browser.setDownloadBehavior", downloads)
         if self.options.after_start is not None:
             await self.options.after_start(self)
         if self.options.start_url != BLANK:
@@ -173,6 +180,12 @@ class Browser:
     async def _navigate(self, page: str, url: str) -> None:
         attached = await self.cdp.call("Target.attachToTarget", {"targetId": page, "flatten": True})
         session = attached["sessionId"]
-        with contextlib.suppress(CdpError):  # what is wrong with the address is shown by the page
+        try:
             await self.cdp.call("Page.navigate", {"url": url}, session=session, timeout=START_PAGE_SECONDS)
+        except CdpTimeout:
+            # Until the server answers, the DevTools answer nothing about the page, and clients that connect wait.
+            await self.cdp.call("Page.stopLoading", session=session)
+            self.warnings.append(f"the start page was not loaded: no answer within {START_PAGE_SECONDS:g} s")
+        except CdpError as error:
+            self.warnings.append(f"the start page was not loaded: {error}")
         await self.cdp.call("Target.detachFromTarget", {"sessionId": session})
