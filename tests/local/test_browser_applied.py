@@ -38,7 +38,10 @@ RETITLE = {
     ),
     "retitle.js": "document.title = 'retitled'",
 }
-PAGE = "<title>plain</title><script>var early = [navigator.deviceMemory, navigator.platform]</script>"
+PAGE = """<title>plain</title><script>
+  var early = [navigator.deviceMemory, navigator.platform];
+  if (parent !== window) parent.postMessage(early, "*");
+</script>"""
 WORKER = """
 const seen = () => {
   const gl = new OffscreenCanvas(1, 1).getContext("webgl");
@@ -254,6 +257,13 @@ def test_generated_fingerprint(api: Api, session: str, pages: Pages) -> None:
         assert traces["method"] == "function getParameter() { [native code] }"
         assert (traces["ordinary"], traces["bound"]) == ("function named() {}", "function () { [native code] }")
         assert traces["frame"] == ["Win32", seen["memory"], seen["cores"]]
+
+        # A frame of another site has a process of its own. "localhost" is another site than "127.0.0.1".
+        foreign = f"{pages.url}/frame".replace("127.0.0.1", "localhost")
+        frame = f"Object.assign(document.createElement('iframe'), {{src: '{foreign}'}})"
+        answer = f"new Promise(kept => {{ onmessage = event => kept(event.data); document.body.append({frame}) }})"
+        memory = page.run(answer)[0]
+        assert (memory, pages.headers["/frame"]["sec-ch-ua-platform"]) == (seen["memory"], '"Windows"')
 
         other = page.in_new_context()
         other.open(f"{pages.url}/context")

@@ -77,6 +77,7 @@ def test_what_has_no_effect_is_reported() -> None:
     [
         ({"useStealth": "yes"}, "browserOption.useStealth: expected bool"),
         ({"userAgent": "a\nb"}, "browserOption.userAgent: expected one line"),
+        ({"userAgent": "\u00e9"}, "browserOption.userAgent: expected one line of ASCII"),
         ({"viewport": {"width": "wide"}}, "browserOption.viewport.width: expected int"),
         ({"screen": {"height": 0}}, "browserOption.screen.height: expected int >= 1"),
         ({"fingerprint": {"devices": ["tv"]}}, "browserOption.fingerprint.devices[0]"),

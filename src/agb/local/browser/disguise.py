@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from .cdp import Cdp, CdpError
-from .fingerprint import Fingerprint, Screen
+from .fingerprint import Fingerprint
+from .window import Window
 
 _FILTER: Final = [{"type": kind} for kind in ("page", "iframe", "worker", "shared_worker", "service_worker")]
 _ATTACH: Final = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True, "filter": _FILTER}
@@ -39,12 +40,14 @@ class Disguise:
     The connection is its own: other code that attaches to a page on a shared one would cause the same events.
     """
 
-    def __init__(self, cdp: Cdp, fingerprint: Fingerprint) -> None:
+    def __init__(self, cdp: Cdp, fingerprint: Fingerprint, window: Window) -> None:
         self._cdp = cdp
         self._fingerprint = fingerprint
+        self._window = window
         self._source = f"{_script()}({json.dumps(_values(fingerprint))})"
         self._context = ""
-        self._has_page = asyncio.Event()
+        self._first_page = asyncio.Event()
+        self._failure: CdpError | None = None
 
     async def start(self) -> None:
         """Apply it to the first page, and to every target from now on. Raises ``CdpError``."""
@@ -52,20 +55,27 @@ class Disguise:
         self._context = next(target["browserContextId"] for target in targets if target["type"] == "page")
         self._cdp.on_event(self._on_event)
         await self._cdp.call("Target.setAutoAttach", _ATTACH)
-        await self._has_page.wait()
+        await self._first_page.wait()
+        if self._failure is not None:
+            raise self._failure
 
     def _on_event(self, name: str, params: dict[str, Any], _: str | None) -> None:
         if name == "Target.attachedToTarget":
             self._cdp.run(self._attached(params["sessionId"], params["targetInfo"]))
 
     async def _attached(self, session: str, target: dict[str, Any]) -> None:
-        if target.get("browserContextId") == self._context:
-            await self._apply(session, target["type"])
-        else:
+        if target.get("browserContextId") != self._context:
             await self._call(session, "Runtime.runIfWaitingForDebugger")
             await self._cdp.call("Target.detachFromTarget", {"sessionId": session})
+            return
+        try:
+            await self._apply(session, target["type"])
+        except CdpError as error:
+            # A page may be closed at any time. The first one shows whether the browser takes this fingerprint at all.
+            if not self._first_page.is_set():
+                self._failure = error
         if target["type"] == "page":
-            self._has_page.set()
+            self._first_page.set()
 
     async def _apply(self, session: str, kind: str) -> None:
         """Send all commands at once: the browser obeys them in order, and the target runs after the last one."""
@@ -98,7 +108,7 @@ class Disguise:
         if given.cores:
             commands.append(("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": given.cores}))
         if is_page:
-            commands += [_phone(given.screen)] if given.is_mobile and given.screen else []
+            commands += [_phone(self._window)] if given.is_mobile else []
             if given.touch_points:
                 touch = {"enabled": True, "maxTouchPoints": given.touch_points}
                 commands.append(("Emulation.setTouchEmulationEnabled", touch))
@@ -108,9 +118,10 @@ class Disguise:
         await self._cdp.call(method, params, session=session)
 
 
-def _phone(screen: Screen) -> tuple[str, dict[str, Any]]:
+def _phone(window: Window) -> tuple[str, dict[str, Any]]:
     """Return the command that gives pages a phone's screen, and its rules of layout."""
-    width, height = screen.inner if all(screen.inner) else (screen.width, screen.height)
+    screen = window.screen
+    width, height = window.viewport or (screen.inner if all(screen.inner) else (screen.width, screen.height))
     metrics = {
         "width": width,
         "height": height,

@@ -11,12 +11,14 @@ from msgspec import Meta
 _PATTERNS = {
     r"^[^\x00]*$": "a text without null characters",
     r"^[^\x00-\x1f\x7f]*$": "one line without control characters",
+    r"^[\x20-\x7e]*$": "one line of ASCII characters",
     r"^[A-Za-z0-9-]{1,35}$": "a language such as en-US",
 }
-TEXT, LINE, LANGUAGE = _PATTERNS
+TEXT, LINE, HEADER, LANGUAGE = _PATTERNS
 
 Text = Annotated[str, Meta(pattern=TEXT)]
 Line = Annotated[str, Meta(pattern=LINE, max_length=2048)]
+Header = Annotated[str, Meta(pattern=HEADER, max_length=2048)]
 """A text that can be a header's value."""
 Language = Annotated[str, Meta(pattern=LANGUAGE)]
 

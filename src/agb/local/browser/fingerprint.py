@@ -12,7 +12,7 @@ from attrs import frozen
 from msgspec import Meta, Struct
 
 from ..validation import json_object, refuse
-from .fields import Language, Line, described, whole_numbers
+from .fields import Header, Language, Line, described, whole_numbers
 
 MOST_BYTES = 1 << 20
 """The largest fingerprint; those of real browsers have some 20 KB."""
@@ -52,7 +52,7 @@ class _Screen(Struct, rename="camel"):
 
 
 class _Navigator(Struct, rename="camel"):
-    user_agent: Annotated[Line, Meta(min_length=1)]
+    user_agent: Annotated[Header, Meta(min_length=1)]
     user_agent_data: _UserAgentData | None = None
     language: Line | None = None
     languages: list[Language] | None = None
@@ -124,7 +124,12 @@ class Fingerprint:
         is_chromium = chrome is not None and not re.search(r"\b(?:Edg\w*|OPR|YaBrowser|SamsungBrowser)/", user_agent)
         hints = client_hints(chrome[1], chrome[0][7:], system, is_mobile=is_mobile) if chrome and is_chromium else None
         return cls(
-            user_agent=user_agent, metadata=hints, platform=platform or None, is_mobile=is_mobile, is_complete=False
+            user_agent=user_agent,
+            metadata=hints,
+            platform=platform or None,
+            touch_points=5 if is_mobile else 0,
+            is_mobile=is_mobile,
+            is_complete=False,
         )
 
 

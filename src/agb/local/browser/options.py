@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from ..validation import refuse, shown
 from . import switches
-from .fields import Language, Line, Text, described, whole_numbers
+from .fields import Header, Language, Line, Text, described, whole_numbers
 from .fingerprint import decode, read_fingerprint
 from .generator import Criteria
 from .launch import BLANK
@@ -46,7 +46,7 @@ class _Proxy(Struct):
 
 class _Option(Struct, rename="camel"):
     use_stealth: bool | None = None
-    user_agent: Line | None = None
+    user_agent: Header | None = None
     viewport: _Size | None = None
     screen: _Size | None = None
     fingerprint: _Criteria | None = None

@@ -82,7 +82,7 @@ class _Preparation:
         if self.fingerprint is not None:
             cdp = await browser.open_cdp()
             self.stack.push_async_callback(cdp.close)
-            await Disguise(cdp, self.fingerprint).start()
+            await Disguise(cdp, self.fingerprint, self.window).start()
         if self.extensions:
             self.warnings += await not_loaded(browser.cdp, self.files, self.extensions)
 

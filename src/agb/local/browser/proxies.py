@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import field, frozen
 
 from ..sandbox.capture import Capture
-from ..sandbox.sandbox import Process, Sandbox, SandboxGone
+from ..sandbox.sandbox import Process, Sandbox
 from ..validation import refuse, shown
 
 _PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks5": 1080}
@@ -119,7 +119,7 @@ class Forwarder:
             why = outputs[1].text().strip().splitlines()[-1:] or [str(error)]
             for output in outputs:
                 output.close()
-            if isinstance(error, (OSError, ValueError)) and not isinstance(error, SandboxGone):
+            if isinstance(error, (OSError, ValueError)):
                 raise ForwarderFailed(
                     f"the program that passes traffic to the proxy did not start: {why[0]}"
                 ) from error

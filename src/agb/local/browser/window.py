@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .process import Browser
 
 _SCREEN = Screen(width=1920, height=1080)
+_PHONE = Screen(width=412, height=915, ratio=2.625, inner=(412, 785))
 _TOOLBARS = 87
 """Height of the tab strip and the address bar; a window is as much higher than its pages."""
 
@@ -28,9 +29,11 @@ class Window:
         cls, screen: tuple[int, int] | None, viewport: tuple[int, int] | None, fingerprint: Fingerprint | None
     ) -> Self:
         """Return what the options ask for; an explicit size wins over the one of a fingerprint."""
-        found = (fingerprint and fingerprint.screen) or _SCREEN
+        is_phone = fingerprint is not None and fingerprint.is_mobile
+        found = (fingerprint and fingerprint.screen) or (_PHONE if is_phone else _SCREEN)
         if screen is not None:
-            return cls(evolve(found, width=screen[0], height=screen[1], insets=(0, 0, 0, 0), outer=(0, 0)), viewport)
+            size = {"width": screen[0], "height": screen[1]}
+            return cls(evolve(found, **size, insets=(0, 0, 0, 0), inner=(0, 0), outer=(0, 0)), viewport)
         if viewport is not None:
             width, height = max(found.width, viewport[0]), max(found.height, viewport[1] + _TOOLBARS)
             found = evolve(found, width=width, height=height)
