@@ -80,6 +80,7 @@ def test_what_has_no_effect_is_reported() -> None:
         ({"userAgent": "\u00e9"}, "browserOption.userAgent: expected one line of ASCII"),
         ({"viewport": {"width": "wide"}}, "browserOption.viewport.width: expected int"),
         ({"screen": {"height": 0}}, "browserOption.screen.height: expected int >= 1"),
+        ({"viewport": {"width": 16384, "height": 4320}}, "browserOption.viewport has 16384 x 4320 pixels"),
         ({"fingerprint": {"devices": ["tv"]}}, "browserOption.fingerprint.devices[0]"),
         ({"fingerprint": {"locales": ["d e"]}}, "browserOption.fingerprint.locales[0]: expected a language"),
         ({"fingerprintRawData": "***"}, "browserOption.fingerprintRawData is not base64"),
@@ -291,6 +292,13 @@ def test_fingerprint_of_a_real_browser() -> None:
     assert found.languages == ("fr-FR", "fr")
     assert found.screen is not None
     assert found.screen.insets == (0, 0, 0, 25)
+
+
+def test_screen_of_a_fingerprint_that_is_too_large() -> None:
+    raw = generate(Criteria(), VERSION, random.Random(1))
+    raw["fingerprint"]["screen"]["devicePixelRatio"] = 8
+    with pytest.raises(Refused, match=r"^f\.fingerprint\.screen has \d+ x \d+ pixels"):
+        read_fingerprint(raw, what="f")
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Disguise:
         await self._cdp.call("Target.setAutoAttach", _ATTACH)
         await self._first_page.wait()
         if self._failure is not None:
-            raise self._failure
+            raise CdpError(f"the browser refused the fingerprint: {self._failure}")
 
     def _on_event(self, name: str, params: dict[str, Any], _: str | None) -> None:
         if name == "Target.attachedToTarget":

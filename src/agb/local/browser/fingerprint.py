@@ -12,7 +12,7 @@ from attrs import frozen
 from msgspec import Meta, Struct
 
 from ..validation import json_object, refuse
-from .fields import Header, Language, Line, described, whole_numbers
+from .fields import Header, Language, Line, check_area, described, whole_numbers
 
 MOST_BYTES = 1 << 20
 """The largest fingerprint; those of real browsers have some 20 KB."""
@@ -161,7 +161,7 @@ def read_fingerprint(raw: Mapping[str, Any], *, what: str) -> Fingerprint:
         platform=navigator.platform or _system(navigator.user_agent)[1] or None,
         vendor=navigator.vendor or None,
         languages=tuple(languages) or _accepted(found.headers),
-        screen=_screen(found.fingerprint.screen),
+        screen=_screen(found.fingerprint.screen, f"{what}.fingerprint.screen"),
         cores=navigator.hardware_concurrency or None,
         memory=navigator.device_memory or None,
         touch_points=navigator.max_touch_points or 0,
@@ -219,9 +219,10 @@ def _metadata(data: _UserAgentData | None, user_agent: str) -> dict[str, Any] | 
     }
 
 
-def _screen(raw: _Screen) -> Screen | None:
+def _screen(raw: _Screen, what: str) -> Screen | None:
     if not raw.width or not raw.height:
         return None
+    check_area(raw.width * (raw.device_pixel_ratio or 1), raw.height * (raw.device_pixel_ratio or 1), what)
     left, top = max(raw.avail_left, 0), max(raw.avail_top, 0)
     right = raw.width - left - (raw.avail_width or raw.width)
     bottom = raw.height - top - (raw.avail_height or raw.height)

@@ -105,7 +105,8 @@ class _Preparation:
 
     async def _extensions(self) -> tuple[str, ...]:
         found: list[str] = []
-        if path := self.options.extension_path:
+        # Clients name a directory in every start; most sessions have none, and need no program that looks into it.
+        if (path := self.options.extension_path) and not self.sandbox.directories.is_missing(path):
             below = await find_extensions(self.files, self._seen(path), shown_as=path)
             self.warnings += below.warnings
             found += below.directories
