@@ -238,7 +238,7 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
-            browser=SessionBrowser(sandbox, self._browsers),
+            browser=SessionBrowser(sandbox, self._browsers, programs.files),
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -356,7 +356,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
-            await session.browser.stop()  # before its profile is uploaded
+            await session.browser.close()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
             await self._sandboxes.remove(session.sandbox)
