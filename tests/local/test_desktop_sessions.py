@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -88,6 +89,7 @@ async def test_sessions_without_a_sandbox_have_displays_of_their_own() -> None:
         await runtime.released(first.id)
         assert len([part for part in parts if part.is_running()]) == 2
     assert [part for part in parts if part.is_running()] == []
+    assert [display for display in displays if Path(f"/tmp/.X11-unix/X{display.removeprefix(':')}").exists()] == []
 
 
 @pytest.mark.one_event_loop
