@@ -47,6 +47,7 @@ def serve(
     idle_timeout: float | None,
     public_url: str | None,
     warm: int | None,
+    screen: str | None,
     env_file: Path | None,
 ) -> None:
     """Serve AGB sessions from this machine: a local runtime that speaks the cloud's protocol.
@@ -91,6 +92,7 @@ def serve(
                 "idle_timeout": idle_timeout,
                 "public_url": public_url,
                 "warm": warm,
+                "screen": screen,
             }
         )
         serve_here(options, ready)

@@ -62,6 +62,8 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     lines += _rows("links", [report.links_note])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
     lines += _rows("browser", [report.browser] if report.browser else [])
+    lines += _rows("desktop", [report.desktop] if report.desktop else [])
+    lines += _rows("images", [f"{image}: {abilities}" for image, abilities in report.images.items()])
     lines += _rows("missing", [f"{name}: {install}" for name, install in report.missing.items()])
     if not options.is_loopback:
         lines += [

@@ -18,7 +18,7 @@ from ..._wire.reply import INTERNAL_ERROR, INVALID_REQUEST, NO_SUCH_OPERATION
 from ..errors import Refused
 from ..sessions.runtime import Runtime
 from ..validation import shown
-from . import browser_handlers, context_handlers, handlers, mount_handlers
+from . import browser_handlers, context_handlers, desktop, handlers, mount_handlers
 from .answers import enveloped, refusal, request_id
 from .cdp_links import CdpLinks
 from .context_files import ContextFiles
@@ -93,6 +93,7 @@ def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlet
     dashboard = Dashboard(runtime, links, requests)
     api = Api(runtime, links, cdp_links)
     routes: list[BaseRoute] = [
+        *desktop.routes(runtime, requests),
         *(_route(operation, api, api_key) for operation in OPERATIONS),
         WebSocketRoute("/sessions/{session_id}/ws", Streams(runtime).serve),
         WebSocketRoute("/sessions/{session_id}/live", LiveViews(runtime, requests).serve),

@@ -27,6 +27,7 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
     try:
         with session.active():
             await session.mounts.loaded()  # the profile may be one of them
+            await session.ready_for_programs()
             browser = await session.browser.start(asked, profile=profile)
     except BrowserUnavailable as error:
         raise _refused(error) from error

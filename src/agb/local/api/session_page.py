@@ -1,7 +1,8 @@
 """The session's page: what its resource_url opens, one self-contained document that shows the session as it is now.
 
 The page is rendered here from templates that escape every value. A small script fetches the same content again every
-few seconds and puts it in place; without scripts the browser reloads the page.
+few seconds and puts it in place; without scripts the browser reloads the page. On the page of a session with a desktop
+a second script shows the screen and takes mouse and keyboard: noVNC, as the machine has it installed.
 """
 
 from __future__ import annotations
@@ -19,17 +20,25 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ..desktop.programs import INSTALL_VIEWER
 from ..errors import Refused
 from ..sessions.images import has_browser
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
+from .desktop import VIEWER
 from .links import Links
+from .request import base_url
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_SYNCS = 30
+
+
+def screen_url(session: LocalSession, base: str, code: str) -> str:
+    """Return the WebSocket URL at which a VNC viewer reaches a session's screen with an auth code."""
+    return f"ws{base.removeprefix('http')}/sessions/{session.id}/screen?{urlencode({'authcode': code})}"
 
 
 def page_url(session: LocalSession, base: str) -> str:
@@ -52,19 +61,41 @@ class SessionPage:
         except Refused:
             session = None
         if session is None or not session.check_ticket(request.query_params.get("authcode", "")):
-            return _page("session_page.html", 403, title="No session to show", session=None, browses=False)
+            return _page("session_page.html", 403, title="No session to show", session=None)
         is_part = request.query_params.get("part") == "content"
         now = datetime.now(UTC)
         return _page(
             "session_content.html" if is_part else "session_page.html",
+            view=self._view(session, request),
             title=f"Session {session.id}",
             session=session,
-            browses=has_browser(session.image_id),
             links=self._links.created(session),
             syncs=list(sync_rows(session, now)),
             processes=await session.processes(),
             since=lambda at: (now - at).total_seconds(),
         )
+
+    def _view(self, session: LocalSession, request: Request) -> _View:
+        """Return what of the session is shown live. The URL of a screen has the page's own auth code, and its end."""
+        base = base_url(request)
+        if not session.has_desktop:
+            return _View(browses=has_browser(session.image_id), base=base)
+        programs = self._runtime.desktop_programs
+        if programs.missing or programs.viewer is None:
+            why_not = f"No screen can be shown here: {programs.missing or INSTALL_VIEWER}."
+            return _View(browses=True, base=base, why_no_screen=why_not)
+        return _View(base=base, screen_url=screen_url(session, base, request.query_params["authcode"]))
+
+
+@frozen(kw_only=True)
+class _View:
+    """What a page shows live: the screen of a desktop, by its URL, or why it cannot; else the pages of a browser."""
+
+    base: str = ""
+    """Scheme and host of this server."""
+    browses: bool = False
+    screen_url: str = ""
+    why_no_screen: str = ""
 
 
 @frozen
@@ -127,6 +158,7 @@ def _environment() -> Environment:
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
     environment.globals.update(
         style=Markup(_file("session_page.css")),  # noqa: S704
+        screen_script=Markup(_file("session_screen.js")),  # noqa: S704
         script={browses: Markup(_script(browses=browses)) for browses in (False, True)},  # noqa: S704
     )
     return environment
@@ -141,12 +173,16 @@ def _script(*, browses: bool) -> str:
     return _file("session_page.js") + (_file("live_view.js") if browses else "")
 
 
-@functools.cache
-def _headers(*, browses: bool) -> dict[str, str]:
-    style, script = _source(_file("session_page.css")), _source(_script(browses=browses))
+def _headers(view: _View) -> dict[str, str]:
+    """Return the headers of a page: it may load what it brings, and the viewer of a screen that it shows."""
+    style, script = _source(_file("session_page.css")), _source(_script(browses=view.browses))
+    connections = "'self'"
+    if view.screen_url:
+        script += f" {_source(_file('session_screen.js'))} {view.base}{VIEWER}/"
+        connections += f" ws{view.base.removeprefix('http')}"
     return {
         "content-security-policy": (
-            f"default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; "
+            f"default-src 'none'; style-src {style}; script-src {script}; connect-src {connections}; "
             "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
         "cache-control": "no-store",
@@ -160,6 +196,7 @@ def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _page(template: str, status: int = 200, *, browses: bool, **values: Any) -> Response:
-    text = _environment().get_template(template).render(values, browses=browses).lstrip()
-    return HTMLResponse(text, status, _headers(browses=browses))
+def _page(template: str, status: int = 200, view: _View | None = None, **values: Any) -> Response:
+    view = view or _View()
+    text = _environment().get_template(template).render(values, view=view).lstrip()
+    return HTMLResponse(text, status, _headers(view))

@@ -77,9 +77,12 @@ class LaunchOptions:
     """Sentences about options that have no effect here, for the answer of the start; ``after_start`` may add some."""
 
 
-def command_line(program: str, profile: str, options: LaunchOptions, *, sandboxed: bool) -> list[str]:
-    """Return the command line of a browser; ``sandboxed`` is whether Chromium makes its own sandbox as well."""
-    own = ["--headless", *_ARGUMENTS, f"--user-data-dir={profile}"]
+def command_line(program: str, profile: str, options: LaunchOptions, *, sandboxed: bool, shown: bool) -> list[str]:
+    """Return the command line of a browser, ``shown`` on a desktop or without a window.
+
+    ``sandboxed`` is whether Chromium makes its own sandbox as well.
+    """
+    own = [*([] if shown else ["--headless"]), *_ARGUMENTS, f"--user-data-dir={profile}"]
     if not sandboxed:
         own.append("--no-sandbox")
     if options.extensions:

@@ -66,7 +66,8 @@ class Browser:
         Raises ``BrowserUnavailable``, ``NoSandbox`` among them.
         """
         program = BrowserProgram(sandbox)
-        command = command_line(sandbox.seen(chromium.program), profile, options, sandboxed=sandboxed)
+        shown = "DISPLAY" in sandbox.environment
+        command = command_line(sandbox.seen(chromium.program), profile, options, sandboxed=sandboxed, shown=shown)
         try:
             await program.spawn(command, profile=profile, environment=options.environment)
         except (OSError, SandboxGone) as error:

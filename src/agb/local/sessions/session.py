@@ -11,17 +11,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import frozen
 
 from ..browser.session_browser import SessionBrowser
 from ..contexts.session_mounts import SessionMounts
+from ..desktop.desktop import REPLY_SECONDS
 from ..kernels.interpreters import Interpreter, Languages
+from ..sandbox.helper import Reply
 from ..sandbox.sandbox import SandboxGone
 from . import metrics
 from .metrics import Meter, ProcessInfo
 from .programs import Programs
+from .screenshots import Screenshots
 
 State = Literal["RUNNING", "DELETING", "FINISH"]
 
@@ -97,6 +100,7 @@ class LocalSession:
         self.languages = languages
         self.shell = shell
         self.files = programs.files
+        self.screenshots = Screenshots(self.sandbox.directories.root / "screenshots", clock)
         self.began = clock()
         self.meter = self.new_meter()
         self._clock = clock
@@ -179,6 +183,11 @@ class LocalSession:
         directories = self.sandbox.directories
         return Meter(self.sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
 
+    @property
+    def has_desktop(self) -> bool:
+        """Whether its image has a desktop."""
+        return self._programs.desktop is not None
+
     async def connect(self, port: int) -> socket.socket:
         """Return a connected, non-blocking TCP socket to a port of the session's loopback.
 
@@ -194,6 +203,26 @@ class LocalSession:
         if self.sandbox.is_closed:
             return []  # another process may have its id by now
         return await asyncio.to_thread(metrics.processes, self.sandbox.pid)
+
+    async def on_desktop(self, tool: str, args: Mapping[str, Any], *, seconds: float = REPLY_SECONDS) -> Reply:
+        """Run a tool of the desktop in it; a failure, or no answer in time, is a reply. Raises ``SandboxGone``."""
+        if self._programs.desktop is None:
+            return Reply.failure(f"{tool}: the image {self.image_id} has no desktop")
+        return await self._programs.desktop.call(tool, args, seconds=seconds)
+
+    async def connect_to_screen(self) -> socket.socket:
+        """Return a non-blocking socket connected to the VNC server of the desktop. Raises ``OSError``."""
+        if self._programs.desktop is None:
+            raise OSError(f"the image {self.image_id} has no desktop")
+        try:
+            return await self._programs.desktop.connect_to_screen()
+        except SandboxGone as error:
+            raise ConnectionResetError(str(error)) from error
+
+    async def ready_for_programs(self) -> None:
+        """Return when the desktop, if there is one, takes programs."""
+        if self._programs.desktop is not None:
+            await self._programs.desktop.start()
 
     def interpreter(self, language: str) -> Interpreter:
         """Return the interpreter of one of the languages found; its kernel starts with the first code."""
