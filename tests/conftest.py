@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -58,6 +61,28 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def pytest_xdist_auto_num_workers() -> int:
     """Run two workers per processor: half of a test's time passes while it waits for another process."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None]:
+    """Collect once before all others do, and leave what was collected out of garbage collections.
+
+    In a new checkout the first worker compiles the test modules, which takes longer than all else, and the others read
+    what it has compiled. The modules and the items are some 300,000 objects that live to the end: without them a
+    ``gc.collect()``, by which many tests find what was not closed, takes a hundredth of the time.
+    """
+    with Path(__file__).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        gc.disable()
+        try:
+            return (yield)
+        finally:
+            gc.enable()
+            gc.collect()
+            gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures: one real local runtime for the whole run, and a small client that speaks the raw protocol."""
+"""Fixtures: a small client that speaks the raw protocol, and what tests of the runtime need of the machine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import pytest
 
-import agb.local
 from agb.local import LocalServer
 
 IMAGE = "agb-code-space-1"
@@ -92,14 +91,8 @@ def _data(envelope: dict[str, Any]) -> Any:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
-    with agb.local.serve(allow_none=True, warm=0) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def api(server: LocalServer) -> Iterator[Api]:
-    api = Api(server)
+def api(runtime: LocalServer) -> Iterator[Api]:
+    api = Api(runtime)
     with api.http:
         yield api
 
