@@ -107,8 +107,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def runtime() -> Iterator[agb.local.LocalServer]:
-    """One local runtime for all tests of a process; tests separate their sessions by labels."""
-    with agb.local.serve(allow_none=True, warm=0) as server:
+    """One local runtime for all tests of a process; tests separate their sessions by labels.
+
+    Its sessions have no way out, which takes half of the time to make one; the tests of the network have runtimes of
+    their own.
+    """
+    with agb.local.serve(allow_none=True, network="isolated", warm=0) as server:
         yield server
 
 
