@@ -14,6 +14,7 @@ import pytest
 
 import agb.local
 from agb import Config
+from agb._ops import ownership
 
 # Tests start hundreds of interpreters that import the package; each would compile it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -50,6 +51,14 @@ def _short_pauses_of_clean_ups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let clean-ups repeat a failed deletion at once: many tests have a service that deletes nothing."""
     for flavour in ("_async", "_sync"):
         monkeypatch.setattr(f"agb.{flavour}.lifecycle.deletion.PAUSES", (0.01, 0.02, 0.03))
+
+
+@pytest.fixture
+def short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a creation whose answer is lost look for its session with short pauses, where the service makes none."""
+    for name in ("LOOKS", "LATER_LOOKS"):
+        pauses: tuple[float, ...] = getattr(ownership, name)
+        monkeypatch.setattr(ownership, name, tuple(pause / 20 for pause in pauses))
 
 
 @pytest.fixture(params=["asyncio", "trio"])

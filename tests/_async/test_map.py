@@ -729,6 +729,7 @@ async def test_torn_last_line(service: Service, tmp_path: Path) -> None:
         await run(service, Calls(), range(3), path)
 
 
+@pytest.mark.one_event_loop
 async def test_service_that_throttles_and_fails_at_times(service: Service) -> None:
     """Every third creation is refused for a while (429), and calls meet bursts of 503: each item is done once."""
     number = itertools.count(1)

@@ -728,6 +728,7 @@ def test_torn_last_line(service: Service, tmp_path: Path) -> None:
         run(service, Calls(), range(3), path)
 
 
+@pytest.mark.one_event_loop
 def test_service_that_throttles_and_fails_at_times(service: Service) -> None:
     """Every third creation is refused for a while (429), and calls meet bursts of 503: each item is done once."""
     number = itertools.count(1)

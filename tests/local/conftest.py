@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import subprocess
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from agb.local import LocalServer
+from agb.local.kernels import interpreters
 
 IMAGE = "agb-code-space-1"
 
@@ -88,6 +90,15 @@ def _data(envelope: dict[str, Any]) -> Any:
     assert envelope["success"] is True, envelope
     assert envelope["httpStatusCode"] == 200
     return envelope["data"]
+
+
+read_version = functools.cache(interpreters._version_output)
+
+
+@pytest.fixture(autouse=True)
+def _versions_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start java, node and R for their versions once per process, not for each of some hundred runtimes in it."""
+    monkeypatch.setattr(interpreters, "_version_output", read_version)
 
 
 @pytest.fixture(scope="session")
