@@ -61,6 +61,16 @@ async def test_exit_stops_the_code(local_runtime: Runtime, box: LocalSession, py
     assert left["stderr"] == []
 
 
+# --- start ---
+
+
+async def test_a_kernel_starts_without_a_debugger(python: Any) -> None:
+    """Which would take a third of its start; code can import it."""
+    debuggers = "[name for name in sys.modules if name.startswith(('debugpy', '_pydevd', 'pydevd'))]"
+    assert said(await python(f"import sys; print({debuggers})")) == "[]\n"
+    assert said(await python("import debugpy; print(debugpy.__name__)")) == "debugpy\n"
+
+
 # --- interrupts ---
 
 
