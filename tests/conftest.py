@@ -90,8 +90,19 @@ def pytest_collection(session: pytest.Session) -> Generator[None]:
             return (yield)
         finally:
             gc.enable()
-            gc.collect()
-            gc.freeze()
+            _leave_out_of_collections()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _left_out_of_collections() -> None:
+    """Do the same with what the modules before have imported."""
+    _leave_out_of_collections()
+
+
+def _leave_out_of_collections() -> None:
+    """Leave all objects that live now out of later garbage collections."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
