@@ -15,6 +15,10 @@ import pytest
 
 from agb.local import LocalServer
 from agb.local.kernels import interpreters
+from agb.local.limits import Limits
+from agb.local.sandbox import isolation
+from agb.local.sandbox.launch import Isolation
+from agb.local.sandbox.pasta import Pasta
 
 IMAGE = "agb-code-space-1"
 
@@ -93,12 +97,25 @@ def _data(envelope: dict[str, Any]) -> Any:
 
 
 read_version = functools.cache(interpreters._version_output)
+try_sandbox = isolation._try
+working: set[tuple[str, str, Pasta | None]] = set()
+"""What a sandbox was started with in this process: bubblewrap, the network, and what connects it."""
+
+
+async def try_once(kind: Isolation, area: Path, limits: Limits) -> None:
+    """Start a sandbox and end it, unless one of its kind has worked."""
+    bubblewrap = kind.bubblewrap
+    key = (bubblewrap.path, bubblewrap.network, kind.pasta) if bubblewrap is not None else ("", "", None)
+    if key not in working:
+        await try_sandbox(kind, area, limits)
+        working.add(key)
 
 
 @pytest.fixture(autouse=True)
-def _versions_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start java, node and R for their versions once per process, not for each of some hundred runtimes in it."""
+def _machine_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read versions of languages and try a sandbox once per process, not for each of some hundred runtimes in it."""
     monkeypatch.setattr(interpreters, "_version_output", read_version)
+    monkeypatch.setattr(isolation, "_try", try_once)
 
 
 @pytest.fixture(scope="session")
