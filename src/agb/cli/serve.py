@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--idle-timeout", type=DURATION, metavar="TIME", help="Release idle sessions then; default: 300s.")
 @click.option("--public-url", metavar="URL", help="The URL by which other machines reach it.")
 @click.option("--warm", type=int, metavar="N", help="Sandboxes made ahead of the next sessions; default: 1.")
+@click.option("--screen", metavar="WxH", help="The screen of desktops, in pixels; default: 1920x1080.")
 @click.option(
     "--env-file", type=click.Path(dir_okay=False, path_type=Path), help="Write endpoint and key to this file."
 )
