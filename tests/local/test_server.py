@@ -147,7 +147,7 @@ def test_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         said = refused("--port", port)
-    assert said.startswith("python -m agb.local: cannot listen on 127.0.0.1 port")
+    assert said.startswith("agb: cannot listen on 127.0.0.1 port")
     assert port in said
 
 
