@@ -28,7 +28,7 @@ _ABILITIES: Final = {
     "code": "run_code",
     "commands": "shell",
     "files": "read_file",
-    "browser": "page_use_navigate",
+    "browser": "stopChrome",
     "desktop": "click_mouse",
 }
 """What an image can do -> a tool by which it is known."""
