@@ -18,6 +18,7 @@ from attrs import frozen
 from ..browser.session_browser import SessionBrowser
 from ..contexts.session_mounts import SessionMounts
 from ..desktop.desktop import REPLY_SECONDS
+from ..errors import session_not_found
 from ..kernels.interpreters import Interpreter, Languages
 from ..sandbox.helper import Reply
 from ..sandbox.sandbox import SandboxGone
@@ -197,6 +198,16 @@ class LocalSession:
             return await self.sandbox.connect(port)
         except SandboxGone as error:
             raise ConnectionResetError(str(error)) from error
+
+    async def look(self, tool: str, args: Mapping[str, Any]) -> Reply:
+        """Return the reply of a file tool that only reads; it does not count as activity.
+
+        Raises ``Refused`` when the session has ended.
+        """
+        try:
+            return await self.files.call(tool, args)
+        except SandboxGone as error:
+            raise session_not_found(self.id) from error
 
     async def processes(self) -> list[ProcessInfo]:
         """Return the session's processes, by their numbers inside."""

@@ -17,7 +17,6 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ...errors import Refused
-from ...sandbox.sandbox import SandboxGone
 from ...sessions.runtime import Runtime
 from ...sessions.session import LocalSession
 from ..links import Links
@@ -144,7 +143,7 @@ class Dashboard:
     async def _show_files(self, request: Request) -> Response:
         session = self._session(request)
         path = request.query_params.get("path") or str(session.sandbox.home)
-        reply = await session.files.call("list_directory", {"path": path})
+        reply = await session.look("list_directory", {"path": path})
         if not reply.ok:
             return self._message("No such directory", reply.text, 404)
         return HTMLResponse(self._views.files(session, path, reply.text), headers=_HEADERS)
@@ -173,12 +172,7 @@ class Dashboard:
         return Response(data, media_type="application/octet-stream", headers=headers)
 
     async def _read(self, session: LocalSession, path: str, length: int) -> bytes | Response:
-        try:
-            reply = await session.files.call(
-                "read_file", {"path": path, "format": "binary", "offset": 0, "length": length}
-            )
-        except SandboxGone:
-            return self._message("The session has ended", "", 404)
+        reply = await session.look("read_file", {"path": path, "format": "binary", "offset": 0, "length": length})
         if not reply.ok:
             return self._message("This file cannot be read", reply.text, 404)
         return base64.b64decode(reply.text)
@@ -243,7 +237,7 @@ class Dashboard:
         while goes_on():
             try:
                 update = changes.update(*await parts())
-            except (SandboxGone, Refused):  # it ended meanwhile
+            except Refused:  # it ended meanwhile
                 break
             # A comment in place of an empty update: a viewer that is gone is noticed when something is written.
             yield f"data: {json.dumps(update)}\n\n" if update else ": nothing changed\n\n"
