@@ -121,7 +121,7 @@ async def soak(sessions: int) -> list[Sample]:
 async def _until_gone(pid: int, data_dir: Path) -> None:
     """Return when the last sessions are gone: a deletion is answered when it begins."""
     gc.collect()
-    while any((data_dir / "sessions").iterdir()) or psutil.Process(pid).children():
+    while any(any((data_dir / name).iterdir()) for name in ("sessions", "removed")) or psutil.Process(pid).children():
         await asyncio.sleep(0.05)
     await asyncio.sleep(0.5)  # and their descriptors
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agb.local import LocalServer
+from agb.local.api import handlers
 from agb.local.api.app import OPERATIONS, build_app
 from agb.local.api.request import BODY_LIMIT
 from agb.local.sessions.runtime import Runtime
@@ -51,6 +52,19 @@ def test_life_of_a_session(api: Api) -> None:
 def test_waiting_release_answers_when_the_session_is_gone(api: Api, session: str) -> None:
     api.post("/mcp/releaseSession", sessionId=session)
     assert api.status(session) == "FINISH"
+
+
+@pytest.mark.asyncio
+async def test_release_answers_when_the_session_is_gone_or_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients look for the end first after this answer, and then with pauses longer than most sessions take to end."""
+    async with application() as (runtime, caller):
+        for seconds, state in ((60.0, "FINISH"), (0.0, "DELETING")):
+            monkeypatch.setattr(handlers, "RELEASE_SECONDS", seconds)
+            session = await runtime.create(IMAGE)
+            named = {"sessionId": session.id}
+            assert (await caller.post("/mcp/releaseSessionAsync", json=named)).json()["success"] is True
+            status = await caller.post("/mcp/getSessionInfo", json=named)
+            assert status.json()["data"]["status"] == state
 
 
 def test_labels_are_replaced_as_a_whole(api: Api) -> None:

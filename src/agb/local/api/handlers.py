@@ -5,6 +5,8 @@ One function per operation, named after it: ``create_session`` is API: POST /mcp
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 from attrs import field, frozen
@@ -24,6 +26,8 @@ from .session_page import page_url
 
 MOST_RESULTS = 1_000
 """The most sessions one page of a list may hold."""
+RELEASE_SECONDS = 0.25
+"""The longest wait for the end of a session in the answer to a request that only begins to release it."""
 
 
 @frozen
@@ -111,8 +115,15 @@ async def list_sessions(api: Api, request: ApiRequest) -> Answer:
 
 
 async def release_session_async(api: Api, request: ApiRequest) -> Answer:
-    """Begin to release a session and answer at once."""
-    api.runtime.release(request.from_body("sessionId"))
+    """Begin to release a session and answer when it is gone, or after a short time.
+
+    Clients request its state from then on, with pauses that are longer than most sessions take to end.
+    """
+    session_id = request.from_body("sessionId")
+    api.runtime.release(session_id)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RELEASE_SECONDS):
+            await api.runtime.released(session_id)
     return Answer()
 
 
