@@ -341,6 +341,17 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     assert await value("typeof a") == "'undefined'"
 
 
+async def test_a_message_without_end_does_not_fill_the_memory(local_runtime: Runtime, box: LocalSession) -> None:
+    """Code can reach the sockets of its kernel, and send there what it likes."""
+    send = "get_ipython().kernel.iopub_thread.socket.send_multipart([bytes(30 << 20)] * 100, copy=False)"
+    ended = await run(local_runtime, box, f"print('before', flush=True)\n{send}")
+    assert "sent an invalid message" in ended["executionError"]
+    assert ended["stdout"] == ["before\n"]
+    again = await run(local_runtime, box, "1")
+    assert again["executionError"] is None
+    assert "this is a new one" in "".join(again["stderr"])
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [

@@ -144,7 +144,6 @@ class Runtime:
         self._cleanup.callback(self._sync_threads.shutdown)
         self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
-        self._cleanup.callback(self._languages.close)
         isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
         self._sandboxes = Sandboxes(isolation, area, removed, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
