@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 import agb.local.sessions.runtime
 from agb.local.contexts import helper_client, sync, upload
+from agb.local.contexts.binding import SyncFailed
 from agb.local.contexts.mounts import mounts
 from agb.local.errors import Refused
+from agb.local.inside.messages import MessageSocket
 from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -497,6 +500,19 @@ async def test_session_released_in_the_middle_of_syncs(context: Context) -> None
     await context.runtime.released(session.id)
     assert context.content(f"{PLACE}/small") == b"new"
     assert context.store.stat(context.id, f"{PLACE}/large").size == 400 << 20  # type: ignore[union-attr]
+
+
+def test_reasons_of_a_replaced_helper_can_be_logged() -> None:
+    """The session could forge lines of the log, fill it, or control the terminal that shows it."""
+    ours, theirs = socket.socketpair()
+    helper, client = MessageSocket(theirs), helper_client.HelperClient(ours, 60)
+    for failed, reason in (("a\nforged \x1b[2J☃", r"a\nforged \x1b[2J☃"), ("x" * 100_000, "x" * 2000), ([1], "[1]")):
+        helper.send({"failed": failed, "end": True})
+        with pytest.raises(SyncFailed) as caught:
+            list(client.rows())
+        assert str(caught.value) == reason
+    helper.close()
+    client.close()
 
 
 @pytest.mark.asyncio
