@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -500,6 +502,27 @@ async def test_session_released_in_the_middle_of_syncs(context: Context) -> None
     await context.runtime.released(session.id)
     assert context.content(f"{PLACE}/small") == b"new"
     assert context.store.stat(context.id, f"{PLACE}/large").size == 400 << 20  # type: ignore[union-attr]
+
+
+def test_list_of_a_replaced_helper_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper_client, "MOST_BYTES", 1 << 20)
+    ours, theirs = socket.socketpair()
+    helper, client = MessageSocket(theirs), helper_client.HelperClient(ours, 60)
+    rows = json.dumps([["x" * 60_000, None, ""]]).encode()
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                helper.send({}, rows)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(SyncFailed, match="too large"):
+        list(client.rows())
+    client.abort("the end")
+    sender.join()
+    helper.close()
+    client.close()
 
 
 def test_reasons_of_a_replaced_helper_can_be_logged() -> None:

@@ -25,6 +25,8 @@ QUIET_SECONDS = 60.0
 """Seconds without a message after which the helper is taken for stopped."""
 BATCH = 1 << 16
 """Characters of paths in one message."""
+MOST_BYTES = 256 << 20
+"""Bytes of all rows of one answer, which are kept until the sync has ended."""
 _LONGEST_REASON = 2000
 """Characters of a reason that the helper gives for a failure."""
 
@@ -102,9 +104,12 @@ class Rows:
         self._client = client
 
     def __iter__(self) -> Iterator[list[Any]]:
-        count = 0
+        count = size = 0
         while True:
             header, blob = self._client.receive()
+            size += len(blob)
+            if size > MOST_BYTES:
+                raise SyncFailed("the list of files is too large")
             if header.get("failed"):
                 raise SyncFailed(str(header["failed"]))
             if header.get("end"):
