@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -52,6 +54,14 @@ def test_life_of_a_session(api: Api) -> None:
 def test_waiting_release_answers_when_the_session_is_gone(api: Api, session: str) -> None:
     api.post("/mcp/releaseSession", sessionId=session)
     assert api.status(session) == "FINISH"
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sessions/s-unknown/callTool"])
+def test_body_of_a_stranger_is_not_read(api: Api, path: str) -> None:
+    at = urlsplit(api.server.endpoint)
+    with socket.create_connection((at.hostname, at.port), timeout=60) as raw:
+        raw.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30000000\r\n\r\n".encode())
+        assert raw.recv(12) in (b"HTTP/1.1 401", b"HTTP/1.1 404")  # without a byte of the body
 
 
 @pytest.mark.asyncio

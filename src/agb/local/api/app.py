@@ -106,6 +106,8 @@ def _route(operation: Operation, api: Api, api_key: str) -> Route:
     async def endpoint(request: Request) -> Response:
         if operation.needs_key:
             check_key(request.headers, api_key)
+        else:
+            handlers.check_session(api, request.path_params["session_id"])
         if operation.handler is None:
             raise Refused(NOT_OFFERED, f"{operation.path}: this runtime does not offer this operation", http_status=501)
         answer = await operation.handler(api, await ApiRequest.read(request))

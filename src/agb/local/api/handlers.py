@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import field, frozen
@@ -200,18 +201,33 @@ async def call_tool(api: Api, request: ApiRequest) -> Answer:
 
 async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
     """Call a tool at the session's own address, with the session's token instead of the API key."""
-    session_id = request.path["session_id"]
-    try:
+    with _at_own_address(session_id := request.path["session_id"]):
         session = api.runtime.find(session_id, tool=True)
         _check_token(request, session)
         name = request.from_body("tool")
         args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
         reply = await api.runtime.call_tool(session.id, name, args, route="link", hang_up=request.hang_up)
         return Answer({"result": _result(reply)})
+
+
+def check_session(api: Api, session_id: str) -> None:
+    """Raise `Refused` if there is no such session.
+
+    The token may be in the body, so it cannot be checked before the body is read. The id is a secret as well: without
+    it, a web page or another user of the machine cannot have this server read and parse large bodies.
+    """
+    with _at_own_address(session_id):
+        api.runtime.find(session_id, tool=True)
+
+
+@contextlib.contextmanager
+def _at_own_address(session_id: str) -> Iterator[None]:
+    """Report the end of a session as callers of its own address recognise it: by the status and by these words."""
+    try:
+        yield
     except Refused as refusal:
         if refusal.code != TOOL_SESSION_NOT_FOUND:
             raise
-        # Callers of this route recognise the end of a session by the status and by these words.
         gone = f"The session {shown(session_id)} is not found: it has expired or was released"
         raise Refused(SESSION_NOT_FOUND, gone, http_status=404) from refusal
 
