@@ -13,7 +13,7 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from ..inside.python_kernel import DISCARDED, DISPLAYS
+from ..inside.python_kernel import DISCARDED, DISPLAYS, MOST
 from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
 from .jupyter_messages import JupyterMessages
@@ -26,7 +26,7 @@ _REPLY_SECONDS = 1.0
 _LAST_SECONDS = 0.2
 _END_SECONDS = 1.0
 """How long the end of a kernel may still be on its way when its sockets are closed."""
-_MAX_MESSAGE = 64 << 20
+_MAX_MESSAGE = MOST + (1 << 20)
 _SOCKETS: Mapping[str, tuple[int, SocketType]] = {"shell": (1, "DEALER"), "iopub": (2, "SUB")}
 """Channel -> the number of its socket, and the type of socket that it serves."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
