@@ -110,7 +110,7 @@ class Pages:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
