@@ -110,7 +110,7 @@ class Pages:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+            def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -290,8 +290,10 @@ def test_given_fingerprint_of_a_phone(api: Api, session: str, pages: Pages) -> N
         assert (seen["touch"], seen["finger"], seen["mouse"]) == (5, True, False)
         assert (seen["hints"]["mobile"], seen["plugins"], seen["pdf"]) == (True, 0, False)
         assert (seen["screen"], seen["ratio"]) == ([screen["width"], screen["height"]], screen["devicePixelRatio"])
-        model = "navigator.userAgentData.getHighEntropyValues(['model']).then(one => one.model)"
-        assert page.run(model) == given["fingerprint"]["navigator"]["userAgentData"]["model"]
+        asked = "navigator.userAgentData.getHighEntropyValues(['model', 'formFactors'])"
+        high = page.run(asked)
+        model = given["fingerprint"]["navigator"]["userAgentData"]["model"]
+        assert (high["model"], high["formFactors"]) == (model, ["Mobile"])
         assert pages.headers["/phone"]["sec-ch-ua-mobile"] == "?1"
 
 

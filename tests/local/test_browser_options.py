@@ -240,7 +240,7 @@ def test_generated_fingerprint_is_consistent(device: str, system: str) -> None:
         found = read_fingerprint(decode(encoded(raw), what="f"), what="f")
         assert found.languages == ("de-DE", "de", "fr")
         assert raw["headers"]["accept-language"] == "de-DE,de;q=0.9,fr;q=0.8"
-        assert found.is_mobile == (device == "mobile")
+        assert found.is_mobile == (device == "mobile") == (not found.has_pdf_viewer)
         assert (found.touch_points > 0) == found.is_mobile
         assert found.platform == Fingerprint.of_user_agent(found.user_agent).platform
         assert found.screen is not None
@@ -280,6 +280,7 @@ def test_fingerprint_of_a_real_browser() -> None:
                 "languages": [],
                 "deviceMemory": None,
                 "maxTouchPoints": 0.0,
+                "extraProperties": {"pdfViewerEnabled": False},
             },
             "videoCard": {"vendor": "Unknown", "renderer": "Unknown"},
             "multimediaDevices": {"speakers": []},
@@ -289,6 +290,7 @@ def test_fingerprint_of_a_real_browser() -> None:
     }
     found = read_fingerprint(raw, what="f")
     assert (found.metadata, found.graphics, found.platform) == (None, None, "Linux x86_64")
+    assert not found.has_pdf_viewer
     assert found.languages == ("fr-FR", "fr")
     assert found.screen is not None
     assert found.screen.insets == (0, 0, 0, 25)

@@ -51,6 +51,10 @@ class _Screen(Struct, rename="camel"):
     outer_height: _Pixels = 0
 
 
+class _Extra(Struct, rename="camel"):
+    pdf_viewer_enabled: bool | None = None
+
+
 class _Navigator(Struct, rename="camel"):
     user_agent: Annotated[Header, Meta(min_length=1)]
     user_agent_data: _UserAgentData | None = None
@@ -61,6 +65,7 @@ class _Navigator(Struct, rename="camel"):
     hardware_concurrency: Annotated[int, Meta(ge=0, le=1024)] | None = None
     vendor: Line | None = None
     max_touch_points: Annotated[int, Meta(ge=0, le=16)] | None = None
+    extra_properties: _Extra | None = None
 
 
 class _VideoCard(Struct):
@@ -112,6 +117,8 @@ class Fingerprint:
     graphics: tuple[str, str] | None = None
     """Vendor and renderer as WebGL's debugging extension reports them."""
     is_mobile: bool = False
+    has_pdf_viewer: bool = True
+    """Whether it has the plugins that show PDF, which are all that browsers still have."""
     is_complete: bool = True
     """Whether it describes the machine as well; else it is made of a user agent alone."""
 
@@ -129,6 +136,7 @@ class Fingerprint:
             platform=platform or None,
             touch_points=5 if is_mobile else 0,
             is_mobile=is_mobile,
+            has_pdf_viewer=not is_mobile,
             is_complete=False,
         )
 
@@ -152,6 +160,8 @@ def read_fingerprint(raw: Mapping[str, Any], *, what: str) -> Fingerprint:
         refuse(described(error, what))
     navigator = found.fingerprint.navigator
     hints = _metadata(navigator.user_agent_data, navigator.user_agent)
+    is_mobile = bool(hints and hints["mobile"]) or "Mobile" in navigator.user_agent
+    extra = navigator.extra_properties
     languages = navigator.languages or ([navigator.language] if navigator.language else [])
     card = found.fingerprint.video_card
     is_known_card = card is not None and card.vendor not in ("", "Unknown") and card.renderer not in ("", "Unknown")
@@ -166,7 +176,8 @@ def read_fingerprint(raw: Mapping[str, Any], *, what: str) -> Fingerprint:
         memory=navigator.device_memory or None,
         touch_points=navigator.max_touch_points or 0,
         graphics=(card.vendor, card.renderer) if card is not None and is_known_card else None,
-        is_mobile=bool(hints and hints["mobile"]) or "Mobile" in navigator.user_agent,
+        is_mobile=is_mobile,
+        has_pdf_viewer=not is_mobile and (extra is None or extra.pdf_viewer_enabled is not False),
     )
 
 
@@ -182,7 +193,7 @@ def client_hints(major: str, version: str, system: str, *, is_mobile: bool, **mo
         "bitness": "" if is_mobile else "64",
         "model": "",
         "mobile": is_mobile,
-        "wow64": False,
+        **_unsaid(is_mobile=is_mobile),
         **more,
     }
 
@@ -215,8 +226,13 @@ def _metadata(data: _UserAgentData | None, user_agent: str) -> dict[str, Any] | 
         "bitness": data.bitness,
         "model": data.model,
         "mobile": data.mobile,
-        "wow64": False,
+        **_unsaid(is_mobile=data.mobile),
     }
+
+
+def _unsaid(*, is_mobile: bool) -> dict[str, Any]:
+    """Return the client hints that the protocol's form does not have."""
+    return {"wow64": False, "formFactors": ["Mobile" if is_mobile else "Desktop"]}
 
 
 def _screen(raw: _Screen, what: str) -> Screen | None:

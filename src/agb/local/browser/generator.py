@@ -84,7 +84,7 @@ def _navigator(system: str, machine: Machine, version: str, languages: list[str]
             major, version, name, is_mobile=is_phone, platformVersion=machine.version, model=machine.model, **more
         )
         hints["uaFullVersion"] = version
-        del hints["wow64"]
+        del hints["wow64"], hints["formFactors"]
     user_agent = f"Mozilla/5.0 ({mozilla.format(version=machine.version)}) {tail}"
     return {
         "userAgent": user_agent,
