@@ -267,7 +267,12 @@ def test_generated_fingerprint(api: Api, session: str, pages: Pages) -> None:
 
         other = page.in_new_context()
         other.open(f"{pages.url}/context")
-        assert other.run("navigator.platform").startswith("Linux")
+        plain = other.run(SEEN)
+        assert plain["platform"].startswith("Linux")
+        assert "X11; Linux" in plain["agent"]
+        assert (plain["hints"]["platform"], plain["languages"], plain["locale"]) == ("Linux", ["en-US", "en"], "en-US")
+        headers = pages.headers["/context"]
+        assert (headers["user-agent"], headers["sec-ch-ua-platform"]) == (plain["agent"], '"Linux"')
 
 
 def test_given_fingerprint_of_a_phone(api: Api, session: str, pages: Pages) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agb.local.browser import options, switches
-from agb.local.browser.fingerprint import Fingerprint, chrome_brands, decode, read_fingerprint
+from agb.local.browser.fingerprint import Fingerprint, brands, decode, read_fingerprint
 from agb.local.browser.generator import Criteria, NoSuchMachine, generate
 from agb.local.browser.machines import MACHINES
 from agb.local.browser.proxies import read_proxy
@@ -220,15 +220,19 @@ def test_screen_of_a_fingerprint_is_in_device_pixels() -> None:
 # --- fingerprints ---
 
 
-def test_brands_are_those_of_chrome() -> None:
-    # As Chrome 156, 130 and 124 name themselves.
-    assert [f"{name};{version}" for name, version in chrome_brands("156", "156")] == [
-        "Not:A-Brand;8.0.0.0",
-        "Chromium;156",
-        "Google Chrome;156",
-    ]
-    assert [name for name, _ in chrome_brands("130", "130")] == ["Chromium", "Google Chrome", "Not?A_Brand"]
-    assert [name for name, _ in chrome_brands("124", "124")] == ["Chromium", "Google Chrome", "Not-A.Brand"]
+@pytest.mark.parametrize(
+    ("version", "product", "names"),
+    [
+        ("156.0.1.2", "Google Chrome", ["Not:A-Brand", "Chromium", "Google Chrome"]),
+        ("156.0.1.2", "", ["Not:A-Brand", "Chromium"]),
+        ("130.0.1.2", "Google Chrome", ["Chromium", "Google Chrome", "Not?A_Brand"]),
+        ("124", "Microsoft Edge", ["Chromium", "Microsoft Edge", "Not-A.Brand"]),
+        ("120.0.0.0", "Google Chrome", ["Not_A Brand", "Chromium", "Google Chrome"]),
+    ],
+)
+def test_brands_are_those_of_real_browsers(version: str, product: str, names: list[str]) -> None:
+    assert [name for name, _ in brands(version, product)] == names
+    assert dict(brands(version, product))["Chromium"] == version
 
 
 @pytest.mark.parametrize(("device", "system"), MACHINES)
@@ -309,6 +313,13 @@ def test_screen_of_a_fingerprint_that_is_too_large() -> None:
         ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0.0.0 Safari/537.36", "Win32", "Windows", False),
         ("Mozilla/5.0 (Linux; Android 10; K) Chrome/120.0.0.0 Mobile Safari/537.36", "Linux armv81", "Android", True),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:128.0) Firefox/128.0", "MacIntel", None, False),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0",
+            "Linux x86_64",
+            "Linux",
+            False,
+        ),
+        ("Chrome/.", None, "", False),
         ("Example/1", None, None, False),
     ],
 )

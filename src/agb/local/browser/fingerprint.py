@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -17,6 +18,14 @@ from .fields import Header, Language, Line, check_area, described, whole_numbers
 MOST_BYTES = 1 << 20
 """The largest fingerprint; those of real browsers have some 20 KB."""
 
+_PRODUCTS = {
+    "Edg/": "Microsoft Edge",
+    "EdgA/": "Microsoft Edge",
+    "OPR/": "Opera",
+    "YaBrowser/": "YaBrowser",
+    "SamsungBrowser/": "Samsung Internet",
+}
+"""Marks in user agents of browsers that are made of Chromium -> their brand."""
 _Pixels = Annotated[int, Meta(ge=0, le=1 << 14)]
 
 
@@ -127,9 +136,9 @@ class Fingerprint:
         """Return what follows from a user agent alone: platform, client hints, mobile or not."""
         system, platform = _system(user_agent)
         is_mobile = "Mobile" in user_agent
-        chrome = re.search(r"Chrome/(\d+)((?:\.\d+){3})?", user_agent)
-        is_chromium = chrome is not None and not re.search(r"\b(?:Edg\w*|OPR|YaBrowser|SamsungBrowser)/", user_agent)
-        hints = client_hints(chrome[1], chrome[0][7:], system, is_mobile=is_mobile) if chrome and is_chromium else None
+        chrome = re.search(r"Chrome/([\d.]+)", user_agent)
+        product = next((name for mark, name in _PRODUCTS.items() if mark in user_agent), "Google Chrome")
+        hints = client_hints(chrome[1], product, system, is_mobile=is_mobile) if chrome else None
         return cls(
             user_agent=user_agent,
             metadata=hints,
@@ -181,12 +190,12 @@ def read_fingerprint(raw: Mapping[str, Any], *, what: str) -> Fingerprint:
     )
 
 
-def client_hints(major: str, version: str, system: str, *, is_mobile: bool, **more: str) -> dict[str, Any]:
-    """Return the client hints of a Google Chrome in the form of the DevTools; ``more`` replaces some of them."""
-    brands = chrome_brands(major, version)
+def client_hints(version: str, product: str, system: str, *, is_mobile: bool, **more: str) -> dict[str, Any]:
+    """Return the client hints of a browser in the form of the DevTools; ``more`` replaces some of them."""
+    found = brands(version, product)
     return {
-        "brands": [{"brand": name, "version": full.partition(".")[0]} for name, full in brands],
-        "fullVersionList": [{"brand": name, "version": full} for name, full in brands],
+        "brands": [{"brand": name, "version": full.partition(".")[0]} for name, full in found],
+        "fullVersionList": [{"brand": name, "version": full} for name, full in found],
         "platform": system,
         "platformVersion": "",
         "architecture": "" if is_mobile else "x86",
@@ -198,19 +207,21 @@ def client_hints(major: str, version: str, system: str, *, is_mobile: bool, **mo
     }
 
 
-def chrome_brands(major: str, version: str) -> list[tuple[str, str]]:
-    """Return the brands of a Google Chrome with their versions, in its order.
+def brands(version: str, product: str) -> list[tuple[str, str]]:
+    """Return the brands of a Chromium with their versions, in its order; ``product`` is empty for Chromium itself.
 
-    Chrome adds an invented brand, so that servers do not rely on the list. Its name, its version and the order of the
-    three follow from the major version.
+    Chromium adds an invented brand, so that servers do not rely on the list. Its name, its version and the order
+    follow from the major version.
     """
-    seed = int(major)
+    seed = int(version.partition(".")[0] or 0)
     marks, versions = " (:-./);=?_", ("8", "99", "24")
-    orders = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
     invented = f"Not{marks[seed % len(marks)]}A{marks[(seed + 1) % len(marks)]}Brand"
-    three = [(invented, f"{versions[seed % 3]}.0.0.0"), ("Chromium", version), ("Google Chrome", version)]
-    placed = dict(zip(orders[seed % 6], three, strict=True))
-    return [placed[place] for place in range(3)]
+    found = [(invented, f"{versions[seed % 3]}.0.0.0"), ("Chromium", version)]
+    if product:
+        found.append((product, version))
+    orders = list(itertools.permutations(range(len(found))))
+    places = orders[seed % len(orders)]
+    return [found[places.index(place)] for place in range(len(found))]
 
 
 def _metadata(data: _UserAgentData | None, user_agent: str) -> dict[str, Any] | None:

@@ -75,7 +75,10 @@ class _Preparation:
         if self.fingerprint is not None:
             cdp = await browser.open_cdp()
             self.stack.push_async_callback(cdp.close)
-            await Disguise(cdp, self.fingerprint, self.window).start()
+            given = self.fingerprint
+            # A user agent that was asked for is that of the whole browser, a fingerprint that of its default context.
+            elsewhere = self.chromium.own_fingerprint if given.is_complete else given
+            await Disguise(cdp, given, elsewhere, self.window).start()
         if self.extensions:
             self.warnings += await not_loaded(browser.cdp, self.files, self.extensions)
 
@@ -84,7 +87,9 @@ class _Preparation:
     def _identity(self) -> list[str]:
         given = self.fingerprint
         if given is None:
-            agent = self.options.user_agent or (self.chromium.user_agent if self.options.use_stealth else "")
+            agent = self.options.user_agent or (
+                self.chromium.own_fingerprint.user_agent if self.options.use_stealth else ""
+            )
         else:
             agent = given.user_agent
         found = [f"--user-agent={agent}"] if agent else []
