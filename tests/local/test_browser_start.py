@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
+import struct
+from collections.abc import MutableMapping
 from typing import Any
 
+import httpx
 import pytest
 
+from agb.local.api.app import build_app
+from agb.local.api.hosts import Hosts
 from agb.local.browser import process
 from agb.local.browser.chromium import Chromium
 from agb.local.browser.options import BrowserOptions
@@ -19,7 +25,7 @@ from agb.local.sessions.runtime import Runtime
 from .browser import needs_chromium
 from .browsers import BROWSER_IMAGE
 from .mounted import Context
-from .runtimes import application, call, output
+from .runtimes import Clock, application, call, output
 
 pytestmark = [pytest.mark.asyncio, needs_chromium]
 PROFILE = "/tmp/agb_browser_data"
@@ -177,3 +183,47 @@ async def test_metrics_count_the_browser(local_runtime: Runtime) -> None:
     await session.browser.start(BrowserOptions())
     after = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
     assert after - before > 100 * 2**20
+
+
+async def test_screenshots(local_runtime: Runtime) -> None:
+    session = await local_runtime.create(BROWSER_IMAGE)
+    reply = await call(local_runtime, session, "screenshot", format="png")
+    assert reply.is_error
+    assert reply.text.startswith("screenshot: no browser runs")
+    await session.browser.start(LaunchOptions(arguments=("--window-size=700,500",)))
+    for kind, magic in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")):
+        reply = await call(local_runtime, session, "screenshot", format=kind)
+        taken = json.loads(reply.text)
+        assert (taken["type"], taken["mime_type"]) == ("screenshot", f"image/{kind}")
+        image = base64.b64decode(taken["data"], validate=True)
+        assert image.startswith(magic)
+        if kind == "png":
+            size = struct.unpack_from(">II", image, 16)
+            assert size[0] == 700
+        assert size == (taken["width"], taken["height"])  # both show the same page
+    assert (await call(local_runtime, session, "screenshot", format="gif")).is_error
+
+
+async def test_a_link_is_activity_while_it_moves_data() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(BROWSER_IMAGE, idle_timeout=100)
+        await session.browser.start(LaunchOptions())
+        asked = await caller.post("/internet/getCdpLink", params={"sessionId": session.id})
+        path = httpx.URL(asked.json()["data"]["url"]).path
+        told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        sent: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        sent.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
+        scope |= {"headers": [(b"host", b"agb.test")], "scheme": "ws", "server": ("agb.test", 80), "subprotocols": []}
+        app = build_app(runtime, "key", Hosts("agb.test"))
+        serving = asyncio.create_task(app(scope, sent.get, told.put))
+        assert (await told.get())["type"] == "websocket.accept"
+
+        clock.now += 90
+        assert session.idle_for == 90  # a connection alone keeps no session alive
+        sent.put_nowait({"type": "websocket.receive", "text": json.dumps({"id": 1, "method": "Browser.getVersion"})})
+        assert json.loads((await told.get())["text"])["id"] == 1
+        assert session.idle_for == 0
+        sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await serving
