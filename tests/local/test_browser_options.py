@@ -66,6 +66,11 @@ def test_all_values() -> None:
     assert (found.start_url, found.browser_type) == ("chrome://version/", "chrome")
 
 
+def test_start_pages() -> None:
+    for url in ("chrome://version/", "data:text/html,<p>two words", "HTTPS://example.com/", "about:blank", ""):
+        assert options.read({"defaultNavigateUrl": url}).start_url == (url or "about:blank")
+
+
 def test_what_has_no_effect_is_reported() -> None:
     captchas, simulate = options.read({"solveCaptchas": True, "behaviorSimulate": True}).warnings
     assert captchas.startswith("solveCaptchas has no effect")
