@@ -16,7 +16,20 @@ from time import perf_counter
 
 import agb.local
 
-from . import batches, browsers, calls, commands, environments, files, flight, opening, silence, startup, streams, transfers
+from . import (
+    batches,
+    browsers,
+    calls,
+    commands,
+    environments,
+    files,
+    flight,
+    opening,
+    silence,
+    startup,
+    streams,
+    transfers,
+)
 from .processes import server
 from .table import Row, table
 

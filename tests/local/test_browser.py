@@ -61,6 +61,8 @@ def test_crashed_browser(api: Api, browsing: str) -> None:
     [browser] = [found for found in processes(api) if not any("--type=" in part for part in found.cmdline())]
     os.kill(browser.pid, signal.SIGSEGV)
     assert wait_for_end(browser.pid)
+    while api.ask("POST", "/internet/getCdpLink", {"sessionId": browsing}, json={})["success"]:
+        pass  # until the session's agent has reported it
     said = no_cdp_link(api, browsing)
     assert said.startswith("The browser ended by SIGSEGV")
     assert said.endswith("initialize it again")
