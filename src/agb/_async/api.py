@@ -198,17 +198,24 @@ class AsyncAPI:
             return kind.failed(error)
         return kind.of(value, request_id)
 
-    async def tool(self, tool: ToolCall[T], access: ToolAccess, *, timeout: float | None = None) -> T:
+    async def tool(
+        self,
+        tool: ToolCall[T],
+        access: ToolAccess,
+        *,
+        timeout: float | None = None,
+        deadline: Deadline | None = None,
+    ) -> T:
         """Call a tool by the route that the session offers and return what its text means.
 
-        The deadline is ``timeout`` seconds, or the client's own time-out on top of what the tool itself may take.
+        Without ``deadline`` it is ``timeout`` seconds, or the client's own time-out on top of what the tool itself may
+        take.
 
         Raises:
             AGBError: the tool was not run, or there was no valid answer.
         """
-        reply, _ = await self.call(
-            routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout
-        )
+        limit = self.timeout + tool.seconds if timeout is None else timeout
+        reply, _ = await self.call(routed(tool, access), timeout=limit, deadline=deadline)
         return tool.read(reply)
 
     # --- files of any size ---------------------------------------------------------------------------------------
