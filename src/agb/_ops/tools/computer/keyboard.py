@@ -86,8 +86,8 @@ def _check_keys(keys: object) -> list[str]:
     for key in keys:
         if not isinstance(key, str):
             raise TypeError(f"a key is a name such as 'Ctrl' or 'a', not {key!r}")
-        if not key.strip() and key != " ":
-            raise ValueError(f"the name of a key is empty or blank: {list(keys)!r}; the space bar is 'space'")
         if any(unicodedata.category(character) == "Cc" for character in key) or not is_text(key):
             raise ValueError(f"the name of a key contains a control character: {key!r}; an example is 'Enter'")
+        if not key.strip() and key != " ":
+            raise ValueError(f"the name of a key is empty or blank: {list(keys)!r}; the space bar is 'space'")
     return list(keys)
