@@ -263,14 +263,14 @@ class API:
         return put_file(self._http(call), url, source, size, call, timeout, content_type, redirects)
 
     def download(
-        self, url: str, call: Call[Any], timeout: IdleTimeout, *, redirects: int = REDIRECTS
+        self, url: str, call: Call[Any], timeout: Deadline, *, redirects: int = REDIRECTS
     ) -> AbstractContextManager[Download]:
         """Get a file from a pre-signed URL, once, to be received piece by piece inside a ``with`` block.
 
         Args:
             url: the URL; neither it nor what it leads to gets the API key or a token.
             call: describes the transfer in errors.
-            timeout: the time for each step, and for all.
+            timeout: the time for all, or an `IdleTimeout` for each step.
             redirects: how many are followed at most.
 
         Raises:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...._ops.tools.computer import screen as ops
-from ...._wire.deadline import IdleTimeout
+from ...._wire.call import Call
 from ...._wire.picture import PNG
 from ...._wire.signed import signed_call
 from ....desktop import Screenshot
@@ -201,19 +201,18 @@ async def _download(url: str, calls: AsyncDesktopCalls) -> bytes:
     call = signed_call("GET", "download the screenshot", error=ScreenError, session_id=calls.session_id)
     attempt = 1
     while True:
-        idle_timeout: IdleTimeout = calls.api.idle_timeout(calls.deadline.part().seconds)
         try:
-            return await _received(url, call, idle_timeout, calls)
+            return await _received(url, call, calls)
         except AGBError as error:
-            pause = calls.api.next_try(error, attempt, idle_timeout)
+            pause = calls.api.next_try(error, attempt, calls.deadline)
         await calls.api.sleep(pause)
         attempt += 1
 
 
-async def _received(url: str, call: Any, idle_timeout: IdleTimeout, calls: AsyncDesktopCalls) -> bytes:
+async def _received(url: str, call: Call[None], calls: AsyncDesktopCalls) -> bytes:
     parts: list[bytes] = []
     size = 0
-    async with calls.api.download(url, call, idle_timeout) as download:
+    async with calls.api.download(url, call, calls.deadline.part()) as download:
         while piece := await download.receive():
             parts.append(piece)
             size += len(piece)
