@@ -7,8 +7,7 @@ import base64
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,61 +20,19 @@ from agb import (
     Config,
     ErrorKind,
     McpTool,
-    MouseButton,
     OperationResult,
     ScreenError,
     Session,
 )
 from tests.ops.test_desktop import JPEG, described, png
-from tests.servers import Action, Conversation, Scripted, answer, scripted, silent, value
+from tests.scripted_desktop import ANSWERS, OLD_NAMES, Desktop, serving
+from tests.servers import Action, Conversation, Scripted, answer, silent
 
 pytestmark = [pytest.mark.one_event_loop]
 
 WINDOW = {"window_id": 7, "title": "Notes", "pid": 70, "pname": "gedit"}
 OTHER = {"window_id": 8, "title": "Clock", "pid": 80, "pname": "clock"}
 PICTURE = "/picture.png"
-
-
-class Desktop:
-    """A service whose tools answer one text after the other, the last one again and again.
-
-    An exception in place of a text is a refusal of the tool, an `Action` is done; other paths than those of the API are
-    answered by ``files``.
-    """
-
-    def __init__(self, **answers: Any) -> None:
-        self.answers = {name: [*texts] if isinstance(texts, list) else [texts] for name, texts in answers.items()}
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.files: list[Action] = []
-        self.endpoint = ""
-
-    def __call__(self, talk: Conversation) -> None:
-        if talk.request.method == "GET":
-            (self.files.pop(0) if len(self.files) > 1 else self.files[0])(talk)
-            return
-        body = json.loads(talk.request.body)
-        is_link = "tool" in body
-        name, args = (body["tool"], body["args"]) if is_link else (body["name"], json.loads(body["args"]))
-        self.calls.append((name, args))
-        texts = self.answers[name]
-        text = texts.pop(0) if len(texts) > 1 else texts[0]
-        if callable(text):
-            text(talk)
-            return
-        text = text.replace("ENDPOINT", self.endpoint) if isinstance(text, str) else text
-        is_error = isinstance(text, Exception)
-        data = {"isError": is_error, "content": [{"type": "text", "text": str(text)}]}
-        (answer({"data": {"result": data}}) if is_link else value(data))(talk)
-
-    def names(self) -> list[str]:
-        return [name for name, _ in self.calls]
-
-
-@contextmanager
-def serving(desktop: Desktop) -> Iterator[Scripted]:
-    with scripted(desktop) as server:
-        desktop.endpoint = server.endpoint
-        yield server
 
 
 def attached(agb: AGB, *, linked: str = "") -> Session:
@@ -401,56 +358,13 @@ def test_each_method_of_0_12_needs_its_kind_of_session() -> None:
 
 # --- the names of before -----------------------------------------------------------------------------------------
 
-SIZE = '{"width": 3, "height": 2, "dpiScalingFactor": 1.0}'
-POSITION = '{"x": 1, "y": 2}'
-FLAT: dict[str, tuple[tuple[Any, ...], str, str, dict[str, Any]]] = {
-    "click_mouse": ((1, 2), "mouse.click", "click_mouse", {"x": 1, "y": 2, "button": "left"}),
-    "move_mouse": ((1, 2), "mouse.move", "move_mouse", {"x": 1, "y": 2}),
-    "drag_mouse": (
-        (1, 2, 3, 4, MouseButton.RIGHT),
-        "mouse.drag",
-        "drag_mouse",
-        {"from_x": 1, "from_y": 2, "to_x": 3, "to_y": 4, "button": "right"},
-    ),
-    "scroll": ((1, 2), "mouse.scroll", "scroll", {"x": 1, "y": 2, "direction": "up", "amount": 1}),
-    "get_cursor_position": ((), "mouse.get_position", "get_cursor_position", {}),
-    "input_text": (("a",), "keyboard.type", "input_text", {"text": "a"}),
-    "press_keys": ((["a"], True), "keyboard.press", "press_keys", {"keys": ["a"], "hold": True}),
-    "release_keys": ((["a"],), "keyboard.release", "release_keys", {"keys": ["a"]}),
-    "list_root_windows": ((), "window.list_root_windows", "list_root_windows", {"timeout_ms": 3000}),
-    "get_active_window": ((), "window.get_active_window", "get_active_window", {}),
-    **{
-        f"{verb}_window": ((5,), f"window.{verb}", f"{verb}_window", {"window_id": 5})
-        for verb in ("activate", "close", "maximize", "minimize", "restore", "fullscreen")
-    },
-    "resize_window": ((5, 6, 7), "window.resize", "resize_window", {"window_id": 5, "width": 6, "height": 7}),
-    "focus_mode": ((True,), "window.focus_mode", "focus_mode", {"on": True}),
-    "get_installed_apps": (
-        (),
-        "app.list_installed",
-        "get_installed_apps",
-        {"start_menu": True, "desktop": False, "ignore_system_apps": True},
-    ),
-    "list_visible_apps": ((), "app.get_visible", "list_visible_apps", {}),
-    "start_app": (("x",), "app.start", "start_app", {"start_cmd": "x"}),
-    "stop_app_by_pname": (("x",), "app.stop_by_pname", "stop_app_by_pname", {"pname": "x"}),
-    "stop_app_by_pid": ((5,), "app.stop_by_pid", "stop_app_by_pid", {"pid": 5}),
-    "stop_app_by_cmd": (("x",), "app.stop_by_cmd", "stop_app_by_cmd", {"stop_cmd": "x"}),
-    "get_screen_size": ((), "screen.get_size", "get_screen_size", {}),
-    "screenshot": ((), "screen.capture", "system_screenshot", {}),
-}
-"""Old name -> arguments, new name, tool, what is sent."""
-
 
 def test_old_names_warn_and_do_the_same() -> None:
-    texts = dict.fromkeys((tool for _, _, tool, _ in FLAT.values()), "true")
-    texts |= dict.fromkeys(("list_root_windows", "get_installed_apps", "list_visible_apps", "start_app"), "[]")
-    texts |= {"get_active_window": "", "get_screen_size": SIZE, "get_cursor_position": POSITION}
-    desktop = Desktop(**texts)
+    desktop = Desktop(**ANSWERS)
     with serving(desktop) as server:
         with client(server) as agb:
             computer = attached(agb).computer
-            for name, (args, new, tool, sent) in FLAT.items():
+            for name, (args, new, tool, sent) in OLD_NAMES.items():
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
                     result = getattr(computer, name)(*args, some_keyword=1, timeout=20)
@@ -461,8 +375,8 @@ def test_old_names_warn_and_do_the_same() -> None:
                 assert warning.filename == __file__
                 assert new in (getattr(type(computer), name).__doc__ or "")
             with pytest.deprecated_call():
-                assert computer.get_screen_size().data == SIZE
-    assert len(FLAT) == 26
+                assert computer.get_screen_size().data == ANSWERS["get_screen_size"]
+    assert len(OLD_NAMES) == 26
 
 
 def test_old_names_check_their_arguments() -> None:
@@ -475,7 +389,7 @@ def test_old_names_check_their_arguments() -> None:
 
 def test_types_of_results() -> None:
     """What type checkers see of an old name is what they see of the new one."""
-    with serving(Desktop(move_mouse="true", get_cursor_position=POSITION)) as server:
+    with serving(Desktop(move_mouse="true", get_cursor_position=ANSWERS["get_cursor_position"])) as server:
         with client(server) as agb:
             computer = attached(agb).computer
             with pytest.deprecated_call():

@@ -150,4 +150,4 @@ class AsyncFlatNames:
     ) -> OperationSuccess[str] | OperationFailure:
         """Call ``computer.screen.capture``."""
         del kwargs
-        return await self.screen.capture_as("screenshot", timeout)
+        return await self.screen._capture_as("screenshot", timeout)

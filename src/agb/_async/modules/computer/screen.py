@@ -131,9 +131,9 @@ class AsyncScreenController:
 
         API: the tool ``system_screenshot``.
         """
-        return await self.capture_as("screen.capture", timeout)
+        return await self._capture_as("screen.capture", timeout)
 
-    async def capture_as(self, name: str, timeout: float | None) -> OperationSuccess[str] | OperationFailure:
+    async def _capture_as(self, name: str, timeout: float | None) -> OperationSuccess[str] | OperationFailure:
         """Do what `capture` does; ``name`` is that of the method in the text of a refusal."""
         if self.session.link_url:
             return OperationResult.failed(self._needs_other(name, "beta_take_screenshot"))

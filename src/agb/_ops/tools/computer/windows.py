@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from ...._wire.shape import TEXT, WHOLE, Array, Field, Object, maybe
+from ...._wire.shape import TEXT, WHOLE, Array, Object, Shape, maybe
 from ...._wire.toolcall import ToolCall, ToolReply
 from ....desktop import Window
 from ....exceptions import ApplicationError
@@ -16,14 +16,24 @@ from ....results.base import BoolResult
 from ....results.desktop import WindowInfoResult, WindowListResult
 from . import action, check_flag, check_number, desktop_call, parsed
 
-_FIELDS: dict[str, Field] = {
-    "window_id": maybe(WHOLE),
-    "title": maybe(TEXT),
-    **dict.fromkeys(("absolute_upper_left_x", "absolute_upper_left_y", "width", "height", "pid"), maybe(WHOLE)),
-    "pname": maybe(TEXT),
-}
-WINDOW = Object(_FIELDS)
-_FIELDS["child_windows"] = maybe(Array(WINDOW))  # a window contains windows
+
+class _Children(Shape):
+    """The windows inside a window, which may contain windows."""
+
+    def read(self, value: Any, place: str) -> list[dict[str, Any]]:
+        """Return the windows."""
+        return WINDOWS.read(value, place)
+
+
+WINDOW = Object(
+    {
+        "window_id": maybe(WHOLE),
+        "title": maybe(TEXT),
+        **dict.fromkeys(("absolute_upper_left_x", "absolute_upper_left_y", "width", "height", "pid"), maybe(WHOLE)),
+        "pname": maybe(TEXT),
+        "child_windows": maybe(_Children()),
+    }
+)
 WINDOWS = Array(WINDOW)
 _LONGEST_LISTING = 86_400_000
 _ID = "the id of a window, as in window.window_id"

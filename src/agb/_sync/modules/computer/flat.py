@@ -147,4 +147,4 @@ class FlatNames:
     def screenshot(self, *, timeout: float | None = None, **kwargs: Any) -> OperationSuccess[str] | OperationFailure:
         """Call ``computer.screen.capture``."""
         del kwargs
-        return self.screen.capture_as("screenshot", timeout)
+        return self.screen._capture_as("screenshot", timeout)

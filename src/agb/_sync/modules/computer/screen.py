@@ -132,9 +132,9 @@ class ScreenController:
 
         API: the tool ``system_screenshot``.
         """
-        return self.capture_as("screen.capture", timeout)
+        return self._capture_as("screen.capture", timeout)
 
-    def capture_as(self, name: str, timeout: float | None) -> OperationSuccess[str] | OperationFailure:
+    def _capture_as(self, name: str, timeout: float | None) -> OperationSuccess[str] | OperationFailure:
         """Do what `capture` does; ``name`` is that of the method in the text of a refusal."""
         if self.session.link_url:
             return OperationResult.failed(self._needs_other(name, "beta_take_screenshot"))
