@@ -32,5 +32,7 @@ def pixel(shot: Screenshot, x: int, y: int) -> tuple[int, int, int]:
 
     with Image.open(io.BytesIO(shot.data)) as image:
         assert image.size == (shot.width, shot.height)
-        red, green, blue = image.convert("RGB").getpixel((x, y))
+        colour = image.convert("RGB").getpixel((x, y))
+    assert isinstance(colour, tuple)
+    red, green, blue = colour
     return red, green, blue

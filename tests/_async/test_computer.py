@@ -67,8 +67,7 @@ async def terminal(session: AsyncSession, name: str, colour: str = "white") -> A
     try:
         yield app
     finally:
-        await session.computer.app.stop_by_pid(app.processes[0].pid)
-        await until(session, f"! pgrep -f 'xterm -T {name} '")
+        await until(session, f"! pkill -f 'xter[m] -T {name} '")
 
 
 async def until(session: AsyncSession, condition: str) -> str:

@@ -68,8 +68,7 @@ def terminal(session: Session, name: str, colour: str = "white") -> Iterator[Lau
     try:
         yield app
     finally:
-        session.computer.app.stop_by_pid(app.processes[0].pid)
-        until(session, f"! pgrep -f 'xterm -T {name} '")
+        until(session, f"! pkill -f 'xter[m] -T {name} '")
 
 
 def until(session: Session, condition: str) -> str:
