@@ -16,7 +16,8 @@ MAY_IMPORT = {
     "sandbox": {"inside"},
     "kernels": {"inside", "sandbox"},
     "contexts": {"inside", "sandbox"},
-    "sessions": {"contexts", "inside", "kernels", "sandbox"},
+    "desktop": {"inside", "sandbox"},
+    "sessions": {"contexts", "desktop", "inside", "kernels", "sandbox"},
     "api": {"contexts", "kernels", "sessions"},
 }
 """Package -> the other packages of the runtime that it may import. Nothing imports upwards, so there is no cycle."""
@@ -25,6 +26,8 @@ SERVER = {"server", "command", "options", "child", "__main__"}
 HTTP_SERVER = {"starlette", "uvicorn"}
 KERNEL_LIBRARIES = {"IPython", "ipykernel", "jupyter_client", "traitlets", "zmq"}
 """What a Jupyter kernel is made of; the package that runs one inside a session loads it there."""
+DESKTOP_LIBRARIES = {"PIL", "Xlib"}
+"""What the program of a desktop is made of, loaded inside a session as well."""
 
 
 def package(name: str) -> str:
@@ -82,6 +85,7 @@ def _runs_inside(module: Module, target: str) -> bool:
         top(target) in sys.stdlib_module_names
         or within(target, {f"{LOCAL}.inside"})
         or (within(module.name, {f"{LOCAL}.inside.python_kernel"}) and top(target) in KERNEL_LIBRARIES)
+        or (within(module.name, {f"{LOCAL}.inside.desktop_helper"}) and top(target) in DESKTOP_LIBRARIES)
     )
 
 

@@ -1,4 +1,4 @@
-"""The runtime's own programs in one sandbox: the file helper and the kernels."""
+"""The runtime's own programs in one sandbox: the file helper, the kernels and the desktop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from ..desktop.desktop import Desktop
 from ..kernels.interpreters import Interpreter, Languages
 from ..sandbox.sandbox import Sandbox
 from .files import Files
@@ -17,6 +18,7 @@ class Programs:
     def __init__(self, sandbox: Sandbox, languages: Languages) -> None:
         self.sandbox = sandbox
         self.files = Files(sandbox)
+        self.desktop: Desktop | None = None
         self.on_code: Callable[[str], None] = lambda _: None
         """Called with the language of each piece of code, when its kernel has started."""
         self._languages = languages
@@ -38,6 +40,18 @@ class Programs:
         """Begin to start the kernel of a language; code that comes meanwhile waits for it."""
         self._begin(self.interpreter(language).start_ahead())
 
+    def start_desktop_ahead(self, desktop: Desktop) -> None:
+        """Give the sandbox a desktop and begin to start it; all programs that start from now on know its display.
+
+        A kernel that was started ahead does not know it: it is ended, and the first code starts another one.
+        """
+        self.desktop = desktop
+        self.sandbox.environment.update(desktop.environment)
+        for interpreter in self._interpreters.values():
+            self._begin(interpreter.stop())
+        self._interpreters.clear()
+        self._begin(desktop.start_ahead())
+
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._ahead.add(task)
@@ -53,5 +67,7 @@ class Programs:
         await self.sandbox.end()
         await self.started()  # what starts fails when its sandbox ends
         await self.files.close()
+        if self.desktop is not None:
+            await self.desktop.close()
         for interpreter in self._interpreters.values():
             await interpreter.stop()

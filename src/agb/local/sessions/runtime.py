@@ -21,6 +21,8 @@ from attrs import frozen
 from ..contexts.mounts import Mount
 from ..contexts.service import RECYCLE_EVERY, Contexts
 from ..contexts.session_mounts import SessionMounts, select
+from ..desktop.desktop import Desktop, ScreenSize
+from ..desktop.programs import DesktopPrograms
 from ..errors import CannotStart, Refused, invalid, session_not_found
 from ..kernels.base import Execution
 from ..kernels.interpreters import Languages, find_languages
@@ -33,7 +35,7 @@ from ..sandbox.pasta import NetworkFailed
 from ..sandbox.sandbox import Sandbox, StartFailed
 from . import calls, data_directory
 from .finished import FinishedSessions
-from .images import tools_of
+from .images import WITH_DESKTOP, tools_of
 from .programs import Programs
 from .sandboxes import Sandboxes, to_the_end
 from .session import LocalSession, State
@@ -66,7 +68,7 @@ class Runtime:
 
     ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
     ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
-    ``warm`` is how many sandboxes are made ahead of the sessions that get them.
+    ``warm`` is how many sandboxes are made ahead of the sessions that get them. ``screen`` is the size of desktops.
     Entering raises ``CannotStart`` with a remedy; leaving releases every session and removes everything that was
     created, except for the contexts in a ``data_dir``.
     """
@@ -84,6 +86,7 @@ class Runtime:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         allow_none: bool = False,
         warm: int = 0,
+        screen: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -106,6 +109,8 @@ class Runtime:
         self._next_recycling = 0.0
         self._shell = "/bin/sh"
         self._languages: Languages
+        self._desktop_programs = DesktopPrograms()
+        self._screen = screen
         self._sandboxes: Sandboxes
         self._warm: WarmSandboxes
         self._cleanup = contextlib.AsyncExitStack()
@@ -145,6 +150,7 @@ class Runtime:
         self._cleanup.callback(self._sync_threads.shutdown)
         self.contexts.sessions_of = self._sessions_of
         self._languages = await asyncio.to_thread(find_languages)
+        self._desktop_programs = DesktopPrograms.find()
         self._cleanup.callback(self._languages.close)
         isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
@@ -221,6 +227,8 @@ class Runtime:
         sandbox = programs.sandbox
         sandbox.on_end = lambda: self._ended_by_itself(session_id)
         programs.on_code = self._warm.note_code
+        if image_id in WITH_DESKTOP:
+            programs.start_desktop_ahead(Desktop(sandbox, self._desktop_programs, self._screen))
         self._created += 1
         session = LocalSession(
             session_id,

@@ -11,12 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 from attrs import frozen
 
 from ..contexts.session_mounts import SessionMounts
 from ..kernels.interpreters import Interpreter, Languages
+from ..sandbox.helper import Reply
 from ..sandbox.sandbox import SandboxGone
 from . import metrics
 from .metrics import Meter, ProcessInfo
@@ -173,6 +174,17 @@ class LocalSession:
         if self.sandbox.is_closed:
             return []  # another process may have its id by now
         return await asyncio.to_thread(metrics.processes, self.sandbox.pid)
+
+    async def on_desktop(self, tool: str, args: Mapping[str, Any]) -> Reply:
+        """Run a tool of the desktop in it; a failure is a reply. Raises ``SandboxGone``."""
+        if self._programs.desktop is None:
+            return Reply.failure(f"{tool}: the image {self.image_id} has no desktop")
+        return await self._programs.desktop.call(tool, args)
+
+    async def ready_for_programs(self) -> None:
+        """Return when a desktop that is being started takes programs."""
+        if self._programs.desktop is not None:
+            await self._programs.desktop.started()
 
     def interpreter(self, language: str) -> Interpreter:
         """Return the interpreter of one of the languages found; its kernel starts with the first code."""

@@ -123,6 +123,7 @@ async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
     for key in given.envs or {}:
         if not key or "=" in key:
             return _not_run(f"argument 'envs': {key!r} cannot be the name of a variable")
+    await session.ready_for_programs()
     try:
         result = await run_shell(
             session.sandbox,
@@ -175,6 +176,7 @@ async def run_code(session: LocalSession, given: RunCodeArguments) -> ToolReply:
         interpreter = _interpreter(session, given)
     except BadArgument as error:
         return ToolReply(f"run_code: {error}", is_error=True)
+    await session.ready_for_programs()
     await interpreter.run(given.code, execution, timeout=given.timeout_s)
     try:
         return ToolReply(to_json(_code_result(execution)))
@@ -188,7 +190,9 @@ async def stream_code(session: LocalSession, given: Mapping[str, Any], execution
     Raises ``BadArgument`` and ``SandboxGone``.
     """
     values = arguments.read(RunCodeArguments, given)
-    await _interpreter(session, values).run(values.code, execution, timeout=values.timeout_s)
+    interpreter = _interpreter(session, values)
+    await session.ready_for_programs()
+    await interpreter.run(values.code, execution, timeout=values.timeout_s)
 
 
 def _interpreter(session: LocalSession, given: RunCodeArguments) -> Interpreter:

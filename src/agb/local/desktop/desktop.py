@@ -1,0 +1,129 @@
+"""The desktop of one session: started when the session begins, again when it has ended, and asked by the tools."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import frozen
+
+from ..sandbox.helper import Helper, HelperDied, Reply
+from ..sandbox.sandbox import Sandbox, SandboxGone
+from .programs import DesktopPrograms
+
+_START_SECONDS = 30.0
+_REPLY_SECONDS = 60.0
+_DISPLAYS = range(1_000, 50_000)
+"""Numbers of displays that share the machine's ``/tmp``; their servers are found by Unix sockets in it."""
+
+
+@frozen
+class ScreenSize:
+    """Width and height in pixels."""
+
+    width: int = 1920
+    height: int = 1080
+
+
+class Desktop:
+    """One X server in a sandbox.
+
+    Where the sandbox has its own ``/tmp`` its display is ``:0``. Else all sessions and the machine share the names of
+    displays, so the number is a random one, and the cookie keeps other users out.
+    """
+
+    def __init__(self, sandbox: Sandbox, programs: DesktopPrograms, size: ScreenSize) -> None:
+        self._sandbox = sandbox
+        self._programs = programs
+        self._size = size
+        self._display = 0 if sandbox.is_isolated else secrets.choice(_DISPLAYS)
+        self._starting = asyncio.Lock()
+        self._helper: Helper | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables by which programs of the session find the display."""
+        return {"DISPLAY": f":{self._display}", "XAUTHORITY": f"{self._sandbox.sockets}/xauthority"}
+
+    async def start_ahead(self) -> None:
+        """Start it before there is a call; if that fails, the first call tries again and reports why not."""
+        if not self._programs.missing:
+            with contextlib.suppress(OSError, SandboxGone, HelperDied):
+                await self._started()
+
+    async def started(self) -> None:
+        """Return when a start under way is over, so that a program which runs then finds the display."""
+        async with self._starting:
+            pass
+
+    async def call(self, tool: str, args: Mapping[str, Any], *, seconds: float = _REPLY_SECONDS) -> Reply:
+        """Run a tool; a failure is a reply. The desktop is started if it does not run. Raises ``SandboxGone``."""
+        if self._programs.missing:
+            return Reply.failure(f"{tool}: there is no desktop here: {self._programs.missing}")
+        try:
+            helper = await self._started()
+        except (OSError, HelperDied) as error:
+            return Reply.failure(f"{tool}: the desktop could not be started: {error}")
+        try:
+            async with asyncio.timeout(seconds):
+                return await helper.request(tool, args)
+        except TimeoutError:
+            return Reply.failure(f"{tool}: the desktop has not answered within {seconds:g} s")
+        except HelperDied:
+            if self._sandbox.is_closed:
+                raise SandboxGone("the session ended") from None
+            why = _last_line(helper, "it was ended")
+            return Reply.failure(
+                f"{tool}: the desktop ended before it had answered ({why}); the next call starts it again"
+            )
+
+    async def close(self) -> None:
+        """End it. May be called twice."""
+        helper, self._helper = self._helper, None
+        if helper is not None:
+            await helper.close()
+
+    async def _started(self) -> Helper:
+        async with self._starting:
+            if self._helper is not None and not self._helper.is_alive:
+                await self.close()
+            if self._helper is None:
+                self._helper = await self._start()
+            return self._helper
+
+    async def _start(self) -> Helper:
+        """Start it and return once it answers. Raises ``OSError``, ``HelperDied`` and ``SandboxGone``."""
+        config = {
+            "display": self._display,
+            "width": self._size.width,
+            "height": self._size.height,
+            "authority": self.environment["XAUTHORITY"],
+            "vnc": f"{self._sandbox.sockets}/vnc",
+            "programs": {name: self._sandbox.seen(path) for name, path in self._programs.found.items()},
+        }
+        # Not isolated from packages, as other helpers are: it needs those of the runtime.
+        command = [self._sandbox.python, "-I", self._sandbox.program(""), "desktop_helper", json.dumps(config)]
+        helper = await Helper.start(self._sandbox, command)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await helper.request("get_screen_size", {})
+        except HelperDied:
+            why = _last_line(helper, "it ended at once")
+            await helper.close()
+            if self._sandbox.is_closed:
+                raise SandboxGone("the session ended") from None
+            raise HelperDied(why) from None
+        except BaseException:
+            await helper.close()
+            raise
+        return helper
+
+
+def _last_line(helper: Helper, otherwise: str) -> str:
+    """Return the last line of what a helper wrote, which is the reason of its end."""
+    lines = helper.diagnostics.strip().splitlines()
+    return lines[-1] if lines else otherwise
