@@ -22,6 +22,7 @@ import pytest
 
 import agb
 from agb.local import LocalServer
+from tests.desktops import needs_desktop
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,10 +39,24 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
+def in_need_of_a_desktop(text: str) -> list[pytest.MarkDecorator]:
+    """Return the mark by which examples with a desktop are skipped where there is none."""
+    return [needs_desktop] if "agb-computer-use" in text else []
+
+
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=in_need_of_a_desktop(str(BLOCK.findall(page.read_text("utf-8")))))
+        for page in PAGES
+    ],
+)
 def test_examples_of_a_page(page: Path) -> None:
-    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output."""
+    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
+
+    The pictures of a page are those that its examples save (`tools/pictures.py`).
+    """
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
@@ -51,6 +66,8 @@ def test_examples_of_a_page(page: Path) -> None:
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
         assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
+    for name in re.findall(r"!\[[^\]]*\]\(pictures/([^)]+)\)", text):
+        assert Path(name).stat().st_size > 1000, name
     for client in namespace.values():
         if isinstance(client, agb.AGB):
             client.close()
@@ -110,7 +127,9 @@ def test_docstrings_have_examples() -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=in_need_of_a_desktop(text)) for name, text in EXAMPLES.items()]
+)
 def test_example_of_a_docstring(name: str) -> None:
     """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
     flavour = agb.AsyncAGB if "._async." in name else agb.AGB

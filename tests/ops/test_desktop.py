@@ -118,7 +118,7 @@ def test_wrong_arguments_are_refused(call: Callable[[], Any], error: type[Except
     ("text", "why"),
     [
         ("secret\x1b", r"U\+001B at place 6, .* press\(\['Escape'\]\)"),
-        ("secret\r\n", r"U\+000D at place 6, .* press\(\['Enter'\]\)"),
+        ("secret\r\n\b", r"U\+0008 at place 7, .* press\(\['Backspace'\]\)"),
         ("secret\0", r"U\+0000 at place 6, and only line feeds and tabs are typed$"),
         ("secret\x85", r"U\+0085 at place 6"),
         ("secret\ud83d", "half a surrogate pair"),
@@ -129,6 +129,31 @@ def test_text_that_cannot_be_typed_is_not_quoted(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as caught:
         keyboard.check_typed(text)
     assert "secret" not in str(caught.value)
+
+
+def test_ends_of_lines_are_line_feeds() -> None:
+    assert keyboard.check_typed("a\r\nb\rc\n\td") == "a\nb\nc\n\td"
+
+
+class Whole:
+    """A whole number that is no int, as those of numpy."""
+
+    def __index__(self) -> int:
+        return 7
+
+
+def test_whole_numbers_of_other_packages() -> None:
+    seven: Any = Whole()
+    calls: list[ToolCall[Any]] = [
+        mouse.scroll(seven, seven, "up", seven, **ID),
+        windows.window_action("close_window", "close", seven, **ID),
+        windows.resize_window(seven, seven, seven, **ID),
+        windows.list_root_windows(seven, **ID),
+        apps.stop_app_by_pid(seven, **ID),
+    ]
+    sent = [value for call in calls for value in call.args.values() if value != "up"]
+    assert len(sent) == 9
+    assert all(type(value) is int and value == 7 for value in sent)
 
 
 def test_what_is_sent() -> None:

@@ -28,7 +28,7 @@ class AsyncKeyboardController:
         return f"<{type(self).__name__} of session {self.session.session_id}>"
 
     async def type(self, text: str, *, timeout: float | None = None) -> BoolResult:
-        r"""Type a text in any language, a line feed as Enter and a tab as Tab.
+        r"""Type a text in any language, each end of a line as Enter and a tab as Tab.
 
         A long text is typed in parts of 500 characters. No log and no error contains the text.
 

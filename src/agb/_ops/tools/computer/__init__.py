@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from operator import index
 from typing import Any, TypeVar
 
 from ...._wire.shape import Shape
@@ -87,14 +88,22 @@ def invalid_answer(text: str, reply: ToolReply, session_id: str, error: type[AGB
 
 
 def check_number(name: str, value: object, what: str, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number; raise ``TypeError`` or ``ValueError``, which say ``what`` it is, if it is not one."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    """Return a whole number, such as one of numpy, as an int.
+
+    Raises:
+        TypeError, ValueError: it is not one, or not within the limits; the text says ``what`` it is.
+    """
+    try:
+        number = index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
         more = "; round it" if isinstance(value, float) else ""
         raise TypeError(f"{name} is {what}, a whole number, not {value!r}{more}")
-    if value < least or (most is not None and value > most):
+    if number < least or (most is not None and number > most):
         limits = f"from {least} to {most:,}" if most is not None else f">= {least}"
-        raise ValueError(f"{name} is {what}, a number {limits}, not {value}")
-    return value
+        raise ValueError(f"{name} is {what}, a number {limits}, not {number}")
+    return number
 
 
 def check_flag(name: str, value: object) -> bool:

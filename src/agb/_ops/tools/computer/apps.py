@@ -81,7 +81,7 @@ def stop_app_by_pname(pname: str, *, session_id: str) -> ToolCall[AppOperationRe
 
 def stop_app_by_pid(pid: int, *, session_id: str) -> ToolCall[AppOperationResult]:
     """Return the call that ends a process."""
-    check_number("pid", pid, "the id of a process, as in process.pid")
+    pid = check_number("pid", pid, "the id of a process, as in process.pid")
     return _stop("stop_app_by_pid", {"pid": pid}, session_id, f"end the process {pid}")
 
 

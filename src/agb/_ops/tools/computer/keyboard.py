@@ -19,14 +19,18 @@ PART = 500
 _CHARACTER_SECONDS = 0.05
 """How long a character may take."""
 _TYPED_CONTROLS = frozenset("\n\t")
-_KEYS_FOR_CONTROLS = {"\r": "Enter", "\b": "Backspace", "\x1b": "Escape", "\x7f": "Delete"}
+_KEYS_FOR_CONTROLS = {"\b": "Backspace", "\x1b": "Escape", "\x7f": "Delete"}
 _SHORTEST_MASKED = 3
 MASKED = "[the text]"
 """What stands for the text in the words of a service that quotes it."""
 
 
 def check_typed(text: object) -> str:
-    """Return a text that can be typed; raise ``TypeError`` or ``ValueError``, which do not quote it, if it cannot."""
+    """Return a text as it is typed, with a line feed for each end of a line.
+
+    Raises:
+        TypeError, ValueError: it cannot be typed; their texts do not quote it.
+    """
     if not isinstance(text, str):
         raise TypeError(f"text is a string, not {type(text).__name__}")
     if len(text) > LONGEST_TEXT:
@@ -36,6 +40,7 @@ def check_typed(text: object) -> str:
         )
     if not is_text(text):
         raise ValueError("text contains half a surrogate pair, which is no character")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     for place, character in enumerate(text):
         if unicodedata.category(character) == "Cc" and character not in _TYPED_CONTROLS:
             key = _KEYS_FOR_CONTROLS.get(character)

@@ -54,7 +54,7 @@ def drag_mouse(
 def scroll(x: int, y: int, direction: ScrollDirection | str, amount: int, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call that turns the wheel at a point."""
     name = _one_of("direction", direction, DIRECTIONS)
-    check_number("amount", amount, "how many notches the wheel is turned by", most=MOST_NOTCHES)
+    amount = check_number("amount", amount, "how many notches the wheel is turned by", most=MOST_NOTCHES)
     args = {**_point(x, y), "direction": name, "amount": amount}
     description = f"scroll {name} by {amount} at ({x}, {y})"
     return action("scroll", args, session_id, description, seconds=amount * _NOTCH_SECONDS)

@@ -41,7 +41,7 @@ _ID = "the id of a window, as in window.window_id"
 
 def list_root_windows(timeout_ms: int, *, session_id: str) -> ToolCall[WindowListResult]:
     """Return the call that lists the windows; an answer without text is an empty list, as in 0.12."""
-    check_number("timeout_ms", timeout_ms, "a number of milliseconds", most=_LONGEST_LISTING)
+    timeout_ms = check_number("timeout_ms", timeout_ms, "a number of milliseconds", most=_LONGEST_LISTING)
 
     def read(reply: ToolReply) -> WindowListResult:
         values = []
@@ -86,7 +86,7 @@ def get_active_window(*, session_id: str) -> ToolCall[WindowInfoResult]:
 
 def window_action(name: str, verb: str, window_id: int, *, session_id: str) -> ToolCall[BoolResult]:
     """Return the call of a tool that has a window as its only argument; ``verb`` is for errors."""
-    check_number("window_id", window_id, _ID)
+    window_id = check_number("window_id", window_id, _ID)
     is_repeatable = name != "close_window"  # a repetition would not find the window that the first call has closed
     return _action(name, {"window_id": window_id}, session_id, f"{verb} the window {window_id}", is_repeatable)
 
