@@ -16,7 +16,7 @@ from ..sandbox.sandbox import Sandbox, SandboxGone
 from .programs import DesktopPrograms
 
 _START_SECONDS = 30.0
-_REPLY_SECONDS = 60.0
+REPLY_SECONDS = 60.0
 _DISPLAYS = range(1_000, 50_000)
 """Numbers of displays that share the machine's ``/tmp``; their servers are found by Unix sockets in it."""
 
@@ -60,7 +60,7 @@ class Desktop:
         async with self._starting:
             pass
 
-    async def call(self, tool: str, args: Mapping[str, Any], *, seconds: float = _REPLY_SECONDS) -> Reply:
+    async def call(self, tool: str, args: Mapping[str, Any], *, seconds: float = REPLY_SECONDS) -> Reply:
         """Run a tool; a failure is a reply. The desktop is started if it does not run. Raises ``SandboxGone``."""
         if self._programs.missing:
             return Reply.failure(f"{tool}: there is no desktop here: {self._programs.missing}")

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from ..contexts.session_mounts import SessionMounts
+from ..desktop.desktop import REPLY_SECONDS
 from ..kernels.interpreters import Interpreter, Languages
 from ..sandbox.helper import Reply
 from ..sandbox.sandbox import SandboxGone
@@ -175,11 +176,11 @@ class LocalSession:
             return []  # another process may have its id by now
         return await asyncio.to_thread(metrics.processes, self.sandbox.pid)
 
-    async def on_desktop(self, tool: str, args: Mapping[str, Any]) -> Reply:
-        """Run a tool of the desktop in it; a failure is a reply. Raises ``SandboxGone``."""
+    async def on_desktop(self, tool: str, args: Mapping[str, Any], *, seconds: float = REPLY_SECONDS) -> Reply:
+        """Run a tool of the desktop in it; a failure, or no answer in time, is a reply. Raises ``SandboxGone``."""
         if self._programs.desktop is None:
             return Reply.failure(f"{tool}: the image {self.image_id} has no desktop")
-        return await self._programs.desktop.call(tool, args)
+        return await self._programs.desktop.call(tool, args, seconds=seconds)
 
     async def ready_for_programs(self) -> None:
         """Return when a desktop that is being started takes programs."""

@@ -3,8 +3,9 @@
 A key of the X server is a number (keycode), and a table gives each a meaning (keysym) without and with Shift. Text can
 have characters on no key. For these the table has free keys: those without a meaning, and the media keys of keyboards,
 which no program of a session has. A character gets one of their places, and keeps it until the place is needed for
-another one. All that a text needs are changed together, since after each change every program, the window manager too,
-reads the whole table again.
+another one. After each change of the table every program reads all of it again, and the window manager takes 60 ms for
+that. So the free keys used are those with successive numbers, which are changed by one request, and all that a text
+needs is changed at once.
 
 A program looks a meaning up when it handles the press, which may be long after the server has sent it. So a place whose
 character was just typed must not get another one before the program has handled the press. Since nothing reports that,
@@ -23,7 +24,7 @@ from . import key_names
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from .display import Screen
 
@@ -149,10 +150,10 @@ class Keyboard:
             self._keys.pop(self._rows[key][with_shift], None)
             self._rows[key][with_shift] = keysym
             self._keys[keysym] = place
-        for keys in _series({key for key, _ in places}):
-            # Both groups, as all keys have it, so that a key means the same in either.
-            rows = [(self._rows[key] * 4)[: self._width] for key in keys]
-            self._screen.display.change_keyboard_mapping(keys[0], rows)
+        first, last = min(key for key, _ in places), max(key for key, _ in places)
+        # Both groups, as all keys have it, so that a key means the same in either.
+        rows = [(self._rows[key] * 4)[: self._width] for key in range(first, last + 1)]
+        self._screen.display.change_keyboard_mapping(first, rows)
 
     def _tap(self, *keys: int) -> None:
         for key in keys:
@@ -182,29 +183,30 @@ class Keyboard:
         )
         self._width = len(table[first])
         ours = {key: keysyms for key, keysyms in self._rows.items() if set(keysyms) & set(table[key]) - {0}}
-        self._rows = {key: ours.get(key, [0, 0]) for key, row in table.items() if key in ours or _is_free(row)}
-        used = {place: at for place, at in self._places.items() if place[0] in ours}
+        free = _longest_series({key for key, row in table.items() if key in ours or _is_free(row)})
+        self._rows = {key: ours.get(key, [0, 0]) for key in free}
         self._keys.clear()
         for with_shift in (False, True):  # a key that needs no Shift is found first
             for key, row in table.items():
-                if key not in self._rows and row[with_shift]:
+                if key not in free and row[with_shift]:
                     self._keys.setdefault(row[with_shift], (key, with_shift))
-        # Those with the most neighbours first: the fewer series of keys are changed, the fewer changes there are.
-        series = sorted(_series(self._rows), key=len, reverse=True)
-        free = ((key, with_shift) for keys in series for key in keys for with_shift in (False, True))
-        self._places = {place: 0.0 for place in free if place not in used} | used
-        for key, keysyms in ours.items():
+        used = {place: at for place, at in self._places.items() if place[0] in free}
+        self._places = {(key, with_shift): 0.0 for key in free for with_shift in (False, True)}
+        for place in used:
+            del self._places[place]
+        self._places |= used  # in their order, behind those never used
+        for key, keysyms in self._rows.items():
             self._keys |= {keysym: (key, bool(shift)) for shift, keysym in enumerate(keysyms) if keysym}
 
     def _on_mapping(self) -> None:
         self._is_stale = True
 
 
-def _series(keys: Collection[int]) -> Iterator[range]:
-    """Return the series of keys with successive numbers."""
-    for first in sorted(keys):
-        if first - 1 not in keys:
-            yield range(first, next(key for key in itertools.count(first) if key not in keys))
+def _longest_series(keys: Collection[int]) -> range:
+    """Return the longest series of keys with successive numbers."""
+    starts = [key for key in keys if key - 1 not in keys]
+    series = (range(start, next(key for key in itertools.count(start) if key not in keys)) for start in starts)
+    return max(series, key=len, default=range(0))
 
 
 def _is_free(row: list[int]) -> bool:

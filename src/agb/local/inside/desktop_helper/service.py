@@ -34,7 +34,7 @@ def main() -> None:
         server.manage_windows()
     except StartError as error:
         sys.exit(str(error))
-    functions = operations(f":{config['display']}")
+    functions = operations(f":{config['display']}", server.manage_windows)
     threading.Thread(target=_end_with, args=(server,), daemon=True).start()
     _Service(functions, MessageSocket(socket.socket(fileno=SOCKET_FD))).serve()
     os._exit(0)
@@ -67,7 +67,7 @@ class _Service:
     def _serve_one(self, number: int, tool: str, args: dict[str, Any]) -> None:
         try:
             result = self._functions[tool](**args)
-        except DesktopError as error:
+        except (DesktopError, StartError, OSError) as error:
             self._send(number, f"{tool}: {error}", ok=False)
             return
         if callable(result):
