@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,7 +22,7 @@ import pytest
 
 import agb
 from agb.local import LocalServer
-from tests.desktops import needs_desktop
+from tests.desktops import needs_desktop, shared_desktop
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -130,10 +130,43 @@ def test_docstrings_have_examples() -> None:
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=in_need_of_a_desktop(text)) for name, text in EXAMPLES.items()]
 )
-def test_example_of_a_docstring(name: str) -> None:
+def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> None:
     """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
-    flavour = agb.AsyncAGB if "._async." in name else agb.AGB
-    asyncio.run(run_examples(name, EXAMPLES[name], flavour()))
+    client = agb.AsyncAGB() if "._async." in name else agb.AGB()
+    if in_need_of_a_desktop(EXAMPLES[name]):
+        lend(request.getfixturevalue("desktop"), client)
+    asyncio.run(run_examples(name, EXAMPLES[name], client))
+
+
+@pytest.fixture(scope="module")
+def desktop_id(runtime: LocalServer) -> Iterator[str]:
+    with shared_desktop(runtime) as session_id:
+        yield session_id
+
+
+@pytest.fixture
+def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
+    """The id of a session whose desktop is empty, for all examples: a desktop of its own for each takes too long."""
+    yield desktop_id
+    with agb.AGB(runtime.api_key, agb.Config(runtime.endpoint, 60_000)) as client:
+        session = client.get(desktop_id).raise_for_error().session
+        session.computer.app.stop_by_pname("xterm")
+        while session.computer.window.list_root_windows().windows:
+            pass
+
+
+def lend(session_id: str, client: Any) -> None:
+    """Let ``client.session(...)`` return a session that there is, and not delete it."""
+
+    @contextlib.contextmanager
+    def session(params: object) -> Iterator[agb.Session]:
+        yield client.get(session_id).session
+
+    @contextlib.asynccontextmanager
+    async def async_session(params: object) -> AsyncIterator[agb.AsyncSession]:
+        yield (await client.get(session_id)).session
+
+    client.session = session if isinstance(client, agb.AGB) else async_session
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:
