@@ -13,14 +13,15 @@ from ..._wire.call import json_text
 from ..._wire.reply import SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND, UNAUTHORIZED
 from ..contexts.mounts import mounts
 from ..errors import Refused, invalid
-from ..sessions.images import tools_of
+from ..sessions.images import WITHOUT_LINK, tools_of
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from ..sessions.tools import ToolReply
 from ..validation import ARGUMENTS, kind_of, labels, object_or_json, shown
+from .cdp_links import CdpLinks
 from .links import FIRST_PORT, Links
 from .request import ApiRequest, same_secret
-from .session_page import page_url
+from .session_page import page_url, screen_url
 
 MOST_RESULTS = 1_000
 """The most sessions one page of a list may hold."""
@@ -32,6 +33,7 @@ class Api:
 
     runtime: Runtime
     links: Links
+    cdp_links: CdpLinks
 
 
 @frozen
@@ -86,7 +88,7 @@ def _connection(session: LocalSession, base: str) -> dict[str, Any]:
         "appInstanceId": session.app_instance_id,
         "resourceId": session.resource_id,
         "resourceUrl": page_url(session, base),
-        "linkUrl": f"{base}/sessions/{session.id}",
+        "linkUrl": "" if session.image_id in WITHOUT_LINK else f"{base}/sessions/{session.id}",
         "wsUrl": f"ws{base.removeprefix('http')}/sessions/{session.id}/ws",
         "token": session.token,
         "toolList": _tools(session.image_id),
@@ -131,9 +133,22 @@ async def refresh_session_idle_time(api: Api, request: ApiRequest) -> Answer:
 
 
 async def get_mcp_resource(api: Api, request: ApiRequest) -> Answer:
-    """Answer the URL of a session's page; there is no desktop behind it, hence no desktopInfo."""
+    """Answer the URL of a session's page and, of a session with a desktop, how viewers reach its screen."""
     session = api.runtime.find(request.from_body("sessionId"))
-    return Answer({"sessionId": session.id, "resourceUrl": page_url(session, request.base)})
+    data = {"sessionId": session.id, "resourceUrl": page_url(session, request.base)}
+    return Answer({**data, "desktopInfo": _desktop_info(session, request.base)} if session.has_desktop else data)
+
+
+def _desktop_info(session: LocalSession, base: str) -> dict[str, str]:
+    code = session.new_ticket()
+    return {
+        "appId": session.app_instance_id,
+        "authCode": code,
+        "connectionProperties": json_text({"protocol": "vnc", "url": screen_url(session, base, code)}),
+        "resourceId": session.resource_id,
+        "resourceType": "desktop",
+        "ticket": code,
+    }
 
 
 # --- labels and links --------------------------------------------------------------------------------------------
@@ -184,7 +199,8 @@ async def call_tool(api: Api, request: ApiRequest) -> Answer:
     session = api.runtime.find(request.from_body("sessionId"), tool=True)
     name = request.from_body("name")
     args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
-    return Answer(_result(await api.runtime.call_tool(session.id, name, args, route="api", hang_up=request.hang_up)))
+    reply = await api.runtime.call_tool(session.id, name, args, route="api", hang_up=request.hang_up)
+    return Answer(_result(reply, request.base))
 
 
 async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
@@ -196,7 +212,7 @@ async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
         name = request.from_body("tool")
         args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
         reply = await api.runtime.call_tool(session.id, name, args, route="link", hang_up=request.hang_up)
-        return Answer({"result": _result(reply)})
+        return Answer({"result": _result(reply, request.base)})
     except Refused as refusal:
         if refusal.code != TOOL_SESSION_NOT_FOUND:
             raise
@@ -217,6 +233,7 @@ def _check_token(request: ApiRequest, session: LocalSession) -> None:
         )
 
 
-def _result(reply: ToolReply) -> dict[str, Any]:
+def _result(reply: ToolReply, base: str) -> dict[str, Any]:
     """Return a tool's result; always one text item, since clients differ in how they read none or several."""
-    return {"isError": reply.is_error, "content": [{"type": "text", "text": reply.text}]}
+    text = f"{base}{reply.path}" if reply.path else reply.text
+    return {"isError": reply.is_error, "content": [{"type": "text", "text": text}]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import anyio
@@ -18,6 +18,7 @@ from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
+from ..sessions.session import LocalSession
 from .proxy import RawHeaders, Target, failure, request_headers, response_headers
 
 MESSAGE_LIMIT = 64 * 2**20
@@ -43,13 +44,28 @@ async def forward_websocket(
             return await _refusal(error, target)(scope, receive, send)
         await receive()  # "websocket.connect", always the first
         await send({"type": "websocket.accept", "subprotocol": inside.subprotocol, "headers": _cookies(inside, target)})
-        async with anyio.create_task_group() as both_ways:
-            both_ways.start_soon(_carry_in, inside, receive, both_ways.cancel_scope)
-            await _carry_out(inside, target, send)
-            both_ways.cancel_scope.cancel()
+        await join(inside, target.session, receive, send)
     finally:
         inside.transport.abort()
     return None
+
+
+async def join(
+    inside: ClientConnection,
+    session: LocalSession,
+    receive: Receive,
+    send: Send,
+    *,
+    on_message: Callable[[], None] = lambda: None,
+) -> None:
+    """Pass messages between a caller's WebSocket, already accepted, and a program's, until one of them ends.
+
+    ``on_message`` is called for each message.
+    """
+    async with anyio.create_task_group() as both_ways:
+        both_ways.start_soon(_carry_in, inside, receive, on_message, both_ways.cancel_scope)
+        await _carry_out(inside, session, send, on_message)
+        both_ways.cancel_scope.cancel()
 
 
 async def _connection(connected: socket.socket, target: Target, subprotocols: Iterable[str]) -> ClientConnection:
@@ -99,10 +115,13 @@ def _refusal(error: Exception, target: Target) -> Response:
     return response
 
 
-async def _carry_in(inside: ClientConnection, receive: Receive, joined: anyio.CancelScope) -> None:
+async def _carry_in(
+    inside: ClientConnection, receive: Receive, on_message: Callable[[], None], joined: anyio.CancelScope
+) -> None:
     """Pass the caller's messages on, and the end of its side."""
     try:
         while (message := await receive())["type"] == "websocket.receive":
+            on_message()
             data = message.get("bytes")
             await inside.send(message["text"] if data is None else data)
         await inside.close(_sendable(message.get("code"), CloseCode.GOING_AWAY), message.get("reason") or "")
@@ -111,24 +130,27 @@ async def _carry_in(inside: ClientConnection, receive: Receive, joined: anyio.Ca
     joined.cancel()
 
 
-async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> None:
+async def _carry_out(
+    inside: ClientConnection, session: LocalSession, send: Send, on_message: Callable[[], None]
+) -> None:
     """Pass the program's messages back, and the end of its side."""
     try:
         while True:
             message = await inside.recv()
+            on_message()
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
             await anyio.lowlevel.checkpoint()  # as in HTTP: only a task that waits is cancelled
     except ConnectionClosed as closed:
-        code, reason = _end(closed, target)
+        code, reason = _end(closed, session)
         with suppress(OSError):  # the caller has left as well
             await send({"type": "websocket.close", "code": code, "reason": reason})
     except OSError:
         return  # the caller has left
 
 
-def _end(closed: ConnectionClosed, target: Target) -> tuple[int, str]:
+def _end(closed: ConnectionClosed, session: LocalSession) -> tuple[int, str]:
     """Return the code and the reason of a program's end of a WebSocket."""
-    if target.session.state != "RUNNING":
+    if session.state != "RUNNING":
         return CloseCode.GOING_AWAY, "the session has ended"
     end = closed.rcvd or closed.sent
     code = _sendable(end.code if end else CloseCode.ABNORMAL_CLOSURE, CloseCode.BAD_GATEWAY)

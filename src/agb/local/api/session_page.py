@@ -1,7 +1,8 @@
 """The session's page: what its resource_url opens, one self-contained document that shows the session as it is now.
 
 The page is rendered here from templates that escape every value. A small script fetches the same content again every
-few seconds and puts it in place; without scripts the browser reloads the page.
+few seconds and puts it in place; without scripts the browser reloads the page. On the page of a session with a desktop
+a second script shows the screen and takes mouse and keyboard: noVNC, as the machine has it installed.
 """
 
 from __future__ import annotations
@@ -19,16 +20,24 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ..desktop.programs import INSTALL_VIEWER
 from ..errors import Refused
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
+from .desktop import VIEWER
 from .links import Links
+from .request import base_url
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_SYNCS = 30
+
+
+def screen_url(session: LocalSession, base: str, code: str) -> str:
+    """Return the WebSocket URL at which a VNC viewer reaches a session's screen with an auth code."""
+    return f"ws{base.removeprefix('http')}/sessions/{session.id}/screen?{urlencode({'authcode': code})}"
 
 
 def page_url(session: LocalSession, base: str) -> str:
@@ -51,18 +60,37 @@ class SessionPage:
         except Refused:
             session = None
         if session is None or not session.check_ticket(request.query_params.get("authcode", "")):
-            return _page("session_page.html", 403, title="No session to show", session=None)
+            return _page("session_page.html", 403, title="No session to show", session=None, screen=None)
         is_part = request.query_params.get("part") == "content"
         now = datetime.now(UTC)
         return _page(
             "session_content.html" if is_part else "session_page.html",
+            base=base_url(request),
             title=f"Session {session.id}",
             session=session,
+            screen=None if is_part else self._screen(session, request),
             links=self._links.created(session),
             syncs=list(_syncs(session, now)),
             processes=await session.processes(),
             since=lambda at: (now - at).total_seconds(),
         )
+
+    def _screen(self, session: LocalSession, request: Request) -> _Screen | None:
+        """Return the screen, None without a desktop. Its URL has the page's own auth code, so both end together."""
+        if not session.has_desktop:
+            return None
+        programs = self._runtime.desktop_programs
+        if programs.missing or programs.viewer is None:
+            return _Screen(why_not=f"No screen can be shown here: {programs.missing or INSTALL_VIEWER}.")
+        return _Screen(screen_url(session, base_url(request), request.query_params["authcode"]))
+
+
+@frozen
+class _Screen:
+    """The screen of a desktop: the URL at which a viewer reaches it, or why it cannot be shown."""
+
+    url: str = ""
+    why_not: str = ""
 
 
 @frozen
@@ -123,6 +151,7 @@ def _environment() -> Environment:
     environment.filters.update(duration=_duration, short_duration=_short_duration)
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
     environment.globals.update(style=Markup(_file("session_page.css")), script=Markup(_file("session_page.js")))  # noqa: S704
+    environment.globals.update(screen_script=Markup(_file("session_screen.js")))  # noqa: S704
     return environment
 
 
@@ -131,11 +160,16 @@ def _file(name: str) -> str:
 
 
 @functools.cache
-def _headers() -> dict[str, str]:
+def _headers(base: str) -> dict[str, str]:
+    """Return the headers of a page; with ``base``, it may load the viewer of screens and connect that."""
     style, script = _source(_file("session_page.css")), _source(_file("session_page.js"))
+    connections = "'self'"
+    if base:
+        script += f" {_source(_file('session_screen.js'))} {base}{VIEWER}/"
+        connections += f" ws{base.removeprefix('http')}"
     return {
         "content-security-policy": (
-            f"default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; "
+            f"default-src 'none'; style-src {style}; script-src {script}; connect-src {connections}; "
             "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
         "cache-control": "no-store",
@@ -149,5 +183,6 @@ def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
-    return HTMLResponse(_environment().get_template(template).render(values).lstrip(), status, _headers())
+def _page(template: str, status: int = 200, *, screen: _Screen | None, base: str = "", **values: Any) -> Response:
+    text = _environment().get_template(template).render(values, screen=screen).lstrip()
+    return HTMLResponse(text, status, _headers(base if screen is not None and screen.url else ""))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +15,11 @@ from attrs import frozen
 
 from ..sandbox.helper import Helper, HelperDied, Reply
 from ..sandbox.sandbox import Sandbox, SandboxGone
+from ..sandbox.sockets import open_socket
 from .programs import DesktopPrograms
 
+_VNC = "vnc"
+"""The VNC server's socket, in the session's directory of sockets."""
 _START_SECONDS = 30.0
 REPLY_SECONDS = 60.0
 _DISPLAYS = range(1_000, 50_000)
@@ -46,7 +51,9 @@ class Desktop:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which programs of the session find the display."""
+        """The variables by which programs of the session find the display; none where there is no desktop."""
+        if self._programs.missing:
+            return {}
         return {"DISPLAY": f":{self._display}", "XAUTHORITY": f"{self._sandbox.sockets}/xauthority"}
 
     async def start_ahead(self) -> None:
@@ -81,6 +88,29 @@ class Desktop:
                 f"{tool}: the desktop ended before it had answered ({why}); the next call starts it again"
             )
 
+    async def connect_to_screen(self) -> socket.socket:
+        """Return a non-blocking socket connected to the VNC server; the desktop is started if it does not run.
+
+        Raises ``OSError``, also where there is no desktop.
+        """
+        if self._programs.missing:
+            raise OSError(f"there is no desktop here: {self._programs.missing}")
+        try:
+            await self._started()
+        except HelperDied as error:
+            raise OSError(f"the desktop could not be started: {error}") from error
+        fd = open_socket(self._sandbox.directories.sockets, _VNC)
+        connected = socket.socket(socket.AF_UNIX)
+        try:
+            connected.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connected, f"/proc/self/fd/{fd}")
+        except BaseException:
+            connected.close()
+            raise
+        finally:
+            os.close(fd)
+        return connected
+
     async def close(self) -> None:
         """End it. May be called twice."""
         helper, self._helper = self._helper, None
@@ -102,7 +132,7 @@ class Desktop:
             "width": self._size.width,
             "height": self._size.height,
             "authority": self.environment["XAUTHORITY"],
-            "vnc": f"{self._sandbox.sockets}/vnc",
+            "vnc": f"{self._sandbox.sockets}/{_VNC}",
             "programs": {name: self._sandbox.seen(path) for name, path in self._programs.found.items()},
         }
         # Not isolated from packages, as other helpers are: it needs those of the runtime.

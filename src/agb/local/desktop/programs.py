@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final
 
 from attrs import field, frozen
 
 _PROGRAMS: Final = {"Xvnc": "tigervnc-standalone-server", "openbox": "openbox"}
 """Program -> its package in Debian and Ubuntu."""
+_VIEWERS: Final = ("/usr/share/novnc", "/usr/share/webapps/novnc")
+INSTALL_VIEWER: Final = "install noVNC (Debian and Ubuntu: apt install novnc)"
 _PACKAGES: Final = ("Xlib", "PIL")
 
 
@@ -19,6 +22,8 @@ class DesktopPrograms:
 
     found: dict[str, str] = field(factory=dict)
     missing: str = ""
+    viewer: Path | None = None
+    """The directory of noVNC, which shows a screen in a browser; None if it is not installed."""
 
     @classmethod
     def find(cls) -> DesktopPrograms:
@@ -31,4 +36,8 @@ class DesktopPrograms:
             remedies.append(f"{' and '.join(absent)} not found (Debian and Ubuntu: apt install {packages})")
         if any(find_spec(name) is None for name in _PACKAGES):
             remedies.append("Python packages are missing (pip install 'agb[local]')")
-        return cls({name: path for name, path in paths.items() if path is not None}, "; ".join(remedies))
+        return cls({name: path for name, path in paths.items() if path is not None}, "; ".join(remedies), _viewer())
+
+
+def _viewer() -> Path | None:
+    return next((path for path in map(Path, _VIEWERS) if (path / "core/rfb.js").is_file()), None)

@@ -9,7 +9,6 @@ import re
 import secrets
 import signal
 import socket
-import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +18,7 @@ from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from ..inside.python_kernel import DISCARDED, DISPLAYS
 from ..sandbox.sandbox import Process, Sandbox
+from ..sandbox.sockets import open_socket
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
 from .output import KernelOutput
 
@@ -40,11 +40,7 @@ def make_context() -> zmq.asyncio.Context:
 
 
 class _Client(AsyncKernelClient):
-    """A client connected to sockets by their descriptors.
-
-    The directory belongs to the session, which may put a link to a socket of the machine in the place of its own; a
-    descriptor was looked at before it is connected to, and cannot be exchanged.
-    """
+    """A client connected to sockets by their descriptors (`open_socket`)."""
 
     paths: Mapping[str, str]
 
@@ -121,15 +117,8 @@ class PythonKernel(Kernel):
                 raise ConnectionError("it ended at once")
 
     def _connect(self, key: str) -> None:
-        directory = os.open(self.sandbox.directories.sockets, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            for number in _SOCKETS.values():
-                fd = os.open(f"{self._name}-{number}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-                self._fds.append(fd)
-                if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                    raise ConnectionError("the session has replaced a socket by something else")
-        finally:
-            os.close(directory)
+        for number in _SOCKETS.values():
+            self._fds.append(open_socket(self.sandbox.directories.sockets, f"{self._name}-{number}"))
         self._client = _Client(context=self._context)
         self._client.paths = {name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)}
         self._client.session.key = key.encode()

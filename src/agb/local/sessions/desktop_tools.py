@@ -169,6 +169,15 @@ async def _installed(session: LocalSession, given: InstalledArguments) -> ToolRe
     return ToolReply(reply.text, is_error=not reply.ok)
 
 
+async def _system_screenshot(session: LocalSession, _: NoArguments) -> ToolReply:
+    """Take a picture and keep it; the text is its URL."""
+    reply = await session.on_desktop("system_screenshot", {})
+    if not reply.ok:
+        return ToolReply(reply.text, is_error=True)
+    name = await session.screenshots.keep(reply.content)
+    return ToolReply("", path=f"/sessions/{session.id}/screenshots/{name}")
+
+
 async def _start_app(session: LocalSession, given: StartArguments) -> ToolReply:
     """Start a program and return it, and those it has started; one that fails at once is an error."""
     await session.ready_for_programs()
@@ -240,5 +249,12 @@ DESKTOP_TOOLS: Final = (
     Tool("get_installed_apps", _SERVER, "Return the installed applications, as JSON.", InstalledArguments, _installed),
     _tool("list_visible_apps", "Return the processes that have a visible window, as JSON."),
     _tool("get_screen_size", "Return the size of the screen in pixels, as JSON."),
+    Tool(
+        "system_screenshot",
+        _CAPTURE_SERVER,
+        "Return the URL of a picture of the screen, which can be fetched for half an hour.",
+        NoArguments,
+        _system_screenshot,
+    ),
     _tool("screenshot", "Return a picture of the screen in base64, as JSON.", ScreenshotArguments, _CAPTURE_SERVER),
 )

@@ -18,6 +18,8 @@ from typing import Any, Literal, Self
 
 from attrs import frozen
 
+from ..browser.chromium import find_chromium
+from ..browser.session_browser import Browsers, SessionBrowser
 from ..contexts.mounts import Mount
 from ..contexts.service import RECYCLE_EVERY, Contexts
 from ..contexts.session_mounts import SessionMounts, select
@@ -109,7 +111,8 @@ class Runtime:
         self._next_recycling = 0.0
         self._shell = "/bin/sh"
         self._languages: Languages
-        self._desktop_programs = DesktopPrograms()
+        self._browsers: Browsers
+        self.desktop_programs = DesktopPrograms()
         self._screen = screen
         self._sandboxes: Sandboxes
         self._warm: WarmSandboxes
@@ -149,10 +152,15 @@ class Runtime:
         self._next_recycling = self._clock() + RECYCLE_EVERY  # opening them has recycled
         self._cleanup.callback(self._sync_threads.shutdown)
         self.contexts.sessions_of = self._sessions_of
+        chromium = asyncio.ensure_future(asyncio.to_thread(find_chromium))
         self._languages = await asyncio.to_thread(find_languages)
-        self._desktop_programs = DesktopPrograms.find()
+        self.desktop_programs = DesktopPrograms.find()
         self._cleanup.callback(self._languages.close)
-        isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
+        self._browsers = Browsers(await chromium)
+        isolation, report = await choose(
+            self._wanted, self._languages, area, shared, self.limits, others=self._browsers.trees
+        )
+        self.report = self._browsers.reported(report)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
@@ -228,7 +236,7 @@ class Runtime:
         sandbox.on_end = lambda: self._ended_by_itself(session_id)
         programs.on_code = self._warm.note_code
         if image_id in WITH_DESKTOP:
-            programs.start_desktop_ahead(Desktop(sandbox, self._desktop_programs, self._screen))
+            programs.start_desktop_ahead(Desktop(sandbox, self.desktop_programs, self._screen))
         self._created += 1
         session = LocalSession(
             session_id,
@@ -238,6 +246,7 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
+            browser=SessionBrowser(sandbox, self._browsers),
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -351,6 +360,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
+            await session.browser.close()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
             await self._sandboxes.remove(session.sandbox)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from ..browser.session_browser import SessionBrowser
 from ..contexts.session_mounts import SessionMounts
 from ..desktop.desktop import REPLY_SECONDS
 from ..kernels.interpreters import Interpreter, Languages
@@ -23,6 +24,7 @@ from ..sandbox.sandbox import SandboxGone
 from . import metrics
 from .metrics import Meter, ProcessInfo
 from .programs import Programs
+from .screenshots import Screenshots
 
 State = Literal["RUNNING", "DELETING", "FINISH"]
 
@@ -56,6 +58,7 @@ class LocalSession:
         idle_timeout: float,
         policy_id: str,
         programs: Programs,
+        browser: SessionBrowser,
         mounts: SessionMounts,
         languages: Languages,
         shell: str,
@@ -77,11 +80,13 @@ class LocalSession:
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
         self.sandbox = sandbox = programs.sandbox
+        self.browser = browser
         self.mounts = mounts
         self.mounts.on_end = self.touch
         self.languages = languages
         self.shell = shell
         self.files = programs.files
+        self.screenshots = Screenshots(sandbox.directories.root / "screenshots", clock)
         self.began = clock()
         directories = sandbox.directories
         self.meter = Meter(sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
@@ -160,6 +165,11 @@ class LocalSession:
 
     # --- inside the session ---
 
+    @property
+    def has_desktop(self) -> bool:
+        """Whether its image has a desktop."""
+        return self._programs.desktop is not None
+
     async def connect(self, port: int) -> socket.socket:
         """Return a connected, non-blocking TCP socket to a port of the session's loopback.
 
@@ -181,6 +191,15 @@ class LocalSession:
         if self._programs.desktop is None:
             return Reply.failure(f"{tool}: the image {self.image_id} has no desktop")
         return await self._programs.desktop.call(tool, args, seconds=seconds)
+
+    async def connect_to_screen(self) -> socket.socket:
+        """Return a non-blocking socket connected to the VNC server of the desktop. Raises ``OSError``."""
+        if self._programs.desktop is None:
+            raise OSError(f"the image {self.image_id} has no desktop")
+        try:
+            return await self._programs.desktop.connect_to_screen()
+        except SandboxGone as error:
+            raise ConnectionResetError(str(error)) from error
 
     async def ready_for_programs(self) -> None:
         """Return when a desktop that is being started takes programs."""

@@ -38,8 +38,8 @@ class ToolReply:
 
     text: str
     is_error: bool = False
-    items: tuple[Mapping[str, Any], ...] = ()
-    """Content other than text."""
+    path: str = ""
+    """A path of this server; its URL is the text."""
 
 
 @frozen

@@ -1,0 +1,112 @@
+"""Pictures of a desktop by URL, and its screen in the session's page, where a person works on it."""
+
+from __future__ import annotations
+
+import io
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from .browser import PROGRAM, needs_chromium
+from .conftest import Api
+from .desktops import Desk, desk, needs_desktop
+
+pytestmark = needs_desktop
+__all__ = ["desk"]
+
+
+def _url_of_picture(desk: Desk) -> str:
+    result = desk.api.tool(desk.id, "system_screenshot")
+    assert not result["isError"], result
+    return str(result["content"][0]["text"])
+
+
+def test_picture_is_fetched_by_its_url_without_a_key(desk: Desk) -> None:
+    from PIL import Image
+
+    url = _url_of_picture(desk)
+    assert url.startswith(f"{desk.api.server.endpoint}/sessions/{desk.id}/screenshots/")
+    answer = httpx.get(url)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    assert Image.open(io.BytesIO(answer.content)).size == (1920, 1080)
+    assert httpx.get(f"{url[:-5]}x.png").status_code == 404
+    assert httpx.get(url.replace(desk.id, "s-0")).status_code == 404
+
+
+def test_pictures_end_with_the_session(api: Api) -> None:
+    session = api.post("/mcp/createSession", {"imageId": "agb-computer-use-1"})["sessionId"]
+    url = _url_of_picture(Desk(api, session))
+    api.release(session)
+    assert httpx.get(url).status_code == 404
+
+
+def test_each_way_to_take_a_picture_has_an_image(api: Api, desk: Desk) -> None:
+    """Clients take a picture by ``screenshot`` with a linkUrl, and by ``system_screenshot`` without."""
+    assert api.post("/mcp/getSession", sessionId=desk.id)["linkUrl"]
+    made = api.post("/mcp/createSession", {"imageId": "agb-computer-use-1"})
+    assert made["linkUrl"] == ""
+    assert api.post("/mcp/getSession", sessionId=made["sessionId"])["linkUrl"] == ""
+    api.release(made["sessionId"])
+
+
+def test_desktop_info_leads_viewers_to_the_screen(desk: Desk) -> None:
+    resource = desk.api.post("/mcp/getMcpResource", sessionId=desk.id)
+    info = resource["desktopInfo"]
+    assert set(info) == {"appId", "authCode", "connectionProperties", "resourceId", "resourceType", "ticket"}
+    url = json.loads(info["connectionProperties"])["url"]
+    with connect(url, subprotocols=["binary"]) as viewer:  # type: ignore[list-item]
+        assert viewer.subprotocol == "binary"
+        assert viewer.recv() == b"RFB 003.008\n"
+    with pytest.raises(InvalidStatus, match="403"):
+        connect(url.replace(info["authCode"], "wrong"))
+
+
+def test_code_image_has_no_desktop_info(api: Api, session: str) -> None:
+    resource = api.post("/mcp/getMcpResource", sessionId=session)
+    assert "desktopInfo" not in resource
+    assert "id=screen" not in httpx.get(resource["resourceUrl"]).text
+
+
+def test_page_loads_the_viewer_and_nothing_else(desk: Desk) -> None:
+    resource = desk.api.post("/mcp/getMcpResource", sessionId=desk.id)
+    answer = httpx.get(resource["resourceUrl"])
+    policy = answer.headers["content-security-policy"]
+    endpoint = desk.api.server.endpoint
+    assert f" {endpoint}/novnc/; connect-src 'self' ws{endpoint.removeprefix('http')};" in policy
+    assert "unsafe" not in policy
+    code = parse_qs(urlsplit(resource["resourceUrl"]).query)["authcode"][0]
+    assert code in answer.text
+
+
+@needs_chromium
+def test_person_types_into_a_terminal_on_the_page(desk: Desk) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    desk.terminal("by_hand")
+    (window,) = desk.call("list_root_windows")
+    url = desk.api.post("/mcp/getMcpResource", sessionId=desk.id)["resourceUrl"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        page.goto(url)
+        page.wait_for_selector("#screen[data-state=shown] canvas")
+        box = page.locator("#screen canvas").bounding_box()
+        assert box is not None
+        x = window["absolute_upper_left_x"] + window["width"] / 2
+        y = window["absolute_upper_left_y"] + window["height"] / 2
+        page.mouse.click(box["x"] + x * box["width"] / 1920, box["y"] + y * box["height"] / 1080)
+        page.keyboard.type("Typed by hand: 1 + 1 = 2\n")
+        text = "Typed by hand: 1 + 1 = 2\n"
+        assert desk.typed(text, "by_hand") == text
+        assert problems == []
+        position = desk.position()
+        assert abs(position[0] - x) <= 2
+        assert abs(position[1] - y) <= 2
+        browser.close()
+    desk.close_terminals()
