@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from agb.local.desktop.programs import DesktopPrograms
 
 from agb import AGB, Config, CreateSessionParams, Screenshot
 from agb.local import LocalServer
+from agb.local.desktop.programs import DesktopPrograms
 
 IMAGE = "agb-computer-use-ubuntu-2204"
+"""Its sessions have a ``link_url``."""
+PLAIN_IMAGE = "agb-computer-use-1"
+"""Its sessions have none."""
 _MISSING = DesktopPrograms.find().missing or ("" if shutil.which("xterm") else "xterm is not installed")
 needs_desktop = pytest.mark.skipif(bool(_MISSING), reason=f"needs a desktop: {_MISSING}")
 

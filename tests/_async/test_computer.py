@@ -23,7 +23,7 @@ from agb import (
     Window,
 )
 from agb.local import LocalServer
-from tests.desktops import needs_desktop, pixel, shared_desktop
+from tests.desktops import PLAIN_IMAGE, needs_desktop, pixel, shared_desktop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.one_event_loop, needs_desktop]
 
@@ -188,7 +188,7 @@ async def test_applications_start_and_end(runtime: LocalServer, session_id: str)
         for one in (session, by_api(session)):
             apps = one.computer.app
             started = (await apps.start("xterm -T by-name")).raise_for_error().data
-            assert [process.pname for process in started] == ["xterm"]
+            assert started[0].pname == "xterm"
             window = await one.computer.window.wait(title="by-name", pname="xterm", timeout=LIMIT)
             assert window.pid == started[0].pid
             visible = (await apps.get_visible()).raise_for_error().data
@@ -242,6 +242,31 @@ async def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: st
             assert (shown.width, shown.height) == (size["width"], size["height"])
             assert shown._repr_png_() == shown.data
             assert (await by_api(session).computer.screen.screenshot()).mime_type == "image/png"
+
+
+async def test_session_without_a_link_returns_pictures_by_their_addresses(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(CreateSessionParams(image_id=PLAIN_IMAGE)) as session:
+        screen = session.computer.screen
+        assert not session.link_url
+        shot = await screen.screenshot()
+        size = (await screen.get_size()).raise_for_error().data
+        assert (shot.width, shot.height) == (size["width"], size["height"])
+        captured = (await screen.capture()).raise_for_error()
+        assert captured.data.startswith("http")
+        assert captured.data.rpartition("/")[2] not in repr(captured)
+        (await session.computer.app.start("xterm -bg #c04020 -geometry 80x24+0+0")).raise_for_error()
+        assert not (await screen.wait_for_change(shot, timeout=LIMIT)).shows_same_as(shot)
+        with pytest.raises(ScreenError, match=r"Please use `capture\(\)` instead"):
+            await screen.beta_take_screenshot()
+
+
+async def test_session_with_a_link_returns_pictures_by_the_tool(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        result = await session.computer.screen.beta_take_screenshot("jpg")
+        assert (result.success, result.type, result.mime_type) == (True, "screenshot", "image/jpeg")
+        assert result.width
+        refused = await session.computer.screen.capture()
+        assert "Please use `beta_take_screenshot()` instead" in refused.error_message
 
 
 async def test_waiting_for_a_change_that_does_not_happen(runtime: LocalServer, session_id: str) -> None:

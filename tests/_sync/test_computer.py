@@ -24,7 +24,7 @@ from agb import (
     Window,
 )
 from agb.local import LocalServer
-from tests.desktops import needs_desktop, pixel, shared_desktop
+from tests.desktops import PLAIN_IMAGE, needs_desktop, pixel, shared_desktop
 
 pytestmark = [pytest.mark.one_event_loop, needs_desktop]
 
@@ -189,7 +189,7 @@ def test_applications_start_and_end(runtime: LocalServer, session_id: str) -> No
         for one in (session, by_api(session)):
             apps = one.computer.app
             started = apps.start("xterm -T by-name").raise_for_error().data
-            assert [process.pname for process in started] == ["xterm"]
+            assert started[0].pname == "xterm"
             window = one.computer.window.wait(title="by-name", pname="xterm", timeout=LIMIT)
             assert window.pid == started[0].pid
             visible = apps.get_visible().raise_for_error().data
@@ -243,6 +243,31 @@ def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: str) -> 
             assert (shown.width, shown.height) == (size["width"], size["height"])
             assert shown._repr_png_() == shown.data
             assert by_api(session).computer.screen.screenshot().mime_type == "image/png"
+
+
+def test_session_without_a_link_returns_pictures_by_their_addresses(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(CreateSessionParams(image_id=PLAIN_IMAGE)) as session:
+        screen = session.computer.screen
+        assert not session.link_url
+        shot = screen.screenshot()
+        size = screen.get_size().raise_for_error().data
+        assert (shot.width, shot.height) == (size["width"], size["height"])
+        captured = screen.capture().raise_for_error()
+        assert captured.data.startswith("http")
+        assert captured.data.rpartition("/")[2] not in repr(captured)
+        session.computer.app.start("xterm -bg #c04020 -geometry 80x24+0+0").raise_for_error()
+        assert not screen.wait_for_change(shot, timeout=LIMIT).shows_same_as(shot)
+        with pytest.raises(ScreenError, match=r"Please use `capture\(\)` instead"):
+            screen.beta_take_screenshot()
+
+
+def test_session_with_a_link_returns_pictures_by_the_tool(runtime: LocalServer, session_id: str) -> None:
+    with desk(runtime, session_id) as session:
+        result = session.computer.screen.beta_take_screenshot("jpg")
+        assert (result.success, result.type, result.mime_type) == (True, "screenshot", "image/jpeg")
+        assert result.width
+        refused = session.computer.screen.capture()
+        assert "Please use `beta_take_screenshot()` instead" in refused.error_message
 
 
 def test_waiting_for_a_change_that_does_not_happen(runtime: LocalServer, session_id: str) -> None:

@@ -61,7 +61,7 @@ def terminal(session: Session, name: str) -> Iterator[Any]:
     assert session.file.write(f"/tmp/{name}.sh", f"stty -echo\n: > /tmp/{name}\nexec cat > /tmp/{name}\n").success
     started = session.computer.app.start(f"xterm -T {name} -e sh /tmp/{name}.sh")
     assert started.success, started.error_message
-    assert [process.pname for process in started.data] == ["xterm"]
+    assert started.data[0].pname == "xterm"
     try:
         while name not in windows(session):
             pass

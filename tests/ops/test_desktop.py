@@ -280,6 +280,20 @@ def test_size() -> None:
     assert screen.get_screen_size_text(**ID).read(reply(text)).data == text
 
 
+@pytest.mark.parametrize(
+    ("address", "secret"),
+    [
+        ("http://127.0.0.1:1/sessions/s-1/screenshots/OifcnlXYSvnESDe4jpURzGkA.png", "OifcnlXYSvnESDe4jpURzGkA"),
+        ("https://bucket.example/a.png?Expires=1&X-Signature=c2lnbmF0dXJl", "c2lnbmF0dXJl"),
+        ("http://[no-address", ""),
+    ],
+)
+def test_address_of_a_picture_is_a_secret(address: str, secret: str) -> None:
+    result = screen.system_screenshot(**ID).read(reply(address))
+    assert result.data == address
+    assert not secret or secret not in repr(result)
+
+
 # --- pictures ----------------------------------------------------------------------------------------------------
 
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ...._wire.picture import JPEG, PNG, format_of
-from ...._wire.secrets import remember_url
 from ...._wire.shape import NUMBER, WHOLE, Object, maybe, needed
+from ...._wire.signed import remember_signed
 from ...._wire.toolcall import ToolCall, ToolReply
 from ....desktop import Screenshot, ScreenSize
 from ....exceptions import AGBError, ScreenError
@@ -82,7 +82,7 @@ def system_screenshot(*, session_id: str) -> ToolCall[OperationSuccess[str] | Op
         if not reply.text:
             raise invalid_answer(f"Could not {TAKE}: the answer has no address", reply, session_id, ScreenError)
         if not reply.text.startswith("data:"):
-            remember_url(reply.text)
+            remember_signed(reply.text)
         return OperationResult.of(reply.text, reply.request_id)
 
     return desktop_call("system_screenshot", {}, read, session_id, TAKE, error=ScreenError, repeatable=True)
