@@ -16,7 +16,20 @@ from time import perf_counter
 
 import agb.local
 
-from . import batches, calls, commands, environments, files, flight, opening, silence, startup, streams, transfers
+from . import (
+    batches,
+    calls,
+    commands,
+    desktop,
+    environments,
+    files,
+    flight,
+    opening,
+    silence,
+    startup,
+    streams,
+    transfers,
+)
 from .processes import server
 from .table import Row, table
 
@@ -98,6 +111,10 @@ def _commands(run: Run) -> Iterator[Row]:
     yield from commands.compare(*run.runtime, run.directory, 10 if run.is_quick else 100)
 
 
+def _desktop(run: Run) -> Iterator[Row]:
+    yield from desktop.measure(*run.runtime, run.rounds)
+
+
 def _sessions(run: Run) -> Iterator[Row]:
     yield from opening.compare(run.other_python, 2 if run.is_quick else 15)
 
@@ -122,6 +139,7 @@ _GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "files": _files,
     "transfers": _transfers,
     "commands": _commands,
+    "desktop": _desktop,
     "sessions": _sessions,
     "map": _map,
     "install": _install,

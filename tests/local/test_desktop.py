@@ -223,9 +223,14 @@ def test_desktop_that_was_ended_starts_again(api: Api) -> None:
     session_id = api.post("/mcp/createSession", {"imageId": "agb-computer-use-1"})["sessionId"]
     desk = Desk(api, session_id)
     desk.call("move_mouse", x=5, y=5)
-    desk.shell("pkill -x Xvnc")
+    desk.shell("pkill -KILL -x Xvnc")
     desk.wait_for("! pgrep -x openbox")
     desk.call("move_mouse", x=7, y=7)
     assert desk.position() == (7, 7)
     assert desk.shell("xset q > /dev/null; pgrep -c Xvnc") == "1\n"
+    desk.shell("pkill -KILL -x Xvnc; rm -r /tmp/.X11-unix; touch /tmp/.X11-unix")
+    desk.wait_for("! pgrep -x openbox")
+    assert "the desktop could not be started: (EE) Cannot establish" in desk.error("move_mouse", x=1, y=1)
+    desk.shell("rm /tmp/.X11-unix")
+    desk.call("move_mouse", x=9, y=9)
     api.release(session_id)

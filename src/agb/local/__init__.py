@@ -43,6 +43,7 @@ def serve(
     public_url: str | None = None,
     allow_none: bool = False,
     warm: int = 1,
+    screen: str = "1920x1080",
 ) -> Iterator[LocalServer]:
     """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
 
@@ -62,6 +63,7 @@ def serve(
             that the server answers begin with it.
         allow_none: whether ``isolation="auto"`` may continue without isolation where bubblewrap does not work.
         warm: how many sandboxes are made ahead of the sessions that get them, from the second session on; 0 makes none.
+        screen: width and height of the screen of desktops, in pixels.
 
     Raises:
         CannotStart: the runtime cannot start here; its text says why and what to do.
@@ -72,7 +74,9 @@ def serve(
         ...     server.endpoint.startswith("http://127.0.0.1:")
         True
     """
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm)
+    process = _process(
+        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, screen
+    )
     try:
         yield process.start()
     finally:
@@ -92,6 +96,7 @@ async def aserve(
     public_url: str | None = None,
     allow_none: bool = False,
     warm: int = 1,
+    screen: str = "1920x1080",
 ) -> AsyncIterator[LocalServer]:
     """Run a local runtime as long as the ``async with`` block lasts; `serve` for asyncio and trio.
 
@@ -99,7 +104,9 @@ async def aserve(
     """
     from anyio import CancelScope, to_thread
 
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm)
+    process = _process(
+        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, screen
+    )
     # In threads: a thread that has begun runs to its end, also when the task that waits for it is cancelled.
     try:
         yield await to_thread.run_sync(process.start)
@@ -119,6 +126,7 @@ def _process(
     public_url: str | None,
     allow_none: bool,
     warm: int,
+    screen: str,
 ) -> ServerProcess:
     """Return the process, not yet started."""
     from .child import ServerProcess
@@ -135,5 +143,6 @@ def _process(
             "public_url": public_url,
             "allow_none": allow_none,
             "warm": warm,
+            "screen": screen,
         }
     )

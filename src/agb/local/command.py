@@ -61,6 +61,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--idle-timeout", type=float, metavar="S", help="seconds until an idle session is released (default: 300)")
     add("--public-url", metavar="URL", help="URL by which other machines reach it; the URLs answered begin with it")
     add("--warm", type=int, metavar="N", help="sandboxes made ahead of the next sessions (default: 1; 0 makes none)")
+    add("--screen", metavar="WxH", help="size of the screen of desktops in pixels (default: 1920x1080)")
     add("--child", action="store_true", help=argparse.SUPPRESS)
     return parser
 
@@ -97,6 +98,8 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     lines += _rows("links", [report.links_note])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
     lines += _rows("browser", [report.browser] if report.browser else [])
+    lines += _rows("desktop", [report.desktop] if report.desktop else [])
+    lines += _rows("images", [f"{image}: {abilities}" for image, abilities in report.images.items()])
     lines += _rows("missing", [f"{name}: {install}" for name, install in report.missing.items()])
     if not options.is_loopback:
         lines += [

@@ -16,6 +16,8 @@ from .errors import CannotStart
 
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
+_SCREEN = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
+
 MOST_WARM = 16
 """Sandboxes that may wait; each takes some 80 MB of memory with a kernel and its network."""
 
@@ -64,6 +66,17 @@ def _is_public_url(_: object, _attribute: Attribute[str | None], value: str | No
         )
 
 
+def _is_screen(_: object, _attribute: Attribute[str], value: str) -> None:
+    if not (isinstance(value, str) and _SCREEN.fullmatch(value) and all(64 <= size <= 8192 for size in sizes(value))):
+        raise CannotStart(f"screen must be a width and a height from 64 to 8192, such as '1920x1080', not {value!r}")
+
+
+def sizes(screen: str) -> tuple[int, int]:
+    """Return the width and the height of the screen that an option names."""
+    width, _, height = screen.partition("x")
+    return int(width), int(height)
+
+
 def _without_slash(value: Any) -> Any:
     return value.removesuffix("/") if isinstance(value, str) else value
 
@@ -88,6 +101,8 @@ class Options:
 
     warm: int = field(default=1, validator=_is_warm)
     """Sandboxes that are made ahead of the sessions that get them; 0 makes none."""
+    screen: str = field(default="1920x1080", validator=_is_screen)
+    """Width and height of the screen of desktops, in pixels."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Options:

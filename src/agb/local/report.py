@@ -18,9 +18,13 @@ class Report:
     languages: dict[str, str] = field(factory=dict)
     """Language -> version."""
     missing: dict[str, str] = field(factory=dict)
-    """Language, or ``browser`` -> what to install."""
+    """Language, ``browser``, ``desktop`` or ``screen in the page`` -> what to install."""
     browser: str = ""
     """The browser of sessions and its version; empty if there is none."""
+    desktop: str = ""
+    """The desktop of sessions: what it is made of, and the size of its screen; empty if there is none."""
+    images: dict[str, str] = field(factory=dict)
+    """Image -> what its sessions can do here."""
     links: Literal["name", "path"] = "path"
     """The form of links for callers on this machine: by host name, or by path."""
     links_note: str = ""

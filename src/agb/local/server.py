@@ -21,9 +21,10 @@ from .api.hosts import Hosts
 from .api.localhost_names import localhost_addresses
 from .api.open_requests import OpenRequests
 from .api.proxy_websocket import MESSAGE_LIMIT
+from .desktop.desktop import ScreenSize
 from .errors import CannotStart
 from .limits import Limits
-from .options import Options
+from .options import Options, sizes
 from .report import Report
 from .sessions.runtime import Runtime
 
@@ -58,6 +59,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         limits=limits,
         allow_none=options.allow_none,
         warm=options.warm,
+        screen=ScreenSize(*sizes(options.screen)),
     )
     with stop.on_signals(lifeline), bind(options.host, options.port) as listener, ExitStack() as stack:
         # Meanwhile the runtime starts. A resolver that asks a name server takes its time.

@@ -9,6 +9,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
@@ -22,6 +23,7 @@ _VNC = "vnc"
 """The VNC server's socket, in the session's directory of sockets."""
 _START_SECONDS = 30.0
 REPLY_SECONDS = 60.0
+_X_SOCKETS = Path("/tmp/.X11-unix")
 _DISPLAYS = range(1_000, 50_000)
 """Numbers of displays that share the machine's ``/tmp``; their servers are found by Unix sockets in it."""
 
@@ -116,6 +118,8 @@ class Desktop:
         helper, self._helper = self._helper, None
         if helper is not None:
             await helper.close()
+            if not self._sandbox.is_isolated:  # a server that was killed leaves its socket
+                (_X_SOCKETS / f"X{self._display}").unlink(missing_ok=True)
 
     async def _started(self) -> Helper:
         async with self._starting:

@@ -7,7 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+
+from ..report import Report
 
 _PROGRAMS: Final = {"Xvnc": "tigervnc-standalone-server", "openbox": "openbox"}
 """Program -> its package in Debian and Ubuntu."""
@@ -37,6 +39,14 @@ class DesktopPrograms:
         if any(find_spec(name) is None for name in _PACKAGES):
             remedies.append("Python packages are missing (pip install 'agb[local]')")
         return cls({name: path for name, path in paths.items() if path is not None}, "; ".join(remedies), _viewer())
+
+    def reported(self, report: Report, width: int, height: int) -> Report:
+        """Return a report with the desktop, and with what to install."""
+        missing = {"desktop": self.missing} if self.missing else {}
+        if self.viewer is None:
+            missing["screen in the page"] = INSTALL_VIEWER
+        desktop = "" if self.missing else f"TigerVNC and openbox, a screen of {width}x{height}"
+        return evolve(report, desktop=desktop, missing={**report.missing, **missing})
 
 
 def _viewer() -> Path | None:

@@ -23,6 +23,7 @@ HOSTNAME = "agb"
 _KERNEL = ("/proc", "/dev", "/sys")
 _ETC = (
     "alternatives",
+    "chromium.d",
     "crypto-policies",
     "fonts",
     "java*",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Final
 
 from ..errors import invalid
@@ -32,6 +32,20 @@ WITHOUT_LINK: Final = frozenset({"agb-computer-use-1"})
 Clients take it from that URL by which tool a picture of the screen is taken: with one by ``screenshot``, else by
 ``system_screenshot``. So there is an image for each of the two.
 """
+
+
+def abilities(missing: Container[str]) -> dict[str, str]:
+    """Return what the sessions of each image can do on a machine where some parts are missing."""
+    parts = {"browser": BROWSER_TOOLS, "desktop": DESKTOP_TOOLS}
+    return {
+        image: ", ".join(
+            [
+                "code, commands, files",
+                *(name for name, of in parts.items() if set(of) <= set(tools) and name not in missing),
+            ]
+        )
+        for image, tools in IMAGES.items()
+    }
 
 
 def tools_of(image_id: str) -> tuple[Tool, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..browser.chromium import find_chromium
 from ..browser.session_browser import Browsers, SessionBrowser
@@ -37,7 +37,7 @@ from ..sandbox.pasta import NetworkFailed
 from ..sandbox.sandbox import Sandbox, StartFailed
 from . import calls, data_directory
 from .finished import FinishedSessions
-from .images import WITH_DESKTOP, tools_of
+from .images import WITH_DESKTOP, abilities, tools_of
 from .programs import Programs
 from .sandboxes import Sandboxes, to_the_end
 from .session import LocalSession, State
@@ -160,7 +160,9 @@ class Runtime:
         isolation, report = await choose(
             self._wanted, self._languages, area, shared, self.limits, others=self._browsers.trees
         )
-        self.report = self._browsers.reported(report)
+        report = self._browsers.reported(report)
+        report = self.desktop_programs.reported(report, self._screen.width, self._screen.height)
+        self.report = evolve(report, images=abilities(report.missing))
         self._sandboxes = Sandboxes(isolation, area, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 
 from PIL import Image
 from Xlib import X
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from .display import Screen
 
 _ALL_PLANES = 0xFFFF_FFFF
-_STRIP = 16
-"""Rows asked for at a time: python-xlib copies a reply for each part of it that arrives."""
-_SETTINGS: dict[str, dict[str, Any]] = {"png": {"compress_level": 1}, "jpeg": {"quality": 90}}
-"""Of a picture of 1920x1080, a higher level saves a tenth of the size and takes twice the time."""
+_STRIP = 135
+"""Rows asked for at a time. With more, python-xlib copies much of a reply again for each part of it that arrives; with
+fewer, there are more round trips."""
+_JPEG_QUALITY = 90
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEADER = struct.Struct(">IIBBBBB")
 
 
 class Pictures:
@@ -57,6 +61,26 @@ class Pictures:
 
 
 def _encode(picture: Image.Image, format: str) -> bytes:
+    return _png(picture) if format == "png" else _jpeg(picture)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    picture.save(file, format, **_SETTINGS[format])
+    picture.save(file, "jpeg", quality=_JPEG_QUALITY)
     return file.getvalue()
+
+
+def _png(picture: Image.Image) -> bytes:
+    """Return a PNG file in half the time that Pillow takes for a screen full of text, and of the same size.
+
+    Pillow tries five filters for each row, which helps with photographs. Here no row has a filter, and the compression
+    is the fastest one.
+    """
+    pixels, row = picture.tobytes(), 3 * picture.width
+    rows = b"".join([b"\0" + pixels[start : start + row] for start in range(0, len(pixels), row)])
+    header = _HEADER.pack(picture.width, picture.height, 8, 2, 0, 0, 0)  # 8 bits each of red, green and blue
+    return _SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows, 1)) + _chunk(b"IEND", b"")
+
+
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
