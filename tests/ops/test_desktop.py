@@ -84,9 +84,9 @@ REFUSED: dict[str, tuple[Callable[[], ToolCall[Any]], type[Exception], str]] = {
     "a blank key": (lambda: keyboard.release_keys(["Ctrl", ""], **ID), ValueError, "empty or blank.* 'space'"),
     "a control character": (lambda: keyboard.press_keys(["\n"], False, **ID), ValueError, "control character.*'Enter'"),
     "hold": (lambda: keyboard.press_keys(["a"], 1, **ID), TypeError, "hold is True or False, not 1"),  # type: ignore[arg-type]
-    "window id": (lambda: windows.window_action("close_window", "close", 0, **ID), ValueError, "window_id .* not 0"),
+    "window id": (lambda: windows.window_action("close_window", 0, **ID), ValueError, "window_id .* not 0"),
     "window id as text": (
-        lambda: windows.window_action("close_window", "close", "7", **ID),  # type: ignore[arg-type]
+        lambda: windows.window_action("close_window", "7", **ID),  # type: ignore[arg-type]
         TypeError,
         "window_id is the id of a window, .* not '7'",
     ),
@@ -146,7 +146,7 @@ def test_whole_numbers_of_other_packages() -> None:
     seven: Any = Whole()
     calls: list[ToolCall[Any]] = [
         mouse.scroll(seven, seven, "up", seven, **ID),
-        windows.window_action("close_window", "close", seven, **ID),
+        windows.window_action("close_window", seven, **ID),
         windows.resize_window(seven, seven, seven, **ID),
         windows.list_root_windows(seven, **ID),
         apps.stop_app_by_pid(seven, **ID),
@@ -193,7 +193,7 @@ def test_an_action_that_was_done(text: str | None) -> None:
 @pytest.mark.parametrize("text", ["false", " False\n"])
 def test_an_action_that_was_not_done_is_no_success(text: str) -> None:
     """0.12 reports a success with ``data=True``."""
-    result = windows.window_action("minimize_window", "minimize", 7, **ID).read(reply(text))
+    result = windows.window_action("minimize_window", 7, **ID).read(reply(text))
     assert (result.success, result.data, bool(result)) == (False, False, False)
     assert result.error_message == "Could not minimize the window 7: the desktop did not do it, and gave no reason"
     with pytest.raises(ApplicationError) as caught:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ....desktop import Window
     from ..protocols import AsyncSessionAccess
 
+LISTING_MS = 3000
+"""Milliseconds that the desktop may take for a list of windows, as by default in 0.12."""
+
 
 class AsyncWindowManager:
     """The windows; available as ``session.computer.window``.
@@ -116,7 +119,7 @@ class AsyncWindowManager:
 
         API: the tool ``activate_window``.
         """
-        return await self._act("activate_window", "activate", window_id, timeout)
+        return await self._act("activate_window", window_id, timeout)
 
     async def close(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Ask a window to close, as the button in its title bar does; the application may take a while, or ask back.
@@ -126,7 +129,7 @@ class AsyncWindowManager:
 
         API: the tool ``close_window``.
         """
-        return await self._act("close_window", "close", window_id, timeout)
+        return await self._act("close_window", window_id, timeout)
 
     async def maximize(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Make a window as large as the screen allows.
@@ -136,7 +139,7 @@ class AsyncWindowManager:
 
         API: the tool ``maximize_window``.
         """
-        return await self._act("maximize_window", "maximize", window_id, timeout)
+        return await self._act("maximize_window", window_id, timeout)
 
     async def minimize(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Take a window off the screen; it stays in the list of windows.
@@ -146,7 +149,7 @@ class AsyncWindowManager:
 
         API: the tool ``minimize_window``.
         """
-        return await self._act("minimize_window", "minimize", window_id, timeout)
+        return await self._act("minimize_window", window_id, timeout)
 
     async def restore(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Show a window as it was before it was minimized, maximized or shown full screen.
@@ -156,7 +159,7 @@ class AsyncWindowManager:
 
         API: the tool ``restore_window``.
         """
-        return await self._act("restore_window", "restore", window_id, timeout)
+        return await self._act("restore_window", window_id, timeout)
 
     async def fullscreen(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Show a window on the whole screen, without its title bar.
@@ -166,7 +169,7 @@ class AsyncWindowManager:
 
         API: the tool ``fullscreen_window``.
         """
-        return await self._act("fullscreen_window", "show full screen", window_id, timeout)
+        return await self._act("fullscreen_window", window_id, timeout)
 
     async def resize(self, window_id: int, width: int, height: int, *, timeout: float | None = None) -> BoolResult:
         """Change the size of a window, in pixels; an application may round it to whole characters.
@@ -190,8 +193,8 @@ class AsyncWindowManager:
         call = ops.focus_mode(on, session_id=self.session.session_id)
         return await tool_result(self.session, call, BoolResult, timeout=timeout)
 
-    async def _act(self, tool: str, verb: str, window_id: int, timeout: float | None) -> BoolResult:
-        call = ops.window_action(tool, verb, window_id, session_id=self.session.session_id)
+    async def _act(self, tool: str, window_id: int, timeout: float | None) -> BoolResult:
+        call = ops.window_action(tool, window_id, session_id=self.session.session_id)
         return await tool_result(self.session, call, BoolResult, timeout=timeout)
 
 
@@ -199,10 +202,6 @@ async def list_windows(calls: AsyncDesktopCalls) -> list[Window]:
     """Return the windows, within the time that is left; raise `ApplicationError` if they cannot be listed."""
     milliseconds = min(LISTING_MS, max(1, int(calls.deadline.left() * 1000)))
     return (await calls.run(ops.list_root_windows(milliseconds, session_id=calls.session_id))).windows
-
-
-LISTING_MS = 3000
-"""Milliseconds that the desktop may take for a list of windows, as by default in 0.12."""
 
 
 def no_window(text: str, windows: list[Window], session_id: str) -> ApplicationError:

@@ -35,7 +35,17 @@ WINDOW = Object(
     }
 )
 WINDOWS = Array(WINDOW)
+ACTIONS = {
+    "activate_window": "activate the window {}",
+    "close_window": "close the window {}",
+    "maximize_window": "maximize the window {}",
+    "minimize_window": "minimize the window {}",
+    "restore_window": "restore the window {}",
+    "fullscreen_window": "show the window {} full screen",
+}
+"""The tools whose only argument is a window, and what each does, for errors."""
 _LONGEST_LISTING = 86_400_000
+_SHOWN_TITLES = 8
 _ID = "the id of a window, as in window.window_id"
 
 
@@ -84,11 +94,11 @@ def get_active_window(*, session_id: str) -> ToolCall[WindowInfoResult]:
     )
 
 
-def window_action(name: str, verb: str, window_id: int, *, session_id: str) -> ToolCall[BoolResult]:
-    """Return the call of a tool that has a window as its only argument; ``verb`` is for errors."""
+def window_action(name: str, window_id: int, *, session_id: str) -> ToolCall[BoolResult]:
+    """Return the call of a tool of `ACTIONS`."""
     window_id = check_number("window_id", window_id, _ID)
     is_repeatable = name != "close_window"  # a repetition would not find the window that the first call has closed
-    return _action(name, {"window_id": window_id}, session_id, f"{verb} the window {window_id}", is_repeatable)
+    return _action(name, {"window_id": window_id}, session_id, ACTIONS[name].format(window_id), is_repeatable)
 
 
 def resize_window(window_id: int, width: int, height: int, *, session_id: str) -> ToolCall[BoolResult]:
@@ -172,6 +182,3 @@ def titles_of(windows: Iterable[Window]) -> str:
     titles = [window.title for window in windows]
     more = f" and {len(titles) - _SHOWN_TITLES} more" if len(titles) > _SHOWN_TITLES else ""
     return ", ".join(repr(title[:80]) for title in titles[:_SHOWN_TITLES]) + more or "none"
-
-
-_SHOWN_TITLES = 8

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ....desktop import Window
     from ..protocols import SessionAccess
 
+LISTING_MS = 3000
+"""Milliseconds that the desktop may take for a list of windows, as by default in 0.12."""
+
 
 class WindowManager:
     """The windows; available as ``session.computer.window``.
@@ -117,7 +120,7 @@ class WindowManager:
 
         API: the tool ``activate_window``.
         """
-        return self._act("activate_window", "activate", window_id, timeout)
+        return self._act("activate_window", window_id, timeout)
 
     def close(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Ask a window to close, as the button in its title bar does; the application may take a while, or ask back.
@@ -127,7 +130,7 @@ class WindowManager:
 
         API: the tool ``close_window``.
         """
-        return self._act("close_window", "close", window_id, timeout)
+        return self._act("close_window", window_id, timeout)
 
     def maximize(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Make a window as large as the screen allows.
@@ -137,7 +140,7 @@ class WindowManager:
 
         API: the tool ``maximize_window``.
         """
-        return self._act("maximize_window", "maximize", window_id, timeout)
+        return self._act("maximize_window", window_id, timeout)
 
     def minimize(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Take a window off the screen; it stays in the list of windows.
@@ -147,7 +150,7 @@ class WindowManager:
 
         API: the tool ``minimize_window``.
         """
-        return self._act("minimize_window", "minimize", window_id, timeout)
+        return self._act("minimize_window", window_id, timeout)
 
     def restore(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Show a window as it was before it was minimized, maximized or shown full screen.
@@ -157,7 +160,7 @@ class WindowManager:
 
         API: the tool ``restore_window``.
         """
-        return self._act("restore_window", "restore", window_id, timeout)
+        return self._act("restore_window", window_id, timeout)
 
     def fullscreen(self, window_id: int, *, timeout: float | None = None) -> BoolResult:
         """Show a window on the whole screen, without its title bar.
@@ -167,7 +170,7 @@ class WindowManager:
 
         API: the tool ``fullscreen_window``.
         """
-        return self._act("fullscreen_window", "show full screen", window_id, timeout)
+        return self._act("fullscreen_window", window_id, timeout)
 
     def resize(self, window_id: int, width: int, height: int, *, timeout: float | None = None) -> BoolResult:
         """Change the size of a window, in pixels; an application may round it to whole characters.
@@ -191,8 +194,8 @@ class WindowManager:
         call = ops.focus_mode(on, session_id=self.session.session_id)
         return tool_result(self.session, call, BoolResult, timeout=timeout)
 
-    def _act(self, tool: str, verb: str, window_id: int, timeout: float | None) -> BoolResult:
-        call = ops.window_action(tool, verb, window_id, session_id=self.session.session_id)
+    def _act(self, tool: str, window_id: int, timeout: float | None) -> BoolResult:
+        call = ops.window_action(tool, window_id, session_id=self.session.session_id)
         return tool_result(self.session, call, BoolResult, timeout=timeout)
 
 
@@ -200,10 +203,6 @@ def list_windows(calls: DesktopCalls) -> list[Window]:
     """Return the windows, within the time that is left; raise `ApplicationError` if they cannot be listed."""
     milliseconds = min(LISTING_MS, max(1, int(calls.deadline.left() * 1000)))
     return calls.run(ops.list_root_windows(milliseconds, session_id=calls.session_id)).windows
-
-
-LISTING_MS = 3000
-"""Milliseconds that the desktop may take for a list of windows, as by default in 0.12."""
 
 
 def no_window(text: str, windows: list[Window], session_id: str) -> ApplicationError:
