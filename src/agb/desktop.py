@@ -124,7 +124,7 @@ class InstalledApp(Shown):
 
     Attributes:
         name: its name in the menu.
-        start_cmd: the command that `AsyncApplicationManager.start` takes.
+        start_cmd: the command that starts it, for ``app.start`` and ``app.launch``.
         stop_cmd: the command that ends it, None if there is none.
         work_directory: the directory that it is started in, None for the usual one.
     """

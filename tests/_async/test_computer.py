@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -62,7 +63,7 @@ async def terminal(session: AsyncSession, name: str, colour: str = "white") -> A
     (await session.file.write(f"/tmp/{name}.sh", script)).raise_for_error()
     command = f"xterm -T {name} -bg {colour} -geometry 60x12+200+150 -e sh /tmp/{name}.sh"
     app = await session.computer.app.launch(command, title=name, timeout=LIMIT)
-    (await session.computer.window.activate(app.window.window_id)).raise_for_error()
+    await activate(session, app.window.window_id)
     await until(session, f"test -e /tmp/{name}")
     try:
         yield app
@@ -81,12 +82,27 @@ async def window_of(session: AsyncSession, window_id: int) -> Window | None:
     return next((window for window in listed if window.window_id == window_id), None)
 
 
-async def screen_when(session: AsyncSession, x: int, y: int, colour: tuple[int, int, int] | None) -> Screenshot:
-    """Return a picture once a point of it has a colour, or has another one than white if that is None."""
+async def window_when(session: AsyncSession, window_id: int, condition: Callable[[Window | None], bool]) -> None:
+    """Return once the condition is true of a window, or of None if there is no such window."""
+    end = time.monotonic() + LIMIT
+    while not condition(window := await window_of(session, window_id)):
+        assert time.monotonic() < end, window
+
+
+async def screen_when(session: AsyncSession, condition: Callable[[Screenshot], bool]) -> Screenshot:
+    """Return a picture once the condition is true of it."""
     shot = await session.computer.screen.screenshot()
-    while (pixel(shot, x, y) == (255, 255, 255)) if colour is None else (pixel(shot, x, y) != colour):
+    while not condition(shot):
         shot = await session.computer.screen.wait_for_change(shot, timeout=LIMIT)
     return shot
+
+
+async def activate(session: AsyncSession, window_id: int) -> None:
+    """Give a window the keyboard, and return once it has it."""
+    (await session.computer.window.activate(window_id)).raise_for_error()
+    end = time.monotonic() + LIMIT
+    while getattr((await session.computer.window.get_active_window()).window, "window_id", None) != window_id:
+        assert time.monotonic() < end
 
 
 # --- mouse and keyboard ------------------------------------------------------------------------------------------
@@ -131,7 +147,7 @@ async def test_keys_are_pressed_together_and_held(runtime: LocalServer, session_
 
 async def test_click_gives_a_window_the_keyboard(runtime: LocalServer, session_id: str) -> None:
     async with desk(runtime, session_id) as session, terminal(session, "below") as app, terminal(session, "above"):
-        (await session.computer.window.activate(app.window.window_id)).raise_for_error()
+        await activate(session, app.window.window_id)
         (await session.computer.mouse.click(*app.window.center)).raise_for_error()
         (await session.computer.keyboard.type("here\n")).raise_for_error()
         await until(session, "test -s /tmp/below")
@@ -141,43 +157,41 @@ async def test_click_gives_a_window_the_keyboard(runtime: LocalServer, session_i
 # --- windows and applications ------------------------------------------------------------------------------------
 
 
+BLUE = (0x20, 0x40, 0x60)
+
+
+def is_about(window: Window, width: int, height: int) -> bool:
+    """Return whether a window has a size, rounded to whole characters."""
+    return abs((window.width or 0) - width) < 30 and abs((window.height or 0) - height) < 30
+
+
 async def test_life_of_a_window(runtime: LocalServer, session_id: str) -> None:
     async with desk(runtime, session_id) as session, terminal(session, "window", "#204060") as app:
         windows, window_id = session.computer.window, app.window.window_id
         assert (app.window.title, app.window.pname) == ("window", "xterm")
         assert app.window.pid == app.processes[0].pid
-        active = (await windows.get_active_window()).raise_for_error().window
-        assert active is not None
-        assert active.window_id == window_id
         x, y = app.window.center
-        assert pixel(await screen_when(session, x, y, (0x20, 0x40, 0x60)), x, y) == (0x20, 0x40, 0x60)
+        size = (await session.computer.screen.get_size()).raise_for_error().data
+        await screen_when(session, lambda shot: pixel(shot, x, y) == BLUE)
 
         assert (await windows.minimize(window_id)).data is True
-        shot = await session.computer.screen.screenshot()
-        while pixel(shot, x, y) == (0x20, 0x40, 0x60):
-            shot = await session.computer.screen.wait_for_change(shot, timeout=LIMIT)
+        await screen_when(session, lambda shot: pixel(shot, x, y) != BLUE)
         assert await window_of(session, window_id) is not None
         assert (await windows.restore(window_id)).data is True
-        await screen_when(session, x, y, (0x20, 0x40, 0x60))
+        await screen_when(session, lambda shot: pixel(shot, x, y) == BLUE)
 
-        size = (await session.computer.screen.get_size()).raise_for_error().data
         assert (await windows.maximize(window_id)).data is True
-        maximized = await window_of(session, window_id)
-        while maximized is None or (maximized.width or 0) < size["width"] - 50:
-            maximized = await window_of(session, window_id)
+        await window_when(session, window_id, lambda one: one is not None and (one.width or 0) > size["width"] - 50)
         assert (await windows.restore(window_id)).data is True
         assert (await windows.resize(window_id, 400, 300)).data is True
-        resized = await window_of(session, window_id)
-        while resized is None or abs((resized.width or 0) - 400) > 30 or abs((resized.height or 0) - 300) > 30:
-            resized = await window_of(session, window_id)
+        await window_when(session, window_id, lambda one: one is not None and is_about(one, 400, 300))
         assert (await windows.fullscreen(window_id)).data is True
-        await screen_when(session, size["width"] - 40, 40, (0x20, 0x40, 0x60))
+        await screen_when(session, lambda shot: pixel(shot, size["width"] - 40, 40) == BLUE)
         assert (await windows.focus_mode(True)).data is True
         assert (await windows.focus_mode(False)).data is True
 
         assert (await windows.close(window_id)).data is True
-        while await window_of(session, window_id) is not None:
-            pass
+        await window_when(session, window_id, lambda one: one is None)
         gone = await windows.activate(window_id)
         assert (gone.success, gone.data) == (False, None)
         assert f"Could not activate the window {window_id}" in gone.error_message
@@ -233,7 +247,7 @@ async def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: st
         async with terminal(session, "drawn", "#c04020") as app:
             x, y = app.window.center
             assert pixel(before, x, y) != (0xC0, 0x40, 0x20)
-            shown = await screen_when(session, x, y, (0xC0, 0x40, 0x20))
+            shown = await screen_when(session, lambda shot: pixel(shot, x, y) == (0xC0, 0x40, 0x20))
             assert not shown.shows_same_as(before)
             jpeg = await session.computer.screen.screenshot("jpeg")
             red, green, blue = pixel(jpeg, x, y)

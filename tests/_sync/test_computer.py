@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -63,7 +64,7 @@ def terminal(session: Session, name: str, colour: str = "white") -> Iterator[Lau
     session.file.write(f"/tmp/{name}.sh", script).raise_for_error()
     command = f"xterm -T {name} -bg {colour} -geometry 60x12+200+150 -e sh /tmp/{name}.sh"
     app = session.computer.app.launch(command, title=name, timeout=LIMIT)
-    session.computer.window.activate(app.window.window_id).raise_for_error()
+    activate(session, app.window.window_id)
     until(session, f"test -e /tmp/{name}")
     try:
         yield app
@@ -82,12 +83,27 @@ def window_of(session: Session, window_id: int) -> Window | None:
     return next((window for window in listed if window.window_id == window_id), None)
 
 
-def screen_when(session: Session, x: int, y: int, colour: tuple[int, int, int] | None) -> Screenshot:
-    """Return a picture once a point of it has a colour, or has another one than white if that is None."""
+def window_when(session: Session, window_id: int, condition: Callable[[Window | None], bool]) -> None:
+    """Return once the condition is true of a window, or of None if there is no such window."""
+    end = time.monotonic() + LIMIT
+    while not condition(window := window_of(session, window_id)):
+        assert time.monotonic() < end, window
+
+
+def screen_when(session: Session, condition: Callable[[Screenshot], bool]) -> Screenshot:
+    """Return a picture once the condition is true of it."""
     shot = session.computer.screen.screenshot()
-    while (pixel(shot, x, y) == (255, 255, 255)) if colour is None else (pixel(shot, x, y) != colour):
+    while not condition(shot):
         shot = session.computer.screen.wait_for_change(shot, timeout=LIMIT)
     return shot
+
+
+def activate(session: Session, window_id: int) -> None:
+    """Give a window the keyboard, and return once it has it."""
+    session.computer.window.activate(window_id).raise_for_error()
+    end = time.monotonic() + LIMIT
+    while getattr(session.computer.window.get_active_window().window, "window_id", None) != window_id:
+        assert time.monotonic() < end
 
 
 # --- mouse and keyboard ------------------------------------------------------------------------------------------
@@ -132,7 +148,7 @@ def test_keys_are_pressed_together_and_held(runtime: LocalServer, session_id: st
 
 def test_click_gives_a_window_the_keyboard(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session, terminal(session, "below") as app, terminal(session, "above"):
-        session.computer.window.activate(app.window.window_id).raise_for_error()
+        activate(session, app.window.window_id)
         session.computer.mouse.click(*app.window.center).raise_for_error()
         session.computer.keyboard.type("here\n").raise_for_error()
         until(session, "test -s /tmp/below")
@@ -142,43 +158,41 @@ def test_click_gives_a_window_the_keyboard(runtime: LocalServer, session_id: str
 # --- windows and applications ------------------------------------------------------------------------------------
 
 
+BLUE = (0x20, 0x40, 0x60)
+
+
+def is_about(window: Window, width: int, height: int) -> bool:
+    """Return whether a window has a size, rounded to whole characters."""
+    return abs((window.width or 0) - width) < 30 and abs((window.height or 0) - height) < 30
+
+
 def test_life_of_a_window(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session, terminal(session, "window", "#204060") as app:
         windows, window_id = session.computer.window, app.window.window_id
         assert (app.window.title, app.window.pname) == ("window", "xterm")
         assert app.window.pid == app.processes[0].pid
-        active = windows.get_active_window().raise_for_error().window
-        assert active is not None
-        assert active.window_id == window_id
         x, y = app.window.center
-        assert pixel(screen_when(session, x, y, (0x20, 0x40, 0x60)), x, y) == (0x20, 0x40, 0x60)
+        size = session.computer.screen.get_size().raise_for_error().data
+        screen_when(session, lambda shot: pixel(shot, x, y) == BLUE)
 
         assert windows.minimize(window_id).data is True
-        shot = session.computer.screen.screenshot()
-        while pixel(shot, x, y) == (0x20, 0x40, 0x60):
-            shot = session.computer.screen.wait_for_change(shot, timeout=LIMIT)
+        screen_when(session, lambda shot: pixel(shot, x, y) != BLUE)
         assert window_of(session, window_id) is not None
         assert windows.restore(window_id).data is True
-        screen_when(session, x, y, (0x20, 0x40, 0x60))
+        screen_when(session, lambda shot: pixel(shot, x, y) == BLUE)
 
-        size = session.computer.screen.get_size().raise_for_error().data
         assert windows.maximize(window_id).data is True
-        maximized = window_of(session, window_id)
-        while maximized is None or (maximized.width or 0) < size["width"] - 50:
-            maximized = window_of(session, window_id)
+        window_when(session, window_id, lambda one: one is not None and (one.width or 0) > size["width"] - 50)
         assert windows.restore(window_id).data is True
         assert windows.resize(window_id, 400, 300).data is True
-        resized = window_of(session, window_id)
-        while resized is None or abs((resized.width or 0) - 400) > 30 or abs((resized.height or 0) - 300) > 30:
-            resized = window_of(session, window_id)
+        window_when(session, window_id, lambda one: one is not None and is_about(one, 400, 300))
         assert windows.fullscreen(window_id).data is True
-        screen_when(session, size["width"] - 40, 40, (0x20, 0x40, 0x60))
+        screen_when(session, lambda shot: pixel(shot, size["width"] - 40, 40) == BLUE)
         assert windows.focus_mode(True).data is True
         assert windows.focus_mode(False).data is True
 
         assert windows.close(window_id).data is True
-        while window_of(session, window_id) is not None:
-            pass
+        window_when(session, window_id, lambda one: one is None)
         gone = windows.activate(window_id)
         assert (gone.success, gone.data) == (False, None)
         assert f"Could not activate the window {window_id}" in gone.error_message
@@ -234,7 +248,7 @@ def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: str) -> 
         with terminal(session, "drawn", "#c04020") as app:
             x, y = app.window.center
             assert pixel(before, x, y) != (0xC0, 0x40, 0x20)
-            shown = screen_when(session, x, y, (0xC0, 0x40, 0x20))
+            shown = screen_when(session, lambda shot: pixel(shot, x, y) == (0xC0, 0x40, 0x20))
             assert not shown.shows_same_as(before)
             jpeg = session.computer.screen.screenshot("jpeg")
             red, green, blue = pixel(jpeg, x, y)

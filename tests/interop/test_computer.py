@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,6 +56,13 @@ def windows(session: Session) -> dict[str, Any]:
     return {window.title: window for window in listed.windows}
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Return once the condition is true."""
+    end = time.monotonic() + LIMIT_MS / 1000
+    while not condition():
+        assert time.monotonic() < end
+
+
 @contextmanager
 def terminal(session: Session, name: str) -> Iterator[Any]:
     """Open a terminal that has the keyboard and writes what is typed to a file of that name in ``/tmp``."""
@@ -63,8 +71,7 @@ def terminal(session: Session, name: str) -> Iterator[Any]:
     assert started.success, started.error_message
     assert started.data[0].pname == "xterm"
     try:
-        while name not in windows(session):
-            pass
+        wait_for(lambda: name in windows(session))
         window = windows(session)[name]
         assert session.computer.window.activate(window.window_id).success
         until(session, f"test -e /tmp/{name}")
@@ -135,8 +142,7 @@ def test_life_of_a_window(routed: Session) -> None:
         assert manager.resize(window.window_id, 300, 500).success
         assert manager.fullscreen(window.window_id).success
         assert manager.close(window.window_id).success
-        while "window" in windows(routed):
-            pass
+        wait_for(lambda: "window" not in windows(routed))
         gone = manager.activate(window.window_id)
         assert not gone.success
         assert gone.error_message
@@ -152,8 +158,7 @@ def test_applications(routed: Session) -> None:
     ]
     for stop in stops:
         process = app.start("xterm -T app", "/tmp").data[0]
-        while "app" not in windows(routed):
-            pass
+        wait_for(lambda: "app" in windows(routed))
         visible = app.get_visible()
         assert visible.success
         assert process.pid in [one.pid for one in visible.data]

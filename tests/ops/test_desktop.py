@@ -386,6 +386,18 @@ def test_pictures_are_compared_by_what_they_show() -> None:
     assert not at_noon.shows_same_as(Screenshot.from_bytes(JPEG))
 
 
+def test_a_notebook_shows_pictures() -> None:
+    shown = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
+    for value, kind in (
+        (Screenshot.from_bytes(png()), "image/png"),
+        (Screenshot.from_bytes(JPEG), "image/jpeg"),
+        (ScreenshotResult("R-1", True, data=png()), "image/png"),
+    ):
+        formats, _ = shown.format(value)
+        assert formats.keys() == {"text/plain", kind}
+    assert shown.format(ScreenshotResult())[0].keys() == {"text/plain"}
+
+
 def test_saving_a_picture(tmp_path: Path) -> None:
     shot = Screenshot.from_bytes(png())
     assert shot.save(tmp_path / "a.PNG").read_bytes() == png()
