@@ -13,6 +13,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import time
 import types
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -55,7 +56,7 @@ def in_need_of_a_desktop(text: str) -> list[pytest.MarkDecorator]:
 def test_examples_of_a_page(page: Path) -> None:
     """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
 
-    The pictures of a page are those that its examples save (`tools/pictures.py`).
+    The pictures of a page are those that its examples save (`tools/guide_pictures.py`).
     """
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
@@ -66,7 +67,7 @@ def test_examples_of_a_page(page: Path) -> None:
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
         assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
-    for name in re.findall(r"!\[[^\]]*\]\(pictures/([^)]+)\)", text):
+    for name in re.findall(r"!\[[^\]]*\]\(images/([^)]+)\)", text):
         assert Path(name).stat().st_size > 1000, name
     for client in namespace.values():
         if isinstance(client, agb.AGB):
@@ -151,8 +152,9 @@ def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
     with agb.AGB(runtime.api_key, agb.Config(runtime.endpoint, 60_000)) as client:
         session = client.get(desktop_id).raise_for_error().session
         session.computer.app.stop_by_pname("xterm")
+        end = time.monotonic() + 60
         while session.computer.window.list_root_windows().windows:
-            pass
+            assert time.monotonic() < end
 
 
 def lend(session_id: str, client: Any) -> None:

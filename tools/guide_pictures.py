@@ -1,10 +1,10 @@
 """The pictures of the guides: made by the examples of the guides themselves.
 
-    python tools/pictures.py
+    python tools/guide_pictures.py
 
-A guide shows a picture as ``![...](pictures/name.png)`` if one of its examples saves ``name.png``. This runs the
+A guide shows a picture as ``![...](images/name.png)`` if one of its examples saves ``name.png``. This runs the
 examples of each such guide in order, against a local runtime and in an empty directory, and writes what they have saved
-to ``docs/pictures``, at half the size and with few colours, so that the repository stays small.
+to ``docs/images``, large ones at half the size, and with few colours, so that the repository stays small.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ import agb.local
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SHOWN = re.compile(r"!\[[^\]]*\]\(pictures/([^)]+)\)")
+SHOWN = re.compile(r"!\[[^\]]*\]\(images/([^)]+)\)")
 COLOURS = 32
+WIDEST = 1000
+"""Pixels of a picture that is stored in its own size."""
 
 
 def write_pictures(page: Path) -> list[Path]:
@@ -35,14 +37,16 @@ def write_pictures(page: Path) -> list[Path]:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for source in BLOCK.findall(text):
         exec(compile(source, str(page), "exec", dont_inherit=True), namespace)
-    return [_write(Path(name), DOCS / "pictures" / name) for name in names]
+    return [_write(Path(name), DOCS / "images" / name) for name in names]
 
 
 def _write(source: Path, target: Path) -> Path:
     target.parent.mkdir(exist_ok=True)
     with Image.open(source) as picture:
-        half = picture.convert("RGB").resize((picture.width // 2, picture.height // 2), Image.Resampling.LANCZOS)
-        half.quantize(COLOURS).save(target, optimize=True)
+        shown = picture.convert("RGB")
+        if shown.width > WIDEST:
+            shown = shown.resize((shown.width // 2, shown.height // 2), Image.Resampling.LANCZOS)
+        shown.quantize(COLOURS).save(target, optimize=True)
     return target
 
 
