@@ -18,6 +18,7 @@ import agb.local
 
 from . import (
     batches,
+    browsers,
     calls,
     commands,
     desktop,
@@ -119,6 +120,10 @@ def _sessions(run: Run) -> Iterator[Row]:
     yield from opening.compare(run.other_python, 2 if run.is_quick else 15)
 
 
+def _browsers(run: Run) -> Iterator[Row]:
+    yield from browsers.compare(*run.runtime, 3 if run.is_quick else 15)
+
+
 def _map(run: Run) -> Iterator[Row]:
     rounds, items, concurrency, threads = (1, 200, 50, 20) if run.is_quick else (7, 2000, 500, 100)
     yield from batches.compare(rounds, items, concurrency, threads)
@@ -141,6 +146,7 @@ _GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "commands": _commands,
     "desktop": _desktop,
     "sessions": _sessions,
+    "browsers": _browsers,
     "map": _map,
     "install": _install,
 }

@@ -17,7 +17,8 @@ from agb.local.desktop.programs import DesktopPrograms
 from .conftest import Api
 
 IMAGE = "agb-computer-use-ubuntu-2204"
-_MISSING = DesktopPrograms.find().missing or ("" if shutil.which("xterm") else "xterm is not installed")
+_PROGRAMS = ("xterm", "xdotool", "wmctrl", "xprop", "xset")
+_MISSING = DesktopPrograms.find().missing or ", ".join(name for name in _PROGRAMS if shutil.which(name) is None)
 needs_desktop = pytest.mark.skipif(bool(_MISSING), reason=f"needs a desktop: {_MISSING}")
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
+import struct
+from collections.abc import MutableMapping
 from typing import Any
 
+import httpx
 import pytest
 
+from agb.local.api.app import build_app
+from agb.local.api.hosts import Hosts
 from agb.local.browser import process
 from agb.local.browser.chromium import Chromium
-from agb.local.browser.launch import LaunchOptions
+from agb.local.browser.options import BrowserOptions
 from agb.local.browser.process import Browser, BrowserUnavailable
 from agb.local.contexts.mounts import mounts
 from agb.local.sessions.runtime import Runtime
@@ -19,7 +25,7 @@ from agb.local.sessions.runtime import Runtime
 from .browser import needs_chromium
 from .browsers import BROWSER_IMAGE
 from .mounted import Context
-from .runtimes import application, call, output
+from .runtimes import Clock, application, call, output
 
 pytestmark = [pytest.mark.asyncio, needs_chromium]
 PROFILE = "/tmp/agb_browser_data"
@@ -40,7 +46,7 @@ async def evaluate(browser: Browser, expression: str) -> Any:
 
 async def test_stop_while_it_starts(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
-    starts = [asyncio.create_task(session.browser.start(LaunchOptions())) for _ in range(2)]
+    starts = [asyncio.create_task(session.browser.start(BrowserOptions())) for _ in range(2)]
     while not await output(local_runtime, session, "cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; true"):
         pass
     await session.browser.stop()
@@ -49,8 +55,8 @@ async def test_stop_while_it_starts(local_runtime: Runtime) -> None:
             await start
     assert [found.name for found in await session.processes() if "chrom" in found.name] == []
 
-    leaving = asyncio.create_task(session.browser.start(LaunchOptions()))
-    staying = asyncio.create_task(session.browser.start(LaunchOptions()))
+    leaving = asyncio.create_task(session.browser.start(BrowserOptions()))
+    staying = asyncio.create_task(session.browser.start(BrowserOptions()))
     await asyncio.sleep(0)
     leaving.cancel()  # the start goes on for the other caller
     browser = await staying
@@ -58,7 +64,7 @@ async def test_stop_while_it_starts(local_runtime: Runtime) -> None:
     local_runtime.release(session.id)
     await local_runtime.released(session.id)
     with pytest.raises(BrowserUnavailable, match="the session has ended"):
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
 
 
 async def test_start_page_that_never_loads(local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,15 +72,15 @@ async def test_start_page_that_never_loads(local_runtime: Runtime, monkeypatch: 
     session = await local_runtime.create(BROWSER_IMAGE)
     silent = "import socket, time; s = socket.create_server(('127.0.0.1', 30100)); time.sleep(1000)"
     await output(local_runtime, session, f'nohup python3 -c "{silent}" > /dev/null 2>&1 &')
-    browser = await session.browser.start(LaunchOptions(start_url="http://127.0.0.1:30100/"))
+    browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
     assert await evaluate(browser, "1 + 1") == 2
-    assert browser.notes == ["the start page was not loaded: no answer within 0.2 s"]
+    assert browser.warnings == ["the start page was not loaded: no answer within 0.2 s"]
     await session.browser.stop()
 
     monkeypatch.undo()
-    browser = await session.browser.start(LaunchOptions(start_url="data:text/html,<title>First</title>"))
+    browser = await session.browser.start(BrowserOptions(start_url="data:text/html,<title>First</title>"))
     assert await evaluate(browser, "location.href") == "data:text/html,<title>First</title>"
-    assert browser.notes == []
+    assert browser.warnings == []
 
 
 async def test_chromium_without_a_sandbox_of_its_own(local_runtime: Runtime) -> None:
@@ -93,9 +99,9 @@ esac
     browsers.chromium = Chromium(program, real.version)
     if not session.sandbox.is_isolated and os.getuid() != 0:
         with pytest.raises(BrowserUnavailable, match="allow user namespaces"):
-            await session.browser.start(LaunchOptions())
+            await session.browser.start(BrowserOptions())
     else:
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
         assert not browsers.makes_sandbox or os.getuid() == 0
 
 
@@ -103,12 +109,12 @@ async def test_start_that_fails(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
     session.browser._browsers.chromium = Chromium("/bin/false", "")
     with pytest.raises(BrowserUnavailable, match="the browser did not start: it ended with exit code 1"):
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
     session.browser._browsers.chromium = Chromium("/nowhere/chromium", "")
     with pytest.raises(BrowserUnavailable, match="/nowhere/chromium: not found"):
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
     with pytest.raises(BrowserUnavailable, match="/etc/x is not a directory of the session"):
-        await session.browser.start(LaunchOptions(), profile="/etc/x")
+        await session.browser.start(BrowserOptions(), profile="/etc/x")
 
 
 async def test_machine_without_chromium(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +140,7 @@ async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, c
         session = await local_runtime.create(BROWSER_IMAGE, mounts=given)
         await session.mounts.loaded()
         await output(local_runtime, session, server)
-        browser = await session.browser.start(LaunchOptions(start_url="http://127.0.0.1:30100/"))
+        browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
         seen.append(await evaluate(browser, "document.cookie"))
         await evaluate(browser, f"document.cookie = '{way}=1; max-age=100000'")
         if way == "stop":
@@ -150,7 +156,7 @@ async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, c
 
 async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
-    browser = await session.browser.start(LaunchOptions())
+    browser = await session.browser.start(BrowserOptions())
     link = "Object.assign(document.createElement('a'), {href: 'data:application/zip,hello', download: 'report.zip'})"
     done = asyncio.Event()
     browser.cdp.on_event(lambda name, given, _: done.set() if given.get("state") == "completed" else None)
@@ -161,7 +167,7 @@ async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> Non
 
 async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
     sessions = [await local_runtime.create(BROWSER_IMAGE) for _ in range(2)]
-    browsers = await asyncio.gather(*(session.browser.start(LaunchOptions()) for session in sessions))
+    browsers = await asyncio.gather(*(session.browser.start(BrowserOptions()) for session in sessions))
     for number, browser in enumerate(browsers):
         await evaluate(browser, f"void (document.title = 'page {number}')")
     assert [[page["title"] for page in await browser.pages()] for browser in browsers] == [["page 0"], ["page 1"]]
@@ -174,6 +180,50 @@ async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
 async def test_metrics_count_the_browser(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
     before = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
-    await session.browser.start(LaunchOptions())
+    await session.browser.start(BrowserOptions())
     after = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
     assert after - before > 100 * 2**20
+
+
+async def test_screenshots(local_runtime: Runtime) -> None:
+    session = await local_runtime.create(BROWSER_IMAGE)
+    reply = await call(local_runtime, session, "screenshot", format="png")
+    assert reply.is_error
+    assert reply.text.startswith("screenshot: no browser runs")
+    await session.browser.start(LaunchOptions(arguments=("--window-size=700,500",)))
+    for kind, magic in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")):
+        reply = await call(local_runtime, session, "screenshot", format=kind)
+        taken = json.loads(reply.text)
+        assert (taken["type"], taken["mime_type"]) == ("screenshot", f"image/{kind}")
+        image = base64.b64decode(taken["data"], validate=True)
+        assert image.startswith(magic)
+        if kind == "png":
+            size = struct.unpack_from(">II", image, 16)
+            assert size[0] == 700
+        assert size == (taken["width"], taken["height"])  # both show the same page
+    assert (await call(local_runtime, session, "screenshot", format="gif")).is_error
+
+
+async def test_a_link_is_activity_while_it_moves_data() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(BROWSER_IMAGE, idle_timeout=100)
+        await session.browser.start(LaunchOptions())
+        asked = await caller.post("/internet/getCdpLink", params={"sessionId": session.id})
+        path = httpx.URL(asked.json()["data"]["url"]).path
+        told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        sent: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        sent.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
+        scope |= {"headers": [(b"host", b"agb.test")], "scheme": "ws", "server": ("agb.test", 80), "subprotocols": []}
+        app = build_app(runtime, "key", Hosts("agb.test"))
+        serving = asyncio.create_task(app(scope, sent.get, told.put))
+        assert (await told.get())["type"] == "websocket.accept"
+
+        clock.now += 90
+        assert session.idle_for == 90  # a connection alone keeps no session alive
+        sent.put_nowait({"type": "websocket.receive", "text": json.dumps({"id": 1, "method": "Browser.getVersion"})})
+        assert json.loads((await told.get())["text"])["id"] == 1
+        assert session.idle_for == 0
+        sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await serving

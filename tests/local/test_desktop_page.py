@@ -68,7 +68,7 @@ def test_desktop_info_leads_viewers_to_the_screen(desk: Desk) -> None:
 def test_code_image_has_no_desktop_info(api: Api, session: str) -> None:
     resource = api.post("/mcp/getMcpResource", sessionId=session)
     assert "desktopInfo" not in resource
-    assert "id=screen" not in httpx.get(resource["resourceUrl"]).text
+    assert "id=desktop" not in httpx.get(resource["resourceUrl"]).text
 
 
 def test_page_loads_the_viewer_and_nothing_else(desk: Desk) -> None:
@@ -95,8 +95,8 @@ def test_person_types_into_a_terminal_on_the_page(desk: Desk) -> None:
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         page.goto(url)
-        page.wait_for_selector("#screen[data-state=shown] canvas")
-        box = page.locator("#screen canvas").bounding_box()
+        page.wait_for_selector("#desktop[data-state=shown] canvas")
+        box = page.locator("#desktop canvas").bounding_box()
         assert box is not None
         x = window["absolute_upper_left_x"] + window["width"] / 2
         y = window["absolute_upper_left_y"] + window["height"] / 2

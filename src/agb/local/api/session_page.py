@@ -22,6 +22,7 @@ from starlette.responses import HTMLResponse, Response
 
 from ..desktop.programs import INSTALL_VIEWER
 from ..errors import Refused
+from ..sessions.images import has_browser
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from .desktop import VIEWER
@@ -60,37 +61,41 @@ class SessionPage:
         except Refused:
             session = None
         if session is None or not session.check_ticket(request.query_params.get("authcode", "")):
-            return _page("session_page.html", 403, title="No session to show", session=None, screen=None)
+            return _page("session_page.html", 403, title="No session to show", session=None)
         is_part = request.query_params.get("part") == "content"
         now = datetime.now(UTC)
         return _page(
             "session_content.html" if is_part else "session_page.html",
-            base=base_url(request),
+            view=self._view(session, request),
             title=f"Session {session.id}",
             session=session,
-            screen=None if is_part else self._screen(session, request),
             links=self._links.created(session),
             syncs=list(_syncs(session, now)),
             processes=await session.processes(),
             since=lambda at: (now - at).total_seconds(),
         )
 
-    def _screen(self, session: LocalSession, request: Request) -> _Screen | None:
-        """Return the screen, None without a desktop. Its URL has the page's own auth code, so both end together."""
+    def _view(self, session: LocalSession, request: Request) -> _View:
+        """Return what of the session is shown live. The URL of a screen has the page's own auth code, and its end."""
+        base = base_url(request)
         if not session.has_desktop:
-            return None
+            return _View(browses=has_browser(session.image_id), base=base)
         programs = self._runtime.desktop_programs
         if programs.missing or programs.viewer is None:
-            return _Screen(why_not=f"No screen can be shown here: {programs.missing or INSTALL_VIEWER}.")
-        return _Screen(screen_url(session, base_url(request), request.query_params["authcode"]))
+            why_not = f"No screen can be shown here: {programs.missing or INSTALL_VIEWER}."
+            return _View(browses=True, base=base, why_no_screen=why_not)
+        return _View(base=base, screen_url=screen_url(session, base, request.query_params["authcode"]))
 
 
-@frozen
-class _Screen:
-    """The screen of a desktop: the URL at which a viewer reaches it, or why it cannot be shown."""
+@frozen(kw_only=True)
+class _View:
+    """What a page shows live: the screen of a desktop, by its URL, or why it cannot; else the pages of a browser."""
 
-    url: str = ""
-    why_not: str = ""
+    base: str = ""
+    """Scheme and host of this server."""
+    browses: bool = False
+    screen_url: str = ""
+    why_no_screen: str = ""
 
 
 @frozen
@@ -150,8 +155,11 @@ def _environment() -> Environment:
     )
     environment.filters.update(duration=_duration, short_duration=_short_duration)
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
-    environment.globals.update(style=Markup(_file("session_page.css")), script=Markup(_file("session_page.js")))  # noqa: S704
-    environment.globals.update(screen_script=Markup(_file("session_screen.js")))  # noqa: S704
+    environment.globals.update(
+        style=Markup(_file("session_page.css")),  # noqa: S704
+        screen_script=Markup(_file("session_screen.js")),  # noqa: S704
+        script={browses: Markup(_script(browses=browses)) for browses in (False, True)},  # noqa: S704
+    )
     return environment
 
 
@@ -159,14 +167,18 @@ def _file(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
-@functools.cache
-def _headers(base: str) -> dict[str, str]:
-    """Return the headers of a page; with ``base``, it may load the viewer of screens and connect that."""
-    style, script = _source(_file("session_page.css")), _source(_file("session_page.js"))
+def _script(*, browses: bool) -> str:
+    """Return the script of the page, with that of the live view if the session has a browser."""
+    return _file("session_page.js") + (_file("live_view.js") if browses else "")
+
+
+def _headers(view: _View) -> dict[str, str]:
+    """Return the headers of a page: it may load what it brings, and the viewer of a screen that it shows."""
+    style, script = _source(_file("session_page.css")), _source(_script(browses=view.browses))
     connections = "'self'"
-    if base:
-        script += f" {_source(_file('session_screen.js'))} {base}{VIEWER}/"
-        connections += f" ws{base.removeprefix('http')}"
+    if view.screen_url:
+        script += f" {_source(_file('session_screen.js'))} {view.base}{VIEWER}/"
+        connections += f" ws{view.base.removeprefix('http')}"
     return {
         "content-security-policy": (
             f"default-src 'none'; style-src {style}; script-src {script}; connect-src {connections}; "
@@ -183,6 +195,7 @@ def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _page(template: str, status: int = 200, *, screen: _Screen | None, base: str = "", **values: Any) -> Response:
-    text = _environment().get_template(template).render(values, screen=screen).lstrip()
-    return HTMLResponse(text, status, _headers(base if screen is not None and screen.url else ""))
+def _page(template: str, status: int = 200, view: _View | None = None, **values: Any) -> Response:
+    view = view or _View()
+    text = _environment().get_template(template).render(values, view=view).lstrip()
+    return HTMLResponse(text, status, _headers(view))

@@ -50,6 +50,8 @@ class Desktop:
         self._display = 0 if sandbox.is_isolated else secrets.choice(_DISPLAYS)
         self._starting = asyncio.Lock()
         self._helper: Helper | None = None
+        self._has_failed = False
+        """Whether the last start failed."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -58,16 +60,15 @@ class Desktop:
             return {}
         return {"DISPLAY": f":{self._display}", "XAUTHORITY": f"{self._sandbox.sockets}/xauthority"}
 
-    async def start_ahead(self) -> None:
-        """Start it before there is a call; if that fails, the first call tries again and reports why not."""
-        if not self._programs.missing:
-            with contextlib.suppress(OSError, SandboxGone, HelperDied):
-                await self._started()
+    async def start(self) -> None:
+        """Start it unless it runs or could not be started before: then the next call tries again and reports why not.
 
-    async def started(self) -> None:
-        """Return when a start under way is over, so that a program which runs then finds the display."""
-        async with self._starting:
-            pass
+        Programs that run after this find the display.
+        """
+        if self._programs.missing or self._has_failed:
+            return
+        with contextlib.suppress(OSError, SandboxGone, HelperDied):
+            await self._started()
 
     async def call(self, tool: str, args: Mapping[str, Any], *, seconds: float = REPLY_SECONDS) -> Reply:
         """Run a tool; a failure is a reply. The desktop is started if it does not run. Raises ``SandboxGone``."""
@@ -126,7 +127,12 @@ class Desktop:
             if self._helper is not None and not self._helper.is_alive:
                 await self.close()
             if self._helper is None:
-                self._helper = await self._start()
+                try:
+                    self._helper = await self._start()
+                except (OSError, HelperDied):
+                    self._has_failed = True
+                    raise
+                self._has_failed = False
             return self._helper
 
     async def _start(self) -> Helper:

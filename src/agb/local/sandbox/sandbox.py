@@ -136,6 +136,16 @@ class Sandbox:
             top = Path(place).parents[len(way.parts) - 1] if way.parts else Path(place)
         return str(top), way.parts
 
+    def inside(self, path: str) -> str:
+        """Return where a path that a caller names is seen from inside: without isolation, /tmp and the home differ."""
+        if self.is_isolated:
+            return path
+        try:
+            top, way = self.directories.on_machine(Path(path))
+        except KeyError:
+            return path
+        return str(top / way)
+
     @property
     def python(self) -> str:
         """The session's own Python, seen from inside."""

@@ -50,7 +50,7 @@ class Programs:
         for interpreter in self._interpreters.values():
             self._begin(interpreter.stop())
         self._interpreters.clear()
-        self._begin(desktop.start_ahead())
+        self._begin(desktop.start())
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

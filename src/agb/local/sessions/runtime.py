@@ -248,7 +248,7 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
-            browser=SessionBrowser(sandbox, self._browsers),
+            browser=SessionBrowser(sandbox, self._browsers, programs.files),
             mounts=SessionMounts(
                 session_id,
                 mounts,

@@ -202,9 +202,9 @@ class LocalSession:
             raise ConnectionResetError(str(error)) from error
 
     async def ready_for_programs(self) -> None:
-        """Return when a desktop that is being started takes programs."""
+        """Return when the desktop, if there is one, takes programs."""
         if self._programs.desktop is not None:
-            await self._programs.desktop.started()
+            await self._programs.desktop.start()
 
     def interpreter(self, language: str) -> Interpreter:
         """Return the interpreter of one of the languages found; its kernel starts with the first code."""

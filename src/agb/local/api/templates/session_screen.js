@@ -1,5 +1,5 @@
 import RFB from "/novnc/core/rfb.js";
-const place = document.querySelector("#screen");
+const place = document.querySelector("#desktop");
 const viewer = new RFB(place, place.dataset.url);
 viewer.scaleViewport = true;
 viewer.background = "none";

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.5
 """Seconds a program has to handle a press before its key means something else."""
+_AT_ONCE = 200
+"""Keys sent at once: python-xlib joins what it has to send request by request, each time copying all before it."""
 _VENDOR_KEYS = range(0x1008_0000, 0x1009_0000)
 _ALL_MODIFIERS = frozenset(
     XK.string_to_keysym(f"{name}_{side}") for name in ("Control", "Alt", "Super", "Meta", "Hyper") for side in "LR"
@@ -65,6 +67,8 @@ class Keyboard:
         is_shifted = was_shifted = shift in self._held
         provided = 0
         for number, keysym in enumerate(keysyms):
+            if number % _AT_ONCE == 0:
+                self._screen.display.sync()
             if number >= provided:
                 provided += self._provide(keysyms[number:])
             key, with_shift = self._key(keysym)
