@@ -200,6 +200,8 @@ def test_picture_shows_what_is_drawn(window: Desk) -> None:
         ("press_keys", {"keys": []}, "keys"),
         ("release_keys", {"keys": ["NoSuchKey"]}, "there is no key 'NoSuchKey'"),
         ("input_text", {"text": "bell \x07"}, "the control character U+0007"),
+        ("input_text", {"text": "null \0"}, "the control character U+0000"),
+        ("input_text", {"text": 100_001 * "x"}, "length <= 100000"),
         ("screenshot", {"format": "gif"}, "'gif'"),
     ],
 )

@@ -21,8 +21,9 @@ from .programs import DesktopPrograms
 
 _VNC = "vnc"
 """The VNC server's socket, in the session's directory of sockets."""
-_START_SECONDS = 30.0
-REPLY_SECONDS = 60.0
+_START_SECONDS = 25.0
+REPLY_SECONDS = 30.0
+"""How long a call may take, if it has no limit of its own: less than clients wait."""
 _X_SOCKETS = Path("/tmp/.X11-unix")
 _DISPLAYS = range(1_000, 50_000)
 """Numbers of displays that share the machine's ``/tmp``; their servers are found by Unix sockets in it."""

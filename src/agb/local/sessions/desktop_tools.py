@@ -16,6 +16,7 @@ from .tools import NoArguments, Tool, ToolReply, to_json
 _SERVER: Final = "wuying_ui"
 _CAPTURE_SERVER: Final = "wuying_capture"
 _MOST_NOTCHES: Final = 1000
+_LONGEST_TEXT: Final = 100_000
 _LARGEST_WINDOW: Final = 32_767
 _STOP_SECONDS: Final = 30.0
 
@@ -70,7 +71,9 @@ class ScrollArguments(Arguments, frozen=True):
 class TypeArguments(Arguments, frozen=True):
     """Arguments of ``input_text``."""
 
-    text: Annotated[str, Meta(description="Text of any language; a line end presses Enter, a tab Tab.")]
+    text: Annotated[
+        str, Meta(description="Text of any language; a line end presses Enter, a tab Tab.", max_length=_LONGEST_TEXT)
+    ]
 
 
 class PressArguments(Arguments, frozen=True):

@@ -21,6 +21,7 @@ from Xlib import XK, X
 from Xlib.ext import xtest
 
 from . import key_names
+from .errors import DesktopError
 
 TYPE_CHECKING = False  # typing is slow to import
 if TYPE_CHECKING:
@@ -126,7 +127,10 @@ class Keyboard:
         return found
 
     def _provide(self, keysyms: Sequence[int]) -> int:
-        """Give those keysyms places that are on no key; return for how many, from the first one, there are keys now."""
+        """Give those keysyms places that are on no key; return for how many, from the first one, there are keys now.
+
+        Raises `DesktopError` if there is no key even for the first one.
+        """
         missing: dict[int, None] = {}
         kept: set[tuple[int, bool]] = set()
         count = 0
@@ -140,6 +144,8 @@ class Keyboard:
                 missing.pop(keysym, None)
                 break
             count += 1
+        if not count and keysyms:
+            raise DesktopError("no key of the keyboard is free for a character that is on none")
         if missing:
             self._assign(missing, [place for place in self._places if place not in kept][: len(missing)])
         return count

@@ -70,6 +70,13 @@ class _Service:
         except (DesktopError, StartError, OSError) as error:
             self._send(number, f"{tool}: {error}", ok=False)
             return
+        except Exception as error:  # a fault of this program must be answered too
+            from Xlib.error import ConnectionClosedError
+
+            if isinstance(error, ConnectionClosedError):
+                raise  # the X server has ended, and with it the desktop
+            self._send(number, f"{tool}: failed with {type(error).__name__}: {error}", ok=False)
+            return
         if callable(result):
             threading.Thread(target=self._finish, args=(number, tool, result), daemon=True).start()
         else:
@@ -77,9 +84,11 @@ class _Service:
 
     def _finish(self, number: int, tool: str, work: Callable[[], Any]) -> None:
         try:
-            self._send(number, work())
-        except (OSError, MemoryError) as error:
-            self._send(number, f"{tool}: the picture could not be made: {error}", ok=False)
+            result = work()
+        except Exception as error:
+            self._send(number, f"{tool}: failed with {type(error).__name__}: {error}", ok=False)
+        else:
+            self._send(number, result)
 
     def _send(self, number: int, result: Any, *, ok: bool = True) -> None:
         if isinstance(result, bytes):
