@@ -13,8 +13,9 @@ import pkgutil
 import re
 import subprocess
 import sys
+import time
 import types
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ import pytest
 
 import agb
 from agb.local import LocalServer
+from tests.desktops import needs_desktop, shared_desktop
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,10 +40,24 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
+def in_need_of_a_desktop(text: str) -> list[pytest.MarkDecorator]:
+    """Return the mark by which examples with a desktop are skipped where there is none."""
+    return [needs_desktop] if "agb-computer-use" in text else []
+
+
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=in_need_of_a_desktop(str(BLOCK.findall(page.read_text("utf-8")))))
+        for page in PAGES
+    ],
+)
 def test_examples_of_a_page(page: Path) -> None:
-    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output."""
+    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
+
+    The pictures of a page are those that its examples save (`tools/guide_pictures.py`).
+    """
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
@@ -51,6 +67,8 @@ def test_examples_of_a_page(page: Path) -> None:
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
         assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
+    for name in re.findall(r"!\[[^\]]*\]\(images/([^)]+)\)", text):
+        assert Path(name).stat().st_size > 1000, name
     for client in namespace.values():
         if isinstance(client, agb.AGB):
             client.close()
@@ -110,11 +128,47 @@ def test_docstrings_have_examples() -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_example_of_a_docstring(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=in_need_of_a_desktop(text)) for name, text in EXAMPLES.items()]
+)
+def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> None:
     """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
-    flavour = agb.AsyncAGB if "._async." in name else agb.AGB
-    asyncio.run(run_examples(name, EXAMPLES[name], flavour()))
+    client = agb.AsyncAGB() if "._async." in name else agb.AGB()
+    if in_need_of_a_desktop(EXAMPLES[name]):
+        lend(request.getfixturevalue("desktop"), client)
+    asyncio.run(run_examples(name, EXAMPLES[name], client))
+
+
+@pytest.fixture(scope="module")
+def desktop_id(runtime: LocalServer) -> Iterator[str]:
+    with shared_desktop(runtime) as session_id:
+        yield session_id
+
+
+@pytest.fixture
+def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
+    """The id of a session whose desktop is empty, for all examples: a desktop of its own for each takes too long."""
+    yield desktop_id
+    with agb.AGB(runtime.api_key, agb.Config(runtime.endpoint, 60_000)) as client:
+        session = client.get(desktop_id).raise_for_error().session
+        session.computer.app.stop_by_pname("xterm")
+        end = time.monotonic() + 60
+        while session.computer.window.list_root_windows().windows:
+            assert time.monotonic() < end
+
+
+def lend(session_id: str, client: Any) -> None:
+    """Let ``client.session(...)`` return a session that there is, and not delete it."""
+
+    @contextlib.contextmanager
+    def session(params: object) -> Iterator[agb.Session]:
+        yield client.get(session_id).session
+
+    @contextlib.asynccontextmanager
+    async def async_session(params: object) -> AsyncIterator[agb.AsyncSession]:
+        yield (await client.get(session_id)).session
+
+    setattr(client, "session", session if isinstance(client, agb.AGB) else async_session)  # noqa: B010 - of another type
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:

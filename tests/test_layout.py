@@ -21,6 +21,7 @@ PUBLIC_TYPES = {
     for name in (
         "config",
         "context_sync",
+        "desktop",
         "events",
         "exceptions",
         "outcomes",

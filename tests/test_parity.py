@@ -16,6 +16,8 @@ import pytest
 import agb
 from agb import AGB, Config, ContextSync, CreateSessionParams, ExtensionsService, Session
 from agb.local import LocalServer
+from tests.ops.test_desktop import described, png
+from tests.scripted_desktop import ANSWERS, OLD_NAMES, Desktop, serving
 
 
 def classes() -> list[tuple[type, type]]:
@@ -130,6 +132,7 @@ def every_method_once(runtime: LocalServer) -> set[str]:
     use_files(session, note)
     use_contexts(client, note)
     use_extensions(client, note)
+    use_desktop(note)
     assert note(client, "delete", session).success
     note(client, "close")
     return done
@@ -211,6 +214,27 @@ def use_extensions(client: AGB, note: Any) -> None:
     assert note(extensions, "cleanup")
 
 
+def use_desktop(note: Any) -> None:
+    """Execute every method of a desktop, which a scripted service has: a real one takes a second to start."""
+    window, started = '[{"window_id": 7, "title": "a", "pid": 70}]', '[{"pname": "a", "pid": 70}]'
+    pictures = [described(), described(png(shade=8))]
+    more = {"list_root_windows": ["[]", window], "start_app": started, "screenshot": pictures}
+    with serving(Desktop(**{**ANSWERS, **more})) as server, AGB("ako-key", Config(server.endpoint, 30_000)) as client:
+        session = client.attach("s-1")
+        computer = session.computer
+        assert note(computer.app, "launch", "a").window.window_id == 7
+        assert note(computer.window, "wait", "a").pid == 70
+        for old, (args, new, _, _) in OLD_NAMES.items():
+            part, _, name = new.partition(".")
+            assert note(getattr(computer, part), name, *args).success, name
+            with pytest.deprecated_call():
+                assert note(computer, old, *args).success, old
+        session.link_url = f"{server.endpoint}/link"
+        before = note(computer.screen, "screenshot")
+        assert not note(computer.screen, "wait_for_change", before).shows_same_as(before)
+        assert note(computer.screen, "beta_take_screenshot").success
+
+
 def expected() -> set[str]:
     from agb._sync.batch.map import Batch
     from agb._sync.lifecycle.session_pool import SessionPool
@@ -222,12 +246,21 @@ def expected() -> set[str]:
     from agb._sync.modules.files import FileSystem
     from agb._sync.modules.process import Process
     from agb._sync.storage.contexts import ContextService
+    from agb.modules.computer import (
+        ApplicationManager,
+        Computer,
+        KeyboardController,
+        MouseController,
+        ScreenController,
+        WindowManager,
+    )
 
     return {
         f"{cls.__name__}.{name}"
         for cls in (
             *(AGB, Batch, Session, Code, CodeEvents, Command, FileChanges, FileStream, FileSystem, Process),
             *(ContextService, ContextManager, ExtensionsService, SessionPool),
+            *(ApplicationManager, Computer, KeyboardController, MouseController, ScreenController, WindowManager),
         )
         for name in methods(cls)
     }

@@ -1,4 +1,4 @@
-"""Every public name of agbcloud-sdk 0.12 outside browser and desktop can be imported, and has a compatible signature.
+"""Every public name of agbcloud-sdk 0.12 outside the browser can be imported, and has a compatible signature.
 
 The names are in `public_names_0_12.json`, which `interop/public_names.py` has made by introspection.
 """

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
+    from ._async.modules.computer.computer import AsyncComputer as AsyncComputer
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
+    from ._sync.modules.computer.computer import Computer as Computer
     from ._sync.modules.context_manager import ContextManager as ContextManager
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process_output import ProcessOutput as ProcessOutput
@@ -63,6 +65,13 @@ if TYPE_CHECKING:
     from .context_sync import UploadPolicy as UploadPolicy
     from .context_sync import UploadStrategy as UploadStrategy
     from .context_sync import WhiteList as WhiteList
+    from .desktop import CursorPosition as CursorPosition
+    from .desktop import InstalledApp as InstalledApp
+    from .desktop import LaunchedApp as LaunchedApp
+    from .desktop import MouseButton as MouseButton
+    from .desktop import Screenshot as Screenshot
+    from .desktop import ScrollDirection as ScrollDirection
+    from .desktop import Window as Window
     from .events import CodeEvent as CodeEvent
     from .events import Error as Error
     from .events import Finished as Finished
@@ -97,6 +106,7 @@ if TYPE_CHECKING:
     from .owned import OwnedSession as OwnedSession
     from .owned import Reaped as Reaped
     from .refs import SessionRef as SessionRef
+    from .results import AppOperationResult as AppOperationResult
     from .results import AwaitableContextSyncResult as AwaitableContextSyncResult
     from .results import BinaryFileContentResult as BinaryFileContentResult
     from .results import BoolResult as BoolResult
@@ -132,11 +142,14 @@ if TYPE_CHECKING:
     from .results import FileUrlResult as FileUrlResult
     from .results import GetSessionData as GetSessionData
     from .results import GetSessionResult as GetSessionResult
+    from .results import InstalledAppListResult as InstalledAppListResult
     from .results import McpTool as McpTool
     from .results import McpToolResult as McpToolResult
     from .results import McpToolsResult as McpToolsResult
     from .results import MultipleFileContentResult as MultipleFileContentResult
     from .results import OperationResult as OperationResult
+    from .results import ProcessListResult as ProcessListResult
+    from .results import ScreenshotResult as ScreenshotResult
     from .results import SessionInfo as SessionInfo
     from .results import SessionListResult as SessionListResult
     from .results import SessionMetrics as SessionMetrics
@@ -146,6 +159,8 @@ if TYPE_CHECKING:
     from .results import TransferredFile as TransferredFile
     from .results import Truncated as Truncated
     from .results import UploadResult as UploadResult
+    from .results import WindowInfoResult as WindowInfoResult
+    from .results import WindowListResult as WindowListResult
     from .session_params import BrowserContext as BrowserContext
     from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
     from .session_params import CreateSessionParams as CreateSessionParams
@@ -159,6 +174,8 @@ _HOMES = {
     "._async.storage.extensions": ("AsyncExtensionsService",),
     "._sync.modules.context_manager": ("ContextManager",),
     "._async.modules.context_manager": ("AsyncContextManager",),
+    "._sync.modules.computer.computer": ("Computer",),
+    "._async.modules.computer.computer": ("AsyncComputer",),
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
     "._async.storage.context_files": ("AsyncContextFileIterator",),
     "._async.storage.contexts": ("AsyncContextIterator", "AsyncContextService"),
@@ -196,6 +213,15 @@ _HOMES = {
         "UploadStrategy",
         "WhiteList",
     ),
+    ".desktop": (
+        "CursorPosition",
+        "InstalledApp",
+        "LaunchedApp",
+        "MouseButton",
+        "Screenshot",
+        "ScrollDirection",
+        "Window",
+    ),
     ".events": ("CodeEvent", "Error", "Finished", "Result", "Stderr", "Stdout"),
     ".executor": ("BrokenSandbox", "SandboxExecutor", "SandboxFuture"),
     ".exceptions": (
@@ -224,6 +250,7 @@ _HOMES = {
     ".stats": ("ClientStats", "CreationStats", "SessionPoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
+        "AppOperationResult",
         "AwaitableContextSyncResult",
         "BinaryFileContentResult",
         "BoolResult",
@@ -259,11 +286,14 @@ _HOMES = {
         "FileUrlResult",
         "GetSessionData",
         "GetSessionResult",
+        "InstalledAppListResult",
         "McpTool",
         "McpToolResult",
         "McpToolsResult",
         "MultipleFileContentResult",
         "OperationResult",
+        "ProcessListResult",
+        "ScreenshotResult",
         "SessionInfo",
         "SessionListResult",
         "SessionMetrics",
@@ -273,6 +303,8 @@ _HOMES = {
         "TransferredFile",
         "Truncated",
         "UploadResult",
+        "WindowInfoResult",
+        "WindowListResult",
     ),
     ".session_params": ("BrowserContext", "BrowserFingerprintContext", "CreateSessionParams", "ExtensionOption"),
 }
@@ -294,6 +326,7 @@ _MODULES = frozenset(
         "context",
         "context_manager",
         "context_sync",
+        "desktop",
         "events",
         "exceptions",
         "executor",

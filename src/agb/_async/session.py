@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .client import AsyncAGB
     from .modules.code import AsyncCode
     from .modules.command import AsyncCommand
+    from .modules.computer.computer import AsyncComputer
     from .modules.context_manager import AsyncContextManager
     from .modules.files import AsyncFileSystem
 
@@ -68,6 +69,7 @@ class AsyncSession:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        computer: its desktop.
     """
 
     def __init__(self, agb: AsyncAGB, session_id: str) -> None:
@@ -136,6 +138,13 @@ class AsyncSession:
         from .modules.context_manager import AsyncContextManager
 
         return AsyncContextManager(self)
+
+    @cached_property
+    def computer(self) -> AsyncComputer:
+        """The desktop of the session."""
+        from .modules.computer.computer import AsyncComputer
+
+        return AsyncComputer(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 

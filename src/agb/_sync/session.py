@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .client import AGB
     from .modules.code import Code
     from .modules.command import Command
+    from .modules.computer.computer import Computer
     from .modules.context_manager import ContextManager
     from .modules.files import FileSystem
 
@@ -69,6 +70,7 @@ class Session:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        computer: its desktop.
     """
 
     def __init__(self, agb: AGB, session_id: str) -> None:
@@ -137,6 +139,13 @@ class Session:
         from .modules.context_manager import ContextManager
 
         return ContextManager(self)
+
+    @cached_property
+    def computer(self) -> Computer:
+        """The desktop of the session."""
+        from .modules.computer.computer import Computer
+
+        return Computer(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 

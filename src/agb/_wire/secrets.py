@@ -50,10 +50,10 @@ def masked(value: Any) -> Any:
 
 
 def masked_repr(value: Any) -> str:
-    """Return a bounded `repr` of ``value`` with its secrets masked."""
+    """Return a bounded `repr` of ``value`` with its secrets masked, by their names and by their values."""
     from .display import short  # not needed by a call
 
-    return short(masked(value))
+    return _remembered.mask(short(masked(value)))
 
 
 def _masked_url(text: str) -> str:
