@@ -19,10 +19,12 @@ SRC = ROOT / "src"
 PUBLIC_TYPES = {
     f"agb.{name}"
     for name in (
+        "browser_options",
         "config",
         "context_sync",
         "events",
         "exceptions",
+        "fingerprint",
         "outcomes",
         "language",
         "limits",

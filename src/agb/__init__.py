@@ -46,6 +46,11 @@ if TYPE_CHECKING:
     from ._sync.storage.contexts import ContextIterator as ContextIterator
     from ._sync.storage.contexts import ContextService as ContextService
     from ._sync.storage.extensions import ExtensionsService as ExtensionsService
+    from .browser_options import BrowserFingerprint as BrowserFingerprint
+    from .browser_options import BrowserOption as BrowserOption
+    from .browser_options import BrowserProxy as BrowserProxy
+    from .browser_options import BrowserScreen as BrowserScreen
+    from .browser_options import BrowserViewport as BrowserViewport
     from .config import Config as Config
     from .config import Setting as Setting
     from .config import Settings as Settings
@@ -89,6 +94,7 @@ if TYPE_CHECKING:
     from .executor import BrokenSandbox as BrokenSandbox
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
+    from .fingerprint import FingerprintFormat as FingerprintFormat
     from .language import Language as Language
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
@@ -179,6 +185,7 @@ _HOMES = {
     "._sync.modules.process": ("Process",),
     "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
+    ".browser_options": ("BrowserFingerprint", "BrowserOption", "BrowserProxy", "BrowserScreen", "BrowserViewport"),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
         "BWList",
@@ -217,6 +224,7 @@ _HOMES = {
         "SessionError",
         "WorkerLostError",
     ),
+    ".fingerprint": ("FingerprintFormat",),
     ".language": ("Language",),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
@@ -290,6 +298,7 @@ if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PT
 _MODULES = frozenset(
     (
         "agb",
+        "browser_options",
         "config",
         "context",
         "context_manager",
@@ -298,6 +307,7 @@ _MODULES = frozenset(
         "exceptions",
         "executor",
         "extension",
+        "fingerprint",
         "limits",
         "owned",
         "local",
