@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
+    from ._async.modules.browser import AsyncBrowser as AsyncBrowser
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
+    from ._sync.modules.browser import Browser as Browser
     from ._sync.modules.context_manager import ContextManager as ContextManager
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process_output import ProcessOutput as ProcessOutput
@@ -185,6 +187,8 @@ _HOMES = {
     "._sync.modules.process": ("Process",),
     "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
+    "._async.modules.browser": ("AsyncBrowser",),
+    "._sync.modules.browser": ("Browser",),
     ".browser_options": ("BrowserFingerprint", "BrowserOption", "BrowserProxy", "BrowserScreen", "BrowserViewport"),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (

@@ -1,5 +1,7 @@
 """Door to the browser: the import path of 0.12."""
 
+from ..._async.modules.browser import AsyncBrowser as AsyncBrowser
+from ..._sync.modules.browser import Browser as Browser
 from ...browser_options import BrowserFingerprint as BrowserFingerprint
 from ...browser_options import BrowserOption as BrowserOption
 from ...browser_options import BrowserProxy as BrowserProxy
