@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
     from ._async.modules.browser import AsyncBrowser as AsyncBrowser
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
+    from ._async.modules.fingerprint_generator import (
+        AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator,
+    )
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
     from ._async.net.pool import AsyncConnectionPool as AsyncConnectionPool
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
     from ._sync.modules.browser import Browser as Browser
     from ._sync.modules.context_manager import ContextManager as ContextManager
+    from ._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process_output import ProcessOutput as ProcessOutput
     from ._sync.net.pool import ConnectionPool as ConnectionPool
@@ -188,6 +192,8 @@ _HOMES = {
     "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
     "._async.modules.browser": ("AsyncBrowser",),
+    "._async.modules.fingerprint_generator": ("AsyncBrowserFingerprintGenerator",),
+    "._sync.modules.fingerprint_generator": ("BrowserFingerprintGenerator",),
     "._sync.modules.browser": ("Browser",),
     ".browser_options": ("BrowserFingerprint", "BrowserOption", "BrowserProxy", "BrowserScreen", "BrowserViewport"),
     ".config": ("Config", "Setting", "Settings"),

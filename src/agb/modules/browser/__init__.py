@@ -1,7 +1,9 @@
 """Door to the browser: the import path of 0.12."""
 
 from ..._async.modules.browser import AsyncBrowser as AsyncBrowser
+from ..._async.modules.fingerprint_generator import AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator
 from ..._sync.modules.browser import Browser as Browser
+from ..._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
 from ...browser_options import BrowserFingerprint as BrowserFingerprint
 from ...browser_options import BrowserOption as BrowserOption
 from ...browser_options import BrowserProxy as BrowserProxy
