@@ -22,18 +22,22 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
     """Start the session's browser, or answer the one that runs; the port is that of its DevTools in the session."""
     session = api.runtime.find(request.from_query("sessionId"))
     check_browser(session.image_id)
-    option = object_or_json(request.query.get("browserOption") or "{}", "browserOption")
+    asked = options.read(object_or_json(request.query.get("browserOption") or "{}", options.WHAT))
     profile = _profile(request.query.get("persistentPath") or PROFILE)
     try:
         with session.active():
-            browser = await session.browser.start(options.read(option), profile=profile)
+            await session.mounts.loaded()  # the profile may be one of them
+            browser = await session.browser.start(asked, profile=profile)
     except BrowserUnavailable as error:
         raise _refused(error) from error
-    return Answer({"port": browser.port, "notes": list(browser.options.notes)})
+    warnings = list(browser.warnings)
+    if session.browser.options != asked:
+        warnings.append("a browser runs already, with other options; stop it first to start one with these")
+    return Answer({"port": browser.port, "browserType": browser.kind, "warnings": warnings})
 
 
 async def get_cdp_link(api: Api, request: ApiRequest) -> Answer:
-    """Answer the WebSocket URL at which a DevTools client drives the session's browser."""
+    """Answer the URLs at which DevTools clients drive the session's browser: of its WebSocket, and by HTTP."""
     session = api.runtime.find(request.from_query("sessionId"))
     check_browser(session.image_id)
     session.touch()
@@ -41,7 +45,8 @@ async def get_cdp_link(api: Api, request: ApiRequest) -> Answer:
         browser = session.browser.running()
     except BrowserUnavailable as error:
         raise _refused(error) from error
-    return Answer({"url": api.cdp_links.url(session, browser, request.base)})
+    url, http_url = api.cdp_links.urls(session, browser, request.base, by_name=request.by_name)
+    return Answer({"url": url, "httpUrl": http_url})
 
 
 def _profile(text: str) -> str:

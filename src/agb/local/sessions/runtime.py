@@ -151,7 +151,10 @@ class Runtime:
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
         self._browsers = Browsers(await chromium)
-        isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
+        isolation, report = await choose(
+            self._wanted, self._languages, area, shared, self.limits, others=self._browsers.trees
+        )
+        self.report = self._browsers.reported(report)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
@@ -235,7 +238,7 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
-            browser=SessionBrowser(sandbox, self._browsers),
+            browser=SessionBrowser(sandbox, self._browsers, programs.files),
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -349,7 +352,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
-            await session.browser.stop()  # before its profile is uploaded
+            await session.browser.close()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
             await self._sandboxes.remove(session.sandbox)
