@@ -27,6 +27,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
+NODE_APPLICATION = "vite@7"
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
@@ -117,10 +118,21 @@ def readme_command(name: str) -> str:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests with random input for longer: more examples, more creations that are cancelled and cut."""
+    """Run the tests of random input, kills, races and size for longer: more examples, rounds, creations, and bytes."""
     install(session, "dev")
-    variables = {"AGB_EXAMPLES": "1000", "AGB_ORPHAN_RUNS": "1000", "AGB_EVENT_LOOPS": "all"}
-    session.run("python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", env=variables)
+    variables = {
+        "AGB_EXAMPLES": "1000",
+        "AGB_ORPHAN_RUNS": "1000",
+        "AGB_EVENT_LOOPS": "all",
+        "AGB_KILL_ROUNDS": "50",
+        "AGB_RACE_ROUNDS": "300",
+        "AGB_SPARSE_MIB": "5120",
+    }
+    files = (
+        f"tests/local/test_{name}.py" for name in ("context_kill", "context_store", "mount_failures", "mount_kill")
+    )
+    command = ["python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", *files]
+    session.run(*command, *session.posargs, env=variables)
 
 
 @nox.session
@@ -178,14 +190,20 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Open Streamlit, Gradio and Jupyter behind links in Chromium, if that is installed."""
+    """Open Streamlit, Gradio, Jupyter and Vite behind links in Chromium, if that is installed."""
     install(session, "test")
     directory = Path(session.create_tmp()).resolve() / "applications"
     session.run("python", "-m", "venv", str(directory), silent=True)
     python = str(directory / "bin" / "python")
     session.run(python, "-m", "pip", "install", "-q", *APPLICATIONS, external=True)
+    env = {"AGB_APPLICATIONS_PYTHON": python}
+    if shutil.which("npm"):
+        session.run("npm", "install", "--silent", "--prefix", str(directory), NODE_APPLICATION, external=True)
+        env["AGB_APPLICATIONS_VITE"] = str(directory / "node_modules" / "vite" / "bin" / "vite.js")
+    else:
+        session.warn("Vite is left out: it needs npm")
     command = ["python", "-m", "pytest", "-n0", "tests/local/test_link_applications.py"]
-    session.run(*command, *session.posargs, env={"AGB_APPLICATIONS_PYTHON": python})
+    session.run(*command, *session.posargs, env=env)
 
 
 @nox.session

@@ -180,7 +180,7 @@ def lend(session_id: str, client: Any) -> None:
         yield (await client.get(session_id)).session
 
     if session_id:
-        client.session = session if isinstance(client, agb.AGB) else async_session
+        setattr(client, "session", session if isinstance(client, agb.AGB) else async_session)  # noqa: B010 - of another type
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:

@@ -190,7 +190,7 @@ async def test_screenshots(local_runtime: Runtime) -> None:
     reply = await call(local_runtime, session, "screenshot", format="png")
     assert reply.is_error
     assert reply.text.startswith("screenshot: no browser runs")
-    await session.browser.start(LaunchOptions(arguments=("--window-size=700,500",)))
+    await session.browser.start(BrowserOptions(viewport=(700, 500)))
     for kind, magic in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")):
         reply = await call(local_runtime, session, "screenshot", format=kind)
         taken = json.loads(reply.text)
@@ -199,7 +199,7 @@ async def test_screenshots(local_runtime: Runtime) -> None:
         assert image.startswith(magic)
         if kind == "png":
             size = struct.unpack_from(">II", image, 16)
-            assert size[0] == 700
+            assert size == (700, 500)
         assert size == (taken["width"], taken["height"])  # both show the same page
     assert (await call(local_runtime, session, "screenshot", format="gif")).is_error
 
@@ -208,7 +208,7 @@ async def test_a_link_is_activity_while_it_moves_data() -> None:
     clock = Clock()
     async with application(clock) as (runtime, caller):
         session = await runtime.create(BROWSER_IMAGE, idle_timeout=100)
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
         asked = await caller.post("/internet/getCdpLink", params={"sessionId": session.id})
         path = httpx.URL(asked.json()["data"]["url"]).path
         told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()

@@ -25,7 +25,9 @@ VALUE = "document.querySelector('input').value"
 def shown(api: Api) -> Iterator[str]:
     """The id of a session whose browser shows a form."""
     session_id = new_session(api)
-    assert initialize(api, session_id, defaultNavigateUrl=FORM)["success"]
+    assert initialize(api, session_id)["success"]
+    with websocket(cdp_link(api, session_id)) as connection:
+        Browser(connection, is_first=True).open(FORM)
     yield session_id
     api.release(session_id)
 
@@ -53,15 +55,6 @@ def messages(view: ClientConnection) -> Iterator[str | bytes]:
             yield view.recv(SECONDS)
 
 
-def existing_tab(connection: ClientConnection) -> Browser:
-    """Return the first tab of a browser."""
-    page = Browser.__new__(Browser)
-    page._connection, page._number, page._session = connection, 0, ""
-    [target, *_] = [found for found in page._call("Target.getTargets")["targetInfos"] if found["type"] == "page"]
-    page._session = page._call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
-    return page
-
-
 def test_person_fills_a_form(api: Api, shown: str, viewer: Browser) -> None:
     viewer.open(page_of(api, shown))
     viewer.until("!document.querySelector('#browser').hidden && document.querySelector('canvas').width > 300")
@@ -80,7 +73,7 @@ def test_person_fills_a_form(api: Api, shown: str, viewer: Browser) -> None:
     viewer._call("Input.insertText", text=" 世界 😀")  # as an input method does
 
     with websocket(cdp_link(api, shown)) as connection:
-        page = existing_tab(connection)
+        page = Browser(connection, is_first=True)
         assert page.until(f"{VALUE} === 'Hi 世界 😀' && {VALUE}") == "Hi 世界 😀"
         viewer._call("Input.dispatchKeyEvent", type="rawKeyDown", key="Backspace", windowsVirtualKeyCode=8)
         assert page.until(f"{VALUE} === 'Hi 世界 ' && {VALUE}") == "Hi 世界 "
@@ -103,7 +96,7 @@ def test_pictures_wait_for_the_viewer(api: Api, shown: str) -> None:
         "<body><script>setInterval(() => document.body.style.background = `hsl(${Date.now()} 50% 50%)`, 5)</script>"
     )
     with websocket(cdp_link(api, shown)) as connection, live(page_of(api, shown), origin=api.server.endpoint) as view:
-        page = existing_tab(connection)
+        page = Browser(connection, is_first=True)
         page._call("Page.navigate", url=f"data:text/html,{moving}")
         picture = next(message for message in messages(view) if isinstance(message, bytes))
         assert picture.startswith(b"\xff\xd8\xff")
@@ -124,7 +117,7 @@ def _until_title(view: ClientConnection, title: str) -> Iterator[str | bytes]:
 def test_dialog_is_answered_by_the_person(api: Api, shown: str) -> None:
     with websocket(cdp_link(api, shown)) as connection, live(page_of(api, shown), origin=api.server.endpoint) as view:
         next(state for state in map(json.loads, _states(view)) if state["shown"])  # dialogs of this page are ours now
-        page = existing_tab(connection)
+        page = Browser(connection, is_first=True)
         page.run("setTimeout(() => document.title = String(prompt('Name?', 'none')), 0), 1")
         dialog = next(state for state in map(json.loads, _states(view)) if state["dialog"])["dialog"]
         assert dialog == {"type": "prompt", "message": "Name?", "defaultPrompt": "none"}

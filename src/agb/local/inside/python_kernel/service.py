@@ -20,13 +20,11 @@ from jupyter_client.jsonutil import json_default
 from jupyter_client.session import Session, json_packer
 from traitlets.config import Config
 
-from . import DISCARDED, DISPLAYS
-from .shell import SessionKernel
+from . import DISCARDED, DISPLAYS, MOST
+from .shell import SessionKernel, leave_out_debugger
 from .streams import Receipts, StandardStreams
 
 READY_FD = 3
-MOST = 32 << 20
-"""Bytes of one message; the runtime breaks the connection off at a larger size."""
 LONGEST = MOST // 16
 """Characters of a text in a message that was too large; a character may take six bytes, and there may be two texts."""
 _KEY_BYTES = 200
@@ -43,6 +41,7 @@ def main() -> None:
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
         os.makedirs(os.environ[variable], exist_ok=True)
     os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
+    leave_out_debugger()
     app: Any = SessionKernelApp.instance(config=_config(name, key))  # untyped, like all of traitlets' applications
     app.receipts = receipts
     app.initialize([])
