@@ -23,6 +23,7 @@ import pytest
 
 import agb
 from agb.local import LocalServer
+from tests.browsers import needs_browser
 from tests.desktops import needs_desktop, shared_desktop
 
 ROOT = Path(__file__).parent.parent
@@ -40,18 +41,16 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
-def in_need_of_a_desktop(text: str) -> list[pytest.MarkDecorator]:
-    """Return the mark by which examples with a desktop are skipped where there is none."""
-    return [needs_desktop] if "agb-computer-use" in text else []
+def marks_of(text: str) -> list[pytest.MarkDecorator]:
+    """Return the marks by which examples are skipped where what they need is missing."""
+    needs = {"agb-browser-use": needs_browser, "agb-computer-use": needs_desktop}
+    return [mark for image, mark in needs.items() if image in text]
 
 
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize(
     "page",
-    [
-        pytest.param(page, id=page.name, marks=in_need_of_a_desktop(str(BLOCK.findall(page.read_text("utf-8")))))
-        for page in PAGES
-    ],
+    [pytest.param(page, id=page.name, marks=marks_of(str(BLOCK.findall(page.read_text("utf-8"))))) for page in PAGES],
 )
 def test_examples_of_a_page(page: Path) -> None:
     """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
@@ -128,15 +127,27 @@ def test_docstrings_have_examples() -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=in_need_of_a_desktop(text)) for name, text in EXAMPLES.items()]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(text)) for name, text in EXAMPLES.items()])
 def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> None:
-    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
-    client = agb.AsyncAGB() if "._async." in name else agb.AGB()
-    if in_need_of_a_desktop(EXAMPLES[name]):
-        lend(request.getfixturevalue("desktop"), client)
-    asyncio.run(run_examples(name, EXAMPLES[name], client))
+    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level.
+
+    That of the synchronous flavour runs without an event loop, as it would there.
+    """
+    needs_a_desktop = needs_desktop in marks_of(EXAMPLES[name])
+    session_id = request.getfixturevalue("desktop") if needs_a_desktop else ""
+    if "._async." in name:
+        asyncio.run(run_asynchronous_examples(name, session_id))
+        return
+    with agb.AGB() as client:
+        lend(session_id, client)
+        with pytest.raises(StopIteration):
+            run_examples(name, EXAMPLES[name], client).send(None)
+
+
+async def run_asynchronous_examples(name: str, session_id: str) -> None:
+    async with agb.AsyncAGB() as client:
+        lend(session_id, client)
+        await run_examples(name, EXAMPLES[name], client)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +169,7 @@ def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
 
 
 def lend(session_id: str, client: Any) -> None:
-    """Let ``client.session(...)`` return a session that there is, and not delete it."""
+    """Let ``client.session(...)`` return a session that there is, and not delete it; not if there is no id."""
 
     @contextlib.contextmanager
     def session(params: object) -> Iterator[agb.Session]:
@@ -168,7 +179,8 @@ def lend(session_id: str, client: Any) -> None:
     async def async_session(params: object) -> AsyncIterator[agb.AsyncSession]:
         yield (await client.get(session_id)).session
 
-    setattr(client, "session", session if isinstance(client, agb.AGB) else async_session)  # noqa: B010 - of another type
+    if session_id:
+        setattr(client, "session", session if isinstance(client, agb.AGB) else async_session)  # noqa: B010 - of another type
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:
@@ -181,7 +193,6 @@ async def run_examples(name: str, text: str, client: Any) -> None:
         got = await run_one(example.source, namespace)
         wanted = f"{name}: {example.source}wanted {example.want!r}, got {got!r}"
         assert checker.check_output(example.want, got, flags), wanted
-    await asyncio.to_thread(client.close) if isinstance(client, agb.AGB) else await client.aclose()
 
 
 async def run_one(source: str, namespace: dict[str, Any]) -> str:

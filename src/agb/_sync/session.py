@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..results.sessions import SessionInfo
     from .api import API
     from .client import AGB
+    from .modules.browser import Browser
     from .modules.code import Code
     from .modules.command import Command
     from .modules.computer.computer import Computer
@@ -70,6 +71,7 @@ class Session:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        browser: its browser.
         computer: its desktop.
     """
 
@@ -139,6 +141,13 @@ class Session:
         from .modules.context_manager import ContextManager
 
         return ContextManager(self)
+
+    @cached_property
+    def browser(self) -> Browser:
+        """The browser of the session."""
+        from .modules.browser import Browser
+
+        return Browser(self)
 
     @cached_property
     def computer(self) -> Computer:
