@@ -86,6 +86,19 @@ def test_network_is_loaded_with_the_first_call(statement: str) -> None:
     assert not loaded(statement) & (NETWORK | SERVER)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from agb.modules.browser import Browser, BrowserFingerprintGenerator, BrowserOption",
+        "from agb import AGB; AGB('ako-key').attach('s-1').browser.connect()",
+        "from agb import AsyncAGB; AsyncAGB('ako-key').attach('s-1').browser.page()",
+    ],
+)
+def test_playwright_is_loaded_when_a_block_is_entered(statement: str) -> None:
+    """Python 3.11 has its marker of coroutine functions in asyncio."""
+    assert not loaded(statement) & ({"playwright"} | NETWORK - {"asyncio"} | SERVER)
+
+
 # --- side effects ------------------------------------------------------------------------------------------------
 
 SURROUNDINGS = """
@@ -173,8 +186,10 @@ IMPORT_PATHS = {
     "McpTool McpToolResult McpToolsResult OperationResult SessionResult",
     "agb.model.response": RESULTS,
     "agb.modules": "Code Command CommandResult",
-    "agb.modules.browser": "BrowserFingerprintContext",
-    "agb.modules.browser.browser": "BrowserFingerprintContext",
+    "agb.modules.browser": "Browser BrowserFingerprint BrowserFingerprintContext BrowserFingerprintGenerator "
+    "BrowserOption BrowserProxy BrowserScreen BrowserViewport FingerprintFormat",
+    "agb.modules.browser.browser": "Browser BrowserFingerprint BrowserFingerprintContext BrowserOption BrowserProxy",
+    "agb.modules.browser.fingerprint": "BrowserFingerprintGenerator FingerprintFormat ScreenFingerprint VideoCard",
     "agb.modules.code": "Code LANGUAGE_ALIASES SUPPORTED_LANGUAGES",
     "agb.modules.command": "Command CommandResult",
     "agb.modules.file_transfer": "DownloadResult FileTransfer UploadResult",
