@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -305,8 +306,9 @@ class AsyncBrowser(BrowserNames):
         """Have the browser run for the time of a block; yields whether this block has started it.
 
         A browser that ran before, started through this object or another one, goes on at the end. One that a block has
-        started is stopped by the last block that ends.
+        started is stopped by the last block that ends. A forked child stops nothing: the browser is its parent's.
         """
+        process = os.getpid()
         is_new = not self._is_initialized and not await self._runs_already(deadline)
         self._blocks += 1
         try:
@@ -320,7 +322,7 @@ class AsyncBrowser(BrowserNames):
             yield is_new
         finally:
             self._blocks -= 1
-            if not self._blocks and self._is_started_by_block:
+            if not self._blocks and self._is_started_by_block and os.getpid() == process:
                 self._is_started_by_block = False
                 await shielded(self._stop)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -306,8 +307,9 @@ class Browser(BrowserNames):
         """Have the browser run for the time of a block; yields whether this block has started it.
 
         A browser that ran before, started through this object or another one, goes on at the end. One that a block has
-        started is stopped by the last block that ends.
+        started is stopped by the last block that ends. A forked child stops nothing: the browser is its parent's.
         """
+        process = os.getpid()
         is_new = not self._is_initialized and not self._runs_already(deadline)
         self._blocks += 1
         try:
@@ -321,7 +323,7 @@ class Browser(BrowserNames):
             yield is_new
         finally:
             self._blocks -= 1
-            if not self._blocks and self._is_started_by_block:
+            if not self._blocks and self._is_started_by_block and os.getpid() == process:
                 self._is_started_by_block = False
                 shielded(self._stop)
 
