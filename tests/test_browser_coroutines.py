@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from threading import get_ident
@@ -115,3 +116,23 @@ def test_trio_has_no_playwright() -> None:
                     pytest.fail("entered")
 
     trio.run(program)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_forked_child_leaves_the_block_of_its_parent(browser: Browser) -> None:
+    block = browser.page()
+    page = block.__enter__()
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            block.__exit__(None, None, None)
+            code = 0
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    page.set_content("<title>still there</title>")
+    assert page.title() == "still there"
+    block.__exit__(None, None, None)
+    assert not browser.is_initialized()

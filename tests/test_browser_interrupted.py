@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 import pytest
 
-from agb import AGB, Config
+from agb import AGB, BrowserError, Config
 from tests.browsers import INIT, UnansweredBrowser, drivers
 from tests.servers import scripted
 
@@ -31,5 +31,21 @@ def test_block_that_is_interrupted(stop_at: str) -> None:
         with pytest.raises(KeyboardInterrupt), agb.attach("s-1").browser.connect():
             pytest.fail("connected")
         thread.join()
+    assert drivers() == []
+    assert service.stops == 1
+
+
+def test_playwright_that_runs_already_is_to_be_passed() -> None:
+    """Its synchronous API runs once in a thread."""
+    from playwright.sync_api import sync_playwright
+
+    service = UnansweredBrowser("the driver")
+    with scripted(service) as server, AGB("ako-key", Config(server.endpoint, 60_000)) as agb, sync_playwright():
+        service.port = server.port
+        with (
+            pytest.raises(BrowserError, match=r"where Playwright runs already, pass it: playwright=\.\.\."),
+            agb.attach("s-1").browser.connect(),
+        ):
+            pytest.fail("connected")
     assert drivers() == []
     assert service.stops == 1

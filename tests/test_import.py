@@ -94,6 +94,19 @@ def test_desktop_is_loaded_when_it_is_first_used() -> None:
     assert "agb._sync.modules.computer.screen" in used
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from agb.modules.browser import Browser, BrowserFingerprintGenerator, BrowserOption",
+        "from agb import AGB; AGB('ako-key').attach('s-1').browser.connect()",
+        "from agb import AsyncAGB; AsyncAGB('ako-key').attach('s-1').browser.page()",
+    ],
+)
+def test_playwright_is_loaded_when_a_block_is_entered(statement: str) -> None:
+    """Python 3.11 has its marker of coroutine functions in asyncio."""
+    assert not loaded(statement) & ({"playwright"} | NETWORK - {"asyncio"} | SERVER)
+
+
 # --- side effects ------------------------------------------------------------------------------------------------
 
 SURROUNDINGS = """
@@ -181,8 +194,10 @@ IMPORT_PATHS = {
     "McpTool McpToolResult McpToolsResult OperationResult SessionResult",
     "agb.model.response": RESULTS,
     "agb.modules": "Code Command CommandResult Computer",
-    "agb.modules.browser": "BrowserFingerprintContext",
-    "agb.modules.browser.browser": "BrowserFingerprintContext",
+    "agb.modules.browser": "Browser BrowserFingerprint BrowserFingerprintContext BrowserFingerprintGenerator "
+    "BrowserOption BrowserProxy BrowserScreen BrowserViewport FingerprintFormat",
+    "agb.modules.browser.browser": "Browser BrowserFingerprint BrowserFingerprintContext BrowserOption BrowserProxy",
+    "agb.modules.browser.fingerprint": "BrowserFingerprintGenerator FingerprintFormat ScreenFingerprint VideoCard",
     "agb.modules.code": "Code LANGUAGE_ALIASES SUPPORTED_LANGUAGES",
     "agb.modules.command": "Command CommandResult",
     "agb.modules.computer": "ApplicationManager Computer InstalledApp KeyboardController MouseButton MouseController "

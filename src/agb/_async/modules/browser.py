@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import PathLike
@@ -105,6 +106,9 @@ class AsyncBrowser(BrowserNames):
 
         API: POST /browser/init.
         """
+        await self._start(option, self.session.get_client().deadline(timeout))
+
+    async def _start(self, option: BrowserOption | None, deadline: Deadline) -> None:
         _check_option(option)
         wanted = option or self._option or BrowserOption()
         form = wanted.to_map()
@@ -115,7 +119,7 @@ class AsyncBrowser(BrowserNames):
                     session_id=self.session_id,
                 )
             call = ops.init_browser(self.session_id, form)
-            started, _ = await self.session.get_client().call(call, timeout=timeout)
+            started, _ = await self.session.get_client().call(call, deadline=deadline)
         except AGBError as error:
             self.error = error
             raise
@@ -176,17 +180,20 @@ class AsyncBrowser(BrowserNames):
 
         API: POST /internet/getCdpLink, at each call.
         """
+        return await self._get_endpoint_url(self.session.get_client().deadline(timeout))
+
+    async def _get_endpoint_url(self, deadline: Deadline) -> str:
         if not self._is_initialized:
             raise self._not_initialized("Browser is not initialized. Cannot access endpoint URL.")
         try:
-            return await self._endpoint_url(timeout)
+            return await self._fetch_endpoint_url(deadline)
         except AGBError as error:
             if error.kind in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
                 self._reset(error)
             raise
 
-    async def _endpoint_url(self, timeout: float | None) -> str:
-        url, _ = await self.session.get_client().call(ops.get_cdp_link(self.session_id), timeout=timeout)
+    async def _fetch_endpoint_url(self, deadline: Deadline) -> str:
+        url, _ = await self.session.get_client().call(ops.get_cdp_link(self.session_id), deadline=deadline)
         return url
 
     # --- Playwright ----------------------------------------------------------------------------------------------
@@ -299,14 +306,15 @@ class AsyncBrowser(BrowserNames):
         """Have the browser run for the time of a block; yields whether this block has started it.
 
         A browser that ran before, started through this object or another one, goes on at the end. One that a block has
-        started is stopped by the last block that ends.
+        started is stopped by the last block that ends. A forked child stops nothing: the browser is its parent's.
         """
+        process = os.getpid()
         is_new = not self._is_initialized and not await self._runs_already(deadline)
         self._blocks += 1
         try:
             self._is_started_by_block = self._is_started_by_block or is_new
             try:
-                await self.start(option, timeout=deadline.left())
+                await self._start(option, deadline)
             except AGBError as error:
                 if error.kind.is_refusal and not self._is_initialized:
                     self._is_started_by_block = False
@@ -314,14 +322,14 @@ class AsyncBrowser(BrowserNames):
             yield is_new
         finally:
             self._blocks -= 1
-            if not self._blocks and self._is_started_by_block:
+            if not self._blocks and self._is_started_by_block and os.getpid() == process:
                 self._is_started_by_block = False
                 await shielded(self._stop)
 
     async def _runs_already(self, deadline: Deadline) -> bool:
         """Return whether a browser runs that was not started through this object."""
         try:
-            await self._endpoint_url(deadline.left())
+            await self._fetch_endpoint_url(deadline)
         except AGBError as error:
             if error.kind is ErrorKind.REFUSED:
                 return False

@@ -99,7 +99,7 @@ async def connected(
         async with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
-    url = await browser.get_endpoint_url(timeout=deadline.left())
+    url = await browser._get_endpoint_url(deadline)
     process = os.getpid()
     try:
         connection = await playwright.chromium.connect_over_cdp(url, timeout=max(1.0, deadline.left() * 1000))
@@ -132,16 +132,20 @@ async def _recorded(context: playwright_api.BrowserContext, path: Path) -> Async
 
     An error of the recording does not hide the one of the block.
     """
+    process = os.getpid()
     await context.tracing.start(screenshots=True, snapshots=True)
     try:
         yield
     except BaseException:
+        if os.getpid() != process:
+            raise
         try:
             await shielded(lambda: context.tracing.stop(path=path))
         except Exception as error:
             raise BrowserError(f"Could not write the recording {path}: {error}") from error
         raise
-    await shielded(lambda: context.tracing.stop(path=path))
+    if os.getpid() == process:
+        await shielded(lambda: context.tracing.stop(path=path))
 
 
 @asynccontextmanager
@@ -151,9 +155,10 @@ async def page_of(connection: playwright_api.Browser, *, is_new: bool) -> AsyncI
     if is_new and context.pages:
         yield context.pages[0]
         return
+    process = os.getpid()
     page = await context.new_page()
     try:
         yield page
     finally:
-        if connection.is_connected():
+        if os.getpid() == process and connection.is_connected():
             await shielded(page.close)

@@ -100,7 +100,7 @@ def connected(
         with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
-    url = browser.get_endpoint_url(timeout=deadline.left())
+    url = browser._get_endpoint_url(deadline)
     process = os.getpid()
     try:
         connection = playwright.chromium.connect_over_cdp(url, timeout=max(1.0, deadline.left() * 1000))
@@ -133,16 +133,20 @@ def _recorded(context: playwright_api.BrowserContext, path: Path) -> Iterator[No
 
     An error of the recording does not hide the one of the block.
     """
+    process = os.getpid()
     context.tracing.start(screenshots=True, snapshots=True)
     try:
         yield
     except BaseException:
+        if os.getpid() != process:
+            raise
         try:
             shielded(lambda: context.tracing.stop(path=path))
         except Exception as error:
             raise BrowserError(f"Could not write the recording {path}: {error}") from error
         raise
-    shielded(lambda: context.tracing.stop(path=path))
+    if os.getpid() == process:
+        shielded(lambda: context.tracing.stop(path=path))
 
 
 @contextmanager
@@ -152,9 +156,10 @@ def page_of(connection: playwright_api.Browser, *, is_new: bool) -> Iterator[pla
     if is_new and context.pages:
         yield context.pages[0]
         return
+    process = os.getpid()
     page = context.new_page()
     try:
         yield page
     finally:
-        if connection.is_connected():
+        if os.getpid() == process and connection.is_connected():
             shielded(page.close)
