@@ -191,7 +191,7 @@ async def test_program_in_a_session(local_runtime: Runtime, box: LocalSession) -
     [
         (["/bin/sh", "-c", "echo broken >&2; exit 1"], "broken"),
         (["/bin/sh", "-c", "read line <&3; echo 70000 >&3; exec sleep 1000"], "70000 is no port"),
-        (["/bin/sh", "-c", "yes 1 | tr -d '\\n' >&3"], "no port"),
+        (["/bin/sh", "-c", "exec 2>/dev/null; yes 1 | tr -d '\\n' >&3"], "no port"),
         (["/no/such/program"], "No such file"),
     ],
 )
