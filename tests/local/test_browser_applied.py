@@ -110,6 +110,10 @@ class Pages:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.do_GET()
+
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
@@ -323,7 +327,7 @@ def test_proxy_with_credentials(api: Api, session: str, pages: Pages, scheme: st
             assert data["warnings"] == []
             page.open(f"http://inner.example:{port}/proxied")
             post = "fetch('/', {method: 'POST', body: 'x'.repeat(1e5)}).then(one => one.status)"
-            assert page.run(f"Promise.all([{post}, {post}, fetch('/').then(one => one.status)])") == [501, 501, 200]
+            assert page.run(f"Promise.all([{post}, {post}, fetch('/').then(one => one.status)])") == [200] * 3
             assert page.run("fetch('https://inner.example/').catch(() => 'refused')") == "refused"
             # Neither the arguments nor the environment of a program shows the password.
             everything = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '; true"

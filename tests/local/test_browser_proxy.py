@@ -12,10 +12,15 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from agb.local.browser.proxies import Forwarder, ForwarderFailed, ProxyServer
 from agb.local.sandbox.launch import INSIDE
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
 from tests.faults import CERTIFICATE
 from tests.proxies import Proxy, proxying
 from tests.servers import Scripted, scripted, value
+
+from .runtimes import output
 
 SECONDS = 60
 """Limit of each step."""
@@ -161,3 +166,38 @@ def test_socks(origin: Scripted) -> None:
 def test_socks_that_is_refused(users: dict[str, str], sent: bytes, answer: bytes) -> None:
     with proxying("socks5", users=users) as proxy, forwarding(proxy) as port:
         assert exchange(port, sent).startswith(answer)
+
+
+# --- in a session ---
+
+
+@pytest.mark.asyncio
+async def test_program_in_a_session(local_runtime: Runtime, box: LocalSession) -> None:
+    forwarder = await Forwarder.start(box.sandbox, ProxyServer("http", "127.0.0.1", 9, "me", "se:cret"))
+    assert forwarder.address.startswith("http://127.0.0.1:")
+    everything = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '; true"
+    seen = await output(local_runtime, box, everything)
+    assert "browser_proxy" in seen
+    assert "cret" not in seen
+    assert "127.0.0.1:9" not in seen
+    await forwarder.close()
+    await forwarder.close()
+    assert "browser_proxy" not in await output(local_runtime, box, everything)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["/bin/sh", "-c", "echo broken >&2; exit 1"], "broken"),
+        (["/bin/sh", "-c", "read line <&3; echo 70000 >&3; exec sleep 1000"], "70000 is no port"),
+        (["/bin/sh", "-c", "yes 1 | tr -d '\\n' >&3"], "no port"),
+        (["/no/such/program"], "No such file"),
+    ],
+)
+async def test_program_that_does_not_start(
+    box: LocalSession, monkeypatch: pytest.MonkeyPatch, command: list[str], reason: str
+) -> None:
+    monkeypatch.setattr(box.sandbox, "helper", lambda _: command)
+    with pytest.raises(ForwarderFailed, match=reason):
+        await Forwarder.start(box.sandbox, ProxyServer("http", "127.0.0.1", 9, "me", "se:cret"))

@@ -102,6 +102,7 @@ def test_banner_says_how_to_connect_and_shows_a_generated_key() -> None:
     with served(key=None) as server:
         assert "sessions" in server.banner
         assert "python (" in server.banner
+        assert "Chromium" in server.banner  # its version, or what to install
         assert server.said(r"AGB_API_KEY=(.+)").startswith("ako-")
         assert "Warning" not in server.banner
         assert server.api.get("/sdk/ListSession") == []
