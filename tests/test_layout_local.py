@@ -15,9 +15,10 @@ MAY_IMPORT = {
     "inside": set[str](),
     "sandbox": {"inside"},
     "kernels": {"inside", "sandbox"},
+    "browser": {"inside", "sandbox"},
     "contexts": {"inside", "sandbox"},
-    "sessions": {"contexts", "inside", "kernels", "sandbox"},
-    "api": {"contexts", "kernels", "sessions"},
+    "sessions": {"browser", "contexts", "inside", "kernels", "sandbox"},
+    "api": {"browser", "contexts", "kernels", "sessions"},
 }
 """Package -> the other packages of the runtime that it may import. Nothing imports upwards, so there is no cycle."""
 SERVER = {"server", "command", "options", "child", "__main__"}

@@ -17,6 +17,7 @@ from attrs import define, evolve, frozen
 from starlette.applications import Starlette
 
 from .api.app import build_app
+from .api.cdp_links import CdpLinks
 from .api.hosts import Hosts
 from .api.links import Links
 from .api.localhost_names import localhost_addresses
@@ -114,6 +115,7 @@ class _Server(uvicorn.Server):
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._runtime = runtime
         self._links: Links = app.state.links
+        self._cdp_links: CdpLinks = app.state.cdp_links
         self._ready = ready
 
     @contextmanager
@@ -127,6 +129,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._links.close()
+        self._cdp_links.close()
         self._runtime.begin_to_stop()
         await super().shutdown(sockets)
 

@@ -14,12 +14,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from ..._wire.reply import INTERNAL_ERROR, INVALID_REQUEST, NO_SUCH_OPERATION, NOT_OFFERED
+from ..._wire.reply import INTERNAL_ERROR, INVALID_REQUEST, NO_SUCH_OPERATION
 from ..errors import Refused
 from ..sessions.runtime import Runtime
 from ..validation import shown
-from . import context_handlers, handlers, mount_handlers
+from . import browser_handlers, context_handlers, handlers, mount_handlers
 from .answers import enveloped, refusal, request_id
+from .cdp_links import CdpLinks
 from .context_files import ContextFiles
 from .file_urls import PREFIX
 from .handlers import Answer, Api
@@ -36,11 +37,11 @@ Handler = Callable[[Api, ApiRequest], Awaitable[Answer]]
 
 @frozen
 class Operation:
-    """One operation of the API: its method and path, and its handler (None: this runtime does not offer it)."""
+    """One operation of the API: its method and path, and its handler."""
 
     method: str
     path: str
-    handler: Handler | None = None
+    handler: Handler
     needs_key: bool = True
 
 
@@ -56,12 +57,12 @@ OPERATIONS = [
     Operation("GET", "/sdk/GetLabel", handlers.get_label),
     Operation("GET", "/internet/getLink", handlers.get_link),
     Operation("GET", "/mcp/getLink", handlers.get_link),
-    Operation("POST", "/internet/getCdpLink"),
+    Operation("POST", "/internet/getCdpLink", browser_handlers.get_cdp_link),
     Operation("POST", "/mcp/getMcpResource", handlers.get_mcp_resource),
     Operation("POST", "/mcp/listTools", handlers.list_tools),
     Operation("POST", "/mcp", handlers.call_tool),
     Operation("POST", "/sessions/{session_id}/callTool", handlers.call_tool_by_link, needs_key=False),
-    Operation("POST", "/browser/init"),
+    Operation("POST", "/browser/init", browser_handlers.browser_init),
     Operation("GET", "/sdk/ListContexts", context_handlers.list_contexts),
     Operation("GET", "/sdk/GetContext", context_handlers.get_context),
     Operation("POST", "/sdk/ModifyContext", context_handlers.modify_context),
@@ -84,12 +85,14 @@ def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlet
     """
     links = Links(runtime)
     page = SessionPage(runtime, links)
-    api = Api(runtime, links)
+    cdp_links = CdpLinks(runtime)
+    api = Api(runtime, links, cdp_links)
     routes: list[BaseRoute] = [
         *(_route(operation, api, api_key) for operation in OPERATIONS),
         WebSocketRoute("/sessions/{session_id}/ws", Streams(runtime).serve),
         Route("/sessions/{session_id}/page", page.show, methods=["GET"]),
         Route(f"{PREFIX}{{token}}", ContextFiles(runtime).serve, methods=["GET", "PUT"]),
+        WebSocketRoute("/sessions/{session_id}/cdp/{token}/{path:path}", cdp_links),
         Mount("/link", app=links),
     ]
     app = Starlette(
@@ -99,6 +102,7 @@ def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlet
     )
     app.router.redirect_slashes = False
     app.state.links = links
+    app.state.cdp_links = cdp_links
     return app
 
 
@@ -106,8 +110,6 @@ def _route(operation: Operation, api: Api, api_key: str) -> Route:
     async def endpoint(request: Request) -> Response:
         if operation.needs_key:
             check_key(request.headers, api_key)
-        if operation.handler is None:
-            raise Refused(NOT_OFFERED, f"{operation.path}: this runtime does not offer this operation", http_status=501)
         answer = await operation.handler(api, await ApiRequest.read(request))
         return enveloped(request, data=answer.data, **answer.beside)
 

@@ -18,6 +18,7 @@ from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from ..sessions.tools import ToolReply
 from ..validation import ARGUMENTS, kind_of, labels, object_or_json, shown
+from .cdp_links import CdpLinks
 from .links import FIRST_PORT, Links
 from .request import ApiRequest, same_secret
 from .session_page import page_url
@@ -32,6 +33,7 @@ class Api:
 
     runtime: Runtime
     links: Links
+    cdp_links: CdpLinks
 
 
 @frozen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import anyio
@@ -31,10 +31,20 @@ _CLOSE_TIMEOUT = 2.0
 
 
 async def forward_websocket(
-    connected: socket.socket, target: Target, scope: Scope, receive: Receive, send: Send
+    connected: socket.socket,
+    target: Target,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    limit: int = MESSAGE_LIMIT,
+    on_message: Callable[[], None] = lambda: None,
 ) -> None:
-    """Open a WebSocket to a program inside a session and join the caller's with it; takes over the connected socket."""
-    inside = await _connection(connected, target, scope["subprotocols"])
+    """Open a WebSocket to a program inside a session and join the caller's with it; takes over the connected socket.
+
+    ``limit`` is that of the program's messages. ``on_message`` is called for each message, of either side.
+    """
+    inside = await _connection(connected, target, scope["subprotocols"], limit)
     try:
         try:
             with anyio.fail_after(HANDSHAKE_TIMEOUT):
@@ -44,21 +54,23 @@ async def forward_websocket(
         await receive()  # "websocket.connect", always the first
         await send({"type": "websocket.accept", "subprotocol": inside.subprotocol, "headers": _cookies(inside, target)})
         async with anyio.create_task_group() as both_ways:
-            both_ways.start_soon(_carry_in, inside, receive, both_ways.cancel_scope)
-            await _carry_out(inside, target, send)
+            both_ways.start_soon(_carry_in, inside, receive, on_message, both_ways.cancel_scope)
+            await _carry_out(inside, target, send, on_message)
             both_ways.cancel_scope.cancel()
     finally:
         inside.transport.abort()
     return None
 
 
-async def _connection(connected: socket.socket, target: Target, subprotocols: Iterable[str]) -> ClientConnection:
+async def _connection(
+    connected: socket.socket, target: Target, subprotocols: Iterable[str], limit: int
+) -> ClientConnection:
     """Return a connection over the socket, its handshake not yet begun."""
     name, _, port = target.seen_host.rpartition(":")
     own = (name.strip("[]"), int(port)) if port.isdecimal() else (f"{name}:{port}".strip(":[]"), 80)
     uri = WebSocketURI(secure=False, host=own[0], port=own[1], path=target.path.decode("ascii") or "/", query="")
     offered = [Subprotocol(name) for name in subprotocols] or None
-    protocol = ClientProtocol(uri, subprotocols=offered, max_size=MESSAGE_LIMIT)
+    protocol = ClientProtocol(uri, subprotocols=offered, max_size=limit)
     # Without pings of our own: the death of a connection within one machine is always reported.
     _, inside = await asyncio.get_running_loop().create_connection(
         lambda: ClientConnection(protocol, ping_interval=None, close_timeout=_CLOSE_TIMEOUT), sock=connected
@@ -99,10 +111,13 @@ def _refusal(error: Exception, target: Target) -> Response:
     return response
 
 
-async def _carry_in(inside: ClientConnection, receive: Receive, joined: anyio.CancelScope) -> None:
+async def _carry_in(
+    inside: ClientConnection, receive: Receive, on_message: Callable[[], None], joined: anyio.CancelScope
+) -> None:
     """Pass the caller's messages on, and the end of its side."""
     try:
         while (message := await receive())["type"] == "websocket.receive":
+            on_message()
             data = message.get("bytes")
             await inside.send(message["text"] if data is None else data)
         await inside.close(_sendable(message.get("code"), CloseCode.GOING_AWAY), message.get("reason") or "")
@@ -111,11 +126,12 @@ async def _carry_in(inside: ClientConnection, receive: Receive, joined: anyio.Ca
     joined.cancel()
 
 
-async def _carry_out(inside: ClientConnection, target: Target, send: Send) -> None:
+async def _carry_out(inside: ClientConnection, target: Target, send: Send, on_message: Callable[[], None]) -> None:
     """Pass the program's messages back, and the end of its side."""
     try:
         while True:
             message = await inside.recv()
+            on_message()
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
             await anyio.lowlevel.checkpoint()  # as in HTTP: only a task that waits is cancelled
     except ConnectionClosed as closed:

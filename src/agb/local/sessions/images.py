@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..errors import invalid
+from .browser_tools import BROWSER_TOOLS
 from .file_tools import FILE_TOOLS
 from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
 
 _BASE: Final = (RUN_CODE, SHELL, *FILE_TOOLS, GET_METRICS)
+_BROWSER: Final = (*_BASE, *BROWSER_TOOLS)
 
 IMAGES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "agb-code-space-1": _BASE,
     "agb-code-space-2": _BASE,
-    "agb-browser-use-1": _BASE,
-    "agb-computer-use-1": _BASE,
-    "agb-computer-use-ubuntu-2204": _BASE,
+    "agb-browser-use-1": _BROWSER,
+    "agb-computer-use-1": _BROWSER,
+    "agb-computer-use-ubuntu-2204": _BROWSER,
 }
 
 
@@ -25,3 +27,10 @@ def tools_of(image_id: str) -> tuple[Tool, ...]:
     if image_id not in IMAGES:
         raise invalid(f"There is no image {image_id[:100]!r}; there are {', '.join(IMAGES)}")
     return IMAGES[image_id]
+
+
+def check_browser(image_id: str) -> None:
+    """Raise ``Refused`` unless the sessions of an image have a browser."""
+    if not set(BROWSER_TOOLS) <= set(tools_of(image_id)):
+        having = ", ".join(image for image, tools in IMAGES.items() if set(BROWSER_TOOLS) <= set(tools))
+        raise invalid(f"The image {image_id} has no browser; create the session with one of {having}")

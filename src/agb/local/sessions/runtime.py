@@ -18,6 +18,8 @@ from typing import Any, Literal, Self
 
 from attrs import frozen
 
+from ..browser.chromium import find_chromium
+from ..browser.session_browser import Browsers, SessionBrowser
 from ..contexts.mounts import Mount
 from ..contexts.service import RECYCLE_EVERY, Contexts
 from ..contexts.session_mounts import SessionMounts, select
@@ -106,6 +108,7 @@ class Runtime:
         self._next_recycling = 0.0
         self._shell = "/bin/sh"
         self._languages: Languages
+        self._browsers: Browsers
         self._sandboxes: Sandboxes
         self._warm: WarmSandboxes
         self._cleanup = contextlib.AsyncExitStack()
@@ -144,8 +147,10 @@ class Runtime:
         self._next_recycling = self._clock() + RECYCLE_EVERY  # opening them has recycled
         self._cleanup.callback(self._sync_threads.shutdown)
         self.contexts.sessions_of = self._sessions_of
+        chromium = asyncio.ensure_future(asyncio.to_thread(find_chromium))
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
+        self._browsers = Browsers(await chromium)
         isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
@@ -230,6 +235,7 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
+            browser=SessionBrowser(sandbox, self._browsers),
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -343,6 +349,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
+            await session.browser.stop()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
             await self._sandboxes.remove(session.sandbox)

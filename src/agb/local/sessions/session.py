@@ -15,6 +15,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..browser.session_browser import SessionBrowser
 from ..contexts.session_mounts import SessionMounts
 from ..kernels.interpreters import Interpreter, Languages
 from ..sandbox.sandbox import SandboxGone
@@ -54,6 +55,7 @@ class LocalSession:
         idle_timeout: float,
         policy_id: str,
         programs: Programs,
+        browser: SessionBrowser,
         mounts: SessionMounts,
         languages: Languages,
         shell: str,
@@ -75,6 +77,7 @@ class LocalSession:
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
         self.sandbox = sandbox = programs.sandbox
+        self.browser = browser
         self.mounts = mounts
         self.mounts.on_end = self.touch
         self.languages = languages

@@ -1,0 +1,88 @@
+"""The browser of a session: at most one at a time, whatever number of callers start and stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from attrs import define
+
+from ..sandbox.sandbox import Sandbox
+from .chromium import INSTALL, Chromium
+from .launch import PROFILE, LaunchOptions
+from .process import Browser, BrowserUnavailable, NoSandbox
+
+
+class NotInstalled(BrowserUnavailable):
+    """There is no Chromium on this machine; the message is what to install."""
+
+
+@define
+class Browsers:
+    """What the browsers of a runtime have in common."""
+
+    chromium: Chromium | None
+    makes_sandbox: bool = True
+    """Whether Chromium can make its own sandbox inside a session's; the first start that fails decides."""
+
+
+class SessionBrowser:
+    """Starts a session's browser, keeps it, and ends it."""
+
+    def __init__(self, sandbox: Sandbox, browsers: Browsers) -> None:
+        self._sandbox = sandbox
+        self._browsers = browsers
+        self._lock = asyncio.Lock()
+        self._browser: Browser | None = None
+
+    async def start(self, options: LaunchOptions, *, profile: str = PROFILE) -> Browser:
+        """Return the browser that runs, or start one with these options.
+
+        Raises ``BrowserUnavailable``, ``NotInstalled`` among them.
+        """
+        async with self._lock:
+            if self._browser is not None:
+                if self._browser.is_running:
+                    return self._browser
+                await self._browser.stop()
+                self._browser = None
+            self._browser = await self._start(options, profile)
+            return self._browser
+
+    async def stop(self) -> None:
+        """End the browser and return when its profile is written; nothing happens without one."""
+        async with self._lock:
+            if self._browser is not None:
+                browser, self._browser = self._browser, None
+                await browser.stop()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a browser runs."""
+        return self._browser is not None and self._browser.is_running
+
+    def running(self) -> Browser:
+        """Return the browser that runs. Raises ``BrowserUnavailable`` with the reason why none does."""
+        if self._browser is None:
+            raise BrowserUnavailable("no browser runs in this session: initialize it first")
+        if not self._browser.is_running:
+            raise BrowserUnavailable(f"{self._browser.end}; initialize it again")
+        return self._browser
+
+    async def _start(self, options: LaunchOptions, profile: str) -> Browser:
+        chromium = self._browsers.chromium
+        if chromium is None:
+            raise NotInstalled(f"there is no browser on this machine: {INSTALL}")
+        top, way = self._sandbox.mounted(profile)
+        profile = "/".join((top, *way))
+        # Chromium refuses to start as root with a sandbox of its own.
+        sandboxed = self._browsers.makes_sandbox and (self._sandbox.is_isolated or os.getuid() != 0)
+        try:
+            return await Browser.start(self._sandbox, chromium, options, profile=profile, sandboxed=sandboxed)
+        except NoSandbox:
+            # Without Chromium's own sandbox, a page that breaks out of its process gets what the session's programs
+            # have anyway, if the session has a sandbox. If not, it would get the account of the user.
+            if not self._sandbox.is_isolated:
+                raise
+            self._browsers.makes_sandbox = False
+        return await Browser.start(self._sandbox, chromium, options, profile=profile, sandboxed=False)
