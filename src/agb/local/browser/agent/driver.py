@@ -1,0 +1,93 @@
+"""Playwright's driver: one process per runtime, started with the first use of a browser agent, and ended with it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from typing import TYPE_CHECKING, Final
+
+from ..process import Browser
+from .relay import Relay
+
+if TYPE_CHECKING:
+    import playwright.async_api as playwright
+
+INSTALL: Final = "the browser agent needs Playwright: pip install 'agb[browser]'"
+_CONNECT_SECONDS: Final = 30.0
+
+
+class NoDriver(Exception):
+    """Playwright is not installed, or its driver does not work; the message says which."""
+
+
+class Connection:
+    """Playwright's connection to one browser."""
+
+    def __init__(self, connected: playwright.Browser, relay: Relay) -> None:
+        self.browser = connected
+        self._relay = relay
+
+    async def close(self) -> None:
+        """Disconnect; the browser runs on."""
+        await _quietly(self.browser.close())
+        await self._relay.close()
+
+
+class Driver:
+    """Connects to browsers; :meth:`close` ends the driver and with it all connections."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._playwright: playwright.Playwright | None = None
+
+    async def connect(self, browser: Browser) -> Connection:
+        """Return a connection to a browser. Raises `NoDriver`."""
+        relay = Relay(browser)
+        try:
+            async with relay.open() as address:
+                return Connection(await self._connected(address), relay)
+        except BaseException:
+            await relay.close()
+            raise
+
+    async def _connected(self, address: str) -> playwright.Browser:
+        chromium = (await self._started()).chromium
+        from playwright.async_api import Error
+
+        try:
+            # Without the defaults: the page is the caller's, who may have set what Playwright would override.
+            return await chromium.connect_over_cdp(address, no_defaults=True, timeout=_CONNECT_SECONDS * 1000)
+        except Error as error:
+            if "Connection closed" in error.message:  # that to the driver, which has ended: the next call starts it
+                async with self._lock:
+                    self._playwright = None
+            raise NoDriver(f"Playwright could not connect to the browser: {error.message.partition(chr(10))[0]}") from error
+
+    async def _started(self) -> playwright.Playwright:
+        async with self._lock:
+            if self._playwright is None:
+                if importlib.util.find_spec("playwright") is None:
+                    raise NoDriver(INSTALL)
+                # In a thread: it takes a fifth of a second, in which the runtime would serve nothing else.
+                api = await asyncio.to_thread(importlib.import_module, "playwright.async_api")
+                try:
+                    self._playwright = await api.async_playwright().start()
+                except Exception as error:
+                    raise NoDriver(f"Playwright's driver did not start: {error}") from error
+            assert self._playwright is not None
+            return self._playwright
+
+    async def close(self) -> None:
+        """End the driver; nothing happens if it was not started."""
+        async with self._lock:
+            if self._playwright is not None:
+                driver, self._playwright = self._playwright, None
+                await _quietly(driver.stop())
+
+
+async def _quietly(closing: object) -> None:
+    """Await the end of something that may have ended already: then Playwright raises one of many errors."""
+    from contextlib import suppress
+
+    with suppress(Exception):
+        await closing  # type: ignore[misc]
