@@ -8,9 +8,11 @@ Importing this package loads nothing of the server; it runs in a process of its 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import CannotStart, IsolationUnavailable
@@ -18,6 +20,7 @@ from .errors import CannotStart, IsolationUnavailable
 if TYPE_CHECKING:
     from .child import LocalServer, ServerProcess
     from .options import Isolation, Network
+    from .planner import Planner
 
 __all__ = ["CannotStart", "IsolationUnavailable", "LocalServer", "aserve", "serve"]
 
@@ -43,6 +46,7 @@ def serve(
     public_url: str | None = None,
     allow_none: bool = False,
     warm: int = 1,
+    planner: Planner | str | None = None,
 ) -> Iterator[LocalServer]:
     """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
 
@@ -62,6 +66,8 @@ def serve(
             that the server answers begin with it.
         allow_none: whether ``isolation="auto"`` may continue without isolation where bubblewrap does not work.
         warm: how many sandboxes are made ahead of the sessions that get them, from the second session on; 0 makes none.
+        planner: what decides what the agents of browsers do, an asynchronous function of an importable module, or its
+            name as ``"module:function"``; without one the runtime's own engine does. It runs in the runtime's process.
 
     Raises:
         CannotStart: the runtime cannot start here; its text says why and what to do.
@@ -72,7 +78,9 @@ def serve(
         ...     server.endpoint.startswith("http://127.0.0.1:")
         True
     """
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm)
+    process = _process(
+        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, planner
+    )
     try:
         yield process.start()
     finally:
@@ -92,6 +100,7 @@ async def aserve(
     public_url: str | None = None,
     allow_none: bool = False,
     warm: int = 1,
+    planner: Planner | str | None = None,
 ) -> AsyncIterator[LocalServer]:
     """Run a local runtime as long as the ``async with`` block lasts; `serve` for asyncio and trio.
 
@@ -99,7 +108,9 @@ async def aserve(
     """
     from anyio import CancelScope, to_thread
 
-    process = _process(host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm)
+    process = _process(
+        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, planner
+    )
     # In threads: a thread that has begun runs to its end, also when the task that waits for it is cancelled.
     try:
         yield await to_thread.run_sync(process.start)
@@ -119,6 +130,7 @@ def _process(
     public_url: str | None,
     allow_none: bool,
     warm: int,
+    planner: Planner | str | None,
 ) -> ServerProcess:
     """Return the process, not yet started."""
     from .child import ServerProcess
@@ -135,5 +147,22 @@ def _process(
             "public_url": public_url,
             "allow_none": allow_none,
             "warm": warm,
+            **_planner_options(planner),
         }
     )
+
+
+def _planner_options(planner: Planner | str | None) -> dict[str, object]:
+    """Return the options of a planner; the runtime's process finds its module where this one does."""
+    if planner is None:
+        return {}
+    name = planner
+    if not isinstance(name, str):
+        module, attribute = getattr(planner, "__module__", None), getattr(planner, "__qualname__", "<")
+        if not isinstance(module, str) or module == "__main__" or "<" in attribute:
+            raise CannotStart(
+                f"the planner {planner!r} cannot be imported by the runtime, which is another process: "
+                "define it at the top level of a module"
+            )
+        name = f"{module}:{attribute}"
+    return {"planner": name, "planner_path": [str(Path(directory or ".").absolute()) for directory in sys.path]}

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None, prog: str = "agb serve") -> int:
         from_env = os.environ.get("AGB_API_KEY") or None
         options = Options.from_mapping(
             {name: value for name, value in vars(given).items() if name != "child"}
-            | {"api_key": given.api_key if given.api_key is not None else from_env}
+            | {"api_key": given.api_key if given.api_key is not None else from_env, "planner_path": [str(Path.cwd())]}
         )
         shows_key = given.api_key is None and from_env is None
         _serve(options, lambda listening: _say(banner(options, listening, shows_key=shows_key)))
@@ -61,6 +61,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--idle-timeout", type=float, metavar="S", help="seconds until an idle session is released (default: 300)")
     add("--public-url", metavar="URL", help="URL by which other machines reach it; the URLs answered begin with it")
     add("--warm", type=int, metavar="N", help="sandboxes made ahead of the next sessions (default: 1; 0 makes none)")
+    add("--planner", metavar="MODULE:FUNCTION", help="function that decides what browser agents do (default: built in)")
     add("--child", action="store_true", help=argparse.SUPPRESS)
     return parser
 
@@ -96,6 +97,7 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     lines += _rows("network", [_NETWORKS.get(report.network, report.network)])
     lines += _rows("links", [report.links_note])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
+    lines += _rows("planner", [] if options.planner is None else [options.planner])
     lines += _rows("missing", [f"{name}: {install}" for name, install in report.missing.items()])
     if not options.is_loopback:
         lines += [

@@ -16,6 +16,8 @@ from .errors import CannotStart
 
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
+_PLANNER = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
+
 MOST_WARM = 16
 """Sandboxes that may wait; each takes some 80 MB of memory with a kernel and its network."""
 
@@ -64,6 +66,11 @@ def _is_public_url(_: object, _attribute: Attribute[str | None], value: str | No
         )
 
 
+def _is_planner(_: object, _attribute: Attribute[str | None], value: str | None) -> None:
+    if value is not None and not (isinstance(value, str) and _PLANNER.fullmatch(value)):
+        raise CannotStart(f"planner must be 'module:function', not {value!r}")
+
+
 def _without_slash(value: Any) -> Any:
     return value.removesuffix("/") if isinstance(value, str) else value
 
@@ -88,6 +95,11 @@ class Options:
 
     warm: int = field(default=1, validator=_is_warm)
     """Sandboxes that are made ahead of the sessions that get them; 0 makes none."""
+
+    planner: str | None = field(default=None, validator=_is_planner)
+    """The function that decides what agents of browsers do, as ``module:function``; None: the runtime's own engine."""
+    planner_path: tuple[str, ...] = field(default=(), converter=tuple)
+    """Directories that are searched for its module, besides Python's own."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Options:

@@ -25,6 +25,7 @@ from .api.proxy_websocket import MESSAGE_LIMIT
 from .errors import CannotStart
 from .limits import Limits
 from .options import Options
+from .planner import load
 from .report import Report
 from .sessions.runtime import Runtime
 
@@ -59,6 +60,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         limits=limits,
         allow_none=options.allow_none,
         warm=options.warm,
+        planner=None if options.planner is None else load(options.planner, options.planner_path),
     )
     with stop.on_signals(lifeline), bind(options.host, options.port) as listener, ExitStack() as stack:
         # Meanwhile the runtime starts. A resolver that asks a name server takes its time.

@@ -8,10 +8,11 @@ from typing import Final
 from ..errors import invalid
 from .browser_tools import BROWSER_TOOLS
 from .file_tools import FILE_TOOLS
+from .page_use import PAGE_USE_TOOLS
 from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
 
 _BASE: Final = (RUN_CODE, SHELL, *FILE_TOOLS, GET_METRICS)
-_BROWSER: Final = (*_BASE, *BROWSER_TOOLS)
+_BROWSER: Final = (*_BASE, *BROWSER_TOOLS, *PAGE_USE_TOOLS)
 
 IMAGES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "agb-code-space-1": _BASE,

@@ -18,6 +18,8 @@ from typing import Any, Literal, Self
 
 from attrs import frozen
 
+from ..browser.agent.agent import PageAgent
+from ..browser.agent.driver import Driver
 from ..browser.chromium import find_chromium
 from ..browser.session_browser import Browsers, SessionBrowser
 from ..contexts.mounts import Mount
@@ -28,6 +30,7 @@ from ..kernels.base import Execution
 from ..kernels.interpreters import Languages, find_languages
 from ..limits import Limits
 from ..page_tokens import number_before, token_after
+from ..planner import Planner
 from ..report import Report
 from ..sandbox.directories import CannotMount, remove
 from ..sandbox.isolation import Wanted, choose
@@ -68,7 +71,8 @@ class Runtime:
 
     ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
     ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
-    ``warm`` is how many sandboxes are made ahead of the sessions that get them.
+    ``warm`` is how many sandboxes are made ahead of the sessions that get them. ``planner`` decides what the agents of
+    browsers do; without one the runtime's own engine does.
     Entering raises ``CannotStart`` with a remedy; leaving releases every session and removes everything that was
     created, except for the contexts in a ``data_dir``.
     """
@@ -86,6 +90,7 @@ class Runtime:
         limits: Limits = Limits(),  # noqa: B008 - frozen
         allow_none: bool = False,
         warm: int = 0,
+        planner: Planner | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -101,6 +106,8 @@ class Runtime:
         self._sync_threads = ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
         self._created = 0
         self._warm_number = warm
+        self._planner = planner
+        self._driver = Driver()
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -152,6 +159,7 @@ class Runtime:
         self._cleanup.callback(self._languages.close)
         self._browsers = Browsers(await chromium)
         isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
+        self._cleanup.push_async_callback(self._driver.close)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
@@ -227,6 +235,7 @@ class Runtime:
         sandbox.on_end = lambda: self._ended_by_itself(session_id)
         programs.on_code = self._warm.note_code
         self._created += 1
+        browser = SessionBrowser(sandbox, self._browsers)
         session = LocalSession(
             session_id,
             number=self._created,
@@ -235,7 +244,8 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
-            browser=SessionBrowser(sandbox, self._browsers),
+            browser=browser,
+            agent=PageAgent(browser, self._driver, self._planner),
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -349,6 +359,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
+            await session.agent.close()
             await session.browser.stop()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()

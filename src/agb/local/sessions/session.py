@@ -15,6 +15,7 @@ from typing import Literal
 
 from attrs import frozen
 
+from ..browser.agent.agent import PageAgent
 from ..browser.session_browser import SessionBrowser
 from ..contexts.session_mounts import SessionMounts
 from ..kernels.interpreters import Interpreter, Languages
@@ -56,6 +57,7 @@ class LocalSession:
         policy_id: str,
         programs: Programs,
         browser: SessionBrowser,
+        agent: PageAgent,
         mounts: SessionMounts,
         languages: Languages,
         shell: str,
@@ -78,6 +80,7 @@ class LocalSession:
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
         self.sandbox = sandbox = programs.sandbox
         self.browser = browser
+        self.agent = agent
         self.mounts = mounts
         self.mounts.on_end = self.touch
         self.languages = languages

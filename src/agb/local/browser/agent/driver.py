@@ -20,6 +20,11 @@ class NoDriver(Exception):
     """Playwright is not installed, or its driver does not work; the message says which."""
 
 
+def is_playwright_error(error: BaseException) -> bool:
+    """Return whether an exception is one of Playwright's, which need not be installed."""
+    return type(error).__module__.partition(".")[0] == "playwright"
+
+
 class Connection:
     """Playwright's connection to one browser."""
 
@@ -61,7 +66,9 @@ class Driver:
             if "Connection closed" in error.message:  # that to the driver, which has ended: the next call starts it
                 async with self._lock:
                     self._playwright = None
-            raise NoDriver(f"Playwright could not connect to the browser: {error.message.partition(chr(10))[0]}") from error
+            raise NoDriver(
+                f"Playwright could not connect to the browser: {error.message.partition(chr(10))[0]}"
+            ) from error
 
     async def _started(self) -> playwright.Playwright:
         async with self._lock:

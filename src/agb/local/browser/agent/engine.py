@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -12,6 +13,7 @@ from .capture import capture
 from .find import Ambiguous, NotFound, find_all, find_one
 from .grammar import METHODS, NotUnderstood, Step, parse
 from .quotes import Quotes
+from .requests import Acted, Progress
 from .settle import PageGone, settle
 from .snapshot import INTERACTIVE, Node, Snapshot
 from .steps import (
@@ -46,27 +48,7 @@ _ALIASES: Final = {
 _VALUES: Final = ("value", "text", "option", "key", "url", "direction")
 
 
-@frozen
-class Acted:
-    """The end of an instruction: what was done, and why it went no further, if it did not."""
-
-    steps: tuple[str, ...]
-    failure: str = ""
-
-    @property
-    def lines(self) -> list[str]:
-        """The steps, and the failure as the last of them."""
-        return [*self.steps, *([self.failure] if self.failure else [])]
-
-
-class Progress:
-    """The steps done so far: what is reported when a time limit ends the rest."""
-
-    def __init__(self) -> None:
-        self.steps: list[str] = []
-
-
-async def act(source: PageSource, instruction: str, around: Surroundings, progress: Progress) -> Acted:
+async def act_by_engine(source: PageSource, instruction: str, around: Surroundings, progress: Progress) -> Acted:
     """Do what an instruction says, or replay a result of `observe`, which is JSON."""
     replayed = _replayed(instruction)
     try:
@@ -80,16 +62,27 @@ async def act(source: PageSource, instruction: str, around: Surroundings, progre
         return Acted(tuple(progress.steps), around.variables.hide(str(error)))
     for number, step in enumerate(steps, 1):
         try:
-            page = await source()
-            progress.steps.append(around.variables.hide(await guarded(perform(page, step, around), page)))
-            await settle(page, around.settle_seconds)
-        except PageGone:
-            if number < len(steps):
-                continue  # the step has closed its page; the next one is for another
+            progress.steps.append(around.variables.hide(await one_step(source, step, around)))
         except StepFailed as error:
             which = f"step {number} of {len(steps)}: " if len(steps) > 1 else ""
             return Acted(tuple(progress.steps), around.variables.hide(f"{which}{error}"))
     return Acted(tuple(progress.steps))
+
+
+async def one_step(source: PageSource, step: Step, around: Surroundings) -> str:
+    """Do one step and return what was done, once the page has settled. Raises `StepFailed`."""
+    page = await source()
+    try:
+        done = await guarded(perform(page, step, around), page)
+    except StepFailed:
+        # A page that the step before has opened may be reported after this one has begun on its opener.
+        if (opened := await source()) is page:
+            raise
+        page = opened
+        done = await guarded(perform(page, step, around), page)
+    with suppress(PageGone):  # the step has closed it; the next one is for another
+        await settle(page, around.settle_seconds)
+    return done
 
 
 async def guarded(work: Awaitable[str], page: Page) -> str:
@@ -151,13 +144,10 @@ async def _replay(source: PageSource, given: Mapping[str, Any], around: Surround
 
 async def _do_by_selector(page: Page, step: Step, selector: str, around: Surroundings) -> str:
     snapshot = await capture(page, iframes=True)
-    node = next((one for one in snapshot.elements() if one.selector == selector), None)
-    if node is None:
-        if await page.locator(selector).count() == 0:
-            raise StepFailed(f"the page has no element {selector!r} any more")
-        node = Node("element", tag="", selector=selector)
+    paths = await selected(page, selector, snapshot)
     if step.method not in ELEMENT_METHODS:
         raise StepFailed(f"{step.method!r} is not done on an element")
+    node = next(one for one in snapshot.elements() if one.selector == paths[0])
     return await do(page, step, node, around)
 
 
@@ -199,7 +189,7 @@ class Observed:
         }
 
 
-async def observe(page: Page, instruction: str, around: Surroundings, selector: str = "") -> list[Observed]:
+async def observe_by_engine(page: Page, instruction: str, around: Surroundings, selector: str = "") -> list[Observed]:
     """Return the elements that an instruction describes, or those that its steps are for; none if there are none."""
     await settle(page, around.settle_seconds)
     snapshot = await capture(page, iframes=around.iframes)

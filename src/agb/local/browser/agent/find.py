@@ -11,7 +11,9 @@ from .targets import Target
 
 _SHOWN: Final = 8
 _WORD: Final = re.compile(r"\w+")
-_STOP: Final = frozenset("a an the of for to in on at and or with your my this that is".split())
+_STOP: Final = frozenset(
+    ["a", "an", "the", "of", "for", "to", "in", "on", "at", "and", "or", "with", "your", "my", "this", "that", "is"]
+)
 _PUNCTUATION: Final = " .,:;*!?…›»→"
 
 EXACT, SAME, PART, WORDS, NOTHING = 4, 3, 2, 1, 0
@@ -130,7 +132,9 @@ def _texts_match(wanted: str, text: str) -> bool:
 
 
 def _best(pool: Iterable[Node], target: Target, preferred: frozenset[str]) -> list[Node]:
-    ranked = [(_match(target, _texts_of(node, target.attribute)) or _by_attributes(node, target), node) for node in pool]
+    ranked = [
+        (_match(target, _texts_of(node, target.attribute)) or _by_attributes(node, target), node) for node in pool
+    ]
     best = max((rank for rank, _ in ranked), default=NOTHING)
     if best == NOTHING:
         return []

@@ -7,6 +7,9 @@ An instruction has one step or several, joined by line breaks, semicolons, "then
 is meant literally is in quotes of any kind. The language is English only.
 """
 
+# The functions of one table have the same parameters.
+# ruff: noqa: ARG001, ARG005
+
 from __future__ import annotations
 
 import re
@@ -44,8 +47,32 @@ class Step:
 
 
 METHODS: Final = frozenset(
-    "click double_click right_click hover focus fill type clear select check uncheck press scroll scroll_to wait "
-    "wait_for wait_gone wait_load navigate back forward reload search submit".split()
+    [
+        "click",
+        "double_click",
+        "right_click",
+        "hover",
+        "focus",
+        "fill",
+        "type",
+        "clear",
+        "select",
+        "check",
+        "uncheck",
+        "press",
+        "scroll",
+        "scroll_to",
+        "wait",
+        "wait_for",
+        "wait_gone",
+        "wait_load",
+        "navigate",
+        "back",
+        "forward",
+        "reload",
+        "search",
+        "submit",
+    ]
 )
 
 
@@ -68,16 +95,16 @@ _VERBS: Final = (
 _BREAK: Final = re.compile(
     rf"\s*(?:[\r\n;]+|(?<!\d)[.!]\s+(?-i:(?=[A-Z\ue000]))|,?\s*\b(?:and\s+)?(?:then|afterwards|after that|finally|next)\b[,:]?\s+"
     rf"|,\s*(?=(?:{_VERBS})\b)|,?\s+and\s+(?=(?:{_VERBS})\b))\s*",
-    re.I,
+    re.IGNORECASE,
 )
 _NOISE: Final = re.compile(
     r"(?:\s|[-*•]\s+|(?:step\s*)?\d{1,3}[.):]\s+|(?:please|now|first|firstly|next|finally|kindly|just|simply|and|then|"
     r"you should|you must|you can|i want you to|i want to|can you|could you)\b[,:]?\s+)+",
-    re.I,
+    re.IGNORECASE,
 )
 
 
-_TRAILING: Final = re.compile(r"(?:\s+(?:now|please|again|afterwards))+$", re.I)
+_TRAILING: Final = re.compile(r"(?:\s+(?:now|please|again|afterwards))+$", re.IGNORECASE)
 
 
 def _clauses(text: str) -> list[str]:
@@ -128,7 +155,23 @@ _KEYS: Final = {
     "cmd": "Meta",
     "command": "Meta",
     "option": "Alt",
-    **{key.lower(): key for key in "Enter Escape Tab Backspace Delete Home End Space Insert Alt Shift Meta".split()},
+    **{
+        key.lower(): key
+        for key in [
+            "Enter",
+            "Escape",
+            "Tab",
+            "Backspace",
+            "Delete",
+            "Home",
+            "End",
+            "Space",
+            "Insert",
+            "Alt",
+            "Shift",
+            "Meta",
+        ]
+    },
     **{f"f{number}": f"F{number}" for number in range(1, 13)},
 }
 _KEY: Final = (
@@ -140,14 +183,14 @@ _TIMES: Final = {"once": 1, "twice": 2, "three": 3, "four": 4, "five": 5}
 _URL: Final = re.compile(
     r"(?:https?|file|chrome)://\S+|(?:about|data):\S+|localhost(?::\d+)?(?:/\S*)?"
     r"|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}(?::\d+)?(?:[/?#]\S*)?|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?:/\S*)?",
-    re.I,
+    re.IGNORECASE,
 )
 _VALUE: Final = rf"(?P<value>{QUOTED}|.+?)"
 _TO: Final = r"(?:in to|into|inside|in|to|on|onto|at)"
 
 
 def _pattern(expression: str, make: Callable[[Mapping[str, str], Quotes], Step | None]) -> Pattern:
-    return Pattern(re.compile(expression, re.I), make)
+    return Pattern(re.compile(expression, re.IGNORECASE), make)
 
 
 def _plain(method: str) -> Callable[[Mapping[str, str], Quotes], Step]:
@@ -175,17 +218,23 @@ def _value_only(method: str) -> Callable[[Mapping[str, str], Quotes], Step | Non
 
 def _click_page(found: Mapping[str, str], quotes: Quotes) -> Step | None:
     """Return the click on what leads to a page: "go to the 'About' page"."""
-    target = parse_target(re.sub(r"\s+(?:web\s*)?(?:page|site)$", "", found["target"], flags=re.I), quotes)
+    target = parse_target(re.sub(r"\s+(?:web\s*)?(?:page|site)$", "", found["target"], flags=re.IGNORECASE), quotes)
     return None if target is None else Step("click", target)
 
 
-def _navigate(found: Mapping[str, str], quotes: Quotes) -> Step | None:
-    url = quotes.restore(found["value"])[0].strip()
+def address(text: str) -> str | None:
+    """Return a text as an address that can be opened, None if it is none; without a scheme it is HTTPS."""
+    url = text.strip()
     if not _URL.fullmatch(url):
         return None
-    has_scheme = re.match(r"[a-z]+:(?!\d)", url, re.I) is not None
-    local = re.match(r"localhost|127\.|\d+(?:\.\d+){3}", url, re.I) is not None
-    return Step("navigate", value=url if has_scheme else f"{'http' if local else 'https'}://{url}")
+    has_scheme = re.match(r"[a-z]+:(?!\d)", url, re.IGNORECASE) is not None
+    is_near = re.match(r"localhost|\d+(?:\.\d+){3}", url, re.IGNORECASE) is not None
+    return url if has_scheme else f"{'http' if is_near else 'https'}://{url}"
+
+
+def _navigate(found: Mapping[str, str], quotes: Quotes) -> Step | None:
+    url = address(quotes.restore(found["value"])[0])
+    return None if url is None else Step("navigate", value=url)
 
 
 def key_name(text: str) -> str | None:
@@ -233,7 +282,9 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         rf"(?:go|navigate|browse|surf)(?: to)? (?:(?:the )?(?:url|page|site|web ?site|address) )?{_VALUE}", _navigate
     ),
     _pattern(rf"(?:open|visit|load) (?:(?:the )?(?:url|page|site|web ?site|address) )?{_VALUE}", _navigate),
-    _pattern(r"(?:go|navigate|move)? ?back(?:wards?)?(?: one page| a page| to the (?:previous|last) page)?", _plain("back")),
+    _pattern(
+        r"(?:go|navigate|move)? ?back(?:wards?)?(?: one page| a page| to the (?:previous|last) page)?", _plain("back")
+    ),
     _pattern(r"(?:go|navigate|move)? ?forwards?(?: one page| a page| to the next page)?", _plain("forward")),
     _pattern(r"(?:reload|refresh)(?: (?:the|this))?(?: current)?(?: page| tab)?", _plain("reload")),
     # waiting
@@ -243,7 +294,8 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         _wait,
     ),
     _pattern(
-        r"wait (?:for|until) (?:the |this )?page(?: (?:to )?(?:loads?|finish(?:es)?(?: loading)?|is loaded|has loaded))?",
+        r"wait (?:for|until) (?:the |this )?page"
+        r"(?: (?:to )?(?:loads?|finish(?:es)?(?: loading)?|is loaded|has loaded))?",
         _plain("wait_load"),
     ),
     _pattern(
@@ -267,8 +319,10 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         _scroll,
     ),
     _pattern(r"scroll(?: the page)?", _scroll),
-    _pattern(rf"scroll (?:(?:down|up) )?(?:to|until) {_T[:-1]}?)(?: (?:is|comes) (?:visible|into view|in view))?",
-             _on_target("scroll_to")),
+    _pattern(
+        rf"scroll (?:(?:down|up) )?(?:to|until) {_T[:-1]}?)(?: (?:is|comes) (?:visible|into view|in view))?",
+        _on_target("scroll_to"),
+    ),
     _pattern(rf"scroll {_T[:-1]}?) into view", _on_target("scroll_to")),
     # keys
     _pattern(
@@ -293,7 +347,9 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         _on_target("fill"),
     ),
     _pattern(rf"(?:clear|empty|erase)(?: the (?:text|value|contents?) (?:of|in|from))? {_T}", _on_target("clear")),
-    _pattern(rf"(?:type|enter|input|write|insert)(?: the)?(?: (?:text|word|value|string))? {_VALUE}", _value_only("type")),
+    _pattern(
+        rf"(?:type|enter|input|write|insert)(?: the)?(?: (?:text|word|value|string))? {_VALUE}", _value_only("type")
+    ),
     _pattern(rf"search(?: for)? {_VALUE}", _value_only("search")),
     _pattern(r"submit(?: (?:the|this))?(?: form| query| search)?", _plain("submit")),
     # choosing

@@ -66,7 +66,7 @@ class Pages:
     async def using(self, page: Page) -> AsyncIterator[list[str]]:
         """Use a page alone; yield a list that gets a sentence about each dialog and page that is opened meanwhile."""
         lock = self._locks.setdefault(page, asyncio.Lock())
-        async with lock:
+        async with lock, self._awake(page):
             happened: list[str] = []
             self._acting.append(happened)
             try:
@@ -74,6 +74,19 @@ class Pages:
             finally:
                 # By identity: two empty lists are equal.
                 self._acting = [one for one in self._acting if one is not happened]
+
+    @contextlib.asynccontextmanager
+    async def _awake(self, page: Page) -> AsyncIterator[None]:
+        """Let a page behave as if it were in front: one in the background draws nothing, so nothing on it settles."""
+        from playwright.async_api import Error
+
+        session = await page.context.new_cdp_session(page)
+        await session.send("Emulation.setFocusEmulationEnabled", {"enabled": True})
+        try:
+            yield
+        finally:
+            with contextlib.suppress(Error):  # the page is closed
+                await session.detach()
 
     async def close(self) -> None:
         """Disconnect; the pages stay open."""

@@ -14,9 +14,9 @@ QUOTED: Final = f"{_BEGIN}\\d+{_END}"
 _PAIRS: Final = re.compile(
     r'"(?P<a>[^"]*)"|“(?P<b>[^”]*)”|«(?P<c>[^»]*)»|`(?P<d>[^`]*)`|„(?P<e>[^“”]*)[“”]'
     r"|(?<![^\s(\[,:=])'(?P<f>(?:[^']|(?<=\w)'(?=\w))*)'(?!\w)"
-    r"|(?<![^\s(\[,:=])‘(?P<g>(?:[^’]|(?<=\w)’(?=\w))*)’(?!\w)"
+    r"|(?<![^\s(\[,:=])\u2018(?P<g>(?:[^\u2019]|(?<=\w)\u2019(?=\w))*)\u2019(?!\w)"
 )
-_ADDRESS: Final = re.compile(r"\b(?:https?://|file://|about:|data:|chrome://)\S+", re.I)
+_ADDRESS: Final = re.compile(r"\b(?:https?://|file://|about:|data:|chrome://)\S+", re.IGNORECASE)
 _MASKED: Final = re.compile(f"{_BEGIN}(\\d+){_END}")
 
 

@@ -72,9 +72,7 @@ class Relay:
         try:
             # Only an address is accepted as Host; and an Origin would have to be allowed.
             kept = [
-                line
-                for line in headers.split(b"\r\n")
-                if line and not line.lower().startswith((b"host:", b"origin:"))
+                line for line in headers.split(b"\r\n") if line and not line.lower().startswith((b"host:", b"origin:"))
             ]
             lines = [f"GET {self._browser.path} HTTP/1.1".encode(), f"Host: 127.0.0.1:{self._browser.port}".encode()]
             to_browser.write(b"\r\n".join([*lines, *kept, b"", b""]))

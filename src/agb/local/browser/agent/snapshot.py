@@ -47,15 +47,64 @@ _ROLES: Final = {
 }
 _NOT_SHOWN: Final = frozenset({"script", "style", "template", "noscript", "head", "meta", "link", "title"})
 _INLINE: Final = frozenset(
-    "a abbr b bdi bdo button cite code data del dfn em font i img input ins kbd label mark q s samp small span strong "
-    "sub sup time tt u var".split()
+    [
+        "a",
+        "abbr",
+        "b",
+        "bdi",
+        "bdo",
+        "button",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "img",
+        "input",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "q",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+    ]
 )
 _NOT_TYPED: Final = frozenset({"button", "checkbox", "file", "hidden", "image", "radio", "range", "reset", "submit"})
 _XHTML_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 INTERACTIVE: Final = frozenset(
-    "button checkbox combobox link listbox menuitem menuitemcheckbox menuitemradio option radio searchbox slider "
-    "spinbutton switch tab textbox treeitem".split()
+    [
+        "button",
+        "checkbox",
+        "combobox",
+        "link",
+        "listbox",
+        "menuitem",
+        "menuitemcheckbox",
+        "menuitemradio",
+        "option",
+        "radio",
+        "searchbox",
+        "slider",
+        "spinbutton",
+        "switch",
+        "tab",
+        "textbox",
+        "treeitem",
+    ]
 )
 
 

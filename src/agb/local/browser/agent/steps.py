@@ -1,33 +1,49 @@
 """Steps, performed on a page: each is an action of Playwright on the element that its description means."""
 
+# The functions of one table have the same parameters.
+# ruff: noqa: ARG001, ARG005
+
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from attrs import evolve, frozen
 
 from .capture import capture
-from .find import NotFound, find_one
+from .find import Ambiguous, NotFound, find_one
 from .grammar import Step, key_name
-from .settle import PageGone, settle, until_changed
+from .settle import settle, until_changed
 from .snapshot import Node, Snapshot
 from .targets import Target
 
 if TYPE_CHECKING:
     from playwright.async_api import Locator, Page
 
+T = TypeVar("T")
+
 FIND_SECONDS: Final = 3.0
 """How long an element may take to appear."""
-ACTION_SECONDS: Final = 10.0
-"""How long an element may take to become enabled, stable and uncovered."""
 NAVIGATION_SECONDS: Final = 30.0
 LONGEST_WAIT: Final = 600.0
 
 _CLICKED: Final = frozenset(
-    "button checkbox combobox link menuitem menuitemcheckbox menuitemradio option radio switch tab treeitem".split()
+    [
+        "button",
+        "checkbox",
+        "combobox",
+        "link",
+        "menuitem",
+        "menuitemcheckbox",
+        "menuitemradio",
+        "option",
+        "radio",
+        "switch",
+        "tab",
+        "treeitem",
+    ]
 )
 _TYPED: Final = frozenset({"textbox", "searchbox", "combobox", "spinbutton"})
 _CHOSEN: Final = frozenset({"combobox", "listbox", "radiogroup"})
@@ -113,6 +129,8 @@ async def look_for(page: Page, target: Target, preferred: frozenset[str], around
         snapshot = await capture(page, iframes=around.iframes)
         try:
             return find_one(snapshot, filled, preferred)
+        except Ambiguous as error:
+            raise StepFailed(str(error)) from error
         except NotFound as error:
             left = end - loop.time()
             if left <= 0:
@@ -127,39 +145,70 @@ def _filled(target: Target, variables: Variables) -> Target:
 
 # --- on an element -------------------------------------------------------------------------------------------------
 
-_LIMIT: Final = ACTION_SECONDS * 1000
+_SLICES: Final = (1000.0, 2000.0, 4000.0, 8000.0)
+"""Milliseconds of the tries of an action."""
+
+
+async def patiently(action: Callable[[float], Awaitable[T]]) -> T:
+    """Return the result of an action of Playwright, which is passed its time limit in milliseconds.
+
+    A cancelled call of Playwright goes on in its driver: a click that waits for a button to become enabled would happen
+    after its caller was answered that the call was ended. So the action is tried with a short limit, then with longer
+    ones, and when it is cancelled the try that is under way is awaited: once this has returned or raised, nothing of it
+    happens any more.
+    """
+    from playwright.async_api import TimeoutError as NotInTime
+
+    for limit in _SLICES:
+        trying = asyncio.ensure_future(action(limit))
+        try:
+            return await asyncio.shield(trying)
+        except NotInTime:
+            if limit == _SLICES[-1]:
+                raise
+        except asyncio.CancelledError:
+            await asyncio.wait({trying})
+            if not trying.cancelled():
+                trying.exception()  # read, or asyncio reports it as never retrieved
+            raise
+    raise AssertionError("the last try returns or raises")
+
+
 Action = Callable[["Locator", Step, str, Node], Awaitable[Any]]
 
 
 async def _click(locator: Locator, step: Step, value: str, node: Node) -> None:
-    if node.role == "option" and node.parent is not None and (select := _select_of(node)) is not None:
-        await locator.page.locator(select.selector).select_option(label=node.name or node.text, timeout=_LIMIT)
+    if node.role == "option" and (select := _select_of(node)) is not None:
+        chosen = locator.page.locator(select.selector)
+        await patiently(lambda ms: chosen.select_option(label=node.name or node.text, timeout=ms))
         return
-    await locator.click(
-        timeout=_LIMIT,
-        button="right" if step.method == "right_click" else "left",
-        click_count=2 if step.method == "double_click" else 1,
-    )
+    button: Literal["left", "right"] = "right" if step.method == "right_click" else "left"
+    count = 2 if step.method == "double_click" else 1
+    await patiently(lambda ms: locator.click(timeout=ms, button=button, click_count=count))
 
 
 async def _fill(locator: Locator, step: Step, value: str, node: Node) -> None:
+    from playwright.async_api import Error
+
     if not node.is_editable and node.tag not in ("select", "input"):
         raise StepFailed(f"nothing can be typed into the {node}")
     if node.tag == "select":
         await _choose(locator, value, node)
         return
     if step.method == "type":
-        await locator.press_sequentially(value, timeout=_LIMIT)
+        await patiently(lambda ms: locator.focus(timeout=ms))
+        await locator.page.keyboard.type(value)
         return
+    kind = node.attributes.get("type", "")
     try:
-        await locator.fill(value, timeout=_LIMIT)
-    except Exception as error:
-        from playwright.async_api import Error
-
-        if isinstance(error, Error) and "Malformed value" in error.message:
-            kind = node.attributes.get("type", "field")
-            raise StepFailed(f"the {node} takes a {kind}, as in {_FORMATS.get(kind, 'its own format')}") from error
-        raise
+        await patiently(lambda ms: locator.fill(value, timeout=ms))
+        is_taken = kind not in _FORMATS or await patiently(lambda ms: locator.input_value(timeout=ms)) == value
+    except Error as error:
+        if "Malformed value" not in error.message:
+            raise
+        is_taken = False
+    if not is_taken:
+        raise StepFailed(f"the {node} takes a {kind}, as in {_FORMATS.get(kind, 'its own format')}, not {step.value!r}")
 
 
 _FORMATS: Final = {
@@ -169,16 +218,15 @@ _FORMATS: Final = {
     "month": "2026-12",
     "week": "2026-W52",
     "color": "#a0b1c2",
-    "number": "12.5",
 }
 
 
 async def _check(locator: Locator, step: Step, value: str, node: Node) -> None:
     is_checked = step.method == "check"
     if node.tag == "input" or node.role in ("checkbox", "radio", "switch"):
-        await locator.set_checked(is_checked, timeout=_LIMIT)
+        await patiently(lambda ms: locator.set_checked(is_checked, timeout=ms))
     elif (str(node.states.get("checked", node.states.get("pressed", "false"))) == "true") != is_checked:
-        await locator.click(timeout=_LIMIT)
+        await patiently(lambda ms: locator.click(timeout=ms))
 
 
 async def _choose(locator: Locator, value: str, node: Node) -> None:
@@ -191,7 +239,7 @@ async def _choose(locator: Locator, value: str, node: Node) -> None:
     if not found or (len(found) > 1 and found is by_part):
         names = ", ".join(repr(one.name or one.text) for one in options[:20])
         raise StepFailed(f"the {node} has no option {value!r}; there are {names}")
-    await locator.select_option(index=options.index(found[0]), timeout=_LIMIT)
+    await patiently(lambda ms: locator.select_option(index=options.index(found[0]), timeout=ms))
 
 
 def _same(text: str, wanted: str) -> bool:
@@ -204,7 +252,7 @@ def _select_of(option: Node) -> Node | None:
 
 async def _press_on(locator: Locator, step: Step, value: str, node: Node) -> None:
     for _ in range(max(1, int(step.amount))):
-        await locator.press(_key(value), timeout=_LIMIT)
+        await patiently(lambda ms: locator.press(_key(value), timeout=ms))
 
 
 def _key(text: str) -> str:
@@ -221,16 +269,18 @@ _ACTIONS: Final[Mapping[str, Action]] = {
     "click": _click,
     "double_click": _click,
     "right_click": _click,
-    "hover": lambda locator, step, value, node: locator.hover(timeout=_LIMIT),
-    "focus": lambda locator, step, value, node: locator.focus(timeout=_LIMIT),
+    "hover": lambda locator, step, value, node: patiently(lambda ms: locator.hover(timeout=ms)),
+    "focus": lambda locator, step, value, node: patiently(lambda ms: locator.focus(timeout=ms)),
     "fill": _fill,
     "type": _fill,
-    "clear": lambda locator, step, value, node: locator.clear(timeout=_LIMIT),
+    "clear": lambda locator, step, value, node: patiently(lambda ms: locator.clear(timeout=ms)),
     "select": lambda locator, step, value, node: _choose(locator, value, node),
     "check": _check,
     "uncheck": _check,
     "press": _press_on,
-    "scroll_to": lambda locator, step, value, node: locator.scroll_into_view_if_needed(timeout=_LIMIT),
+    "scroll_to": lambda locator, step, value, node: patiently(
+        lambda ms: locator.scroll_into_view_if_needed(timeout=ms)
+    ),
     "wait_for": _nothing,
 }
 _DONE: Final[Mapping[str, str]] = {
@@ -261,11 +311,12 @@ async def _select(page: Page, step: Step, around: Surroundings) -> str:
         return await do(page, step, node, around)
     locator = page.locator(node.selector).first
     if node.role != "radiogroup" and node.states.get("expanded") is not True:
-        await locator.click(timeout=_LIMIT)
+        await patiently(lambda ms: locator.click(timeout=ms))
         await settle(page, around.settle_seconds)
     roles = frozenset({"option", "menuitem", "menuitemradio", "radio", "treeitem"})
     option = await look_for(page, Target(step.value, True, roles, "option"), roles, around)
-    await page.locator(option.selector).first.click(timeout=_LIMIT)
+    chosen = page.locator(option.selector).first
+    await patiently(lambda ms: chosen.click(timeout=ms))
     return f"{_DONE['select'].format(step.value)} {node}"
 
 
@@ -283,11 +334,25 @@ async def go_to(page: Page, url: str, seconds: float = NAVIGATION_SECONDS) -> No
 
     try:
         await page.goto(url, wait_until="domcontentloaded", timeout=seconds * 1000)
+    except asyncio.CancelledError:
+        await asyncio.wait({asyncio.ensure_future(_stop_loading(page))})
+        raise
     except Error as error:
         raise StepFailed(f"could not open {url}: {reason(error)}") from error
 
 
-def reason(error: Exception) -> str:
+async def _stop_loading(page: Page) -> None:
+    from playwright.async_api import Error
+
+    try:
+        session = await page.context.new_cdp_session(page)
+        await session.send("Page.stopLoading")
+        await session.detach()
+    except Error:  # the page is closed
+        return
+
+
+def reason(error: BaseException) -> str:
     """Return the reason in an error of Playwright: its first line, without the names of its methods."""
     first = str(error).partition("\n")[0]
     return re.sub(r"^(?:\w+\.\w+: )?(?:Error: )?", "", first).strip() or type(error).__name__
@@ -328,8 +393,6 @@ async def _wait_change(page: Page, step: Step, around: Surroundings) -> str:
 
 
 async def _is_there(page: Page, target: Target, around: Surroundings) -> bool:
-    from .find import Ambiguous
-
     try:
         find_one(await capture(page, iframes=around.iframes), target)
     except Ambiguous:
@@ -382,8 +445,9 @@ async def _search(page: Page, step: Step, around: Surroundings) -> str:
     if node is None:
         raise StepFailed("the page has no search field; name the field: type 'x' into the … field, then press Enter")
     locator = page.locator(node.selector).first
-    await locator.fill(around.variables.fill(step.value), timeout=_LIMIT)
-    await locator.press("Enter", timeout=_LIMIT)
+    value = around.variables.fill(step.value)
+    await patiently(lambda ms: locator.fill(value, timeout=ms))
+    await patiently(lambda ms: locator.press("Enter", timeout=ms))
     return f"searched for {step.value!r}"
 
 

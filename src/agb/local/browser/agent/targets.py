@@ -118,7 +118,21 @@ ATTRIBUTES: Final = {
 _ORDINALS: Final = {
     word: number
     for number, word in enumerate(
-        "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), 1
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+        ],
+        1,
     )
 } | {"last": -1, "final": -1}
 _IRREGULAR: Final = {"check boxes": "check box", "checkboxes": "checkbox", "boxes": "box", "entries": "entry"}
@@ -138,28 +152,33 @@ _CONNECTOR: Final = (
     r"(?:with|having|by|whose|that has) (?:the |a |an )?(?P<attribute>" + "|".join(ATTRIBUTES) + r")(?: is| of)?|"
     r"with|for|of)"
 )
-_ORDINAL: Final = re.compile(rf"(?:(?P<word>{'|'.join(_ORDINALS)})|(?P<number>\d{{1,4}})(?:st|nd|rd|th))\s+", re.I)
-_ARTICLE: Final = re.compile(r"(?:the|an?|this|that|any|my|your|its|their|some)\s+", re.I)
-_ALL: Final = re.compile(r"(?:all|every|each)(?: of)?\s+(?:the\s+)?", re.I)
-_PAGE: Final = re.compile(r"\s+(?:on|in|of|from)\s+(?:the|this)\s+(?:current\s+|web\s*)?(?:page|site|screen)$", re.I)
+_ORDINAL: Final = re.compile(
+    rf"(?:(?P<word>{'|'.join(_ORDINALS)})|(?P<number>\d{{1,4}})(?:st|nd|rd|th))\s+", re.IGNORECASE
+)
+_ARTICLE: Final = re.compile(r"(?:the|an?|this|that|any|my|your|its|their|some)\s+", re.IGNORECASE)
+_ALL: Final = re.compile(r"(?:all|every|each)(?: of)?\s+(?:the\s+)?", re.IGNORECASE)
+_PAGE: Final = re.compile(
+    r"\s+(?:on|in|of|from)\s+(?:the|this)\s+(?:current\s+|web\s*)?(?:page|site|screen)$", re.IGNORECASE
+)
 _IN_SCOPE: Final = re.compile(
     rf"(?P<rest>.+?)\s+(?:in|inside|within|under|of|on|from|for)\s+"
     rf"(?P<scope>(?:(?:the|an?|that|this)\s+)?(?:[^\s].*?\s+)?(?:{_SCOPE})(?:\s+.+)?)",
-    re.I,
+    re.IGNORECASE,
 )
 _NEAR: Final = re.compile(
-    rf"(?P<rest>.+?)\s+(?:for|of|next to|beside|near|belonging to)\s+(?:the\s+|an?\s+)?(?P<near>{QUOTED})", re.I
+    rf"(?P<rest>.+?)\s+(?:for|of|next to|beside|near|belonging to)\s+(?:the\s+|an?\s+)?(?P<near>{QUOTED})",
+    re.IGNORECASE,
 )
 _SCOPE_FORMS: Final = (
-    re.compile(rf"(?P<role>{_SCOPE})(?:\s+{_CONNECTOR})?\s+(?P<text>.+)", re.I),
-    re.compile(rf"(?P<text>.+?)\s+(?P<role>{_SCOPE})", re.I),
-    re.compile(rf"(?P<role>{_SCOPE})", re.I),
+    re.compile(rf"(?P<role>{_SCOPE})(?:\s+{_CONNECTOR})?\s+(?P<text>.+)", re.IGNORECASE),
+    re.compile(rf"(?P<text>.+?)\s+(?P<role>{_SCOPE})", re.IGNORECASE),
+    re.compile(rf"(?P<role>{_SCOPE})", re.IGNORECASE),
 )
 _FORMS: Final = (
-    re.compile(rf"(?P<role>{_ROLE})\s+{_CONNECTOR}\s+(?P<text>.+)", re.I),
-    re.compile(rf"(?P<role>{_ROLE})\s+(?P<text>{QUOTED})", re.I),
-    re.compile(rf"(?P<text>.+?)\s+(?P<role>{_ROLE})", re.I),
-    re.compile(rf"(?P<role>{_ROLE})", re.I),
+    re.compile(rf"(?P<role>{_ROLE})\s+{_CONNECTOR}\s+(?P<text>.+)", re.IGNORECASE),
+    re.compile(rf"(?P<role>{_ROLE})\s+(?P<text>{QUOTED})", re.IGNORECASE),
+    re.compile(rf"(?P<text>.+?)\s+(?P<role>{_ROLE})", re.IGNORECASE),
+    re.compile(rf"(?P<role>{_ROLE})", re.IGNORECASE),
 )
 
 

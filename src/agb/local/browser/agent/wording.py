@@ -28,14 +28,15 @@ class Wording:
 
 OBSERVING: Final = Wording(
     re.compile(
-        r"(?:please\s+)?(?:find|locate|identify|list|show(?: me)?|get|observe|look for|search for|return|describe|detect)"
+        r"(?:please\s+)?(?:find|locate|identify|list|show(?: me)?|get|observe|look for|search for|"
+        r"return|describe|detect)"
         r"(?:\s+(?:out|me))?\b\s*",
-        re.I,
+        re.IGNORECASE,
     ),
     re.compile(
         r"(?:(?:all|every|each|any|the)\s+)*(?:(?:of\s+)?(?:the\s+)?)?(?:(?:interactive|clickable|available|possible|"
         r"actionable|visible)\s+)*(?:page|elements?|actions?|controls?|everything|what(?: i| one)? can (?:i |be )?"
         r"(?:do|done|click(?:ed)?))?(?:\s+(?:on|of|in)\s+(?:the|this)\s+page)?",
-        re.I,
+        re.IGNORECASE,
     ),
 )
