@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...planner import Planner
 from ..process import BrowserUnavailable
 from . import schema as schemas
+from .around import StepFailed, Surroundings, Variables, reason
 from .capture import capture
 from .driver import NoDriver, is_playwright_error
 from .engine import Observed, PageSource, act_by_engine, below, observe_by_engine, selected
@@ -22,7 +23,7 @@ from .pages import NoPage
 from .planned import Planned, PlannerFailed
 from .requests import Acted, Instruction, PageChoice, Picture, Progress
 from .settle import PageGone, settle
-from .steps import StepFailed, Surroundings, Variables, go_to, reason
+from .steps import go_to
 
 if TYPE_CHECKING:
     from playwright.async_api import Page

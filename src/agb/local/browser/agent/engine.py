@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from .actions import ELEMENT_METHODS, do
+from .around import StepFailed, Surroundings, reason
 from .capture import capture
 from .find import Ambiguous, NotFound, find_all, find_one
 from .grammar import METHODS, NotUnderstood, Step, parse
@@ -16,14 +18,7 @@ from .quotes import Quotes
 from .requests import Acted, Progress
 from .settle import PageGone, settle
 from .snapshot import INTERACTIVE, Node, Snapshot
-from .steps import (
-    ELEMENT_METHODS,
-    StepFailed,
-    Surroundings,
-    do,
-    perform,
-    reason,
-)
+from .steps import perform
 from .targets import Target, alternatives, parse_target
 from .wording import OBSERVING
 

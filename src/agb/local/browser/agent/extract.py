@@ -1,7 +1,7 @@
-"""Extraction: fills a JSON Schema from what a page shows, by labels, headers, repeated structures and kinds of values."""
+"""Extraction: fills a JSON Schema from what a page shows: labels, headers, repeated structures, kinds of values."""
 
 # The functions of one table have the same parameters.
-# ruff: noqa: ARG001, ARG005
+# ruff: noqa: ARG001
 
 from __future__ import annotations
 

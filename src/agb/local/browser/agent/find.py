@@ -14,7 +14,7 @@ _WORD: Final = re.compile(r"\w+")
 _STOP: Final = frozenset(
     ["a", "an", "the", "of", "for", "to", "in", "on", "at", "and", "or", "with", "your", "my", "this", "that", "is"]
 )
-_PUNCTUATION: Final = " .,:;*!?…›»→"
+_PUNCTUATION: Final = " .,:;*!?…\u203a»→"
 
 EXACT, SAME, PART, WORDS, NOTHING = 4, 3, 2, 1, 0
 """How well a text matches: exactly, but for case and punctuation, as a part, by its words, or not at all."""

@@ -8,7 +8,7 @@ is meant literally is in quotes of any kind. The language is English only.
 """
 
 # The functions of one table have the same parameters.
-# ruff: noqa: ARG001, ARG005
+# ruff: noqa: ARG005
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from .quotes import QUOTED, Quotes
 from .targets import Target, parse_target
 
 UNDERSTOOD: Final = (
-    "understood are: click, double click, right click, hover, focus, type TEXT into FIELD, fill FIELD with TEXT, clear, "
-    "select OPTION from LIST, check, uncheck, press KEY, scroll, wait for TEXT, wait N seconds, go to URL, go back, "
-    "go forward, reload, search for TEXT; several steps are joined by 'then', and an element is called by its text and "
-    "its kind, as in: the second 'Read more' link"
+    "understood are: click, double click, right click, hover, focus, type TEXT into FIELD, fill FIELD with TEXT, "
+    "clear, select OPTION from LIST, check, uncheck, press KEY, scroll, wait for TEXT, wait N seconds, go to URL, "
+    "go back, go forward, reload, search for TEXT; several steps are joined by 'then', and an element is called by "
+    "its text and its kind, as in: the second 'Read more' link"
 )
 
 
@@ -93,7 +93,8 @@ _VERBS: Final = (
     r"go|navigate|open|visit|browse|load|follow|reload|refresh|search|submit|set|change|paste"
 )
 _BREAK: Final = re.compile(
-    rf"\s*(?:[\r\n;]+|(?<!\d)[.!]\s+(?-i:(?=[A-Z\ue000]))|,?\s*\b(?:and\s+)?(?:then|afterwards|after that|finally|next)\b[,:]?\s+"
+    rf"\s*(?:[\r\n;]+|(?<!\d)[.!]\s+(?-i:(?=[A-Z\ue000]))"
+    rf"|,?\s*\b(?:and\s+)?(?:then|afterwards|after that|finally|next)\b[,:]?\s+"
     rf"|,\s*(?=(?:{_VERBS})\b)|,?\s+and\s+(?=(?:{_VERBS})\b))\s*",
     re.IGNORECASE,
 )

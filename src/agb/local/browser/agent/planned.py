@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ...planner import Action, PageView, Plan, Planner, Task
+from .actions import ELEMENT_METHODS, do
+from .around import StepFailed, Surroundings, reason
 from .capture import capture
 from .engine import Observed, PageSource, guarded
 from .grammar import METHODS, Step
@@ -13,7 +15,7 @@ from .outline import outline
 from .requests import Progress
 from .settle import settle
 from .snapshot import Node
-from .steps import ELEMENT_METHODS, StepFailed, Surroundings, do, perform, reason
+from .steps import perform
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
