@@ -67,6 +67,8 @@ RULES = Rules(
         "aiter_bytes": "iter_bytes",
         "aiter_raw": "iter_raw",
         "aread": "read",
+        "async_api": "sync_api",
+        "async_playwright": "sync_playwright",
         "handle_async_request": "handle_request",
     },
     wrappers={"Awaitable": 0},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
+    from ._async.modules.browser import AsyncBrowser as AsyncBrowser
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
+    from ._sync.modules.browser import Browser as Browser
     from ._sync.modules.context_manager import ContextManager as ContextManager
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process_output import ProcessOutput as ProcessOutput
@@ -46,6 +48,11 @@ if TYPE_CHECKING:
     from ._sync.storage.contexts import ContextIterator as ContextIterator
     from ._sync.storage.contexts import ContextService as ContextService
     from ._sync.storage.extensions import ExtensionsService as ExtensionsService
+    from .browser_options import BrowserFingerprint as BrowserFingerprint
+    from .browser_options import BrowserOption as BrowserOption
+    from .browser_options import BrowserProxy as BrowserProxy
+    from .browser_options import BrowserScreen as BrowserScreen
+    from .browser_options import BrowserViewport as BrowserViewport
     from .config import Config as Config
     from .config import Setting as Setting
     from .config import Settings as Settings
@@ -89,6 +96,7 @@ if TYPE_CHECKING:
     from .executor import BrokenSandbox as BrokenSandbox
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
+    from .fingerprint import FingerprintFormat as FingerprintFormat
     from .language import Language as Language
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
@@ -179,6 +187,9 @@ _HOMES = {
     "._sync.modules.process": ("Process",),
     "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
+    "._async.modules.browser": ("AsyncBrowser",),
+    "._sync.modules.browser": ("Browser",),
+    ".browser_options": ("BrowserFingerprint", "BrowserOption", "BrowserProxy", "BrowserScreen", "BrowserViewport"),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
         "BWList",
@@ -217,6 +228,7 @@ _HOMES = {
         "SessionError",
         "WorkerLostError",
     ),
+    ".fingerprint": ("FingerprintFormat",),
     ".language": ("Language",),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
@@ -290,6 +302,7 @@ if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PT
 _MODULES = frozenset(
     (
         "agb",
+        "browser_options",
         "config",
         "context",
         "context_manager",
@@ -298,6 +311,7 @@ _MODULES = frozenset(
         "exceptions",
         "executor",
         "extension",
+        "fingerprint",
         "limits",
         "owned",
         "local",

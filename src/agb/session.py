@@ -1,6 +1,7 @@
 """Door to the session: the import path of 0.12."""
 
 from ._async.session import AsyncSession as AsyncSession
+from ._sync.modules.browser import Browser as Browser
 from ._sync.modules.code import Code as Code
 from ._sync.modules.command import Command as Command
 from ._sync.modules.context_manager import ContextManager as ContextManager

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from ..stats import ClientStats
     from ._compat.iteration import AnyIterable
     from .batch.map import AsyncBatch
+    from .block import AsyncBlock
     from .host.progress import Progress
-    from .lifecycle.session_block import AsyncSessionBlock
     from .lifecycle.session_pool import AsyncSessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -231,7 +231,7 @@ class AsyncAGB(Closable, BlockHint):
 
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> AsyncSessionBlock[AsyncSession]:
+    ) -> AsyncBlock[AsyncSession]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation, in several attempts within 30
@@ -253,10 +253,10 @@ class AsyncAGB(Closable, BlockHint):
             ...     print(result.stdout, end="")
             hello
         """
-        from .lifecycle.session_block import AsyncSessionBlock
+        from .block import AsyncBlock
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
-        return AsyncSessionBlock("agb.session(params)", block)
+        return AsyncBlock("agb.session(params)", "session", block)
 
     @asynccontextmanager
     async def _session(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..results.sessions import SessionInfo
     from .api import AsyncAPI
     from .client import AsyncAGB
+    from .modules.browser import AsyncBrowser
     from .modules.code import AsyncCode
     from .modules.command import AsyncCommand
     from .modules.context_manager import AsyncContextManager
@@ -68,6 +69,7 @@ class AsyncSession:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        browser: its browser.
     """
 
     def __init__(self, agb: AsyncAGB, session_id: str) -> None:
@@ -136,6 +138,13 @@ class AsyncSession:
         from .modules.context_manager import AsyncContextManager
 
         return AsyncContextManager(self)
+
+    @cached_property
+    def browser(self) -> AsyncBrowser:
+        """The browser of the session."""
+        from .modules.browser import AsyncBrowser
+
+        return AsyncBrowser(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 

@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from ..stats import ClientStats
     from ._compat.iteration import AnyIterable
     from .batch.map import Batch
+    from .block import Block
     from .host.progress import Progress
-    from .lifecycle.session_block import SessionBlock
     from .lifecycle.session_pool import SessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -232,7 +232,7 @@ class AGB(Closable, BlockHint):
 
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> SessionBlock[Session]:
+    ) -> Block[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation, in several attempts within 30
@@ -254,10 +254,10 @@ class AGB(Closable, BlockHint):
             ...     print(result.stdout, end="")
             hello
         """
-        from .lifecycle.session_block import SessionBlock
+        from .block import Block
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
-        return SessionBlock("agb.session(params)", block)
+        return Block("agb.session(params)", "session", block)
 
     @contextmanager
     def _session(

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ..results.sessions import SessionInfo
     from .api import API
     from .client import AGB
+    from .modules.browser import Browser
     from .modules.code import Code
     from .modules.command import Command
     from .modules.context_manager import ContextManager
@@ -69,6 +70,7 @@ class Session:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        browser: its browser.
     """
 
     def __init__(self, agb: AGB, session_id: str) -> None:
@@ -137,6 +139,13 @@ class Session:
         from .modules.context_manager import ContextManager
 
         return ContextManager(self)
+
+    @cached_property
+    def browser(self) -> Browser:
+        """The browser of the session."""
+        from .modules.browser import Browser
+
+        return Browser(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 

@@ -17,10 +17,10 @@ from .._compat.concurrency import TaskGroup
 from .._compat.flavour import BlockHint, Closable
 from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
+from ..block import AsyncBlock
 from . import reaper
 from .owner_process import BlockProcess
 from .protocols import AsyncSessionClient, SessionT
-from .session_block import AsyncSessionBlock
 from .warm_sessions import AsyncWarmSessions, Hook, PoolOptions, Warm
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    def session(self, *, timeout: float | None = None) -> AsyncSessionBlock[SessionT]:
+    def session(self, *, timeout: float | None = None) -> AsyncBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -153,7 +153,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
-        return AsyncSessionBlock("pool.session()", self._session(timeout))
+        return AsyncBlock("pool.session()", "session", self._session(timeout))
 
     @asynccontextmanager
     async def _session(self, timeout: float | None) -> AsyncIterator[SessionT]:

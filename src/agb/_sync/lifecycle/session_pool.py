@@ -18,10 +18,10 @@ from .._compat.concurrency import TaskGroup
 from .._compat.flavour import BlockHint, Closable
 from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
+from ..block import Block
 from . import reaper
 from .owner_process import BlockProcess
 from .protocols import SessionClient, SessionT
-from .session_block import SessionBlock
 from .warm_sessions import Hook, PoolOptions, Warm, WarmSessions
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class SessionPool(Closable, BlockHint, Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    def session(self, *, timeout: float | None = None) -> SessionBlock[SessionT]:
+    def session(self, *, timeout: float | None = None) -> Block[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -154,7 +154,7 @@ class SessionPool(Closable, BlockHint, Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
-        return SessionBlock("pool.session()", self._session(timeout))
+        return Block("pool.session()", "session", self._session(timeout))
 
     @contextmanager
     def _session(self, timeout: float | None) -> Iterator[SessionT]:

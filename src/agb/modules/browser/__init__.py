@@ -1,4 +1,13 @@
-"""Door to the browser's options: the import path of 0.12."""
+"""Door to the browser: the import path of 0.12."""
 
+from ..._async.modules.browser import AsyncBrowser as AsyncBrowser
+from ..._sync.modules.browser import Browser as Browser
+from ...browser_options import BrowserFingerprint as BrowserFingerprint
+from ...browser_options import BrowserOption as BrowserOption
+from ...browser_options import BrowserProxy as BrowserProxy
+from ...browser_options import BrowserScreen as BrowserScreen
+from ...browser_options import BrowserViewport as BrowserViewport
+from ...fingerprint import FingerprintFormat as FingerprintFormat
 from ...session_params import BrowserFingerprintContext as BrowserFingerprintContext
 from . import browser as browser
+from . import fingerprint as fingerprint
