@@ -24,7 +24,7 @@ class Limits:
     """Release after so long in any case."""
     sessions: int = field(default=1000, validator=validators.ge(1))
     """Sessions at a time."""
-    processes: int = field(default=512, validator=validators.ge(16))
+    processes: int = field(default=2048, validator=validators.ge(16))
     memory: int = field(default=4096 * _MIB, validator=validators.ge(64 * _MIB))
     file_size: int = field(default=2048 * _MIB, validator=validators.ge(1))
     open_files: int = field(default=4096, validator=validators.ge(64))

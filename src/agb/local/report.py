@@ -18,7 +18,9 @@ class Report:
     languages: dict[str, str] = field(factory=dict)
     """Language -> version."""
     missing: dict[str, str] = field(factory=dict)
-    """Language -> what to install."""
+    """Language, or ``browser`` -> what to install."""
+    browser: str = ""
+    """The browser of sessions and its version; empty if there is none."""
     links: Literal["name", "path"] = "path"
     """The form of links for callers on this machine: by host name, or by path."""
     links_note: str = ""

@@ -17,10 +17,9 @@ from attrs import define, evolve, frozen
 from starlette.applications import Starlette
 
 from .api.app import build_app
-from .api.cdp_links import CdpLinks
 from .api.hosts import Hosts
-from .api.links import Links
 from .api.localhost_names import localhost_addresses
+from .api.open_requests import OpenRequests
 from .api.proxy_websocket import MESSAGE_LIMIT
 from .errors import CannotStart
 from .limits import Limits
@@ -116,8 +115,7 @@ class _Server(uvicorn.Server):
         # The application answers for its errors and logs them itself, with the request id.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._runtime = runtime
-        self._links: Links = app.state.links
-        self._cdp_links: CdpLinks = app.state.cdp_links
+        self._requests: OpenRequests = app.state.requests
         self._ready = ready
 
     @contextmanager
@@ -130,8 +128,7 @@ class _Server(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._links.close()
-        self._cdp_links.close()
+        self._requests.cancel()
         self._runtime.begin_to_stop()
         await super().shutdown(sockets)
 

@@ -26,6 +26,7 @@ from .file_urls import PREFIX
 from .handlers import Answer, Api
 from .hosts import HostCheck, Hosts
 from .links import Links
+from .open_requests import OpenRequests
 from .request import ApiRequest, check_key
 from .session_page import SessionPage
 from .streams import Streams
@@ -81,28 +82,29 @@ OPERATIONS = [
 def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlette:  # noqa: B008 - frozen
     """Return the ASGI application that offers a (running) runtime to callers with the API key, under its host names.
 
-    Its ``state.links`` are the links into sessions; close them when the server stops.
+    Its ``state.requests`` are the requests under way through links; cancel them when the server stops.
     """
-    links = Links(runtime)
+    requests = OpenRequests()
+    links = Links(runtime, requests)
     page = SessionPage(runtime, links)
-    cdp_links = CdpLinks(runtime)
+    cdp_links = CdpLinks(runtime, requests)
     api = Api(runtime, links, cdp_links)
     routes: list[BaseRoute] = [
         *(_route(operation, api, api_key) for operation in OPERATIONS),
         WebSocketRoute("/sessions/{session_id}/ws", Streams(runtime).serve),
         Route("/sessions/{session_id}/page", page.show, methods=["GET"]),
         Route(f"{PREFIX}{{token}}", ContextFiles(runtime).serve, methods=["GET", "PUT"]),
-        WebSocketRoute("/sessions/{session_id}/cdp/{token}/{path:path}", cdp_links),
+        Mount("/sessions/{session_id}/cdp/{token}", app=cdp_links),
         Mount("/link", app=links),
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(HostCheck, hosts=hosts, links=links)],
+        middleware=[Middleware(HostCheck, hosts=hosts, links=links, cdp_links=cdp_links)],
         exception_handlers=dict.fromkeys((Refused, HTTPException, ClientDisconnect, Exception), _answer_error),
     )
     app.router.redirect_slashes = False
     app.state.links = links
-    app.state.cdp_links = cdp_links
+    app.state.requests = requests
     return app
 
 

@@ -33,7 +33,7 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
 
 
 async def get_cdp_link(api: Api, request: ApiRequest) -> Answer:
-    """Answer the WebSocket URL at which a DevTools client drives the session's browser."""
+    """Answer the URLs at which DevTools clients drive the session's browser: of its WebSocket, and by HTTP."""
     session = api.runtime.find(request.from_query("sessionId"))
     check_browser(session.image_id)
     session.touch()
@@ -41,7 +41,8 @@ async def get_cdp_link(api: Api, request: ApiRequest) -> Answer:
         browser = session.browser.running()
     except BrowserUnavailable as error:
         raise _refused(error) from error
-    return Answer({"url": api.cdp_links.url(session, browser, request.base)})
+    url, http_url = api.cdp_links.urls(session, browser, request.base, by_name=request.by_name)
+    return Answer({"url": url, "httpUrl": http_url})
 
 
 def _profile(text: str) -> str:

@@ -21,6 +21,7 @@ from ..._wire.reply import MISDIRECTED
 from ..errors import Refused
 from ..validation import shown
 from .answers import early_refusal
+from .cdp_links import CdpLinks, is_cdp_link
 from .links import LOOPBACK, Links, is_link
 from .localhost_names import INSTALL
 from .request import BASE, BY_NAME
@@ -104,6 +105,7 @@ class HostCheck:
     app: ASGIApp
     hosts: Hosts
     links: Links
+    cdp_links: CdpLinks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on with its base."""
@@ -112,6 +114,8 @@ class HostCheck:
         given = HTTPConnection(scope).headers.get("host", "")
         if is_link(given):
             return await self.links.serve_host(given, scope, receive, send)
+        if is_cdp_link(given):
+            return await self.cdp_links.serve_host(given, scope, receive, send)
         base = self.hosts.base(scope, given)
         if base is None:
             return await _misdirected(scope, given)(scope, receive, send)

@@ -22,7 +22,6 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 from weakref import WeakKeyDictionary
 
-import anyio
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -31,6 +30,7 @@ from ..errors import Refused, invalid
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from ..validation import shown
+from .open_requests import OpenRequests
 from .proxy import Target, failure, forward_http
 from .proxy_websocket import forward_websocket
 from .request import base_url
@@ -59,10 +59,10 @@ def is_link(host: str) -> bool:
 class Links:
     """The links into the sessions of a runtime: makes them, and is the ASGI application behind them."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, requests: OpenRequests) -> None:
         self._runtime = runtime
+        self._requests = requests
         self._urls: WeakKeyDictionary[LocalSession, dict[tuple[str, int], str]] = WeakKeyDictionary()
-        self._open: set[anyio.CancelScope] = set()
 
     def port(self, text: str) -> int:
         """Return the port a link is wanted for; raise `Refused` if links do not lead there."""
@@ -161,17 +161,8 @@ class Links:
             text = "There is no such link: its session has ended, or the address is not complete.\n"
             await PlainTextResponse(text, 404)(scope, receive, send)
             return
-        with anyio.CancelScope() as open_link, target.session.active():
-            self._open.add(open_link)
-            try:
-                await _forward(target, scope, receive, send)
-            finally:
-                self._open.discard(open_link)
-
-    def close(self) -> None:
-        """Cancel all requests under way; a server that stops need not wait for them."""
-        for open_link in list(self._open):
-            open_link.cancel()
+        with self._requests.tracked(), target.session.active():
+            await _forward(target, scope, receive, send)
 
 
 async def _forward(target: Target, scope: Scope, receive: Receive, send: Send) -> None:

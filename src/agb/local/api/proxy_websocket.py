@@ -18,6 +18,7 @@ from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
+from ..sessions.session import LocalSession
 from .proxy import RawHeaders, Target, failure, request_headers, response_headers
 
 MESSAGE_LIMIT = 64 * 2**20
@@ -31,20 +32,10 @@ _CLOSE_TIMEOUT = 2.0
 
 
 async def forward_websocket(
-    connected: socket.socket,
-    target: Target,
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    limit: int = MESSAGE_LIMIT,
-    on_message: Callable[[], None] = lambda: None,
+    connected: socket.socket, target: Target, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Open a WebSocket to a program inside a session and join the caller's with it; takes over the connected socket.
-
-    ``limit`` is that of the program's messages. ``on_message`` is called for each message, of either side.
-    """
-    inside = await _connection(connected, target, scope["subprotocols"], limit)
+    """Open a WebSocket to a program inside a session and join the caller's with it; takes over the connected socket."""
+    inside = await _connection(connected, target, scope["subprotocols"])
     try:
         try:
             with anyio.fail_after(HANDSHAKE_TIMEOUT):
@@ -53,24 +44,37 @@ async def forward_websocket(
             return await _refusal(error, target)(scope, receive, send)
         await receive()  # "websocket.connect", always the first
         await send({"type": "websocket.accept", "subprotocol": inside.subprotocol, "headers": _cookies(inside, target)})
-        async with anyio.create_task_group() as both_ways:
-            both_ways.start_soon(_carry_in, inside, receive, on_message, both_ways.cancel_scope)
-            await _carry_out(inside, target, send, on_message)
-            both_ways.cancel_scope.cancel()
+        await join(inside, target.session, receive, send)
     finally:
         inside.transport.abort()
     return None
 
 
-async def _connection(
-    connected: socket.socket, target: Target, subprotocols: Iterable[str], limit: int
-) -> ClientConnection:
+async def join(
+    inside: ClientConnection,
+    session: LocalSession,
+    receive: Receive,
+    send: Send,
+    *,
+    on_message: Callable[[], None] = lambda: None,
+) -> None:
+    """Pass messages between a caller's WebSocket, already accepted, and a program's, until one of them ends.
+
+    ``on_message`` is called for each message.
+    """
+    async with anyio.create_task_group() as both_ways:
+        both_ways.start_soon(_carry_in, inside, receive, on_message, both_ways.cancel_scope)
+        await _carry_out(inside, session, send, on_message)
+        both_ways.cancel_scope.cancel()
+
+
+async def _connection(connected: socket.socket, target: Target, subprotocols: Iterable[str]) -> ClientConnection:
     """Return a connection over the socket, its handshake not yet begun."""
     name, _, port = target.seen_host.rpartition(":")
     own = (name.strip("[]"), int(port)) if port.isdecimal() else (f"{name}:{port}".strip(":[]"), 80)
     uri = WebSocketURI(secure=False, host=own[0], port=own[1], path=target.path.decode("ascii") or "/", query="")
     offered = [Subprotocol(name) for name in subprotocols] or None
-    protocol = ClientProtocol(uri, subprotocols=offered, max_size=limit)
+    protocol = ClientProtocol(uri, subprotocols=offered, max_size=MESSAGE_LIMIT)
     # Without pings of our own: the death of a connection within one machine is always reported.
     _, inside = await asyncio.get_running_loop().create_connection(
         lambda: ClientConnection(protocol, ping_interval=None, close_timeout=_CLOSE_TIMEOUT), sock=connected
@@ -126,7 +130,9 @@ async def _carry_in(
     joined.cancel()
 
 
-async def _carry_out(inside: ClientConnection, target: Target, send: Send, on_message: Callable[[], None]) -> None:
+async def _carry_out(
+    inside: ClientConnection, session: LocalSession, send: Send, on_message: Callable[[], None]
+) -> None:
     """Pass the program's messages back, and the end of its side."""
     try:
         while True:
@@ -135,16 +141,16 @@ async def _carry_out(inside: ClientConnection, target: Target, send: Send, on_me
             await send({"type": "websocket.send", "text" if isinstance(message, str) else "bytes": message})
             await anyio.lowlevel.checkpoint()  # as in HTTP: only a task that waits is cancelled
     except ConnectionClosed as closed:
-        code, reason = _end(closed, target)
+        code, reason = _end(closed, session)
         with suppress(OSError):  # the caller has left as well
             await send({"type": "websocket.close", "code": code, "reason": reason})
     except OSError:
         return  # the caller has left
 
 
-def _end(closed: ConnectionClosed, target: Target) -> tuple[int, str]:
+def _end(closed: ConnectionClosed, session: LocalSession) -> tuple[int, str]:
     """Return the code and the reason of a program's end of a WebSocket."""
-    if target.session.state != "RUNNING":
+    if session.state != "RUNNING":
         return CloseCode.GOING_AWAY, "the session has ended"
     end = closed.rcvd or closed.sent
     code = _sendable(end.code if end else CloseCode.ABNORMAL_CLOSURE, CloseCode.BAD_GATEWAY)

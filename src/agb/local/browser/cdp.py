@@ -42,8 +42,9 @@ class CdpTimeout(CdpError):
 class Cdp:
     """A connection to a browser, or to one of its targets. Calls may be concurrent.
 
-    Use :meth:`open`, and :meth:`close` at the end. Events are passed to the handlers of :meth:`on_event` in the order
-    of arrival; a handler must not block. One that has to call the browser begins a task by :meth:`run`.
+    It takes over a WebSocket of :func:`open_websocket`; :meth:`close` it at the end. Events are passed to the handlers
+    of :meth:`on_event` in the order of arrival; a handler must not block. One that has to call the browser begins a
+    task by :meth:`run`.
     """
 
     def __init__(self, connection: ClientConnection) -> None:
@@ -56,30 +57,6 @@ class Cdp:
         self.ended = asyncio.Event()
         """Set when the connection is gone."""
         self._reader = asyncio.create_task(self._read())
-
-    @classmethod
-    async def open(cls, connected: socket.socket, path: str) -> Cdp:
-        """Return a connection over a TCP socket to the port of the DevTools; takes over the socket.
-
-        ``path`` is that of a ``webSocketDebuggerUrl``. Raises ``CdpClosed``.
-        """
-        port = connected.getpeername()[1]
-        try:
-            connection = await connect(
-                f"ws://127.0.0.1:{port}{path}",
-                sock=connected,
-                max_size=MESSAGE_LIMIT,
-                compression=None,
-                # The end of a connection within one machine is always reported.
-                ping_interval=None,
-                open_timeout=_OPEN_SECONDS,
-                close_timeout=_CLOSE_SECONDS,
-                proxy=None,
-            )
-        except (OSError, EOFError, WebSocketException) as error:
-            connected.close()
-            raise CdpClosed(f"the browser's DevTools did not accept a connection: {error}") from error
-        return cls(connection)
 
     async def call(
         self,
@@ -161,6 +138,26 @@ class Cdp:
             answer.set_exception(CdpError(error.get("message", "the browser refused a call"), error.get("code", 0)))
         else:
             answer.set_result(message.get("result", {}))
+
+
+async def open_websocket(connected: socket.socket, path: str) -> ClientConnection:
+    """Return a WebSocket over a TCP socket to the port of the DevTools; takes over the socket. Raises ``CdpClosed``."""
+    try:
+        return await connect(
+            # Only an address is accepted as the host: the DevTools refuse names, against DNS rebinding.
+            f"ws://127.0.0.1:{connected.getpeername()[1]}{path}",
+            sock=connected,
+            max_size=MESSAGE_LIMIT,
+            compression=None,
+            # The end of a connection within one machine is always reported.
+            ping_interval=None,
+            open_timeout=_OPEN_SECONDS,
+            close_timeout=_CLOSE_SECONDS,
+            proxy=None,
+        )
+    except (OSError, EOFError, WebSocketException) as error:
+        connected.close()
+        raise CdpClosed(f"the browser's DevTools did not accept a connection: {error}") from error
 
 
 async def _quiet(work: Coroutine[Any, Any, None]) -> None:

@@ -37,7 +37,6 @@ class DevToolsAnswer:
 
 async def ask(connected: socket.socket, target: str, *, method: str = "GET") -> DevToolsAnswer:
     """Return the answer to one request; takes over the socket to the DevTools' port. Raises ``NoAnswer``."""
-    # Only an address is accepted as Host: the DevTools refuse names, against DNS rebinding.
     host = f"127.0.0.1:{connected.getpeername()[1]}"
     reader, writer = await asyncio.open_connection(sock=connected)
     try:

@@ -15,11 +15,11 @@ PROFILE = "/tmp/agb_browser_data"
 BLANK = "about:blank"
 
 _ARGUMENTS = (
-    "--headless",
     # The port is read from what the browser prints; it is on the session's own loopback.
     "--remote-debugging-port=0",
     "--no-first-run",
     "--no-default-browser-check",
+    "--disable-search-engine-choice-screen",
     # Nothing is asked of the network but what pages and the caller ask for.
     "--disable-background-networking",
     "--disable-component-update",
@@ -27,20 +27,30 @@ _ARGUMENTS = (
     "--disable-default-apps",
     "--disable-domain-reliability",
     "--disable-client-side-phishing-detection",
+    "--disable-component-extensions-with-background-pages",
+    "--disable-field-trial-config",
     "--no-pings",
     "--metrics-recording-only",
+    "--disable-features=Translate,MediaRouter,DialMediaRouteProvider,OptimizationHints",
     "--disable-breakpad",
     # There is no keyring in a session. Cookies are encrypted with a fixed key, so that the next session can read them.
     "--password-store=basic",
+    # Shared memory is files in the session's /tmp: /dev/shm is small, and a browser that fills it crashes.
+    "--disable-dev-shm-usage",
     # Pages that are not shown at the moment work at full speed: a program drives several at a time.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
-    # A caller that is slow to answer a dialog, or a page that is busy, is no reason to end the page.
+    "--disable-ipc-flooding-protection",
+    # A page that is busy for long is no reason to end it, and no question is asked that only a person would answer.
     "--disable-hang-monitor",
-    "--mute-audio",
+    "--disable-prompt-on-repost",
     "--hide-crash-restore-bubble",
+    "--force-color-profile=srgb",
+    "--mute-audio",
 )
+_LISTS = ("--disable-features", "--enable-features", "--disable-blink-features", "--enable-blink-features")
+"""Switches with a list as their value."""
 
 
 @frozen(kw_only=True)
@@ -48,7 +58,10 @@ class LaunchOptions:
     """What the options of a browser ask for, as its start needs it."""
 
     arguments: tuple[str, ...] = ()
-    """Command-line arguments after the runtime's own; of two equal switches Chromium takes the last."""
+    """Command-line arguments beside the runtime's own.
+
+    Of two equal switches Chromium takes the last, so these count; lists of features are joined with the runtime's.
+    """
     environment: Mapping[str, str] = field(factory=dict)
     """Variables added to the session's environment."""
     start_url: str = BLANK
@@ -63,9 +76,22 @@ class LaunchOptions:
 
 def command_line(program: str, profile: str, options: LaunchOptions, *, sandboxed: bool) -> list[str]:
     """Return the command line of a browser; ``sandboxed`` is whether Chromium makes its own sandbox as well."""
-    line = [program, *_ARGUMENTS, f"--user-data-dir={profile}"]
+    own = ["--headless", *_ARGUMENTS, f"--user-data-dir={profile}"]
     if not sandboxed:
-        line.append("--no-sandbox")
+        own.append("--no-sandbox")
     if options.extensions:
-        line.append(f"--load-extension={','.join(options.extensions)}")
-    return [*line, *options.arguments, BLANK]
+        own.append(f"--load-extension={','.join(options.extensions)}")
+    return [program, *_joined([*own, *options.arguments]), BLANK]
+
+
+def _joined(arguments: list[str]) -> list[str]:
+    """Return arguments with one list of features of each kind, the values of the last arguments first."""
+    lists: dict[str, str] = {}
+    others = []
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name in _LISTS:
+            lists[name] = f"{value},{lists[name]}" if name in lists else value
+        else:
+            others.append(argument)
+    return [*others, *(f"{name}={value}" for name, value in lists.items())]

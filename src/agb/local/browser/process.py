@@ -11,10 +11,12 @@ import socket
 import sys
 from typing import Any
 
+from websockets.asyncio.client import ClientConnection
+
 from ..sandbox.capture import Capture
 from ..sandbox.sandbox import Process, Sandbox, SandboxGone
 from . import devtools
-from .cdp import Cdp, CdpClosed, CdpError
+from .cdp import Cdp, CdpClosed, CdpError, open_websocket
 from .chromium import Chromium
 from .devtools import DevToolsAnswer, NoAnswer
 from .launch import BLANK, LaunchOptions, command_line
@@ -29,8 +31,8 @@ _TERMINATE_SECONDS = 3.0
 _LAST_WORDS = 3
 _KEPT = 1 << 16
 _LISTENING = re.compile(rb"^DevTools listening on ws://[^/\s]+:(\d+)(/devtools/browser/[\w-]+)", re.MULTILINE)
-_NOISE = ("dbus/", "DevTools listening")
-"""Parts of lines that are no reason for an end; there is no D-Bus in a session, and Chromium prints so often."""
+_NOISE = ("dbus/", "crashpad/", "DevTools listening")
+"""Parts of lines that are no reason for an end: there is no D-Bus in a session, and the crash handler lacks /sys."""
 
 
 class BrowserUnavailable(Exception):
@@ -118,8 +120,12 @@ class Browser:
 
         Raises ``CdpClosed``.
         """
+        return Cdp(await self.open_websocket(path or self.path))
+
+    async def open_websocket(self, path: str) -> ClientConnection:
+        """Return a WebSocket to its DevTools; the caller closes it. Raises ``CdpClosed``."""
         try:
-            return await Cdp.open(await self.connect(), path or self.path)
+            return await open_websocket(await self.connect(), path)
         except OSError as error:
             raise CdpClosed(f"the browser's DevTools did not accept a connection: {error}") from error
 

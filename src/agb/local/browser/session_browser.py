@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
-from attrs import define
+from attrs import define, evolve
 
+from ..report import Report
 from ..sandbox.sandbox import Sandbox
 from .chromium import INSTALL, Chromium
 from .launch import PROFILE, LaunchOptions
 from .process import Browser, BrowserUnavailable, NoSandbox
+
+_UNPROTECTED = (
+    "the browser did not start: Chromium cannot make its own sandbox here (user namespaces are not allowed), and "
+    "without one a web page could get at your files; run the sessions in bubblewrap, or allow user namespaces"
+)
 
 
 class NotInstalled(BrowserUnavailable):
@@ -24,6 +31,17 @@ class Browsers:
     chromium: Chromium | None
     makes_sandbox: bool = True
     """Whether Chromium can make its own sandbox inside a session's; the first start that fails decides."""
+
+    @property
+    def trees(self) -> list[Path]:
+        """The directories of the machine that sandboxes must show for it."""
+        return [] if self.chromium is None else [self.chromium.tree]
+
+    def reported(self, report: Report) -> Report:
+        """Return a report with the browser, or with what to install."""
+        if self.chromium is None:
+            return evolve(report, missing={**report.missing, "browser": INSTALL})
+        return evolve(report, browser=self.chromium.version)
 
 
 class SessionBrowser:
@@ -83,6 +101,6 @@ class SessionBrowser:
             # Without Chromium's own sandbox, a page that breaks out of its process gets what the session's programs
             # have anyway, if the session has a sandbox. If not, it would get the account of the user.
             if not self._sandbox.is_isolated:
-                raise
+                raise BrowserUnavailable(_UNPROTECTED) from None
             self._browsers.makes_sandbox = False
         return await Browser.start(self._sandbox, chromium, options, profile=profile, sandboxed=False)

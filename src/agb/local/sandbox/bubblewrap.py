@@ -43,6 +43,8 @@ _ETC = (
     "timezone",
 )
 """What programs need of /etc and every user may read; users, keys and the machine's names are not among it."""
+_CACHES = (Path("/var/cache/fontconfig"),)
+"""Caches of the system that programs would make anew in every session, which takes the start of a browser longer."""
 
 
 @frozen(kw_only=True)
@@ -128,7 +130,7 @@ class Bubblewrap:
         found = sorted(path for pattern in _ETC for path in Path("/etc").glob(pattern))
         if self.network == "host":
             found.append(Path("/etc/resolv.conf"))
-        return [option for path in found if path.exists() for option in _show(path.resolve(), path)]
+        return [option for path in (*found, *_CACHES) if path.exists() for option in _show(path.resolve(), path)]
 
     @cached_property
     def _shown(self) -> list[str]:

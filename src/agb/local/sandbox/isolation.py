@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -80,16 +80,18 @@ def new_user(isolation: Isolation, taken: Container[int]) -> int | None:
 
 
 async def choose(
-    wanted: Wanted, languages: Languages, area: Path, shared: Path, limits: Limits
+    wanted: Wanted, languages: Languages, area: Path, shared: Path, limits: Limits, *, others: Iterable[Path] = ()
 ) -> tuple[Isolation, Report]:
     """Return how sessions are isolated and the report about it; starts sandboxes in ``area`` to try.
 
-    ``shared`` is an empty directory for files that all sandboxes show. Raises ``IsolationUnavailable``.
+    ``shared`` is an empty directory for files that all sandboxes show, ``others`` are further directories that they
+    show in their own place. Raises ``IsolationUnavailable``.
     """
     note = "no isolation, as asked for"
     if wanted.isolation != "none":
         try:
-            return await _sandboxed(wanted, _with_bubblewrap(languages, area, shared, limits), languages, area, limits)
+            isolation = _with_bubblewrap(languages, others, area, shared, limits)
+            return await _sandboxed(wanted, isolation, languages, area, limits)
         except IsolationUnavailable as error:
             if wanted.isolation == "bubblewrap" or not wanted.allow_none:
                 raise IsolationUnavailable(f"{error}; {_WITHOUT}") from error
@@ -124,12 +126,18 @@ async def _sandboxed(
     return isolation, Report("bubblewrap", note, "isolated", languages.found, languages.missing)
 
 
-def _with_bubblewrap(languages: Languages, area: Path, shared: Path, limits: Limits) -> Isolation:
+def _with_bubblewrap(
+    languages: Languages, others: Iterable[Path], area: Path, shared: Path, limits: Limits
+) -> Isolation:
     program = bubblewrap.find()
     if program is None:
         raise IsolationUnavailable(f"bubblewrap (the program bwrap) is not installed: {_INSTALL}")
     python = MachinePython.find()
-    shown = (*python.shown(shared / "shown"), *_shown_languages(languages))
+    shown = (
+        *python.shown(shared / "shown"),
+        *_shown_languages(languages),
+        *(Shown(path, path) for path in others if not is_system(path)),
+    )
     home = Path.home()
     if tree := next((part.source for part in shown if home.is_relative_to(part.source)), None):
         raise IsolationUnavailable(

@@ -158,7 +158,10 @@ class Runtime:
         self._languages = await asyncio.to_thread(find_languages)
         self._cleanup.callback(self._languages.close)
         self._browsers = Browsers(await chromium)
-        isolation, self.report = await choose(self._wanted, self._languages, area, shared, self.limits)
+        isolation, report = await choose(
+            self._wanted, self._languages, area, shared, self.limits, others=self._browsers.trees
+        )
+        self.report = self._browsers.reported(report)
         self._cleanup.push_async_callback(self._driver.close)
         self._sandboxes = Sandboxes(isolation, area, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
