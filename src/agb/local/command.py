@@ -97,11 +97,8 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     lines += _rows("network", [_NETWORKS.get(report.network, report.network)])
     lines += _rows("links", [report.links_note])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
-<<<<<<< HEAD
     lines += _rows("planner", [] if options.planner is None else [options.planner])
-=======
     lines += _rows("browser", [report.browser] if report.browser else [])
->>>>>>> brtcore
     lines += _rows("missing", [f"{name}: {install}" for name, install in report.missing.items()])
     if not options.is_loopback:
         lines += [

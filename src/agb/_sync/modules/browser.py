@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from .tools import run_tool
 if TYPE_CHECKING:
     import playwright.sync_api as playwright_api
 
+    from .browser_agent import BrowserAgent
     from .protocols import SessionAccess
 
 _log = logging.getLogger("agb")
@@ -61,6 +63,13 @@ class Browser(BrowserNames):
     def session_id(self) -> str:
         """The id of the session."""
         return self.session.session_id
+
+    @cached_property
+    def agent(self) -> BrowserAgent:
+        """Carries out instructions on the browser's pages."""
+        from .browser_agent import BrowserAgent
+
+        return BrowserAgent(self.session, self)
 
     # --- start and stop ------------------------------------------------------------------------------------------
 
