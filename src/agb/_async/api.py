@@ -330,6 +330,7 @@ class AsyncAPI:
                 call.body,
                 deadline,
                 repeatable=call.repeatable,
+                has_secret_query=call.has_secret_query,
                 if_cancelled=None if compensate is None else discard,
                 on_sent=on_sent,
             )

@@ -64,6 +64,7 @@ def init_browser(
         read=_read_browser,
         shape=BROWSER,
         repeatable=True,  # starting a browser that runs changes nothing
+        has_secret_query=True,
         session_id=session_id,
         error=BrowserError,
     )

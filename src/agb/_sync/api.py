@@ -329,6 +329,7 @@ class API:
                 call.body,
                 deadline,
                 repeatable=call.repeatable,
+                has_secret_query=call.has_secret_query,
                 if_cancelled=None if compensate is None else discard,
                 on_sent=on_sent,
             )
