@@ -59,7 +59,9 @@ def test_same_methods_with_same_signatures(pair: tuple[type, type]) -> None:
     assert theirs.keys() == ours.keys() - SYNC_ONLY
     for name, value in theirs.items():
         assert signature(value) == signature(ours[name]), name
-        assert not ours[name].__code__.co_flags & inspect.CO_COROUTINE, name
+        # 0.12 has coroutine functions in classes that are synchronous otherwise, and their names say so.
+        is_coroutine = ours[name].__code__.co_flags & inspect.CO_COROUTINE
+        assert not is_coroutine or name.endswith("_async"), name
 
 
 def test_there_are_pairs() -> None:

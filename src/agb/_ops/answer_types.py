@@ -105,8 +105,9 @@ def _fields(cls: Any) -> list[_Field]:
             "of a module"
         ) from error
     if typing.is_typeddict(cls):
-        required = cls.__required_keys__
-        return [_Field(name, name, kind, name in required, _described(kind)) for name, kind in hints.items()]
+        return [
+            _Field(name, name, kind, _is_required(cls, name, kind), _described(kind)) for name, kind in hints.items()
+        ]
     found: list[_Field] = []
     listed: Iterable[Any] = attrs.fields(cls) if attrs.has(cls) else dataclasses.fields(cls)
     for one in listed:
@@ -120,6 +121,13 @@ def _fields(cls: Any) -> list[_Field]:
         described = str(one.metadata.get("description", "")) or _described(kind)
         found.append(_Field(argument, argument, kind, not has_default, described))
     return found
+
+
+def _is_required(cls: Any, name: str, kind: Any) -> bool:
+    """Return whether a key is required; the class itself does not know where its annotations are texts."""
+    if get_origin(kind) in (typing.Required, typing.NotRequired):
+        return get_origin(kind) is typing.Required
+    return name in cls.__required_keys__
 
 
 def _described(kind: Any) -> str:

@@ -1,4 +1,4 @@
-"""The ids of a page, and the methods of a browser agent that 0.12 has as coroutine functions: the asynchronous flavour."""
+"""The ids of a page, and the coroutine functions of 0.12's browser agent: the asynchronous flavour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ids of a page, and the methods of a browser agent that 0.12 has as coroutine functions: the synchronous flavour."""
+"""The ids of a page, and the coroutine functions of 0.12's browser agent: the synchronous flavour."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ...browser_agent import (
 from .coroutines import in_worker_thread
 
 if TYPE_CHECKING:
-    from playwright.async_api import Page as AsyncPage
-    from playwright.sync_api import Page
+    from playwright import async_api, sync_api
+
+    Page = async_api.Page | sync_api.Page
 
 T = TypeVar("T")
 
@@ -125,7 +126,7 @@ class AgentNames:
 
     async def screenshot_async(
         self,
-        page: AsyncPage | Page | None = None,
+        page: Page | None = None,
         full_page: bool = True,
         quality: int = 80,
         clip: Mapping[str, float] | None = None,
@@ -140,19 +141,15 @@ class AgentNames:
         """End what the agent does; the same as `close`, by its name in 0.12."""
         return await in_worker_thread(self.close)
 
-    async def act_async(
-        self, action_input: ActOptions | ObserveResult, page: AsyncPage | Page | None = None
-    ) -> ActResult:
+    async def act_async(self, action_input: ActOptions | ObserveResult, page: Page | None = None) -> ActResult:
         """Carry out an instruction; the same as `act`, by its name in 0.12."""
         return await in_worker_thread(partial(self._act, action_input, await _asked(page), None, False, "act_async"))
 
-    async def observe_async(self, options: ObserveOptions, page: AsyncPage | Page | None = None) -> ObserveOutcome:
+    async def observe_async(self, options: ObserveOptions, page: Page | None = None) -> ObserveOutcome:
         """Return the elements that an instruction describes; the same as `observe`, by its name in 0.12."""
         return await in_worker_thread(partial(self._observe, options, await _asked(page), None, False, "observe_async"))
 
-    async def extract_async(
-        self, options: ExtractOptions[T], page: AsyncPage | Page | None = None
-    ) -> ExtractOutcome[T]:
+    async def extract_async(self, options: ExtractOptions[T], page: Page | None = None) -> ExtractOutcome[T]:
         """Return what a page shows; the same as `extract`, by its name in 0.12."""
         asked = await _asked(page)
         return await in_worker_thread(partial(self._extract, options, asked, None, False, "extract_async"))

@@ -62,8 +62,9 @@ class BrowserAgent(AgentNames):
     the newest.
 
     Failures are reported in the ways of 0.12: by a text (`navigate`, `screenshot`), a result (`act`), or a pair whose
-    first item is False (`observe`, `extract`). Results and pairs have the reason as ``error``, and ``check=True`` raises
-    it. The methods of 0.12 whose names end in ``_sync`` do the same as those without.
+    first item is False (`observe`, `extract`). Results and pairs have the reason as ``error``, and ``check=True``
+    raises it. ``act_async``, ``observe_async`` and so on, by which 0.12 calls its coroutines, do the same as `act` and
+    `observe`.
     """
 
     def __init__(self, session: SessionAccess, browser: BrowserAccess) -> None:
