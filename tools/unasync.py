@@ -60,6 +60,7 @@ RULES = Rules(
         "__aiter__": "__iter__",
         "__anext__": "__next__",
         "AbstractAsyncContextManager": "AbstractContextManager",
+        "enter_async_context": "enter_context",
         "StopAsyncIteration": "StopIteration",
         "asynccontextmanager": "contextmanager",
         "_async": "_sync",

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ._async.modules.browser import AsyncBrowser as AsyncBrowser
     from ._async.modules.browser_agent import AsyncBrowserAgent as AsyncBrowserAgent
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
+    from ._async.modules.fingerprint_generator import (
+        AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator,
+    )
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
     from ._async.net.pool import AsyncConnectionPool as AsyncConnectionPool
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from ._sync.modules.browser import Browser as Browser
     from ._sync.modules.browser_agent import BrowserAgent as BrowserAgent
     from ._sync.modules.context_manager import ContextManager as ContextManager
+    from ._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process_output import ProcessOutput as ProcessOutput
     from ._sync.net.pool import ConnectionPool as ConnectionPool
@@ -198,6 +202,8 @@ _HOMES = {
     "._sync.session": ("Session",),
     "._async.modules.browser": ("AsyncBrowser",),
     "._async.modules.browser_agent": ("AsyncBrowserAgent",),
+    "._async.modules.fingerprint_generator": ("AsyncBrowserFingerprintGenerator",),
+    "._sync.modules.fingerprint_generator": ("BrowserFingerprintGenerator",),
     "._sync.modules.browser": ("Browser",),
     "._sync.modules.browser_agent": ("BrowserAgent",),
     ".browser_agent": (

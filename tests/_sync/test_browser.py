@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 pytestmark = [needs_browser]
 
 
+NOTHING: Any = None
+WRONG_OPTION: Any = {"useStealth": True}
+
+
 def client(runtime: LocalServer) -> AGB:
     return AGB(runtime.api_key, Config(runtime.endpoint, 120_000))
 
@@ -105,7 +109,8 @@ def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
 
         browser.destroy()
         assert not browser.is_initialized()
-        assert (browser.get_option(), browser.endpoint_router_port) == (None, None)
+        assert browser.get_option() is None
+        assert browser.endpoint_router_port is None
         assert browser.initialize(BrowserOption())  # it is started again, with another option
         assert browser.get_endpoint_url()
         browser.destroy()
@@ -281,10 +286,10 @@ def test_screenshot_of_a_whole_page(runtime: LocalServer, running: SessionRef) -
 def test_screenshot_that_fails(runtime: LocalServer, running: SessionRef) -> None:
     with browser_of(runtime, running) as browser:
         with pytest.raises(BrowserError, match=r"^Browser must be initialized before calling screenshot\."):
-            browser.screenshot(None)  # type: ignore[arg-type]
+            browser.screenshot(NOTHING)
         with browser.page() as page:
             with pytest.raises(ValueError, match=r"^Page cannot be None$"):
-                browser.screenshot(None)  # type: ignore[arg-type]
+                browser.screenshot(NOTHING)
             page.set_viewport_size({"width": 800, "height": 600})
             with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*type"):
                 browser.screenshot(page, type="bmp")
@@ -326,7 +331,7 @@ def test_warnings_are_kept(caplog: pytest.LogCaptureFixture) -> None:
         assert "browser of session s-1: captchas are not solved here" in caplog.text
         with pytest.raises(BrowserError):
             browser.get_endpoint_url()
-        assert browser.warnings == ()
+        assert not browser.warnings
 
 
 @pytest.mark.parametrize("data", [None, {}, {"port": "none"}, {"port": 9222, "warnings": "none"}])
@@ -390,7 +395,7 @@ def test_wrong_arguments_are_refused_before_anything_is_sent() -> None:
     with scripted_browser(refuse()) as (browser, server):
         for method in (browser.initialize, browser.start):
             with pytest.raises(TypeError, match="option must be a BrowserOption, not dict"):
-                method({"useStealth": True})  # type: ignore[operator]
+                method(WRONG_OPTION)
         for make in (browser.connect, browser.page):
             with pytest.raises(TypeError, match="option must be a BrowserOption, not str"):
                 make("chrome")  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 A name counts as public in a module if it does not begin with an underscore and is a class, function or value of the SDK
 itself. What a module imports for its own use does not count: the standard library, other packages, the loggers and the
-requests of the low-level ``agb.api``. Browser, desktop and that low-level client are left out.
+requests of the low-level ``agb.api``. Desktop, browser agent and that low-level client are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = ("agb.api", "agb._release", "agb.modules.browser", "agb.modules.computer", "agb.modules.ws")
+LEFT_OUT = (
+    *("agb.api", "agb._release", "agb.modules.computer", "agb.modules.ws"),
+    *("agb.modules.browser.browser_agent", "agb.modules.browser.eval"),
+)
 FILE = Path(__file__).parent.parent / "public_names_0_12.json"
 
 

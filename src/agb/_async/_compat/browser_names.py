@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from ...exceptions import AGBError
 from .cancellation import shielded
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
 
     from ...browser_options import BrowserOption
+    from ...fingerprint import FingerprintFormat
 
 
 def check_playwright(playwright: Any) -> None:
@@ -79,3 +81,35 @@ class BrowserNames:
         except StopIteration as end:
             picture: bytes = end.value
             return picture
+
+
+class FingerprintNames:
+    """`generate_fingerprint` and `generate_fingerprint_to_file`, which are coroutine functions in 0.12."""
+
+    if TYPE_CHECKING:
+        error: Exception | None
+
+        async def generate(self) -> FingerprintFormat: ...
+
+        async def generate_to_file(self, output_filename: str = "") -> None: ...
+
+        def _failed(self, error: Exception) -> None: ...
+
+    async def generate_fingerprint(self) -> FingerprintFormat | None:
+        """Return the fingerprint; None if that fails, and ``error`` is the reason then. `generate` raises it."""
+        self.error = None
+        try:
+            return await self.generate()
+        except (AGBError, ImportError) as error:
+            self._failed(error)
+            return None
+
+    async def generate_fingerprint_to_file(self, output_filename: str = "fingerprint_output.json") -> bool:
+        """Write the fingerprint to a file; False if that fails, and ``error`` is the reason then."""
+        self.error = None
+        try:
+            await self.generate_to_file(output_filename)
+        except (AGBError, ImportError, OSError) as error:
+            self._failed(error)
+            return False
+        return True

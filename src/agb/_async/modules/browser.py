@@ -15,7 +15,7 @@ from ..._ops.page_screenshot import Steps, steps
 from ..._wire.deadline import Deadline
 from ...browser_options import BrowserOption
 from ...exceptions import AGBError, BrowserError, ErrorKind
-from .._compat.browser_names import BrowserNames
+from .._compat.browser_names import BrowserNames, check_playwright
 from .._compat.cancellation import shielded
 from ..block import AsyncBlock
 from .tools import run_tool
@@ -284,6 +284,7 @@ class AsyncBrowser(BrowserNames):
     ) -> AsyncIterator[playwright_api.Browser]:
         from .browser_connection import connected
 
+        check_playwright(playwright)
         deadline = self.session.get_client().deadline(timeout)
         async with self._running(option, deadline), connected(self, playwright, record, deadline) as browser:
             yield browser
@@ -298,6 +299,7 @@ class AsyncBrowser(BrowserNames):
     ) -> AsyncIterator[playwright_api.Page]:
         from .browser_connection import connected, page_of
 
+        check_playwright(playwright)
         deadline = self.session.get_client().deadline(timeout)
         async with (
             self._running(option, deadline) as is_new,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._wire.deadline import Deadline
 from ...exceptions import BrowserError, ErrorKind
-from .._compat.browser_names import check_playwright
 from .._compat.cancellation import run_to_completion, shielded
 from .._compat.per_loop import LoopLocal
 from .._compat.primitives import Lock
@@ -82,6 +81,11 @@ class AsyncDriver:
 _drivers = LoopLocal(AsyncDriver)
 
 
+def driver() -> AbstractAsyncContextManager[playwright_api.Playwright]:
+    """Return a block with the driver of the running event loop."""
+    return _drivers.here().borrowed()
+
+
 @asynccontextmanager
 async def connected(
     browser: AsyncBrowser, playwright: playwright_api.Playwright | None, record: Path | None, deadline: Deadline
@@ -89,11 +93,10 @@ async def connected(
     """Connect Playwright to the running browser of a session, and disconnect at the end.
 
     Raises:
-        BrowserError, RuntimeError, TypeError: it cannot be used here, or could not be connected.
+        BrowserError: Playwright was not started, or not connected.
     """
-    check_playwright(playwright)
     if playwright is None:
-        async with _drivers.here().borrowed() as own, connected(browser, own, record, deadline) as found:
+        async with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
     url = await browser.get_endpoint_url(timeout=deadline.left())

@@ -7,6 +7,7 @@ from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, overload
 
+from ...exceptions import AGBError
 from .coroutines import in_worker_thread
 from .results import coroutine_function
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from playwright import async_api, sync_api
 
     from ...browser_options import BrowserOption
+    from ...fingerprint import FingerprintFormat
 
 
 def check_playwright(playwright: Any) -> None:
@@ -104,3 +106,35 @@ async def _run_awaiting(steps: Generator[Any, Any, bytes]) -> bytes:
     except StopIteration as end:
         picture: bytes = end.value
         return picture
+
+
+class FingerprintNames:
+    """`generate_fingerprint` and `generate_fingerprint_to_file`, which are coroutine functions in 0.12."""
+
+    if TYPE_CHECKING:
+        error: Exception | None
+
+        def generate(self) -> FingerprintFormat: ...
+
+        def generate_to_file(self, output_filename: str = "") -> None: ...
+
+        def _failed(self, error: Exception) -> None: ...
+
+    async def generate_fingerprint(self) -> FingerprintFormat | None:
+        """Return the fingerprint; None if that fails, and ``error`` is the reason then. `generate` raises it."""
+        self.error = None
+        try:
+            return await in_worker_thread(self.generate)
+        except (AGBError, ImportError) as error:
+            self._failed(error)
+            return None
+
+    async def generate_fingerprint_to_file(self, output_filename: str = "fingerprint_output.json") -> bool:
+        """Write the fingerprint to a file; False if that fails, and ``error`` is the reason then."""
+        self.error = None
+        try:
+            await in_worker_thread(partial(self.generate_to_file, output_filename))
+        except (AGBError, ImportError, OSError) as error:
+            self._failed(error)
+            return False
+        return True

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..._wire.deadline import Deadline
 from ...exceptions import BrowserError, ErrorKind
-from .._compat.browser_names import check_playwright
 from .._compat.cancellation import run_to_completion, shielded
 from .._compat.per_loop import LoopLocal
 from .._compat.primitives import Lock
@@ -83,6 +82,11 @@ class Driver:
 _drivers = LoopLocal(Driver)
 
 
+def driver() -> AbstractContextManager[playwright_api.Playwright]:
+    """Return a block with the driver of the running event loop."""
+    return _drivers.here().borrowed()
+
+
 @contextmanager
 def connected(
     browser: Browser, playwright: playwright_api.Playwright | None, record: Path | None, deadline: Deadline
@@ -90,11 +94,10 @@ def connected(
     """Connect Playwright to the running browser of a session, and disconnect at the end.
 
     Raises:
-        BrowserError, RuntimeError, TypeError: it cannot be used here, or could not be connected.
+        BrowserError: Playwright was not started, or not connected.
     """
-    check_playwright(playwright)
     if playwright is None:
-        with _drivers.here().borrowed() as own, connected(browser, own, record, deadline) as found:
+        with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
     url = browser.get_endpoint_url(timeout=deadline.left())

@@ -1,8 +1,10 @@
 """Door to the browser: the import path of 0.12."""
 
 from ..._async.modules.browser import AsyncBrowser as AsyncBrowser
+from ..._async.modules.fingerprint_generator import AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator
 from ..._sync.modules.browser import Browser as Browser
 from ..._sync.modules.browser_agent import BrowserAgent as BrowserAgent
+from ..._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
 from ...browser_agent import ActOptions as ActOptions
 from ...browser_agent import ActResult as ActResult
 from ...browser_agent import ExtractOptions as ExtractOptions

@@ -1,5 +1,7 @@
 """Door to fingerprints of browsers: the import path of 0.12."""
 
+from ..._async.modules.fingerprint_generator import AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator
+from ..._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
 from ...fingerprint import Brand as Brand
 from ...fingerprint import ExtraProperties as ExtraProperties
 from ...fingerprint import Fingerprint as Fingerprint

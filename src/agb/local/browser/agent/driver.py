@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from typing import TYPE_CHECKING, Final
+import inspect
+from typing import TYPE_CHECKING, Any, Final
 
 from ..process import Browser
 from .relay import Relay
@@ -60,8 +61,11 @@ class Driver:
         from playwright.async_api import Error
 
         try:
-            # Without the defaults: the page is the caller's, who may have set what Playwright would override.
-            return await chromium.connect_over_cdp(address, no_defaults=True, timeout=_CONNECT_SECONDS * 1000)
+            # Without the defaults: the page is the caller's, who may have set what Playwright would override. Before
+            # 1.60 Playwright had no such option.
+            known = inspect.signature(chromium.connect_over_cdp).parameters
+            options: dict[str, Any] = {"no_defaults": True} if "no_defaults" in known else {}
+            return await chromium.connect_over_cdp(address, timeout=_CONNECT_SECONDS * 1000, **options)
         except Error as error:
             if "Connection closed" in error.message:  # that to the driver, which has ended: the next call starts it
                 async with self._lock:
