@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from .browser import SECONDS, Browser
@@ -51,6 +53,13 @@ def websocket(url: str, **options: Any) -> Iterator[ClientConnection]:
         connect(url, sock=connected, max_size=None, open_timeout=SECONDS, compression=None, **options) as connection,
     ):
         yield connection
+
+
+def status_of(url: str, **options: Any) -> int:
+    """Return the status with which a WebSocket is refused."""
+    with pytest.raises(InvalidStatus) as refused, websocket(url, **options):
+        pass
+    return refused.value.response.status_code
 
 
 @contextmanager

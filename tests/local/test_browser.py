@@ -1,14 +1,23 @@
-"""Chromium in sessions: its life."""
+"""Chromium in the sessions of a server: its life as callers of the API see it."""
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import psutil
 import pytest
 
+import agb.local
+from agb.local.browser import chromium
+
 from .browser import needs_chromium
-from .browsers import cdp_link, initialize, new_session, no_cdp_link, tab
+from .browsers import cdp_link, initialize, new_session, no_cdp_link, status_of, tab
 from .conftest import Api
+from .runtimes import wait_for_end
 
 pytestmark = needs_chromium
 
@@ -21,11 +30,19 @@ def browsing(api: Api) -> Iterator[str]:
     api.ask("POST", "/mcp/releaseSession", json={"sessionId": session_id})
 
 
+def processes(api: Api) -> list[psutil.Process]:
+    """Return the processes of all browsers of a server, but not those that guard them."""
+    found = psutil.Process(api.server.pid).children(recursive=True)
+    return [process for process in found if process.name() == "chromium"]
+
+
 def test_life_of_a_browser(api: Api, browsing: str) -> None:
     assert "initialize it first" in no_cdp_link(api, browsing)
 
-    port = initialize(api, browsing, userAgent="Example/1")["data"]["port"]
-    assert initialize(api, browsing)["data"]["port"] == port  # the one that runs
+    with ThreadPoolExecutor(4) as pool:
+        started = list(pool.map(lambda _: initialize(api, browsing, userAgent="Example/1"), range(4)))
+    assert len({answer["data"]["port"] for answer in started}) == 1
+    assert initialize(api, browsing)["data"]["port"] == started[0]["data"]["port"]  # the one that runs
     link = cdp_link(api, browsing)
     assert link.startswith(f"ws{api.server.endpoint.removeprefix('http')}/sessions/{browsing}/cdp/")
     with tab(link) as page:
@@ -33,4 +50,42 @@ def test_life_of_a_browser(api: Api, browsing: str) -> None:
         assert page.run("[document.title, navigator.userAgent]") == ["Hello", "Example/1"]
 
     assert api.tool(browsing, "stopChrome")["content"][0]["text"] == "true"
+    assert "chromium" not in api.shell(browsing, "cat /proc/*/cmdline 2>/dev/null; true")
     assert "initialize it first" in no_cdp_link(api, browsing)
+    assert api.tool(browsing, "stopChrome")["content"][0]["text"] == "true"
+
+
+def test_crashed_browser(api: Api, browsing: str) -> None:
+    initialize(api, browsing)
+    link = cdp_link(api, browsing)
+    [browser] = [found for found in processes(api) if not any("--type=" in part for part in found.cmdline())]
+    os.kill(browser.pid, signal.SIGSEGV)
+    assert wait_for_end(browser.pid)
+    said = no_cdp_link(api, browsing)
+    assert said.startswith("The browser ended by SIGSEGV")
+    assert said.endswith("initialize it again")
+    assert status_of(link) == 404
+
+    assert initialize(api, browsing)["success"]
+    with tab(cdp_link(api, browsing)) as page:
+        assert page.run("1 + 1") == 2
+
+
+def test_chromium_that_is_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snap = tmp_path / "chromium"
+    snap.write_text("#!/bin/sh\necho 'error: cannot communicate with server'\n")
+    snap.chmod(0o755)
+    monkeypatch.setattr(chromium, "_BINARIES", ())
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    assert chromium.find_chromium() is None
+
+
+def test_killed_runtime_leaves_no_browser(tmp_path: Path) -> None:
+    with agb.local.serve(allow_none=True, warm=0, data_dir=tmp_path) as server:
+        api = Api(server)
+        session_id = new_session(api)
+        initialize(api, session_id)
+        browser = [found.pid for found in processes(api)]
+        assert len(browser) > 3
+        os.kill(server.pid, signal.SIGKILL)
+        assert all(wait_for_end(pid) for pid in browser)

@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from .browser import Browser, needs_chromium
-from .browsers import cdp_link, initialize, new_session, no_cdp_link, tab, websocket
+from .browsers import cdp_link, initialize, new_session, no_cdp_link, status_of, tab, websocket
 from .conftest import Api
 
 pytestmark = needs_chromium
@@ -42,13 +42,6 @@ def by_name(link: str) -> tuple[str, dict[str, str]]:
     url = httpx.URL(link)
     _, _, session_id, _, token = url.path.split("/")[:5]
     return f"http://{url.netloc.decode()}", {"host": f"cdp-{session_id}-{token}.localhost:{url.port}"}
-
-
-def status_of(url: str, **options: Any) -> int:
-    """Return the status with which a WebSocket is refused."""
-    with pytest.raises(InvalidStatus) as refused, websocket(url, **options):
-        pass
-    return refused.value.response.status_code
 
 
 # --- clients -----------------------------------------------------------------------------------------------------

@@ -26,10 +26,11 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
     profile = _profile(request.query.get("persistentPath") or PROFILE)
     try:
         with session.active():
+            await session.mounts.loaded()  # the profile may be one of them
             browser = await session.browser.start(options.read(option), profile=profile)
     except BrowserUnavailable as error:
         raise _refused(error) from error
-    return Answer({"port": browser.port, "notes": list(browser.options.notes)})
+    return Answer({"port": browser.port, "notes": browser.notes})
 
 
 async def get_cdp_link(api: Api, request: ApiRequest) -> Answer:

@@ -155,8 +155,10 @@ async def open_websocket(connected: socket.socket, path: str) -> ClientConnectio
             close_timeout=_CLOSE_SECONDS,
             proxy=None,
         )
-    except (OSError, EOFError, WebSocketException) as error:
+    except BaseException as error:
         connected.close()
+        if not isinstance(error, (OSError, EOFError, WebSocketException)):
+            raise
         raise CdpClosed(f"the browser's DevTools did not accept a connection: {error}") from error
 
 

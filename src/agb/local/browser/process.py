@@ -1,38 +1,31 @@
-"""One browser: its process in a session's sandbox, and the runtime's own connection to it."""
+"""One browser in a session's sandbox: started, driven over the runtime's own connection, and ended."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import secrets
-import signal
 import socket
-import sys
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
-from ..sandbox.capture import Capture
-from ..sandbox.sandbox import Process, Sandbox, SandboxGone
+from ..sandbox.sandbox import Sandbox, SandboxGone
 from . import devtools
-from .cdp import Cdp, CdpClosed, CdpError, open_websocket
+from .cdp import Cdp, CdpClosed, CdpError, CdpTimeout, open_websocket
 from .chromium import Chromium
 from .devtools import DevToolsAnswer, NoAnswer
 from .launch import BLANK, LaunchOptions, command_line
+from .program import BrowserProgram
 
 START_SECONDS = 60.0
 """Limit of a start; on a loaded machine a start from a cold disk takes many seconds."""
 START_PAGE_SECONDS = 10.0
-"""Limit of the wait for the start page's server to answer; the page continues to load after it."""
+"""Limit of the wait for the start page's server to answer."""
+DOWNLOADS = "Downloads"
+"""The directory in the session's home where downloads are stored."""
 
 _CLOSE_SECONDS = 10.0
-_TERMINATE_SECONDS = 3.0
-_LAST_WORDS = 3
-_KEPT = 1 << 16
-_LISTENING = re.compile(rb"^DevTools listening on ws://[^/\s]+:(\d+)(/devtools/browser/[\w-]+)", re.MULTILINE)
-_NOISE = ("dbus/", "crashpad/", "DevTools listening")
-"""Parts of lines that are no reason for an end: there is no D-Bus in a session, and the crash handler lacks /sys."""
 
 
 class BrowserUnavailable(Exception):
@@ -44,22 +37,22 @@ class NoSandbox(BrowserUnavailable):
 
 
 class Browser:
-    """A browser that runs. :meth:`start` starts one, :meth:`stop` ends it; it may also end by itself (`ended`)."""
+    """A browser that runs. :meth:`start` starts one, :meth:`stop` ends it; it may also end by itself."""
 
-    port: int
-    """Port of its DevTools on the session's loopback."""
-    path: str
-    """Path of the browser's own WebSocket there."""
-    cdp: Cdp
-    """The runtime's own connection, open as long as the browser runs; it receives the events of all targets."""
-
-    def __init__(self, sandbox: Sandbox, options: LaunchOptions) -> None:
+    def __init__(self, sandbox: Sandbox, program: BrowserProgram, options: LaunchOptions) -> None:
         self.options = options
+        self.notes = list(options.notes)
+        """Sentences about what of the options has no effect."""
         self.token = secrets.token_hex(16)
         """The secret of the links to this browser."""
+        self.port: int
+        """Port of its DevTools on the session's loopback."""
+        self.path: str
+        """Path of the browser's own WebSocket there."""
+        self.cdp: Cdp
+        """The runtime's own connection, open as long as the browser; it receives the events of all targets."""
         self._sandbox = sandbox
-        self._output = _Output()
-        self._process: Process
+        self._program = program
 
     @classmethod
     async def start(
@@ -69,44 +62,43 @@ class Browser:
 
         Raises ``BrowserUnavailable``, ``NoSandbox`` among them.
         """
-        browser = cls(sandbox, options)
-        program = sandbox.seen(chromium.program)
+        program = BrowserProgram(sandbox)
+        command = command_line(sandbox.seen(chromium.program), profile, options, sandboxed=sandboxed)
+        try:
+            await program.spawn(command, profile=profile, environment=options.environment)
+        except (OSError, SandboxGone) as error:
+            raise BrowserUnavailable(f"the browser did not start: {error}") from error
+        browser = cls(sandbox, program, options)
         try:
             async with asyncio.timeout(START_SECONDS):
-                await browser._spawn(command_line(program, profile, options, sandboxed=sandboxed), profile)
                 await browser._connect()
-                await browser._open_start_page()
-        except TimeoutError:
-            await browser._kill()
-            raise BrowserUnavailable(f"the browser did not start within {START_SECONDS:g} s") from None
-        except CdpError as error:
-            await browser._kill()
-            raise BrowserUnavailable(f"the browser did not start: {browser._end() or error}") from error
-        except BaseException:
-            await browser._kill()
+        except BaseException as error:
+            await program.end()
+            if isinstance(error, TimeoutError):
+                raise BrowserUnavailable(f"the browser did not start within {START_SECONDS:g} s") from None
+            if isinstance(error, CdpError):
+                raise BrowserUnavailable(f"the browser did not start: {error}") from error
             raise
         return browser
 
     async def stop(self) -> None:
-        """End the browser and return when its profile is written and it has ended."""
+        """End the browser and return when its profile is written and none of its processes is left."""
         if self.is_running:
             with contextlib.suppress(CdpError):
                 await self.cdp.call("Browser.close", timeout=_CLOSE_SECONDS)
-            await self._ended_within(_CLOSE_SECONDS)
-        if self.is_running:
-            await self._process.signal(signal.SIGTERM)
-            await self._ended_within(_TERMINATE_SECONDS)
-        await self._kill()
+                await self._program.ended_within(_CLOSE_SECONDS)
+        await self._program.end()
+        await self.cdp.close()
 
     @property
     def is_running(self) -> bool:
         """Whether its process runs."""
-        return not self._process.exited.done()
+        return not self._program.exited.done()
 
     @property
     def end(self) -> str:
-        """How it ended, with the last lines that it printed; only for one that does not run."""
-        return f"the browser ended {self._end()}"
+        """A sentence about how it ended, with the last lines that it printed; only for one that does not run."""
+        return f"the browser ended {self._program.description_of_end}"
 
     async def connect(self) -> socket.socket:
         """Return a TCP socket connected to its DevTools. Raises ``OSError``."""
@@ -144,102 +136,52 @@ class Browser:
         targets = (await self.ask("/json/list")).json()
         return [target for target in targets if target.get("type") == "page"]
 
-    # --- start and end ---
-
-    async def _spawn(self, command: list[str], profile: str) -> None:
-        # The lock of a profile outlives a browser that was killed. Its process number may be another program's by now,
-        # which the next browser would take for itself. There is one browser per session, so the lock is never in use.
-        script = 'rm -f -- "$0/SingletonLock" "$0/SingletonCookie" "$0/SingletonSocket"; exec "$@"'
-        stderr = Capture(sys.maxsize, owner=self._sandbox.user, on_data=self._output.add)
-        self._stderr = stderr
-        try:
-            self._process = await self._sandbox.spawn(
-                ["/bin/sh", "-c", script, profile, *command],
-                env=self.options.environment,
-                stdout=self._discarded(),
-                stderr=stderr,
-            )
-        except (OSError, SandboxGone) as error:
-            raise BrowserUnavailable(f"the browser did not start: {error}") from error
-
-    def _discarded(self) -> Capture:
-        self._stdout = Capture(0, owner=self._sandbox.user)
-        return self._stdout
+    # --- start ---
 
     async def _connect(self) -> None:
-        listening = self._output.listening
-        await asyncio.wait((listening, self._process.exited), return_when=asyncio.FIRST_COMPLETED)
+        listening, exited = self._program.listening, self._program.exited
+        await asyncio.wait((listening, exited), return_when=asyncio.FIRST_COMPLETED)
         if not listening.done():
-            self._stderr.drain()
-            kind = NoSandbox if self._output.lacks_sandbox else BrowserUnavailable
-            raise kind(f"the browser did not start: it ended {self._end()}")
+            kind = NoSandbox if self._program.lacks_sandbox else BrowserUnavailable
+            raise kind(f"the browser did not start: it ended {self._program.description_of_end}")
         self.port, self.path = listening.result()
         self.cdp = await self.open_cdp()
-        page = asyncio.Event()
-        self.cdp.on_event(lambda name, params, _: _note_page(name, params, page))
-        await self.cdp.call("Target.setDiscoverTargets", {"discover": True})
-        await page.wait()
+        try:
+            await self._open_first_page()
+        except BaseException:
+            await self.cdp.close()
+            raise
 
-    async def _open_start_page(self) -> None:
+    async def _open_first_page(self) -> None:
+        page: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def note(name: str, params: dict[str, Any], _: str | None) -> None:
+            if name == "Target.targetCreated" and params["targetInfo"]["type"] == "page" and not page.done():
+                page.set_result(params["targetInfo"]["targetId"])
+
+        forget = self.cdp.on_event(note)
+        await self.cdp.call("Target.setDiscoverTargets", {"discover": True})
+        await asyncio.wait((page, self._program.exited), return_when=asyncio.FIRST_COMPLETED)
+        forget()
+        if not page.done():
+            raise BrowserUnavailable(f"the browser did not start: it ended {self._program.description_of_end}")
+        # Events of downloads are of use to whoever waits for a file.
+        downloads = {"behavior": "allow", "downloadPath": f"{self._sandbox.home}/{DOWNLOADS}", "eventsEnabled": True}
+        await self.cdp.call("Browser.setDownloadBehavior", downloads)
         if self.options.after_start is not None:
             await self.options.after_start(self)
-        if self.options.start_url == BLANK:
-            return
-        targets = (await self.cdp.call("Target.getTargets"))["targetInfos"]
-        page = next(target["targetId"] for target in targets if target["type"] == "page")
+        if self.options.start_url != BLANK:
+            await self._navigate(page.result(), self.options.start_url)
+
+    async def _navigate(self, page: str, url: str) -> None:
         attached = await self.cdp.call("Target.attachToTarget", {"targetId": page, "flatten": True})
         session = attached["sessionId"]
-        with contextlib.suppress(CdpError):  # what is wrong with the address is shown by the page
-            url = {"url": self.options.start_url}
-            await self.cdp.call("Page.navigate", url, session=session, timeout=START_PAGE_SECONDS)
+        try:
+            await self.cdp.call("Page.navigate", {"url": url}, session=session, timeout=START_PAGE_SECONDS)
+        except CdpTimeout:
+            # Until the server answers, the DevTools answer nothing about the page, and clients that connect wait.
+            await self.cdp.call("Page.stopLoading", session=session)
+            self.notes.append(f"the start page was not loaded: no answer within {START_PAGE_SECONDS:g} s")
+        except CdpError as error:
+            self.notes.append(f"the start page was not loaded: {error}")
         await self.cdp.call("Target.detachFromTarget", {"sessionId": session})
-
-    async def _ended_within(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._process.wait()
-
-    async def _kill(self) -> None:
-        """End what is left of it."""
-        if hasattr(self, "_process"):
-            await self._process.signal(signal.SIGKILL)
-            await self._process.wait()
-        if hasattr(self, "cdp"):
-            await self.cdp.close()
-        for capture in (self._stdout, self._stderr):
-            capture.close()
-
-    def _end(self) -> str:
-        code = self._process.exited.result() if self._process.exited.done() else 0
-        how = f"with exit code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-        return how + (f": {words}" if (words := self._output.last_words) else "")
-
-
-class _Output:
-    """What a browser prints on stderr: the address of its DevTools, and its last words."""
-
-    def __init__(self) -> None:
-        self.listening: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
-        self._text = bytearray()
-
-    def add(self, data: bytes) -> None:
-        self._text += data
-        if not self.listening.done() and (found := _LISTENING.search(self._text)):
-            self.listening.set_result((int(found[1]), found[2].decode()))
-        del self._text[:-_KEPT]
-
-    @property
-    def lacks_sandbox(self) -> bool:
-        """Whether it ended since it could not make its own sandbox."""
-        return b"No usable sandbox!" in self._text or b"Failed to move to new namespace" in self._text
-
-    @property
-    def last_words(self) -> str:
-        """The last lines that may say why it ended."""
-        lines = self._text.decode("utf-8", "replace").splitlines()
-        return "; ".join([line for line in lines if line.strip() and not any(n in line for n in _NOISE)][-_LAST_WORDS:])
-
-
-def _note_page(name: str, params: dict[str, Any], page: asyncio.Event) -> None:
-    if name == "Target.targetCreated" and params["targetInfo"]["type"] == "page":
-        page.set()

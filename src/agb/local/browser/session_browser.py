@@ -45,34 +45,50 @@ class Browsers:
 
 
 class SessionBrowser:
-    """Starts a session's browser, keeps it, and ends it."""
+    """Starts a session's browser, keeps it, and ends it.
+
+    A start runs in a task of its own, so that all callers who want the browser wait for the same one, and it goes on
+    when one of them leaves. Stopping cancels it. The lock keeps a start and a stop apart: two browsers must not write
+    to one profile.
+    """
 
     def __init__(self, sandbox: Sandbox, browsers: Browsers) -> None:
         self._sandbox = sandbox
         self._browsers = browsers
         self._lock = asyncio.Lock()
         self._browser: Browser | None = None
+        self._starting: asyncio.Task[Browser] | None = None
+        self._is_closed = False
 
     async def start(self, options: LaunchOptions, *, profile: str = PROFILE) -> Browser:
-        """Return the browser that runs, or start one with these options.
+        """Return the browser that runs or starts, or else start one with these options.
 
         Raises ``BrowserUnavailable``, ``NotInstalled`` among them.
         """
-        async with self._lock:
-            if self._browser is not None:
-                if self._browser.is_running:
-                    return self._browser
-                await self._browser.stop()
-                self._browser = None
-            self._browser = await self._start(options, profile)
-            return self._browser
+        if self._starting is None:
+            if self._browser is not None and self._browser.is_running:
+                return self._browser
+            self._starting = asyncio.create_task(self._replace(options, profile))
+        starting = self._starting
+        await asyncio.wait({starting})
+        if starting.cancelled():
+            raise BrowserUnavailable("the browser was stopped while it started")
+        return starting.result()
 
     async def stop(self) -> None:
         """End the browser and return when its profile is written; nothing happens without one."""
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait({self._starting})
         async with self._lock:
             if self._browser is not None:
                 browser, self._browser = self._browser, None
                 await browser.stop()
+
+    async def close(self) -> None:
+        """End the browser for good: another start is refused."""
+        self._is_closed = True
+        await self.stop()
 
     @property
     def is_running(self) -> bool:
@@ -87,11 +103,28 @@ class SessionBrowser:
             raise BrowserUnavailable(f"{self._browser.end}; initialize it again")
         return self._browser
 
+    async def _replace(self, options: LaunchOptions, profile: str) -> Browser:
+        """Start a browser, and forget one that has ended."""
+        try:
+            async with self._lock:
+                if self._is_closed:
+                    raise BrowserUnavailable("the session has ended")
+                if self._browser is not None:
+                    await self._browser.stop()
+                    self._browser = None
+                self._browser = await self._start(options, profile)
+                return self._browser
+        finally:
+            self._starting = None
+
     async def _start(self, options: LaunchOptions, profile: str) -> Browser:
         chromium = self._browsers.chromium
         if chromium is None:
             raise NotInstalled(f"there is no browser on this machine: {INSTALL}")
-        top, way = self._sandbox.mounted(profile)
+        try:
+            top, way = self._sandbox.mounted(profile)
+        except KeyError:
+            raise BrowserUnavailable(f"{profile} is not a directory of the session") from None
         profile = "/".join((top, *way))
         # Chromium refuses to start as root with a sandbox of its own.
         sandboxed = self._browsers.makes_sandbox and (self._sandbox.is_isolated or os.getuid() != 0)

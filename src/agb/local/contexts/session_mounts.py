@@ -157,6 +157,11 @@ class SessionMounts:
             if mounted.mount.policy.download.auto_download:
                 self._start(mounted, "download")
 
+    async def loaded(self) -> None:
+        """Return when no download is in progress."""
+        while downloads := [work for task, work in self._work.items() if task.task_type == "download"]:
+            await asyncio.wait(downloads)
+
     def sync(self, context_id: str = "", path: str = "", mode: str = "") -> list[SyncTask]:
         """Begin to sync a mount, or all of a context, or all, and return the tasks; no mode is ``upload``.
 

@@ -17,15 +17,24 @@ class Capture:
     """The reading end of a pipe. It is read as soon as data arrives, so a writer never waits for long.
 
     The first ``limit`` bytes are kept, or passed to ``on_data``; the rest is counted and discarded. The writing end,
-    ``writer``, is for the program; close it with :meth:`close_writer` once the program has it.
+    ``writer``, is for the program; close it with :meth:`close_writer` once the program has it. ``on_end`` is called
+    when no program holds it any more.
     """
 
-    def __init__(self, limit: int, *, owner: int | None = None, on_data: Callable[[bytes], None] | None = None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        owner: int | None = None,
+        on_data: Callable[[bytes], None] | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self.data = bytearray()
         self.discarded = 0
         self._limit = limit
         self._kept = 0
         self._on_data = on_data
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._reader, self.writer = os.pipe()
         if owner is not None:
@@ -85,6 +94,7 @@ class Capture:
             data = os.read(self._reader, _CHUNK)
             if not data:
                 self.close()
+                self._on_end()
         self._keep(data)
         return len(data)
 

@@ -363,7 +363,7 @@ class Runtime:
     async def _end(self, session: LocalSession) -> None:
         try:
             await session.agent.close()
-            await session.browser.stop()  # before its profile is uploaded
+            await session.browser.close()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()
             await self._sandboxes.remove(session.sandbox)

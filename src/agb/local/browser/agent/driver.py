@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import inspect
+from collections.abc import Awaitable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from ..process import Browser
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 INSTALL: Final = "the browser agent needs Playwright: pip install 'agb[browser]'"
 _CONNECT_SECONDS: Final = 30.0
+_CLOSE_SECONDS: Final = 10.0
 
 
 class NoDriver(Exception):
@@ -96,9 +99,8 @@ class Driver:
                 await _quietly(driver.stop())
 
 
-async def _quietly(closing: object) -> None:
+async def _quietly(closing: Awaitable[None]) -> None:
     """Await the end of something that may have ended already: then Playwright raises one of many errors."""
-    from contextlib import suppress
-
     with suppress(Exception):
-        await closing  # type: ignore[misc]
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await closing
