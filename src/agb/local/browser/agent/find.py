@@ -213,6 +213,7 @@ def _by_attributes(node: Node, target: Target) -> int:
     if target.is_quoted or target.attribute or node.role not in INTERACTIVE:
         return NOTHING
     called = " ".join(node.attributes.get(name, "") for name in ("id", "name", "type", "class", "data-testid"))
+    called += " search" if node.role == "searchbox" else ""
     spread = re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", called)
     return WORDS if _has_words(target.text, f"{spread} {' '.join(node.labels)}") else NOTHING
 

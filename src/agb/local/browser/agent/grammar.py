@@ -109,7 +109,7 @@ _TRAILING: Final = re.compile(r"(?:\s+(?:now|please|again|afterwards))+$", re.IG
 
 
 def _clauses(text: str) -> list[str]:
-    clauses = (_NOISE.sub("", f" {part}", count=1).strip(" .,!") for part in _BREAK.split(text))
+    clauses = (_NOISE.sub("", f" {part} ", count=1).strip(" .,!") for part in _BREAK.split(text))
     return [" ".join(_TRAILING.sub("", clause).split()) for clause in clauses if clause]
 
 
@@ -338,12 +338,12 @@ PATTERNS: Final[tuple[Pattern, ...]] = (
         _on_target("fill"),
     ),
     _pattern(
-        rf"(?:fill|fill in|fill out|complete|populate|set|change|update) {_T} (?:with|to|as|=|by)"
+        rf"(?:fill in|fill out|fill|complete|populate|set|change|update) {_T} (?:with|to|as|=|by)"
         rf"(?: the)?(?: (?:text|value|word))? (?P<value>{QUOTED})",
         _on_target("fill"),
     ),
     _pattern(
-        rf"(?:fill|fill in|fill out|complete|populate|set|change|update) {_T[:-1]}?) (?:with|to|as|=|by)"
+        rf"(?:fill in|fill out|fill|complete|populate|set|change|update) {_T[:-1]}?) (?:with|to|as|=|by)"
         rf"(?: the)?(?: (?:text|value|word))? {_VALUE}",
         _on_target("fill"),
     ),
