@@ -30,14 +30,16 @@ from tests.browsers import BROWSING, needs_browser
 
 pytestmark = [pytest.mark.anyio, needs_browser]
 
-SHOP = f"""data:text/html,{quote('''
+SHOP = f"""data:text/html,{
+    quote('''
 <title>Shop</title><h1>Shoes</h1>
 <form onsubmit="event.preventDefault(); out.textContent = `hello ${who.value}`">
   <label>Name <input id=who></label> <button>Send</button>
 </form>
 <p id=out></p>
 <ul><li><h3>Red</h3> Price: $5.50<li><h3>Blue</h3> Price: $6</ul>
-''')}"""
+''')
+}"""
 
 
 class Out(TypedDict):
@@ -86,7 +88,9 @@ async def shown(agent: AsyncBrowserAgent) -> str | None:
 
 async def test_act(runtime: LocalServer, ref: SessionRef) -> None:
     async with agent_of(runtime, ref) as agent:
-        result = await agent.act(ActOptions("type %who% into the Name field, then click Send", variables={"who": "Ada B"}))
+        result = await agent.act(
+            ActOptions("type %who% into the Name field, then click Send", variables={"who": "Ada B"})
+        )
         assert result.steps == ("filled '%who%' into the textbox 'Name'", "clicked the button 'Send'")
         assert json.loads(result.message) == list(result.steps)
         assert await shown(agent) == "hello Ada B"
