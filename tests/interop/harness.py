@@ -103,10 +103,12 @@ class Sessions:
         self.endpoint = endpoint
         self.made: list[str] = []
 
-    def create(self, labels: dict[str, str] | None = None, idle_release_timeout: int | None = None) -> Session:
+    def create(
+        self, labels: dict[str, str] | None = None, idle_release_timeout: int | None = None, image_id: str = IMAGE
+    ) -> Session:
         from agb import CreateSessionParams
 
-        params = CreateSessionParams(labels, IMAGE, idle_release_timeout=idle_release_timeout)
+        params = CreateSessionParams(labels, image_id, idle_release_timeout=idle_release_timeout)
         result = self.agb.create(params)
         assert result.success, result.error_message
         assert result.session is not None
