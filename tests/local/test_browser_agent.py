@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
+import psutil
 import pytest
 
 from .browser import needs_chromium
 from .conftest import Api
+from .runtimes import wait_for_end
 
 needs_playwright = pytest.mark.skipif(find_spec("playwright") is None, reason="Playwright is not installed")
 pytestmark = [needs_chromium, needs_playwright]
@@ -53,6 +58,16 @@ ABOUT = """<!doctype html><title>About</title><h1>About us</h1>
 <dl><dt>Order number<dd>A-17<dt>Total<dd>12,50 €</dl>
 <table><tr><th>Country<th>Capital<th>Population<tr><td>France<td>Paris<td>68.2<tr><td>Spain<td>Madrid<td>47</table>
 """
+
+
+PAGES = {
+    "index.html": SHOP,
+    "about": ABOUT,
+    "framed": "<iframe src='http://localhost:30100/about' width=600></iframe>",
+    "late": "<p id=out></p><button id=late disabled onclick=\"out.textContent = 'late'\">Late</button>"
+    "<script>setTimeout(() => { late.disabled = false; out.className = 'enabled' }, 700)</script>",
+}
+"""What the server in the session serves; ``localhost`` is another site than ``127.0.0.1``."""
 
 
 class Agent:
@@ -110,11 +125,11 @@ def session_id(api: Api) -> Iterator[str]:
     session_id = str(api.post("/mcp/createSession", {"imageId": IMAGE})["sessionId"])
     api.post("/browser/init", {"sessionId": session_id, "browserOption": "{}"})
     api.shell(session_id, "mkdir /tmp/site")
-    for name, text in (("index.html", SHOP), ("about", ABOUT)):
+    for name, text in PAGES.items():
         api.tool(session_id, "write_file", path=f"/tmp/site/{name}", content=text)
     server = (
         "import http.server, os; os.chdir('/tmp/site'); H = http.server.SimpleHTTPRequestHandler; "
-        "H.extensions_map = {'': 'text/html'}; http.server.HTTPServer(('127.0.0.1', 30100), H).serve_forever()"
+        "H.extensions_map = {'': 'text/html'}; http.server.ThreadingHTTPServer(('127.0.0.1', 30100), H).serve_forever()"
     )
     api.start(session_id, server)
     yield session_id
@@ -313,7 +328,31 @@ def test_page_by_its_id(api: Api, agent: Agent) -> None:
     assert "has no context 7" in agent.call("observe", instruction="all links", context_id=7)[1]
 
 
-def test_without_a_browser(api: Api) -> None:
+def test_frames_of_other_sites(agent: Agent) -> None:
+    """Another process renders them, so they have a DevTools session of their own."""
+    agent.call("navigate", url=f"{SITE}framed")
+    ok, value = agent.extract({"properties": {"order_number": {"type": "string"}}}, iframe=True)
+    assert (ok, value) == (True, {"order_number": "A-17"})
+
+
+def test_nothing_happens_after_a_time_limit(agent: Agent) -> None:
+    """A click that waits for its button, which becomes enabled too late."""
+    agent.call("navigate", url=f"{SITE}late")
+    assert agent.refuses("click the Late button", timeout_ms=300) == "it was ended after 300 ms, its time limit"
+    agent.does("wait 1 second")
+    assert agent.shown() == "None"
+    agent.does("click the Late button")
+    assert agent.shown() == "late"
+
+
+def test_page_that_cannot_be_opened(agent: Agent) -> None:
+    ok, why = agent.call("navigate", url="http://127.0.0.1:30199/")
+    assert not ok
+    assert "could not open http://127.0.0.1:30199/: net::ERR_CONNECTION_REFUSED" in why
+    assert "could not open" in agent.refuses("go to http://127.0.0.1:30199/")
+
+
+def test_browser_that_does_not_run_and_one_that_is_stopped(api: Api) -> None:
     session_id = str(api.post("/mcp/createSession", {"imageId": IMAGE})["sessionId"])
     agent = Agent(api, session_id)
     ok, why = agent.call("navigate", url="about:blank")
@@ -321,4 +360,32 @@ def test_without_a_browser(api: Api) -> None:
     assert "initialize it first" in why
     assert agent.call("act_async", action="click Send")[0] is False
     assert agent.call("close_session") == (True, "closed")
+    for _ in range(2):  # what connects to the second browser must not be kept from the first one
+        api.post("/browser/init", {"sessionId": session_id, "browserOption": "{}"})
+        agent.call("navigate", url="data:text/html,<button>Go</button>")
+        assert agent.does("click Go") == ["clicked the button 'Go'"]
+        task = json.loads(agent.call("act_async", action="wait 100 seconds")[1])["task_id"]
+        assert api.tool(session_id, "stopChrome")["isError"] is False
+        done = json.loads(agent.call("get_act_result", task_id=task)[1])
+        assert (done["is_done"], done["success"]) == (True, False)
+        assert agent.call("act", action="click Go")[0] is False
     api.release(session_id)
+
+
+def test_driver_that_ends_is_started_again(api: Api, agent: Agent) -> None:
+    (driver,) = drivers(api.server.pid)
+    os.kill(driver, signal.SIGKILL)
+    assert wait_for_end(driver)
+    ok, why = agent.call("act", action="click Buy")  # at the latest the call after the one that notices it works
+    assert agent.does("click the first Buy button") == ["clicked the button 'Buy'"]
+    assert len(drivers(api.server.pid)) == 1
+
+
+def drivers(pid: int) -> list[int]:
+    """Return the processes of Playwright's driver below a process."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if "playwright" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found

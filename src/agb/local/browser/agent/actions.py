@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from .around import StepFailed, Surroundings
 from .grammar import Step, key_name
+from .requests import END
 from .snapshot import Node
 
 if TYPE_CHECKING:
@@ -27,16 +28,20 @@ async def patiently(action: Callable[[float], Awaitable[T]]) -> T:
 
     A cancelled call of Playwright goes on in its driver: a click that waits for a button to become enabled would happen
     after its caller was answered that the call was ended. So the action is tried with a short limit, then with longer
-    ones, and when it is cancelled the try that is under way is awaited: once this has returned or raised, nothing of it
-    happens any more.
+    ones, none beyond the end of the call, and when it is cancelled the try that is under way is awaited: once this has
+    returned or raised, nothing of it happens any more.
     """
     from playwright.async_api import TimeoutError as NotInTime
 
+    loop = asyncio.get_running_loop()
     for limit in _SLICES:
-        trying = asyncio.ensure_future(action(limit))
+        left = (END.get() - loop.time()) * 1000
+        trying = asyncio.ensure_future(action(max(1.0, min(limit, left))))
         try:
             return await asyncio.shield(trying)
         except NotInTime:
+            if left <= limit:
+                await asyncio.sleep(_SLICES[0] / 1000)  # the time limit of the call passes now, and ends this
             if limit == _SLICES[-1]:
                 raise
         except asyncio.CancelledError:

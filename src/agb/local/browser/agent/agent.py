@@ -13,7 +13,7 @@ from ..process import Browser, BrowserUnavailable
 from ..session_browser import SessionBrowser
 from .driver import Driver
 from .pages import Pages
-from .requests import Acted, AgentRefused, Instruction, PageChoice, Picture, Progress
+from .requests import END, Acted, AgentRefused, Instruction, PageChoice, Picture, Progress
 from .tasks import Tasks
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class PageAgent:
     async def act(self, given: Instruction) -> Acted:
         """Do what an instruction says; a failure after it has begun is in what is returned."""
         progress = Progress()
+        END.set(asyncio.get_running_loop().time() + given.seconds)
         try:
             async with asyncio.timeout(given.seconds), self._page(given.choice) as (calls, page, happened):
                 pages = await self._connected()
@@ -90,6 +91,7 @@ class PageAgent:
 
     @contextlib.asynccontextmanager
     async def _limited(self, given: Instruction) -> AsyncIterator[None]:
+        END.set(asyncio.get_running_loop().time() + given.seconds)
         try:
             async with asyncio.timeout(given.seconds):
                 yield

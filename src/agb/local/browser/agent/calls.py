@@ -105,7 +105,7 @@ async def extract(page: Page, given: Instruction, planner: Planner | None) -> An
             raise PlannerFailed(plan.message or "the planner returned no answer")
         if plan is not None:
             return plan.answer
-    await settle(page, around.settle_seconds)
+    await settle(page, around.settle_seconds, iframes=around.iframes)
     snapshot = await capture(page, iframes=around.iframes)
     if given.selector:
         snapshot = below(snapshot, await selected(page, given.selector, snapshot))

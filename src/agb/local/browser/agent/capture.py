@@ -23,7 +23,8 @@ async def capture(page: Page, *, iframes: bool = False) -> Snapshot:
     finally:
         await _detach(session)
     others = await _other_processes(page) if iframes else {}
-    return build(trees, others, iframes=iframes)
+    # In a thread, as all that looks at a whole page: one with many thousands of elements takes a while.
+    return await asyncio.to_thread(build, trees, others, iframes=iframes)
 
 
 async def _trees(session: CDPSession, *, iframes: bool) -> FrameTrees:

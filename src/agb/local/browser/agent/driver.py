@@ -36,6 +36,11 @@ class Connection:
         self.browser = connected
         self._relay = relay
 
+    @property
+    def is_open(self) -> bool:
+        """Whether browser and driver are still there. Playwright itself does not notice that its driver has ended."""
+        return self.browser.is_connected() and self._relay.is_connected
+
     async def close(self) -> None:
         """Disconnect; the browser runs on."""
         await _quietly(self.browser.close())
@@ -60,22 +65,20 @@ class Driver:
             raise
 
     async def _connected(self, address: str) -> playwright.Browser:
-        chromium = (await self._started()).chromium
-        from playwright.async_api import Error
-
+        """Connect, by a new driver if the one that was started has ended. Raises `NoDriver`."""
+        driver = await self._started()
         try:
-            # Without the defaults: the page is the caller's, who may have set what Playwright would override. Before
-            # 1.60 Playwright had no such option.
-            known = inspect.signature(chromium.connect_over_cdp).parameters
-            options: dict[str, Any] = {"no_defaults": True} if "no_defaults" in known else {}
-            return await chromium.connect_over_cdp(address, timeout=_CONNECT_SECONDS * 1000, **options)
-        except Error as error:
-            if "Connection closed" in error.message:  # that to the driver, which has ended: the next call starts it
-                async with self._lock:
-                    self._playwright = None
-            raise NoDriver(
-                f"Playwright could not connect to the browser: {error.message.partition(chr(10))[0]}"
-            ) from error
+            return await _connect(driver, address)
+        except Exception as error:
+            if await _is_alive(driver):
+                raise NoDriver(f"Playwright could not connect to the browser: {_first_line(error)}") from error
+        async with self._lock:
+            if self._playwright is driver:
+                self._playwright = None
+        try:
+            return await _connect(await self._started(), address)
+        except Exception as error:
+            raise NoDriver(f"Playwright could not connect to the browser: {_first_line(error)}") from error
 
     async def _started(self) -> playwright.Playwright:
         async with self._lock:
@@ -97,6 +100,29 @@ class Driver:
             if self._playwright is not None:
                 driver, self._playwright = self._playwright, None
                 await _quietly(driver.stop())
+
+
+async def _connect(driver: playwright.Playwright, address: str) -> playwright.Browser:
+    chromium = driver.chromium
+    # Without the defaults: the page is the caller's, who may have set what Playwright would override. Before 1.60
+    # Playwright had no such option.
+    known = inspect.signature(chromium.connect_over_cdp).parameters
+    options: dict[str, Any] = {"no_defaults": True} if "no_defaults" in known else {}
+    return await chromium.connect_over_cdp(address, timeout=_CONNECT_SECONDS * 1000, **options)
+
+
+async def _is_alive(driver: playwright.Playwright) -> bool:
+    """Return whether a driver does what needs no browser: once its process has ended, each call raises an error."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await (await driver.request.new_context()).dispose()
+    except Exception:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 async def _quietly(closing: Awaitable[None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -76,7 +77,7 @@ async def one_step(source: PageSource, step: Step, around: Surroundings) -> str:
         page = opened
         done = await guarded(perform(page, step, around), page)
     with suppress(PageGone):  # the step has closed it; the next one is for another
-        await settle(page, around.settle_seconds)
+        await settle(page, around.settle_seconds, iframes=around.iframes)
     return done
 
 
@@ -134,7 +135,7 @@ async def _replay(source: PageSource, given: Mapping[str, Any], around: Surround
     else:
         done = await guarded(perform(page, step, around), page)
     progress.steps.append(around.variables.hide(done))
-    await settle(page, around.settle_seconds)
+    await settle(page, around.settle_seconds, iframes=around.iframes)
 
 
 async def _do_by_selector(page: Page, step: Step, selector: str, around: Surroundings) -> str:
@@ -186,11 +187,11 @@ class Observed:
 
 async def observe_by_engine(page: Page, instruction: str, around: Surroundings, selector: str = "") -> list[Observed]:
     """Return the elements that an instruction describes, or those that its steps are for; none if there are none."""
-    await settle(page, around.settle_seconds)
+    await settle(page, around.settle_seconds, iframes=around.iframes)
     snapshot = await capture(page, iframes=around.iframes)
     if selector:
         snapshot = below(snapshot, await selected(page, selector, snapshot))
-    return observed(snapshot, instruction, around)
+    return await asyncio.to_thread(observed, snapshot, instruction, around)
 
 
 def observed(snapshot: Snapshot, instruction: str, around: Surroundings) -> list[Observed]:

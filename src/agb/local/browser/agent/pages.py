@@ -35,8 +35,8 @@ class Pages:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the browser is still there."""
-        return self.connection.browser.is_connected()
+        """Whether the browser is still there, and what connects to it."""
+        return self.connection.is_open
 
     async def find(self, page_id: str = "", context_id: int = 0) -> Page:
         """Return the page with an id of DevTools; without one, the current page of the agent.

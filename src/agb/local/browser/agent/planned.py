@@ -90,7 +90,7 @@ class Planned:
         raise PlannerFailed(f"the planner was not done after {MOST_ROUNDS} calls")
 
     async def _ask(self, task: Task, page: Page) -> tuple[Plan | None, dict[str, Node]]:
-        await settle(page, self._around.settle_seconds)
+        await settle(page, self._around.settle_seconds, iframes=self._around.iframes)
         snapshot = await capture(page, iframes=self._around.iframes)
         text, references = outline(snapshot)
         variables = self._around.variables
@@ -122,7 +122,7 @@ class Planned:
             self._around.variables.check(action.value)
             work = perform(page, step, self._around) if node is None else do(page, step, node, self._around)
             done = await guarded(work, page)
-            await settle(page, self._around.settle_seconds)
+            await settle(page, self._around.settle_seconds, iframes=self._around.iframes)
         except StepFailed as error:
             self._progress.steps.append(self._around.variables.hide(f"failed: {action.method}: {reason(error)}"))
             return False

@@ -41,6 +41,11 @@ class Relay:
         finally:
             self._server.close()
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open; it ends with the browser, and with the driver."""
+        return any(not task.done() for task in self._tasks)
+
     async def close(self) -> None:
         """End the connection."""
         for task in self._tasks:

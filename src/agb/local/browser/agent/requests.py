@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Final, Literal
 
 from attrs import field, frozen
@@ -12,6 +13,10 @@ SECONDS: Final = 140.0
 OBSERVE_SECONDS: Final = 55.0
 """How long `observe` may take; clients of 0.12 wait for 60."""
 SETTLE_MS: Final = 1000
+
+
+END: Final[ContextVar[float]] = ContextVar("agent_end", default=float("inf"))
+"""When the call under way must have ended, on the event loop's clock."""
 
 
 class AgentRefused(Exception):

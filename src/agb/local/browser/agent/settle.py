@@ -35,8 +35,11 @@ _STEP: Final = 0.5
 """Seconds after which a page that has not changed is looked at again: what is in frames is not observed."""
 
 
-async def settle(page: Page, seconds: float) -> None:
-    """Return when the document is loaded and has not changed for a moment, or after so many seconds."""
+async def settle(page: Page, seconds: float, *, iframes: bool = False) -> None:
+    """Return when the document is loaded and has not changed for a moment, or after so many seconds.
+
+    With ``iframes`` the documents of frames are waited for as well.
+    """
     from playwright.async_api import Error
 
     loop = asyncio.get_running_loop()
@@ -44,7 +47,8 @@ async def settle(page: Page, seconds: float) -> None:
     while (left := end - loop.time()) > 0:
         try:
             async with asyncio.timeout(left):
-                await page.wait_for_load_state("domcontentloaded", timeout=0)
+                for frame in page.frames if iframes else [page.main_frame]:
+                    await frame.wait_for_load_state("domcontentloaded", timeout=0)
                 await page.evaluate(_SETTLED, [QUIET * 1000, left * 1000])
             return
         except TimeoutError:

@@ -46,6 +46,7 @@ _ROLES: Final = {
     "treegrid": "table",
 }
 _NOT_SHOWN: Final = frozenset({"script", "style", "template", "noscript", "head", "meta", "link", "title"})
+_FRAMES: Final = frozenset({"iframe", "frame", "object", "embed", "fencedframe"})
 _INLINE: Final = frozenset(
     [
         "a",
@@ -123,6 +124,7 @@ class Node:
     """By which Playwright finds it from its page."""
     children: list[Node] = field(factory=list, repr=False)
     parent: Node | None = field(default=None, repr=False)
+    _text: str | None = field(default=None, repr=False, init=False)
 
     def walk(self) -> Iterator[Node]:
         """Return this node and all below it, in the order of the document."""
@@ -145,8 +147,10 @@ class Node:
 
     @property
     def text(self) -> str:
-        """Its visible text, in one line."""
-        return " ".join("".join(_pieces(self)).split())
+        """Its visible text, in one line; a page is not changed once it is complete, so it is composed once."""
+        if self._text is None:
+            self._text = " ".join("".join(_pieces(self)).split())
+        return self._text
 
     @property
     def is_editable(self) -> bool:
@@ -245,7 +249,8 @@ class _Builder:
     """Makes nodes; without recursion, since documents may be nested deeper than Python's stack."""
 
     def __init__(self, others: Mapping[str, FrameTrees], iframes: bool) -> None:
-        self._others = others
+        self._others = dict(others)
+        """Those that were not put into the tree yet."""
         self._iframes = iframes
         self._waiting: list[tuple[FrameTrees, Mapping[str, Any], Node, str, str]] = []
 
@@ -270,8 +275,9 @@ class _Builder:
     def _content(self, trees: FrameTrees, raw: Mapping[str, Any], node: Node, separator: str) -> None:
         """Schedule what is below an element."""
         inside = raw.get("contentDocument")
-        other = self._others.get(str(raw.get("frameId", ""))) if inside is None else None
-        if self._iframes and other is not None:
+        # The element of a document itself has the id of the frame as well.
+        other = self._others.pop(str(raw.get("frameId", "")), None) if raw.get("localName") in _FRAMES else None
+        if self._iframes and inside is None and other is not None:
             trees, inside = other, other.document
         shadows = [child for root in raw.get("shadowRoots", []) for child in root.get("children", [])]
         # What is scheduled last is taken first, so the order is the reverse of the document's.

@@ -83,7 +83,7 @@ async def look_for(page: Page, target: Target, preferred: frozenset[str], around
     while True:
         snapshot = await capture(page, iframes=around.iframes)
         try:
-            return find_one(snapshot, filled, preferred)
+            return await asyncio.to_thread(find_one, snapshot, filled, preferred)
         except Ambiguous as error:
             raise StepFailed(str(error)) from error
         except NotFound as error:
@@ -107,7 +107,7 @@ async def _select(page: Page, step: Step, around: Surroundings) -> str:
     locator = page.locator(node.selector).first
     if node.role != "radiogroup" and node.states.get("expanded") is not True:
         await patiently(lambda ms: locator.click(timeout=ms))
-        await settle(page, around.settle_seconds)
+        await settle(page, around.settle_seconds, iframes=around.iframes)
     roles = frozenset({"option", "menuitem", "menuitemradio", "radio", "treeitem"})
     option = await look_for(page, Target(step.value, True, roles, "option"), roles, around)
     chosen = page.locator(option.selector).first
@@ -183,7 +183,7 @@ async def _wait_change(page: Page, step: Step, around: Surroundings) -> str:
 
 async def _is_there(page: Page, target: Target, around: Surroundings) -> bool:
     try:
-        find_one(await capture(page, iframes=around.iframes), target)
+        await asyncio.to_thread(find_one, await capture(page, iframes=around.iframes), target)
     except Ambiguous:
         return True
     except NotFound:

@@ -1,0 +1,86 @@
+"""How the runtime connects to a browser for its agent: without Playwright, and the relay between the two."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import socket
+from typing import Any, cast
+
+import pytest
+
+from agb.local.browser.agent.driver import Driver, NoDriver
+from agb.local.browser.agent.relay import Relay
+from agb.local.browser.process import Browser
+
+
+class Echo:
+    """A browser as the relay needs it: it answers the head of a request, and then all that is sent."""
+
+    port = 9222
+    path = "/devtools/browser/1"
+
+    def __init__(self) -> None:
+        self.heads: list[bytes] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def connect(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self._tasks.append(asyncio.create_task(self._serve(theirs)))
+        ours.setblocking(False)
+        return ours
+
+    async def _serve(self, connected: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=connected)
+        self.heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 101 Switching\r\n\r\n")
+        while data := await reader.read(100):
+            writer.write(data)
+        writer.close()
+
+
+async def ask(address: str, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = address.removeprefix("ws://").partition("/")[0].split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: elsewhere\r\nUpgrade: websocket\r\nOrigin: http://x\r\n\r\n".encode())
+    return reader, writer
+
+
+@pytest.mark.asyncio
+async def test_relay_forwards_one_connection_that_knows_the_secret() -> None:
+    browser = Echo()
+    relay = Relay(cast("Browser", browser))
+    async with relay.open() as address:
+        secret = "/" + address.rpartition("/")[2]
+        for wrong in ("/", "/json/version", f"{secret}x", secret.upper()):
+            reader, writer = await ask(address, wrong)
+            with pytest.raises(ConnectionError):  # aborted: there is nothing to say to a stranger
+                assert await reader.read() == b""
+                raise ConnectionResetError
+            writer.close()
+        reader, writer = await ask(address, secret)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 101 Switching\r\n\r\n"
+        again, _ = await ask(address, secret)
+        with pytest.raises(ConnectionError):
+            assert await again.read() == b""
+            raise ConnectionResetError
+    writer.write(b"hello")
+    assert await reader.readexactly(5) == b"hello"
+    assert browser.heads == [b"GET /devtools/browser/1 HTTP/1.1\r\nHost: 127.0.0.1:9222\r\nUpgrade: websocket\r\n\r\n"]
+    assert relay.is_connected
+    await relay.close()
+    assert not relay.is_connected
+
+
+@pytest.mark.asyncio
+async def test_without_playwright_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def find_others(name: str, *more: Any) -> Any:
+        return None if name == "playwright" else find(name, *more)
+
+    monkeypatch.setattr(importlib.util, "find_spec", find_others)
+    driver = Driver()
+    with pytest.raises(NoDriver, match=r"pip install 'agb\[browser\]'"):
+        await driver.connect(cast("Browser", Echo()))
+    await driver.close()
