@@ -22,6 +22,7 @@ import pytest
 
 import agb
 from agb.local import LocalServer
+from tests.browsers import needs_browser
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,19 +39,25 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
+def marked(name: str, words: str) -> Any:
+    """Return a parameter, with the mark that its examples need."""
+    return pytest.param(name, marks=needs_browser) if words in name else name
+
+
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_examples_of_a_page(page: Path) -> None:
+@pytest.mark.parametrize("page", [marked(page.name, "browser") for page in PAGES])
+def test_examples_of_a_page(page: str) -> None:
     """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output."""
-    text = page.read_text(encoding="utf-8")
+    path = next(path for path in PAGES if path.name == page)
+    text = path.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
         line = text[: match.start()].count("\n") + 2
-        code = compile("\n" * (line - 1) + match[1], str(page), "exec", dont_inherit=True)
+        code = compile("\n" * (line - 1) + match[1], str(path), "exec", dont_inherit=True)
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
-        assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
+        assert printed.getvalue() == (match[2] or ""), f"{page}:{line}"
     for client in namespace.values():
         if isinstance(client, agb.AGB):
             client.close()
@@ -110,11 +117,22 @@ def test_docstrings_have_examples() -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("name", [marked(name, ".modules.browser") for name in EXAMPLES])
 def test_example_of_a_docstring(name: str) -> None:
-    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
-    flavour = agb.AsyncAGB if "._async." in name else agb.AGB
-    asyncio.run(run_examples(name, EXAMPLES[name], flavour()))
+    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level.
+
+    That of the synchronous flavour runs without an event loop, as it would there.
+    """
+    if "._async." in name:
+        asyncio.run(run_asynchronous_examples(name))
+        return
+    with agb.AGB() as client, pytest.raises(StopIteration):
+        run_examples(name, EXAMPLES[name], client).send(None)
+
+
+async def run_asynchronous_examples(name: str) -> None:
+    async with agb.AsyncAGB() as client:
+        await run_examples(name, EXAMPLES[name], client)
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:
@@ -127,7 +145,6 @@ async def run_examples(name: str, text: str, client: Any) -> None:
         got = await run_one(example.source, namespace)
         wanted = f"{name}: {example.source}wanted {example.want!r}, got {got!r}"
         assert checker.check_output(example.want, got, flags), wanted
-    await asyncio.to_thread(client.close) if isinstance(client, agb.AGB) else await client.aclose()
 
 
 async def run_one(source: str, namespace: dict[str, Any]) -> str:

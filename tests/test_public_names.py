@@ -1,4 +1,4 @@
-"""Every public name of agbcloud-sdk 0.12 outside desktop and browser agent can be imported, and has a compatible signature.
+"""Public names of agbcloud-sdk 0.12 outside desktop and browser agent: their import paths and compatible signatures.
 
 The names are in `public_names_0_12.json`, which `interop/public_names.py` has made by introspection.
 """

@@ -21,13 +21,18 @@ SECONDS = 120
 
 
 class Browser:
-    """One tab of a browser."""
+    """One tab of a browser: a new one, or the first of those that are open."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, *, is_first: bool = False, context: str = "") -> None:
         self._connection = connection
         self._number = 0
         self._session = ""
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        if is_first:
+            targets = self._call("Target.getTargets")["targetInfos"]
+            target = next(target["targetId"] for target in targets if target["type"] == "page")
+        else:
+            place = {"browserContextId": context} if context else {}
+            target = self._call("Target.createTarget", url="about:blank", **place)["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
 
@@ -58,6 +63,13 @@ class Browser:
             "    value ? resolve(value) : setTimeout(check, 20) };"
             "  check() })"
         )
+
+    def in_new_context(self) -> Browser:
+        """Return a new tab that shares nothing with others, such as cookies."""
+        session, self._session = self._session, ""
+        context = self._call("Target.createBrowserContext")["browserContextId"]
+        self._session = session
+        return Browser(self._connection, context=context)
 
     def close(self) -> None:
         """End the whole browser."""

@@ -11,7 +11,7 @@ import pytest
 
 from agb.local.browser import process
 from agb.local.browser.chromium import Chromium
-from agb.local.browser.launch import LaunchOptions
+from agb.local.browser.options import BrowserOptions
 from agb.local.browser.process import Browser, BrowserUnavailable
 from agb.local.contexts.mounts import mounts
 from agb.local.sessions.runtime import Runtime
@@ -40,7 +40,7 @@ async def evaluate(browser: Browser, expression: str) -> Any:
 
 async def test_stop_while_it_starts(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
-    starts = [asyncio.create_task(session.browser.start(LaunchOptions())) for _ in range(2)]
+    starts = [asyncio.create_task(session.browser.start(BrowserOptions())) for _ in range(2)]
     while not await output(local_runtime, session, "cat /proc/*/cmdline 2>/dev/null | tr '\\0' ' '; true"):
         pass
     await session.browser.stop()
@@ -49,8 +49,8 @@ async def test_stop_while_it_starts(local_runtime: Runtime) -> None:
             await start
     assert [found.name for found in await session.processes() if "chrom" in found.name] == []
 
-    leaving = asyncio.create_task(session.browser.start(LaunchOptions()))
-    staying = asyncio.create_task(session.browser.start(LaunchOptions()))
+    leaving = asyncio.create_task(session.browser.start(BrowserOptions()))
+    staying = asyncio.create_task(session.browser.start(BrowserOptions()))
     await asyncio.sleep(0)
     leaving.cancel()  # the start goes on for the other caller
     browser = await staying
@@ -58,7 +58,7 @@ async def test_stop_while_it_starts(local_runtime: Runtime) -> None:
     local_runtime.release(session.id)
     await local_runtime.released(session.id)
     with pytest.raises(BrowserUnavailable, match="the session has ended"):
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
 
 
 async def test_start_page_that_never_loads(local_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,15 +66,15 @@ async def test_start_page_that_never_loads(local_runtime: Runtime, monkeypatch: 
     session = await local_runtime.create(BROWSER_IMAGE)
     silent = "import socket, time; s = socket.create_server(('127.0.0.1', 30100)); time.sleep(1000)"
     await output(local_runtime, session, f'nohup python3 -c "{silent}" > /dev/null 2>&1 &')
-    browser = await session.browser.start(LaunchOptions(start_url="http://127.0.0.1:30100/"))
+    browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
     assert await evaluate(browser, "1 + 1") == 2
-    assert browser.notes == ["the start page was not loaded: no answer within 0.2 s"]
+    assert browser.warnings == ["the start page was not loaded: no answer within 0.2 s"]
     await session.browser.stop()
 
     monkeypatch.undo()
-    browser = await session.browser.start(LaunchOptions(start_url="data:text/html,<title>First</title>"))
+    browser = await session.browser.start(BrowserOptions(start_url="data:text/html,<title>First</title>"))
     assert await evaluate(browser, "location.href") == "data:text/html,<title>First</title>"
-    assert browser.notes == []
+    assert browser.warnings == []
 
 
 async def test_chromium_without_a_sandbox_of_its_own(local_runtime: Runtime) -> None:
@@ -93,9 +93,9 @@ esac
     browsers.chromium = Chromium(program, real.version)
     if not session.sandbox.is_isolated and os.getuid() != 0:
         with pytest.raises(BrowserUnavailable, match="allow user namespaces"):
-            await session.browser.start(LaunchOptions())
+            await session.browser.start(BrowserOptions())
     else:
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
         assert not browsers.makes_sandbox or os.getuid() == 0
 
 
@@ -103,12 +103,12 @@ async def test_start_that_fails(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
     session.browser._browsers.chromium = Chromium("/bin/false", "")
     with pytest.raises(BrowserUnavailable, match="the browser did not start: it ended with exit code 1"):
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
     session.browser._browsers.chromium = Chromium("/nowhere/chromium", "")
     with pytest.raises(BrowserUnavailable, match="/nowhere/chromium: not found"):
-        await session.browser.start(LaunchOptions())
+        await session.browser.start(BrowserOptions())
     with pytest.raises(BrowserUnavailable, match="/etc/x is not a directory of the session"):
-        await session.browser.start(LaunchOptions(), profile="/etc/x")
+        await session.browser.start(BrowserOptions(), profile="/etc/x")
 
 
 async def test_machine_without_chromium(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +134,7 @@ async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, c
         session = await local_runtime.create(BROWSER_IMAGE, mounts=given)
         await session.mounts.loaded()
         await output(local_runtime, session, server)
-        browser = await session.browser.start(LaunchOptions(start_url="http://127.0.0.1:30100/"))
+        browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
         seen.append(await evaluate(browser, "document.cookie"))
         await evaluate(browser, f"document.cookie = '{way}=1; max-age=100000'")
         if way == "stop":
@@ -150,7 +150,7 @@ async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, c
 
 async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
-    browser = await session.browser.start(LaunchOptions())
+    browser = await session.browser.start(BrowserOptions())
     link = "Object.assign(document.createElement('a'), {href: 'data:application/zip,hello', download: 'report.zip'})"
     done = asyncio.Event()
     browser.cdp.on_event(lambda name, given, _: done.set() if given.get("state") == "completed" else None)
@@ -161,7 +161,7 @@ async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> Non
 
 async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
     sessions = [await local_runtime.create(BROWSER_IMAGE) for _ in range(2)]
-    browsers = await asyncio.gather(*(session.browser.start(LaunchOptions()) for session in sessions))
+    browsers = await asyncio.gather(*(session.browser.start(BrowserOptions()) for session in sessions))
     for number, browser in enumerate(browsers):
         await evaluate(browser, f"void (document.title = 'page {number}')")
     assert [[page["title"] for page in await browser.pages()] for browser in browsers] == [["page 0"], ["page 1"]]
@@ -174,6 +174,6 @@ async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
 async def test_metrics_count_the_browser(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
     before = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
-    await session.browser.start(LaunchOptions())
+    await session.browser.start(BrowserOptions())
     after = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
     assert after - before > 100 * 2**20

@@ -39,7 +39,7 @@ class _Port(Shape):
         raise ShapeError(f"{place} is not the number of a port")
 
 
-BROWSER = Object({"data": needed(Object({"port": needed(_Port()), "warnings": maybe(Array(TEXT), "notes")}))})
+BROWSER = Object({"data": needed(Object({"port": needed(_Port()), "warnings": maybe(Array(TEXT))}))})
 DEVTOOLS = Object({"data": needed(Object({"url": needed(NAME)}))})
 
 

@@ -88,11 +88,6 @@ class AsyncBrowser(BrowserNames):
         Raises:
             TypeError: the option is no `BrowserOption`.
 
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     print(await session.browser.initialize(BrowserOption(use_stealth=True)))
-            True
-
         API: POST /browser/init.
         """
         _check_option(option)

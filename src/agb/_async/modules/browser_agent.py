@@ -64,6 +64,23 @@ class AsyncBrowserAgent(AgentNames):
     first item is False (`observe`, `extract`). Results and pairs have the reason as ``error``, and ``check=True``
     raises it. ``act_async``, ``observe_async`` and so on, by which 0.12 calls its coroutines, do the same as `act` and
     `observe`.
+
+    Example:
+        >>> from typing import TypedDict
+        >>> class Product(TypedDict):
+        ...     name: str
+        ...     price: float
+        >>> PAGE = "data:text/html,<h1>Shoes</h1><p>Price: $20.50</p><button>Buy</button>"
+        >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+        ...     await session.browser.start()
+        ...     agent = session.browser.agent
+        ...     text = await agent.navigate(PAGE, check=True)
+        ...     print((await agent.observe(ObserveOptions("find all buttons"))).elements[0].description)
+        ...     print((await agent.act(ActOptions("click the Buy button"))).steps)
+        ...     print((await agent.extract(ExtractOptions("the product", Product))).value)
+        button 'Buy'
+        ("clicked the button 'Buy'",)
+        {'name': 'Shoes', 'price': 20.5}
     """
 
     def __init__(self, session: AsyncSessionAccess, browser: BrowserAccess) -> None:
@@ -89,12 +106,6 @@ class AsyncBrowserAgent(AgentNames):
         Raises:
             BrowserError: the browser is not initialized; with ``check`` also if the page could not be opened.
             ValueError, TypeError: the address is empty or no string.
-
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = await session.browser.initialize(BrowserOption())
-            ...     print(await session.browser.agent.navigate("about:blank"))
-            Successfully navigated to about:blank
 
         API: the tool ``page_use_navigate``.
         """
@@ -206,14 +217,6 @@ class AsyncBrowserAgent(AgentNames):
                 followed, or not ended in time; with ``check`` also if it failed.
             ValueError, TypeError: an argument makes no sense; nothing was sent.
 
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = await session.browser.initialize(BrowserOption())
-            ...     text = await session.browser.agent.navigate("data:text/html,<button>Sign in</button>")
-            ...     result = await session.browser.agent.act(ActOptions("click the 'Sign in' button"))
-            ...     print(result.steps)
-            ("clicked the button 'Sign in'",)
-
         API: the tools ``page_use_act_async`` and ``page_use_get_act_result``.
         """
         return await self._act(action_input, page, timeout, check, "act")
@@ -267,14 +270,6 @@ class AsyncBrowserAgent(AgentNames):
                 ``check`` also for other failures.
             ValueError, TypeError: an argument makes no sense; nothing was sent.
 
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = await session.browser.initialize(BrowserOption())
-            ...     text = await session.browser.agent.navigate("data:text/html,<button>Sign in</button>")
-            ...     ok, elements = await session.browser.agent.observe(ObserveOptions("find all buttons"))
-            ...     print(elements[0].method, elements[0].description)
-            click button 'Sign in'
-
         API: the tool ``page_use_observe``.
         """
         return await self._observe(options, page, timeout, check, "observe")
@@ -321,19 +316,6 @@ class AsyncBrowserAgent(AgentNames):
                 followed, or not ended in time, or the answer does not have the promised fields: the text names the
                 field. With ``check`` also if the service reports that it failed.
             ValueError, TypeError: an argument makes no sense, the schema among them; nothing was sent.
-
-        Example:
-            >>> from typing import TypedDict
-            >>> class Product(TypedDict):
-            ...     name: str
-            ...     price: float
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = await session.browser.initialize(BrowserOption())
-            ...     page = "data:text/html,<h1>Shoes</h1><p>Price: $20.50</p>"
-            ...     text = await session.browser.agent.navigate(page)
-            ...     options = ExtractOptions("the product", Product)
-            ...     print((await session.browser.agent.extract(options)).value)
-            {'name': 'Shoes', 'price': 20.5}
 
         API: the tools ``page_use_extract_async`` and ``page_use_get_extract_result``.
         """

@@ -89,11 +89,6 @@ class Browser(BrowserNames):
         Raises:
             TypeError: the option is no `BrowserOption`.
 
-        Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     print(session.browser.initialize(BrowserOption(use_stealth=True)))
-            True
-
         API: POST /browser/init.
         """
         _check_option(option)

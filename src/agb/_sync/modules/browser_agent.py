@@ -65,6 +65,23 @@ class BrowserAgent(AgentNames):
     first item is False (`observe`, `extract`). Results and pairs have the reason as ``error``, and ``check=True``
     raises it. ``act_async``, ``observe_async`` and so on, by which 0.12 calls its coroutines, do the same as `act` and
     `observe`.
+
+    Example:
+        >>> from typing import TypedDict
+        >>> class Product(TypedDict):
+        ...     name: str
+        ...     price: float
+        >>> PAGE = "data:text/html,<h1>Shoes</h1><p>Price: $20.50</p><button>Buy</button>"
+        >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+        ...     session.browser.start()
+        ...     agent = session.browser.agent
+        ...     text = agent.navigate(PAGE, check=True)
+        ...     print((agent.observe(ObserveOptions("find all buttons"))).elements[0].description)
+        ...     print((agent.act(ActOptions("click the Buy button"))).steps)
+        ...     print((agent.extract(ExtractOptions("the product", Product))).value)
+        button 'Buy'
+        ("clicked the button 'Buy'",)
+        {'name': 'Shoes', 'price': 20.5}
     """
 
     def __init__(self, session: SessionAccess, browser: BrowserAccess) -> None:
@@ -90,12 +107,6 @@ class BrowserAgent(AgentNames):
         Raises:
             BrowserError: the browser is not initialized; with ``check`` also if the page could not be opened.
             ValueError, TypeError: the address is empty or no string.
-
-        Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = session.browser.initialize(BrowserOption())
-            ...     print(session.browser.agent.navigate("about:blank"))
-            Successfully navigated to about:blank
 
         API: the tool ``page_use_navigate``.
         """
@@ -207,14 +218,6 @@ class BrowserAgent(AgentNames):
                 followed, or not ended in time; with ``check`` also if it failed.
             ValueError, TypeError: an argument makes no sense; nothing was sent.
 
-        Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = session.browser.initialize(BrowserOption())
-            ...     text = session.browser.agent.navigate("data:text/html,<button>Sign in</button>")
-            ...     result = session.browser.agent.act(ActOptions("click the 'Sign in' button"))
-            ...     print(result.steps)
-            ("clicked the button 'Sign in'",)
-
         API: the tools ``page_use_act_async`` and ``page_use_get_act_result``.
         """
         return self._act(action_input, page, timeout, check, "act")
@@ -268,14 +271,6 @@ class BrowserAgent(AgentNames):
                 ``check`` also for other failures.
             ValueError, TypeError: an argument makes no sense; nothing was sent.
 
-        Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = session.browser.initialize(BrowserOption())
-            ...     text = session.browser.agent.navigate("data:text/html,<button>Sign in</button>")
-            ...     ok, elements = session.browser.agent.observe(ObserveOptions("find all buttons"))
-            ...     print(elements[0].method, elements[0].description)
-            click button 'Sign in'
-
         API: the tool ``page_use_observe``.
         """
         return self._observe(options, page, timeout, check, "observe")
@@ -322,19 +317,6 @@ class BrowserAgent(AgentNames):
                 followed, or not ended in time, or the answer does not have the promised fields: the text names the
                 field. With ``check`` also if the service reports that it failed.
             ValueError, TypeError: an argument makes no sense, the schema among them; nothing was sent.
-
-        Example:
-            >>> from typing import TypedDict
-            >>> class Product(TypedDict):
-            ...     name: str
-            ...     price: float
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
-            ...     ok = session.browser.initialize(BrowserOption())
-            ...     page = "data:text/html,<h1>Shoes</h1><p>Price: $20.50</p>"
-            ...     text = session.browser.agent.navigate(page)
-            ...     options = ExtractOptions("the product", Product)
-            ...     print((session.browser.agent.extract(options)).value)
-            {'name': 'Shoes', 'price': 20.5}
 
         API: the tools ``page_use_extract_async`` and ``page_use_get_extract_result``.
         """

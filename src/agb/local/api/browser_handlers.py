@@ -22,15 +22,18 @@ async def browser_init(api: Api, request: ApiRequest) -> Answer:
     """Start the session's browser, or answer the one that runs; the port is that of its DevTools in the session."""
     session = api.runtime.find(request.from_query("sessionId"))
     check_browser(session.image_id)
-    option = object_or_json(request.query.get("browserOption") or "{}", "browserOption")
+    asked = options.read(object_or_json(request.query.get("browserOption") or "{}", options.WHAT))
     profile = _profile(request.query.get("persistentPath") or PROFILE)
     try:
         with session.active():
             await session.mounts.loaded()  # the profile may be one of them
-            browser = await session.browser.start(options.read(option), profile=profile)
+            browser = await session.browser.start(asked, profile=profile)
     except BrowserUnavailable as error:
         raise _refused(error) from error
-    return Answer({"port": browser.port, "notes": browser.notes})
+    warnings = list(browser.warnings)
+    if session.browser.options != asked:
+        warnings.append("a browser runs already, with other options; stop it first to start one with these")
+    return Answer({"port": browser.port, "browserType": browser.kind, "warnings": warnings})
 
 
 async def get_cdp_link(api: Api, request: ApiRequest) -> Answer:

@@ -34,6 +34,24 @@ class Chromium:
     """As it says itself, such as ``Chromium 156.0.8078.114``."""
 
     @property
+    def number(self) -> str:
+        """The version alone, such as ``156.0.8078.114``."""
+        return self.version.rpartition(" ")[2]
+
+    @property
+    def is_chrome(self) -> bool:
+        """Whether it is Google's build."""
+        return self.version.startswith("Google")
+
+    @property
+    def user_agent(self) -> str:
+        """Its user agent on a machine with a display, where it does not call itself headless."""
+        major = self.number.partition(".")[0]
+        return (
+            f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Safari/537.36"
+        )
+
+    @property
     def tree(self) -> Path:
         """The directory that its program needs beside the system's libraries."""
         return Path(self.program).parent

@@ -23,6 +23,9 @@ _ARGUMENTS = (
     # Nothing is asked of the network but what pages and the caller ask for.
     "--disable-background-networking",
     "--disable-component-update",
+    # Components that are asked for on demand, and the accounts of Google's sign-in, have no switch that ends them.
+    "--component-updater=url-source=http://127.0.0.1:9/",
+    "--gaia-url=http://127.0.0.1:9/",
     "--disable-sync",
     "--disable-default-apps",
     "--disable-domain-reliability",
@@ -31,7 +34,7 @@ _ARGUMENTS = (
     "--disable-field-trial-config",
     "--no-pings",
     "--metrics-recording-only",
-    "--disable-features=Translate,MediaRouter,DialMediaRouteProvider,OptimizationHints",
+    "--disable-features=Translate,MediaRouter,DialMediaRouteProvider,OptimizationHints,NetworkTimeServiceQuerying",
     "--disable-breakpad",
     # There is no keyring in a session. Cookies are encrypted with a fixed key, so that the next session can read them.
     "--password-store=basic",
@@ -70,8 +73,8 @@ class LaunchOptions:
     """Directories of unpacked extensions, seen from inside the session."""
     after_start: Callable[[Browser], Awaitable[None]] | None = None
     """Called when the browser runs and before a page is opened; its ``cdp`` stays open as long as the browser."""
-    notes: tuple[str, ...] = ()
-    """Sentences about options that have no effect here, for the answer of the start."""
+    warnings: list[str] = field(factory=list)
+    """Sentences about options that have no effect here, for the answer of the start; ``after_start`` may add some."""
 
 
 def command_line(program: str, profile: str, options: LaunchOptions, *, sandboxed: bool) -> list[str]:

@@ -39,10 +39,13 @@ class NoSandbox(BrowserUnavailable):
 class Browser:
     """A browser that runs. :meth:`start` starts one, :meth:`stop` ends it; it may also end by itself."""
 
-    def __init__(self, sandbox: Sandbox, program: BrowserProgram, options: LaunchOptions) -> None:
+    def __init__(self, sandbox: Sandbox, chromium: Chromium, program: BrowserProgram, options: LaunchOptions) -> None:
         self.options = options
-        self.notes = list(options.notes)
-        """Sentences about what of the options has no effect."""
+        self.kind = "chrome" if chromium.is_chrome else "chromium"
+        self.first_page = ""
+        """The id of the page that is open since the start."""
+        self.warnings = options.warnings
+        """Sentences about what of the options has no effect; the start adds some."""
         self.token = secrets.token_hex(16)
         """The secret of the links to this browser."""
         self.port: int
@@ -68,7 +71,7 @@ class Browser:
             await program.spawn(command, profile=profile, environment=options.environment)
         except (OSError, SandboxGone) as error:
             raise BrowserUnavailable(f"the browser did not start: {error}") from error
-        browser = cls(sandbox, program, options)
+        browser = cls(sandbox, chromium, program, options)
         try:
             async with asyncio.timeout(START_SECONDS):
                 await browser._connect()
@@ -165,13 +168,14 @@ class Browser:
         forget()
         if not page.done():
             raise BrowserUnavailable(f"the browser did not start: it ended {self._program.description_of_end}")
+        self.first_page = page.result()
         # Events of downloads are of use to whoever waits for a file.
         downloads = {"behavior": "allow", "downloadPath": f"{self._sandbox.home}/{DOWNLOADS}", "eventsEnabled": True}
         await self.cdp.call("Browser.setDownloadBehavior", downloads)
         if self.options.after_start is not None:
             await self.options.after_start(self)
         if self.options.start_url != BLANK:
-            await self._navigate(page.result(), self.options.start_url)
+            await self._navigate(self.first_page, self.options.start_url)
 
     async def _navigate(self, page: str, url: str) -> None:
         attached = await self.cdp.call("Target.attachToTarget", {"targetId": page, "flatten": True})
@@ -181,7 +185,7 @@ class Browser:
         except CdpTimeout:
             # Until the server answers, the DevTools answer nothing about the page, and clients that connect wait.
             await self.cdp.call("Page.stopLoading", session=session)
-            self.notes.append(f"the start page was not loaded: no answer within {START_PAGE_SECONDS:g} s")
+            self.warnings.append(f"the start page was not loaded: no answer within {START_PAGE_SECONDS:g} s")
         except CdpError as error:
-            self.notes.append(f"the start page was not loaded: {error}")
+            self.warnings.append(f"the start page was not loaded: {error}")
         await self.cdp.call("Target.detachFromTarget", {"sessionId": session})

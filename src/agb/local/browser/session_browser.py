@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from attrs import define, evolve
 
 from ..report import Report
-from ..sandbox.sandbox import Sandbox
+from ..sandbox.sandbox import Sandbox, SandboxGone
 from .chromium import INSTALL, Chromium
+from .files import SessionFiles
 from .launch import PROFILE, LaunchOptions
+from .options import BrowserOptions
+from .preparation import prepared
 from .process import Browser, BrowserUnavailable, NoSandbox
+from .proxies import ForwarderFailed
 
 _UNPROTECTED = (
     "the browser did not start: Chromium cannot make its own sandbox here (user namespaces are not allowed), and "
@@ -52,15 +57,20 @@ class SessionBrowser:
     to one profile.
     """
 
-    def __init__(self, sandbox: Sandbox, browsers: Browsers) -> None:
+    def __init__(self, sandbox: Sandbox, browsers: Browsers, files: SessionFiles) -> None:
+        self.options = BrowserOptions()
+        """Those of the browser that was started last."""
         self._sandbox = sandbox
         self._browsers = browsers
+        self._files = files
+        self._resources = AsyncExitStack()
+        """What lives as long as the browser."""
         self._lock = asyncio.Lock()
         self._browser: Browser | None = None
         self._starting: asyncio.Task[Browser] | None = None
         self._is_closed = False
 
-    async def start(self, options: LaunchOptions, *, profile: str = PROFILE) -> Browser:
+    async def start(self, options: BrowserOptions, *, profile: str = PROFILE) -> Browser:
         """Return the browser that runs or starts, or else start one with these options.
 
         Raises ``BrowserUnavailable``, ``NotInstalled`` among them.
@@ -82,8 +92,7 @@ class SessionBrowser:
             await asyncio.wait({self._starting})
         async with self._lock:
             if self._browser is not None:
-                browser, self._browser = self._browser, None
-                await browser.stop()
+                await self._end(self._browser)
 
     async def close(self) -> None:
         """End the browser for good: another start is refused."""
@@ -103,24 +112,39 @@ class SessionBrowser:
             raise BrowserUnavailable(f"{self._browser.end}; initialize it again")
         return self._browser
 
-    async def _replace(self, options: LaunchOptions, profile: str) -> Browser:
+    async def _replace(self, options: BrowserOptions, profile: str) -> Browser:
         """Start a browser, and forget one that has ended."""
         try:
             async with self._lock:
                 if self._is_closed:
                     raise BrowserUnavailable("the session has ended")
                 if self._browser is not None:
-                    await self._browser.stop()
-                    self._browser = None
+                    await self._end(self._browser)
                 self._browser = await self._start(options, profile)
+                self.options = options
                 return self._browser
         finally:
             self._starting = None
 
-    async def _start(self, options: LaunchOptions, profile: str) -> Browser:
+    async def _end(self, browser: Browser) -> None:
+        self._browser = None
+        await browser.stop()
+        await self._resources.aclose()
+
+    async def _start(self, options: BrowserOptions, profile: str) -> Browser:
         chromium = self._browsers.chromium
         if chromium is None:
             raise NotInstalled(f"there is no browser on this machine: {INSTALL}")
+        try:
+            async with AsyncExitStack() as stack:
+                launch = await stack.enter_async_context(prepared(options, self._sandbox, self._files, chromium))
+                browser = await self._launched(chromium, launch, profile)
+                self._resources = stack.pop_all()
+                return browser
+        except (ForwarderFailed, SandboxGone) as error:
+            raise BrowserUnavailable(f"the browser did not start: {error}") from error
+
+    async def _launched(self, chromium: Chromium, options: LaunchOptions, profile: str) -> Browser:
         try:
             top, way = self._sandbox.mounted(profile)
         except KeyError:

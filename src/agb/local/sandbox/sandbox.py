@@ -136,6 +136,14 @@ class Sandbox:
             top = Path(place).parents[len(way.parts) - 1] if way.parts else Path(place)
         return str(top), way.parts
 
+    def inside(self, path: str) -> str:
+        """Return where a path that a caller names is seen from inside: without isolation, /tmp and the home differ."""
+        place = Path(path)
+        if self.is_isolated:
+            return str(place)
+        own = {HOME: self.directories.home, TMP: self.directories.tmp}
+        return next((str(own[top] / place.relative_to(top)) for top in own if place.is_relative_to(top)), str(place))
+
     @property
     def python(self) -> str:
         """The session's own Python, seen from inside."""

@@ -238,7 +238,7 @@ class Runtime:
         sandbox.on_end = lambda: self._ended_by_itself(session_id)
         programs.on_code = self._warm.note_code
         self._created += 1
-        browser = SessionBrowser(sandbox, self._browsers)
+        browser = SessionBrowser(sandbox, self._browsers, programs.files)
         session = LocalSession(
             session_id,
             number=self._created,
