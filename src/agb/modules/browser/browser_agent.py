@@ -9,3 +9,6 @@ from ...browser_agent import ExtractOutcome as ExtractOutcome
 from ...browser_agent import ObserveOptions as ObserveOptions
 from ...browser_agent import ObserveOutcome as ObserveOutcome
 from ...browser_agent import ObserveResult as ObserveResult
+from ...exceptions import AGBError as AGBError
+from ...exceptions import BrowserError as BrowserError
+from ...results.base import OperationResult as OperationResult
