@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypedDict
 
@@ -25,6 +25,9 @@ from agb import (
 from tests.servers import Action, Conversation, Scripted, refuse, scripted, value
 
 pytestmark = pytest.mark.anyio
+
+
+Call = Callable[[], Awaitable[object]]
 
 
 class Product(TypedDict):
@@ -90,14 +93,14 @@ def sent(server: Scripted) -> list[tuple[str, dict[str, Any]]]:
 async def test_browser_must_be_initialized() -> None:
     async with agent_of(DONE) as (agent, server):
         agent = AsyncBrowserAgent(agent.session, Browser(False))
-        extracted = ExtractOptions("x", Product)
-        for name, call in {
+        calls: dict[str, Call] = {
             "navigate": lambda: agent.navigate("about:blank"),
             "screenshot": lambda: agent.screenshot(),
             "act": lambda: agent.act(ActOptions("x")),
             "observe": lambda: agent.observe(ObserveOptions("x")),
-            "extract": lambda: agent.extract(extracted),
-        }.items():
+            "extract": lambda: agent.extract(ExtractOptions("x", Product)),
+        }
+        for name, call in calls.items():
             with pytest.raises(BrowserError, match=f"^Browser must be initialized before calling {name}\\.$"):
                 await call()
         assert server.requests == []
@@ -105,7 +108,7 @@ async def test_browser_must_be_initialized() -> None:
 
 async def test_arguments_that_make_no_sense() -> None:
     async with agent_of(DONE) as (agent, server):
-        for wrong, call in [
+        bad_values: list[tuple[str, Call]] = [
             ("url must not be empty", lambda: agent.navigate(" ")),
             ("quality must be a number from 0 to 100", lambda: agent.screenshot(quality=101)),
             ("clip must have x, y, width and height", lambda: agent.screenshot(clip={"x": 1})),
@@ -114,14 +117,16 @@ async def test_arguments_that_make_no_sense() -> None:
             ("timeout is a number of seconds above zero", lambda: agent.act(ActOptions("x"), timeout=0)),
             ("instruction must not be empty", lambda: agent.observe(ObserveOptions(""))),
             ("the schema is empty", lambda: agent.extract(ExtractOptions[Any]("x", {}))),
-        ]:
+        ]
+        for wrong, call in bad_values:
             with pytest.raises(ValueError, match=wrong):
                 await call()
-        for wrong, call in [
+        bad_types: list[tuple[str, Call]] = [
             ("action_input must be ActOptions or an ObserveResult, not str", lambda: agent.act("x")),  # type: ignore[arg-type]
             ("variables must be a dict of strings", lambda: agent.act(ActOptions("x", variables={"a": 1}))),  # type: ignore[dict-item]
             ("schema must be a pydantic model, an attrs class", lambda: agent.extract(ExtractOptions("x", int))),
-        ]:
+        ]
+        for wrong, call in bad_types:
             with pytest.raises(TypeError, match=wrong):
                 await call()
         assert server.requests == []
@@ -278,11 +283,12 @@ async def test_failures_have_their_texts_of_0_12_and_their_reason() -> None:
         with pytest.raises(BrowserError, match=r"^Failed to observe: .*it is gone"):
             _ = outcome.elements
     async with agent_of(tool("{nonsense")) as (agent, _):
-        for name, call in {
+        calls: dict[str, Call] = {
             "act": lambda: agent.act(ActOptions("x")),
             "observe": lambda: agent.observe(ObserveOptions("x")),
             "extract": lambda: agent.extract(ExtractOptions("x", Product)),
-        }.items():
+        }
+        for name, call in calls.items():
             with pytest.raises(BrowserError, match=f"^Failed to {name}: .*is not valid: Expecting property") as raised:
                 await call()
             assert raised.value.kind is ErrorKind.INVALID_ANSWER
@@ -336,8 +342,8 @@ async def test_extraction() -> None:
 
     failure = tool('{"is_done": true, "success": false, "error": "not found in the page: price"}', is_error=True)
     async with agent_of(STARTED, failure, time=Time()) as (agent, _):
-        outcome = await agent.extract(ExtractOptions("the product", Product))
-        assert outcome == (False, None)
+        ok, nothing = outcome = await agent.extract(ExtractOptions("the product", Product))
+        assert (ok, nothing, bool(outcome)) == (False, None, False)
         assert str(outcome.error) == "Failed to extract: not found in the page: price"
         with pytest.raises(BrowserError, match="not found in the page: price"):
             _ = outcome.value

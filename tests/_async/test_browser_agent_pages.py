@@ -127,7 +127,7 @@ async def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
         assert (await agent.extract(ExtractOptions[Any]("the page title", schema))).value == {"title": "Shop"}
         absent = {"type": "object", "properties": {"horsepower": {"type": "integer"}}, "required": ["horsepower"]}
         outcome = await agent.extract(ExtractOptions[Any]("x", absent))
-        assert outcome == (False, None)
+        assert tuple(outcome) == (False, None)
         assert "not found in the page: horsepower" in str(outcome.error)
 
 

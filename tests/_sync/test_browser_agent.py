@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypedDict
 
@@ -24,6 +24,8 @@ from agb import (
     ObserveResult,
 )
 from tests.servers import Action, Conversation, Scripted, refuse, scripted, value
+
+Call = Callable[[], object]
 
 
 class Product(TypedDict):
@@ -89,14 +91,14 @@ def sent(server: Scripted) -> list[tuple[str, dict[str, Any]]]:
 def test_browser_must_be_initialized() -> None:
     with agent_of(DONE) as (agent, server):
         agent = BrowserAgent(agent.session, Browser(False))
-        extracted = ExtractOptions("x", Product)
-        for name, call in {
+        calls: dict[str, Call] = {
             "navigate": lambda: agent.navigate("about:blank"),
             "screenshot": lambda: agent.screenshot(),
             "act": lambda: agent.act(ActOptions("x")),
             "observe": lambda: agent.observe(ObserveOptions("x")),
-            "extract": lambda: agent.extract(extracted),
-        }.items():
+            "extract": lambda: agent.extract(ExtractOptions("x", Product)),
+        }
+        for name, call in calls.items():
             with pytest.raises(BrowserError, match=f"^Browser must be initialized before calling {name}\\.$"):
                 call()
         assert server.requests == []
@@ -104,7 +106,7 @@ def test_browser_must_be_initialized() -> None:
 
 def test_arguments_that_make_no_sense() -> None:
     with agent_of(DONE) as (agent, server):
-        for wrong, call in [
+        bad_values: list[tuple[str, Call]] = [
             ("url must not be empty", lambda: agent.navigate(" ")),
             ("quality must be a number from 0 to 100", lambda: agent.screenshot(quality=101)),
             ("clip must have x, y, width and height", lambda: agent.screenshot(clip={"x": 1})),
@@ -113,14 +115,16 @@ def test_arguments_that_make_no_sense() -> None:
             ("timeout is a number of seconds above zero", lambda: agent.act(ActOptions("x"), timeout=0)),
             ("instruction must not be empty", lambda: agent.observe(ObserveOptions(""))),
             ("the schema is empty", lambda: agent.extract(ExtractOptions[Any]("x", {}))),
-        ]:
+        ]
+        for wrong, call in bad_values:
             with pytest.raises(ValueError, match=wrong):
                 call()
-        for wrong, call in [
+        bad_types: list[tuple[str, Call]] = [
             ("action_input must be ActOptions or an ObserveResult, not str", lambda: agent.act("x")),  # type: ignore[arg-type]
             ("variables must be a dict of strings", lambda: agent.act(ActOptions("x", variables={"a": 1}))),  # type: ignore[dict-item]
             ("schema must be a pydantic model, an attrs class", lambda: agent.extract(ExtractOptions("x", int))),
-        ]:
+        ]
+        for wrong, call in bad_types:
             with pytest.raises(TypeError, match=wrong):
                 call()
         assert server.requests == []
@@ -277,11 +281,12 @@ def test_failures_have_their_texts_of_0_12_and_their_reason() -> None:
         with pytest.raises(BrowserError, match=r"^Failed to observe: .*it is gone"):
             _ = outcome.elements
     with agent_of(tool("{nonsense")) as (agent, _):
-        for name, call in {
+        calls: dict[str, Call] = {
             "act": lambda: agent.act(ActOptions("x")),
             "observe": lambda: agent.observe(ObserveOptions("x")),
             "extract": lambda: agent.extract(ExtractOptions("x", Product)),
-        }.items():
+        }
+        for name, call in calls.items():
             with pytest.raises(BrowserError, match=f"^Failed to {name}: .*is not valid: Expecting property") as raised:
                 call()
             assert raised.value.kind is ErrorKind.INVALID_ANSWER
@@ -335,8 +340,8 @@ def test_extraction() -> None:
 
     failure = tool('{"is_done": true, "success": false, "error": "not found in the page: price"}', is_error=True)
     with agent_of(STARTED, failure, time=Time()) as (agent, _):
-        outcome = agent.extract(ExtractOptions("the product", Product))
-        assert outcome == (False, None)
+        ok, nothing = outcome = agent.extract(ExtractOptions("the product", Product))
+        assert (ok, nothing, bool(outcome)) == (False, None, False)
         assert str(outcome.error) == "Failed to extract: not found in the page: price"
         with pytest.raises(BrowserError, match="not found in the page: price"):
             _ = outcome.value

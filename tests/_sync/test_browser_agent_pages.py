@@ -125,7 +125,7 @@ def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
         assert agent.extract(ExtractOptions[Any]("the page title", schema)).value == {"title": "Shop"}
         absent = {"type": "object", "properties": {"horsepower": {"type": "integer"}}, "required": ["horsepower"]}
         outcome = agent.extract(ExtractOptions[Any]("x", absent))
-        assert outcome == (False, None)
+        assert tuple(outcome) == (False, None)
         assert "not found in the page: horsepower" in str(outcome.error)
 
 

@@ -82,7 +82,7 @@ def test_step(instruction: str, step: tuple[Any, ...]) -> None:
 
 def test_every_pattern_and_method_is_tested() -> None:
     """The table above has an instruction for each pattern."""
-    (mark,) = [one for one in test_step.pytestmark if one.name == "parametrize"]  # type: ignore[attr-defined]
+    (mark,) = [one for one in test_step.pytestmark if one.name == "parametrize"]
     instructions = [instruction for instruction, _ in mark.args[1]]
     assert {step.method for one in instructions for step in parse(one)} == METHODS
     used = set()

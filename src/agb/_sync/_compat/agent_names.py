@@ -92,7 +92,7 @@ class AgentNames:
 
         def _screenshot(
             self,
-            page: Page | None,
+            page: Any,
             full_page: bool,
             quality: int,
             clip: Mapping[str, float] | None,
@@ -106,18 +106,18 @@ class AgentNames:
         def _act(
             self,
             action_input: ActOptions | ObserveResult,
-            page: Page | None,
+            page: Any,
             timeout: float | None,
             check: bool,
             name: str,
         ) -> ActResult: ...
 
         def _observe(
-            self, options: ObserveOptions, page: Page | None, timeout: float | None, check: bool, name: str
+            self, options: ObserveOptions, page: Any, timeout: float | None, check: bool, name: str
         ) -> ObserveOutcome: ...
 
         def _extract(
-            self, options: ExtractOptions[T], page: Page | None, timeout: float | None, check: bool, name: str
+            self, options: ExtractOptions[T], page: Any, timeout: float | None, check: bool, name: str
         ) -> ExtractOutcome[T]: ...
 
     async def navigate_async(self, url: str) -> str:
