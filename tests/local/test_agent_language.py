@@ -26,64 +26,64 @@ def shown(step: Step) -> tuple[Any, ...]:
     return (step.method, *target, *((step.value,) if step.value else ()), *((step.amount,) if step.amount else ()))
 
 
-@pytest.mark.parametrize(
-    ("instruction", "step"),
-    [
-        ("click the 'Sign in' button", ("click", "button 'Sign in'")),
-        ("Please click on Sign in now.", ("click", "element 'Sign in'")),
-        ("press the OK button", ("click", "button 'OK'")),
-        ("open the menu", ("click", "element 'menu'")),
-        ("go to the About page", ("click", "element 'About'")),
-        ("double-click the third row", ("double_click", "3. row")),
-        ("right click on the image", ("right_click", "image")),
-        ("hover over the Products link", ("hover", "link 'Products'")),
-        ("focus the search box", ("focus", "box 'search'")),
-        ("type 'hello' into the search field", ("fill", "field 'search'", "hello")),
-        ("enter a@b.c in the Email field", ("fill", "field 'Email'", "a@b.c")),
-        ('fill in the Name field with "Ada"', ("fill", "field 'Name'", "Ada")),
-        ("fill the field with placeholder 'City' with 'Ulm'", ("fill", "field 'City'", "Ulm")),
-        ("set Quantity to 3", ("fill", "element 'Quantity'", "3")),
-        ("type %password% into the Password field", ("fill", "field 'Password'", "%password%")),
-        ("type hello", ("type", "hello")),
-        ("clear the comment text area", ("clear", "text area 'comment'")),
-        ("select 'Germany' from the Country dropdown", ("select", "dropdown 'Country'", "Germany")),
-        ("choose Large for Size", ("select", "element 'Size'", "Large")),
-        ("check the 'I agree' checkbox", ("check", "checkbox 'I agree'")),
-        ("untick newsletter", ("uncheck", "element 'newsletter'")),
-        ("press Enter", ("press", "Enter", 1)),
-        ("hit the down arrow key 3 times", ("press", "ArrowDown", 3)),
-        ("press ctrl + shift + t", ("press", "Control+Shift+t", 1)),
-        ("press Enter in the search field", ("press", "field 'search'", "Enter", 1)),
-        ("scroll", ("scroll", "down")),
-        ("scroll up 300 pixels", ("scroll", "up", 300)),
-        ("scroll down 2 pages", ("scroll", "down", -2)),
-        ("scroll to the bottom of the page", ("scroll", "bottom")),
-        ("scroll to the 'Terms' heading", ("scroll_to", "heading 'Terms'")),
-        ("scroll the 'Terms' heading into view", ("scroll_to", "heading 'Terms'")),
-        ("wait 2 seconds", ("wait", 2)),
-        ("wait for 500 ms", ("wait", 0.5)),
-        ("wait a minute", ("wait", 60)),
-        ("wait for the page to load", ("wait_load",)),
-        ("wait for 'Done' to appear", ("wait_for", "element 'Done'")),
-        ("wait until the spinner disappears", ("wait_gone", "element 'spinner'")),
-        ("go to https://example.com/a?b=c;d", ("navigate", "https://example.com/a?b=c;d")),
-        ("open example.com", ("navigate", "https://example.com")),
-        ("visit localhost:8000/x", ("navigate", "http://localhost:8000/x")),
-        ("go back", ("back",)),
-        ("go forward", ("forward",)),
-        ("refresh the page", ("reload",)),
-        ("search for 'red shoes'", ("search", "red shoes")),
-        ("submit the form", ("submit",)),
-    ],
-)
+STEPS: list[tuple[str, tuple[Any, ...]]] = [
+    ("click the 'Sign in' button", ("click", "button 'Sign in'")),
+    ("Please click on Sign in now.", ("click", "element 'Sign in'")),
+    ("press the OK button", ("click", "button 'OK'")),
+    ("open the menu", ("click", "element 'menu'")),
+    ("go to the About page", ("click", "element 'About'")),
+    ("double-click the third row", ("double_click", "3. row")),
+    ("right click on the image", ("right_click", "image")),
+    ("hover over the Products link", ("hover", "link 'Products'")),
+    ("focus the search box", ("focus", "box 'search'")),
+    ("type 'hello' into the search field", ("fill", "field 'search'", "hello")),
+    ("enter a@b.c in the Email field", ("fill", "field 'Email'", "a@b.c")),
+    ('fill in the Name field with "Ada"', ("fill", "field 'Name'", "Ada")),
+    ("fill the field with placeholder 'City' with 'Ulm'", ("fill", "field 'City'", "Ulm")),
+    ("set Quantity to 3", ("fill", "element 'Quantity'", "3")),
+    ("type %password% into the Password field", ("fill", "field 'Password'", "%password%")),
+    ("type hello", ("type", "hello")),
+    ("clear the comment text area", ("clear", "text area 'comment'")),
+    ("select 'Germany' from the Country dropdown", ("select", "dropdown 'Country'", "Germany")),
+    ("choose Large for Size", ("select", "element 'Size'", "Large")),
+    ("check the 'I agree' checkbox", ("check", "checkbox 'I agree'")),
+    ("untick newsletter", ("uncheck", "element 'newsletter'")),
+    ("press Enter", ("press", "Enter", 1)),
+    ("hit the down arrow key 3 times", ("press", "ArrowDown", 3)),
+    ("press ctrl + shift + t", ("press", "Control+Shift+t", 1)),
+    ("press Enter in the search field", ("press", "field 'search'", "Enter", 1)),
+    ("scroll", ("scroll", "down")),
+    ("scroll up 300 pixels", ("scroll", "up", 300)),
+    ("scroll down 2 pages", ("scroll", "down", -2)),
+    ("scroll to the bottom of the page", ("scroll", "bottom")),
+    ("scroll to the 'Terms' heading", ("scroll_to", "heading 'Terms'")),
+    ("scroll the 'Terms' heading into view", ("scroll_to", "heading 'Terms'")),
+    ("wait 2 seconds", ("wait", 2)),
+    ("wait for 500 ms", ("wait", 0.5)),
+    ("wait a minute", ("wait", 60)),
+    ("wait for the page to load", ("wait_load",)),
+    ("wait for 'Done' to appear", ("wait_for", "element 'Done'")),
+    ("wait until the spinner disappears", ("wait_gone", "element 'spinner'")),
+    ("go to https://example.com/a?b=c;d", ("navigate", "https://example.com/a?b=c;d")),
+    ("open example.com", ("navigate", "https://example.com")),
+    ("visit localhost:8000/x", ("navigate", "http://localhost:8000/x")),
+    ("go back", ("back",)),
+    ("go forward", ("forward",)),
+    ("refresh the page", ("reload",)),
+    ("search for 'red shoes'", ("search", "red shoes")),
+    ("submit the form", ("submit",)),
+]
+"""An instruction for each pattern, and the step it means."""
+
+
+@pytest.mark.parametrize(("instruction", "step"), STEPS)
 def test_step(instruction: str, step: tuple[Any, ...]) -> None:
     assert meaning(instruction) == [step]
 
 
 def test_every_pattern_and_method_is_tested() -> None:
     """The table above has an instruction for each pattern."""
-    (mark,) = [one for one in test_step.pytestmark if one.name == "parametrize"]
-    instructions = [instruction for instruction, _ in mark.args[1]]
+    instructions = [instruction for instruction, _ in STEPS]
     assert {step.method for one in instructions for step in parse(one)} == METHODS
     used = set()
     for text in (Quotes(one).text.rstrip(".").removeprefix("Please ").removesuffix(" now") for one in instructions):

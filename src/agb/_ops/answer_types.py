@@ -229,8 +229,8 @@ def _read(kind: Any, value: Any, place: str) -> Any:
         if not isinstance(value, list):
             raise BadAnswer(place, f"is {kind_of_json(value)}, not a list")
         item = _item(arguments)
-        items = (_read(item, one, f"{place}[{number}]") for number, one in enumerate(value))
-        return list(items) if origin in (list, Sequence) else origin(items)
+        items = [_read(item, one, f"{place}[{number}]") for number, one in enumerate(value)]
+        return origin(items) if origin in (tuple, set, frozenset) else items
     if not isinstance(value, dict):
         raise BadAnswer(place, f"is {kind_of_json(value)}, not an object")
     values = arguments[1] if arguments else Any

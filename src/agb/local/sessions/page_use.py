@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from ..browser.agent.requests import (
     OBSERVE_SECONDS,
+    SECONDS,
     SETTLE_MS,
     Acted,
     AgentRefused,
@@ -78,6 +79,10 @@ class ActArguments(OfPage, frozen=True, kw_only=True):
     action: Annotated[Text, Meta(description="Instruction in English, or a result of page_use_observe as JSON.")] = ""
     variables: Annotated[dict[Text, Text] | None, Meta(description="Values that stand in the action as %name%.")] = None
     timeout_ms: Annotated[Milliseconds | None, Meta(description="Milliseconds it may take.")] = None
+    timeout: Annotated[
+        Annotated[float, Meta(gt=0, le=_LONGEST_MS / 1000)] | None,
+        Meta(description="The same in seconds, as other clients send it."),
+    ] = None
     iframes: Annotated[bool, Meta(description="Whether elements in frames are found.")] = False
 
 
@@ -142,10 +147,9 @@ async def close_session(session: LocalSession, _: NoArguments) -> ToolReply:
 
 
 def _acting(given: ActArguments) -> Instruction:
-    choice = given.choice(iframes=given.iframes)
-    if given.timeout_ms is None:
-        return Instruction(given.action, choice, given.variables or {})
-    return Instruction(given.action, choice, given.variables or {}, given.timeout_ms / 1000)
+    seconds = SECONDS if given.timeout is None else given.timeout
+    seconds = seconds if given.timeout_ms is None else given.timeout_ms / 1000
+    return Instruction(given.action, given.choice(iframes=given.iframes), given.variables or {}, seconds)
 
 
 def _observing(given: ObserveArguments) -> Instruction:

@@ -57,7 +57,7 @@ class PageAgent:
 
     async def screenshot(self, choice: PageChoice, picture: Picture) -> bytes:
         """Return a picture of a page."""
-        async with self._page(choice) as (calls, page, _):
+        async with self._page(choice, alone=False) as (calls, page, _):
             return bytes(await calls.screenshot(page, picture))
 
     async def act(self, given: Instruction) -> Acted:
@@ -99,14 +99,14 @@ class PageAgent:
             raise AgentRefused(_late(given)) from None
 
     @contextlib.asynccontextmanager
-    async def _page(self, choice: PageChoice) -> AsyncIterator[tuple[Any, Page, list[str]]]:
-        """Use the page of a call alone; yield the module of the calls, and what happens besides, as `Pages.using`."""
+    async def _page(self, choice: PageChoice, *, alone: bool = True) -> AsyncIterator[tuple[Any, Page, list[str]]]:
+        """Use the page of a call; yield the module of the calls, the page, and what happens besides (`Pages.using`)."""
         self.check()
         calls = await asyncio.to_thread(importlib.import_module, f"{__package__}.calls")
         try:
             pages = await self._connected()
             page = await pages.find(choice.page_id, choice.context_id)
-            async with pages.using(page) as happened:
+            async with pages.using(page, alone=alone) as happened:
                 yield calls, page, happened
         except Exception as error:
             if (why := calls.refusal(error)) is None:

@@ -63,9 +63,12 @@ class Pages:
         return current
 
     @contextlib.asynccontextmanager
-    async def using(self, page: Page) -> AsyncIterator[list[str]]:
-        """Use a page alone; yield a list that gets a sentence about each dialog and page that is opened meanwhile."""
-        lock = self._locks.setdefault(page, asyncio.Lock())
+    async def using(self, page: Page, *, alone: bool = True) -> AsyncIterator[list[str]]:
+        """Use a page; yield a list that gets a sentence about each dialog and page that is opened meanwhile.
+
+        ``alone`` waits for the end of other calls that act on it; one that only looks at it need not wait.
+        """
+        lock = self._locks.setdefault(page, asyncio.Lock()) if alone else contextlib.nullcontext()
         async with lock, self._awake(page):
             happened: list[str] = []
             self._acting.append(happened)

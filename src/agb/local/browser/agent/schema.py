@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from attrs import evolve, field, frozen
 
@@ -96,7 +96,7 @@ def _wanted(schema: Any, root: Mapping[str, Any], names: tuple[frozenset[str], .
         raise BadSchema(f"the schema has the unknown type {kind!r}")
     choices = schema.get("enum", [schema["const"]] if "const" in schema else [])
     wanted = Wanted(
-        kind,
+        cast("Kind", kind),
         names,
         choices=tuple(choices) if isinstance(choices, list) else (),
         form=str(schema.get("format", "")),

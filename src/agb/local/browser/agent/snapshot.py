@@ -128,7 +128,7 @@ class Node:
 
     def walk(self) -> Iterator[Node]:
         """Return this node and all below it, in the order of the document."""
-        waiting = [self]
+        waiting: list[Node] = [self]
         while waiting:
             node = waiting.pop()
             yield node
