@@ -117,10 +117,21 @@ def readme_command(name: str) -> str:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests with random input for longer: more examples, more creations that are cancelled and cut."""
+    """Run the tests of random input, kills, races and size for longer: more examples, rounds, creations, and bytes."""
     install(session, "dev")
-    variables = {"AGB_EXAMPLES": "1000", "AGB_ORPHAN_RUNS": "1000", "AGB_EVENT_LOOPS": "all"}
-    session.run("python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", env=variables)
+    variables = {
+        "AGB_EXAMPLES": "1000",
+        "AGB_ORPHAN_RUNS": "1000",
+        "AGB_EVENT_LOOPS": "all",
+        "AGB_KILL_ROUNDS": "50",
+        "AGB_RACE_ROUNDS": "300",
+        "AGB_SPARSE_MIB": "5120",
+    }
+    files = (
+        f"tests/local/test_{name}.py" for name in ("context_kill", "context_store", "mount_failures", "mount_kill")
+    )
+    command = ["python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", *files]
+    session.run(*command, *session.posargs, env=variables)
 
 
 @nox.session

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,44 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
 
-from agb import AGB, AsyncAGB, AsyncSession, Config, CreateSessionParams, Outcome, Session, WorkerLostError
+from agb import AGB, AsyncAGB, Config, CreateSessionParams, Outcome, WorkerLostError
 from tests.servers import Sessions, scripted
+from tests.work import Item, work, work_async
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
 KEY = "ako-key-of-the-environment"
-
-# --- what the workers do -----------------------------------------------------------------------------------------
-
-
-@frozen
-class Item:
-    """A number, and how it treats its worker."""
-
-    number: int
-    kills: str = ""
-    """The file that is made when the worker is killed; it is not killed again, unless it is always."""
-    always: bool = False
-
-
-def kill_if_told(item: Item) -> None:
-    if item.always or (item.kills and not Path(item.kills).exists()):
-        Path(item.kills).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def work(session: Session, item: Item) -> tuple[int, int]:
-    assert session.get_link().success
-    kill_if_told(item)
-    return item.number * 2, os.getpid()
-
-
-async def work_async(session: AsyncSession, item: Item) -> tuple[int, int]:
-    assert (await session.get_link()).success
-    kill_if_told(item)
-    return item.number * 2, os.getpid()
-
 
 # --- engines -----------------------------------------------------------------------------------------------------
 
@@ -65,10 +33,10 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AGB_API_KEY", KEY)
 
 
-@pytest.fixture(params=["processes", "loky", "dask"])
-def engine(request: pytest.FixtureRequest, _key: None) -> Iterator[Engine]:
-    """Executors of two processes."""
-    yield from {"processes": processes, "loky": loky, "dask": dask}[request.param]()
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Executors of two processes, started when the environment has the key."""
+    yield request.getfixturevalue(request.param)
     gc.collect()
 
 
@@ -76,10 +44,12 @@ def pool_of_processes() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 
 
-def processes() -> Iterator[Engine]:
-    yield pool_of_processes
+@pytest.fixture
+def processes() -> Engine:
+    return pool_of_processes
 
 
+@pytest.fixture
 def loky() -> Iterator[Engine]:
     from loky import get_reusable_executor
 
@@ -87,7 +57,9 @@ def loky() -> Iterator[Engine]:
     get_reusable_executor(2).shutdown()
 
 
+@pytest.fixture(scope="module")
 def dask() -> Iterator[Engine]:
+    """One cluster for all tests: it replaces a worker that was killed."""
     import distributed
 
     untyped: Any = distributed
@@ -182,9 +154,9 @@ def test_a_pool_that_is_broken_for_good(run: Run, tmp_path: Path) -> None:
         run(items, executor=pool)
 
 
-@ENGINES
+@pytest.mark.parametrize(("run", "engine"), [("async", "dask")], indirect=True)
 def test_equal_items_are_done_each(run: Run, engine: Engine) -> None:
-    """Dask runs equal submits once by default."""
+    """Dask runs equal submits once by default; `test_no_two_chunks_are_equal` is for every engine."""
     outcomes = run([Item(1)] * 6, executor=engine, chunk_size=1)
     assert [outcome.unwrap()[0] for outcome in outcomes] == [2] * 6
     assert len({outcome.session_id for outcome in outcomes}) == 6

@@ -126,8 +126,15 @@ def _names() -> dict[str, Path]:
 
 
 @cache
+def parsed(path: Path) -> tuple[str, ast.Module]:
+    """Return the text of a file and its syntax tree."""
+    text = path.read_text(encoding="utf-8")
+    return text, ast.parse(text, str(path))
+
+
+@cache
 def modules() -> list[Module]:
-    return [Module(name, path, ast.parse(path.read_bytes(), str(path))) for name, path in _names().items()]
+    return [Module(name, path, parsed(path)[1]) for name, path in _names().items()]
 
 
 def within(name: str, packages: set[str]) -> bool:
@@ -352,10 +359,10 @@ def test_every_module_starts_with_a_docstring() -> None:
     """It stands on the first line, or on the second after the banner of the generator, and has at least two words."""
     findings = []
     for path in SOURCES:
-        text = path.read_text(encoding="utf-8")
+        text, tree = parsed(path)
         if not text:
             continue
-        match ast.parse(text).body[:1]:
+        match tree.body[:1]:
             case [ast.Expr(value=ast.Constant(value=str(docstring)), lineno=line)]:
                 summary = docstring.partition("\n")[0].strip()
                 if line > 1 + text.startswith("# Generated from ") or len(summary.split()) < 2:
@@ -380,9 +387,9 @@ def test_no_test_sleeps_to_wait_for_an_event() -> None:
     """``sleep(0)`` is allowed, since it only yields; any other needs a comment ``# waits on purpose: <reason>``."""
     findings = []
     for path in (path for path in SOURCES if path.is_relative_to(ROOT / "tests")):
-        text = path.read_text(encoding="utf-8")
+        text, tree = parsed(path)
         lines = text.splitlines()
-        for node in ast.walk(ast.parse(text)):
+        for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not _sleeps(node):
                 continue
             around = lines[max(node.lineno - 2, 0) : node.end_lineno]

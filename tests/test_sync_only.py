@@ -240,13 +240,13 @@ def test_watch_dir(runtime: LocalServer) -> None:
         thread = session.file.watch_dir("/tmp/watched", changed, 0.02)
         assert (thread.daemon, thread.is_alive(), thread.ready_event.is_set()) == (True, False, False)
         thread.start()
-        assert thread.ready_event.wait(10)
+        assert thread.ready_event.wait(60)
         for name in ("a", "b"):
             was_called.clear()
             assert session.file.write(f"/tmp/watched/{name}", "x").success
-            assert was_called.wait(10)
+            assert was_called.wait(60)
         thread.stop_event.set()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
     assert {"/tmp/watched/a", "/tmp/watched/b"} <= set(seen)
 
@@ -263,7 +263,7 @@ def test_watch_dir_is_ready_after_a_look_that_succeeded_and_ends_with_its_sessio
         thread = client(server).attach("s-1").file.watch_dir("/w", seen.append, 0.01, stop)
         assert thread.stop_event is stop
         thread.start()
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
         assert len(server.requests) == 5
     assert thread.ready_event.is_set()
@@ -325,7 +325,7 @@ def test_sync_may_be_awaited_or_not() -> None:
             assert await result is result
             assert await result is result
             assert list(await asyncio.gather(result, asyncio.create_task(result))) == [result, result]
-            assert await asyncio.wait_for(result, 1) is result
+            assert await asyncio.wait_for(result, 60) is result
 
         assert asyncio.run(result) is result
         assert asyncio.run(result, debug=True) is result

@@ -180,7 +180,7 @@ async def test_clearing(runtime: LocalServer) -> None:
             await write(session, "a", "1")
             assert (await session.context.sync()).success
         assert await stored(agb, context) == [f"{MOUNT}/a"]
-        cleared = await agb.context.clear(context.id, timeout=20, poll_interval=0.05)
+        cleared = await agb.context.clear(context.id, timeout=60, poll_interval=0.05)
         assert (cleared.success, cleared.status, cleared.context_id) == (True, "available", context.id)
         assert await stored(agb, context) == []
         assert (await agb.context.clear_async(context.id)).status == "clearing"
@@ -315,7 +315,7 @@ async def test_sync_of_one_mount_each_way(runtime: LocalServer) -> None:
 async def test_session_without_contexts_has_nothing_to_sync(runtime: LocalServer) -> None:
     async with client(runtime) as agb:
         async with agb.session(CreateSessionParams(image_id=IMAGE)) as session:
-            result = await session.context.sync(timeout=10)
+            result = await session.context.sync(timeout=60)
             assert (result.success, result.context_status_data) == (True, [])
             assert (await session.context.info()).context_status_data == []
         gone = await session.context.sync()

@@ -310,7 +310,7 @@ async def test_end_waits_for_what_is_borrowed(service: Service) -> None:
 
             async def use() -> None:
                 async with pool.session() as session:
-                    await leave.wait(10)
+                    await leave.wait(60)
                     assert session.session_id in service.alive
 
             group.start(use)
@@ -352,7 +352,7 @@ async def test_cancelled_pool_leaves_nothing(service: Service) -> None:
     entered = ThreadSafeEvent()
     async with TaskGroup() as group:
         group.start(work)
-        await entered.wait(10)
+        await entered.wait(60)
         group.cancel()
     assert not service.alive
     assert service.sessions.made >= 1

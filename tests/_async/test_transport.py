@@ -203,6 +203,7 @@ async def test_create_that_was_not_sent_is_not_looked_for(library: Any) -> None:
     assert "agb gc" not in result.error_message
 
 
+@pytest.mark.usefixtures("short_looks")
 @pytest.mark.parametrize("library", [httpx, httpx2])
 async def test_create_that_was_sent_is_looked_for(library: Any) -> None:
     with scripted(cut(), refuse()) as server:
@@ -251,6 +252,7 @@ async def test_tries_have_an_end() -> None:
     assert error.retryable
 
 
+@pytest.mark.usefixtures("short_looks")
 async def test_create_is_not_tried_again_once_it_may_have_been_done() -> None:
     with scripted(cut(), refuse()) as server:
         async with client(server.endpoint) as agb:
@@ -353,6 +355,7 @@ async def test_invalid_answer_is_a_failure(action: Action, words: list[str]) -> 
     assert "key=1" not in str(error)
 
 
+@pytest.mark.usefixtures("short_looks")
 async def test_half_an_answer_with_a_token_is_not_quoted() -> None:
     with scripted(answer(b'{"data": {"token": "link-token", "sessionId": "s-')) as server:
         async with client(server.endpoint) as agb:

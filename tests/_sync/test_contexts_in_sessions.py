@@ -179,7 +179,7 @@ def test_clearing(runtime: LocalServer) -> None:
             write(session, "a", "1")
             assert session.context.sync().success
         assert stored(agb, context) == [f"{MOUNT}/a"]
-        cleared = agb.context.clear(context.id, timeout=20, poll_interval=0.05)
+        cleared = agb.context.clear(context.id, timeout=60, poll_interval=0.05)
         assert (cleared.success, cleared.status, cleared.context_id) == (True, "available", context.id)
         assert stored(agb, context) == []
         assert agb.context.clear_async(context.id).status == "clearing"
@@ -314,7 +314,7 @@ def test_sync_of_one_mount_each_way(runtime: LocalServer) -> None:
 def test_session_without_contexts_has_nothing_to_sync(runtime: LocalServer) -> None:
     with client(runtime) as agb:
         with agb.session(CreateSessionParams(image_id=IMAGE)) as session:
-            result = session.context.sync(timeout=10)
+            result = session.context.sync(timeout=60)
             assert (result.success, result.context_status_data) == (True, [])
             assert session.context.info().context_status_data == []
         gone = session.context.sync()

@@ -23,7 +23,7 @@ from tests.bucket import CONTEXT, bucket
 from tests.pools import pool_of
 from tests.servers import Conversation, Gate, Scripted, Sessions, answer, cut, envelope, scripted, value
 
-SECONDS = 10
+SECONDS = 60
 LINK = value({"url": "http://127.0.0.1/link"})
 CREATED = value({"sessionId": "s-1", "success": True})
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")

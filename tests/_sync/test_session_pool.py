@@ -309,7 +309,7 @@ def test_end_waits_for_what_is_borrowed(service: Service) -> None:
 
             def use() -> None:
                 with pool.session() as session:
-                    leave.wait(10)
+                    leave.wait(60)
                     assert session.session_id in service.alive
 
             group.start(use)
@@ -351,7 +351,7 @@ def test_cancelled_pool_leaves_nothing(service: Service) -> None:
     entered = ThreadSafeEvent()
     with TaskGroup() as group:
         group.start(work)
-        entered.wait(10)
+        entered.wait(60)
         group.cancel()
     assert not service.alive
     assert service.sessions.made >= 1

@@ -202,6 +202,7 @@ def test_create_that_was_not_sent_is_not_looked_for(library: Any) -> None:
     assert "agb gc" not in result.error_message
 
 
+@pytest.mark.usefixtures("short_looks")
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_create_that_was_sent_is_looked_for(library: Any) -> None:
     with scripted(cut(), refuse()) as server:
@@ -250,6 +251,7 @@ def test_tries_have_an_end() -> None:
     assert error.retryable
 
 
+@pytest.mark.usefixtures("short_looks")
 def test_create_is_not_tried_again_once_it_may_have_been_done() -> None:
     with scripted(cut(), refuse()) as server:
         with client(server.endpoint) as agb:
@@ -352,6 +354,7 @@ def test_invalid_answer_is_a_failure(action: Action, words: list[str]) -> None:
     assert "key=1" not in str(error)
 
 
+@pytest.mark.usefixtures("short_looks")
 def test_half_an_answer_with_a_token_is_not_quoted() -> None:
     with scripted(answer(b'{"data": {"token": "link-token", "sessionId": "s-')) as server:
         with client(server.endpoint) as agb:

@@ -29,7 +29,7 @@ from tests.pools import pool_of
 from tests.servers import CREATE, LINK, Scripted, Sessions, scripted, silent, then_close, value
 from tests.websocket_server import websocket_service
 
-SECONDS = 5
+SECONDS = 60
 URL = value({"url": "http://127.0.0.1/link"})
 
 

@@ -67,7 +67,7 @@ async def endless(agb: AsyncAGB, **options: Any) -> None:
             pass
 
 
-COUNT = int(os.environ.get("AGB_CANCELLATION_STEPS", "3"))
+COUNT = int(os.environ.get("AGB_CANCELLATION_STEPS", "2"))
 STEPS = [*range(0, 20, max(1, 9 // COUNT)), *random.Random(5).sample(range(20, 1500), COUNT)]
 """After how many steps of the event loop a batch is cancelled; ``nox -s cancellation`` tries more of them."""
 

@@ -33,7 +33,7 @@ from tests.pools import pool_of
 from tests.proxies import proxying
 from tests.servers import Gate, Scripted, scripted, value
 
-SECONDS = 10
+SECONDS = 60
 LINK = value({"url": "http://127.0.0.1/link"})
 CERTIFICATE = Path(__file__).with_name("localhost.pem")
 MOST_STEPS = 3000
@@ -442,7 +442,7 @@ def test_interrupted_at_every_line(is_waiting: bool, is_large: bool) -> None:
     def work() -> None:
         if is_waiting:  # another origin's connection is idle, and has to make room; and ours, dead by now, is replaced
             agb.client.endpoint = other_endpoint if agb.client.endpoint is endpoint else endpoint
-        agb.attach("s-1").get_link(timeout=5)
+        agb.attach("s-1").get_link(timeout=60)
 
     with scripted(reply) as server, scripted(reply) as other:
         agb = AGB("ako-key", Config(server.endpoint, 10_000), limits=Limits(connections=1))

@@ -1,7 +1,8 @@
-"""Fixtures: one real local runtime for the whole run, and a small client that speaks the raw protocol."""
+"""Fixtures: a small client that speaks the raw protocol, and what tests of the runtime need of the machine."""
 
 from __future__ import annotations
 
+import functools
 import json
 import shlex
 import subprocess
@@ -12,8 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-import agb.local
 from agb.local import LocalServer
+from agb.local.kernels import interpreters
+from agb.local.limits import Limits
+from agb.local.sandbox import isolation
+from agb.local.sandbox.launch import Isolation
+from agb.local.sandbox.pasta import Pasta
 
 IMAGE = "agb-code-space-1"
 
@@ -91,15 +96,31 @@ def _data(envelope: dict[str, Any]) -> Any:
     return envelope["data"]
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[LocalServer]:
-    with agb.local.serve(allow_none=True, warm=0) as server:
-        yield server
+read_version = functools.cache(interpreters._version_output)
+try_sandbox = isolation._try
+working: set[tuple[str, str, Pasta | None]] = set()
+"""What a sandbox was started with in this process: bubblewrap, the network, and what connects it."""
+
+
+async def try_once(kind: Isolation, area: Path, limits: Limits) -> None:
+    """Start a sandbox and end it, unless one of its kind has worked."""
+    bubblewrap = kind.bubblewrap
+    key = (bubblewrap.path, bubblewrap.network, kind.pasta) if bubblewrap is not None else ("", "", None)
+    if key not in working:
+        await try_sandbox(kind, area, limits)
+        working.add(key)
+
+
+@pytest.fixture(autouse=True)
+def _machine_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read versions of languages and try a sandbox once per process, not for each of some hundred runtimes in it."""
+    monkeypatch.setattr(interpreters, "_version_output", read_version)
+    monkeypatch.setattr(isolation, "_try", try_once)
 
 
 @pytest.fixture(scope="session")
-def api(server: LocalServer) -> Iterator[Api]:
-    api = Api(server)
+def api(runtime: LocalServer) -> Iterator[Api]:
+    api = Api(runtime)
     with api.http:
         yield api
 

@@ -8,7 +8,7 @@ import select
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -103,6 +103,15 @@ async def run(
     result = json.loads(reply.text)
     assert isinstance(result, dict)
     return result
+
+
+async def stopped(execute: Callable[..., Awaitable[dict[str, Any]]], code: str) -> dict[str, Any]:
+    """Return the result of code that writes something and never ends: that of the first limit it could begin within."""
+    for seconds in (1, 4, 16, 64):
+        result = await execute(code, timeout_s=seconds)
+        if result["stdout"]:
+            return result
+    pytest.fail(f"the code was never begun in time: {result}")
 
 
 def sandboxed(**limits: Any) -> Runtime:

@@ -183,10 +183,10 @@ def test_calls_to_a_released_session(api: Api) -> None:
         b"Bearer \xff",
     ],
 )
-def test_without_the_right_key_nothing_is_answered(server: LocalServer, authorization: bytes | None) -> None:
-    given = authorization and authorization.replace(b"{key}", server.api_key.encode())
+def test_without_the_right_key_nothing_is_answered(runtime: LocalServer, authorization: bytes | None) -> None:
+    given = authorization and authorization.replace(b"{key}", runtime.api_key.encode())
     headers = [] if given is None else [(b"authorization", given)]
-    with httpx.Client(base_url=server.endpoint, headers=headers) as caller:
+    with httpx.Client(base_url=runtime.endpoint, headers=headers) as caller:
         for operation in OPERATIONS:
             if operation.needs_key:
                 answer = caller.request(operation.method, operation.path)
@@ -195,9 +195,9 @@ def test_without_the_right_key_nothing_is_answered(server: LocalServer, authoriz
                 assert answer.json()["httpStatusCode"] == 401
 
 
-def test_scheme_of_the_key_is_case_insensitive(server: LocalServer) -> None:
-    headers = {"authorization": f"bearer {server.api_key}"}
-    assert httpx.get(f"{server.endpoint}/sdk/ListSession", headers=headers).status_code == 200
+def test_scheme_of_the_key_is_case_insensitive(runtime: LocalServer) -> None:
+    headers = {"authorization": f"bearer {runtime.api_key}"}
+    assert httpx.get(f"{runtime.endpoint}/sdk/ListSession", headers=headers).status_code == 200
 
 
 def test_unknown_path_and_wrong_method(api: Api) -> None:

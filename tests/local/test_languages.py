@@ -13,7 +13,7 @@ from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
-from .runtimes import IMAGE, call, output, run
+from .runtimes import IMAGE, call, output, run, stopped
 
 pytestmark = pytest.mark.asyncio
 
@@ -95,10 +95,10 @@ async def test_java_stopped(local_runtime: Runtime, box: LocalSession) -> None:
     java = Repl(local_runtime, box, "java")
     await java("int kept = 1;")
     for endless in ("while (true) {}", "Thread.sleep(1_000_000);"):
-        stopped = await java(f'System.out.println("so far");\n{endless}\nkept = 2;', timeout_s=3)
-        assert stopped["executionError"].startswith("Execution timeout")
-        assert "could not be interrupted" not in stopped["executionError"]
-        assert stopped["stdout"] == ["so far\n"]
+        result = await stopped(java, f'System.out.println("so far");\n{endless}\nkept = 2;')
+        assert result["executionError"].startswith("Execution timeout")
+        assert "could not be interrupted" not in result["executionError"]
+        assert result["stdout"] == ["so far\n"]
     assert await java.value("kept") == "1"
     ended = await java('System.out.print("last words"); System.exit(3);')
     assert "exit status 3" in ended["executionError"]
@@ -155,10 +155,10 @@ async def test_r_stopped(local_runtime: Runtime, box: LocalSession) -> None:
     r = Repl(local_runtime, box, "r")
     await r("kept <- 1")
     for endless in ("while (TRUE) {}", "Sys.sleep(1000)", "system('sleep 1000')"):
-        stopped = await r(f"cat('so far\\n')\n{endless}", timeout_s=3)
-        assert stopped["executionError"].startswith("Execution timeout")
-        assert "could not be interrupted" not in stopped["executionError"]
-        assert stopped["stdout"] == ["so far\n"]
+        result = await stopped(r, f"cat('so far\\n')\n{endless}")
+        assert result["executionError"].startswith("Execution timeout")
+        assert "could not be interrupted" not in result["executionError"]
+        assert result["stdout"] == ["so far\n"]
     assert await r.value("kept") == "[1] 1"
     ended = await r("cat('last words')\nquit(status = 3)")
     assert "exit status 3" in ended["executionError"]

@@ -21,6 +21,9 @@ from agb.local.sessions.session import LocalSession
 from .mounted import PLACE, Context, members
 from .runtimes import Clock, needs_bubblewrap, output, sandboxed, wait_for_end
 
+ROUNDS = int(os.environ.get("AGB_RACE_ROUNDS", "10"))
+"""How often a race with a hostile session is run; ``nox -s long`` runs it more often."""
+
 # --- what is asked for makes no sense ---
 
 BAD = {
@@ -339,7 +342,7 @@ async def test_link_that_changes_its_target_leads_nowhere_else(context: Context,
     swap = f"""mkdir d dd; echo mine > d/outside; echo mine > dd/outside
         while :; do mv -T d e; ln -s {tmp_path} d; rm d; ln -s /etc d; rm d; mv -T e d; done"""
     await output(context.runtime, session, f"cd data; ({swap}) >/dev/null 2>&1 & until [ -e dd/outside ]; do :; done")
-    for number in range(30):
+    for number in range(ROUNDS):
         context.put(f"{PLACE}/d/outside", f"stored {number}".encode())
         context.put(f"{PLACE}/d/passwd", f"stored {number}".encode())
         await context.sync(session, "download")

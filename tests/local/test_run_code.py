@@ -16,7 +16,7 @@ from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
-from .runtimes import IMAGE, call, needs_node, output, run
+from .runtimes import IMAGE, call, needs_node, output, run, stopped
 
 pytestmark = pytest.mark.asyncio
 
@@ -113,19 +113,19 @@ async def test_python_stopped(local_runtime: Runtime, box: LocalSession, monkeyp
 
     await python("kept = 'kept'")
     for endless in ("while True: pass", "import time; time.sleep(1000)", "import os; os.system('sleep 1000')"):
-        stopped = await python(f"print('so far')\n{endless}", timeout_s=3)
-        assert stopped["executionError"].startswith("Execution timeout")
-        assert "could not be interrupted" not in stopped["executionError"]
-        assert "".join(stopped["stdout"]).startswith("so far\n")
-        assert stopped["error"]["name"] == "TimeoutError"
+        result = await stopped(python, f"print('so far')\n{endless}")
+        assert result["executionError"].startswith("Execution timeout")
+        assert "could not be interrupted" not in result["executionError"]
+        assert "".join(result["stdout"]).startswith("so far\n")
+        assert result["error"]["name"] == "TimeoutError"
     assert (await python("kept"))["result"][0]["text/plain"] == "'kept'"
     assert [process.name for process in await box.processes() if process.name == "sleep"] == []
 
     # What cannot be interrupted costs the kernel.
     monkeypatch.setattr(interpreters, "_GRACE_SECONDS", 0.3)
-    stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-    stopped = await python(stubborn, timeout_s=3)
-    assert "could not be interrupted" in stopped["executionError"]
+    stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('so far')\nwhile True: pass"
+    result = await stopped(python, stubborn)
+    assert "could not be interrupted" in result["executionError"]
     again = await python("'kept' in globals()")
     assert again["result"][0]["text/plain"] == "False"
     assert "this is a new one" in "".join(again["stderr"])
@@ -298,9 +298,9 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
         failed = await node(failing)
         assert failed["executionError"] == "Error: boom"
         assert failed["stderr"] == []
-    stopped = await node("console.log('so far'); new Promise(() => 1)", timeout_s=1)
-    assert stopped["error"]["name"] == "TimeoutError"
-    assert stopped["stdout"] == ["so far\n"]
+    result = await stopped(node, "console.log('so far'); new Promise(() => 1)")
+    assert result["error"]["name"] == "TimeoutError"
+    assert result["stdout"] == ["so far\n"]
 
     said = await node("console.log('out', {a: 1}); console.error('err'); process.stdout.write('☃'.repeat(50000)); 1")
     assert "".join(said["stdout"]) == "out { a: 1 }\n" + "☃" * 50_000
@@ -321,9 +321,9 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     assert "require()" in (await node("import fs from 'fs'"))["executionError"]
 
     for endless in ("while (true) {}", "await new Promise(() => setInterval(() => 1, 1000))"):
-        stopped = await node(f"console.log('so far'); {endless}", timeout_s=3)
-        assert stopped["executionError"].startswith("Execution timeout")
-        assert stopped["stdout"] == ["so far\n"]
+        result = await stopped(node, f"console.log('so far'); {endless}")
+        assert result["executionError"].startswith("Execution timeout")
+        assert result["stdout"] == ["so far\n"]
     assert await value("a") == "40"
 
     tricked = await node("require('fs').writeSync(3, '{\"id\": 0, \"text\": \"false\"}\\n'); 'true'")

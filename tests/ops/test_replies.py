@@ -31,9 +31,11 @@ from agb.results import OperationResult
 
 T = TypeVar("T")
 
-few = settings(deadline=None, derandomize=True, max_examples=25)
-many = settings(few, max_examples=int(os.environ.get("AGB_EXAMPLES", "25")))
+EXAMPLES = int(os.environ.get("AGB_EXAMPLES", "25"))
+many = settings(deadline=None, derandomize=True, max_examples=EXAMPLES)
 """``AGB_EXAMPLES=1000`` tries so many; `nox -s long` does."""
+few = settings(many, max_examples=EXAMPLES // 3)
+"""For tests that are repeated for every operation."""
 
 # --- every operation ---------------------------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from jupyter_client.session import Session, json_packer
 from traitlets.config import Config
 
 from . import DISCARDED, DISPLAYS
-from .shell import SessionKernel
+from .shell import SessionKernel, leave_out_debugger
 from .streams import Receipts, StandardStreams
 
 READY_FD = 3
@@ -43,6 +43,7 @@ def main() -> None:
     for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR"):
         os.makedirs(os.environ[variable], exist_ok=True)
     os.chdir(sockets)  # the path of a socket has at most 108 bytes, so it is a relative one
+    leave_out_debugger()
     app: Any = SessionKernelApp.instance(config=_config(name, key))  # untyped, like all of traitlets' applications
     app.receipts = receipts
     app.initialize([])

@@ -82,12 +82,29 @@ def _leave_out_own_frame(error: BaseException | None) -> None:
         frame = frame.tb_next
 
 
+def leave_out_debugger() -> None:
+    """Let ipykernel find no debugpy: it is not used here, and importing it takes a third of the kernel's start.
+
+    It is imported when a kernel object is made. The code can import it nevertheless.
+    """
+    if "debugpy" in sys.modules:
+        return
+    sys.modules["debugpy"] = None  # type: ignore[assignment]  # makes an import of it fail
+    try:
+        importlib.import_module("ipykernel.debugger")
+    finally:
+        del sys.modules["debugpy"]
+
+
 class SessionKernel(IPythonKernel):
     """Executes what the runtime requests."""
 
     shell_class = Type(SessionShell)
     streams: StandardStreams
     _packages: float = 0.0
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "debugpy_stream": None})  # type: ignore[no-untyped-call]
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
         """Run code."""
