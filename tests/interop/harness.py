@@ -18,6 +18,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 if TYPE_CHECKING:
     from agb import AGB, Session
+    from agb.session_params import BrowserContext
 
 IMAGE = "agb-code-space-1"
 API_KEY = "ako-interop"
@@ -104,11 +105,17 @@ class Sessions:
         self.made: list[str] = []
 
     def create(
-        self, labels: dict[str, str] | None = None, idle_release_timeout: int | None = None, image_id: str = IMAGE
+        self,
+        labels: dict[str, str] | None = None,
+        idle_release_timeout: int | None = None,
+        image: str = IMAGE,
+        browser_context: BrowserContext | None = None,
     ) -> Session:
         from agb import CreateSessionParams
 
-        params = CreateSessionParams(labels, image_id, idle_release_timeout=idle_release_timeout)
+        params = CreateSessionParams(
+            labels, image, idle_release_timeout=idle_release_timeout, browser_context=browser_context
+        )
         result = self.agb.create(params)
         assert result.success, result.error_message
         assert result.session is not None

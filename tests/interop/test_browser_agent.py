@@ -51,7 +51,7 @@ def options() -> Any:
 def browser_session(module_sessions: Sessions) -> Session:
     from agb.modules.browser import BrowserOption
 
-    session = module_sessions.create(image_id="agb-browser-use-1")
+    session = module_sessions.create(image="agb-browser-use-1")
     assert session.browser.initialize(BrowserOption())
     return session
 
