@@ -38,6 +38,8 @@ GRACE = 5.0
 """Seconds that the service has after a time limit of its own to report it."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 3.0
 """Seconds between two polls of a task; each pause is half as long again as the one before."""
+LEAST_LEFT = 0.05
+"""Seconds: a poll is not begun with less time left."""
 MOST_FAILED_POLLS = 3
 """How many polls in a row may fail."""
 CANCEL_SECONDS = 10.0
@@ -380,8 +382,9 @@ class AsyncBrowserAgent(AgentNames):
         client = self.session.get_client()
         pause, failures = FIRST_PAUSE, 0
         last: AGBError | None = None
-        while (left := deadline.left()) > 0:
-            await client.sleep(min(pause, left))
+        while (left := deadline.left()) > LEAST_LEFT:
+            # The last polls need time to be answered.
+            await client.sleep(min(pause, max(left - 1.0, left / 2)))
             pause = min(pause * 1.5, LONGEST_PAUSE)
             try:
                 progress = await run_tool(self.session, call(), timeout=self._part(deadline))
