@@ -60,7 +60,24 @@ ABOUT = """<!doctype html><title>About</title><h1>About us</h1>
 """
 
 
+CATALOGUE = """<!doctype html><title>Catalogue</title>
+<nav><ul><li><a href=/a>One link</a><li><a href=/b>Another link</a><li><a href=/c>Third</a></ul></nav>
+<main><h1>Sale today</h1><p>Updated: 2026-11-30</p>
+<div class=products>
+  <div class=product><h3><a href=/p/1>Red shoes</a></h3><span class=price>$1,299.50</span><p>Nice ones</p>
+    <span>4.5 out of 5</span> <span>128 reviews</span> <i class=stock>In stock</i>
+    <ul class=tags><li>new<li>hot</ul></div>
+  <div class=product><h3><a href=/p/2>Blue shoes</a></h3><span class=price>$20</span><p>Good ones</p>
+    <span>3 out of 5</span><span>2 reviews</span><i class=stock>Sold out</i><ul class=tags><li>old</ul></div>
+</div>
+<section><h2>Order</h2><dl><dt>Order number<dd>A-17<dt>Shipped<dd>yes</dl></section>
+<h2>Colours</h2><ul><li>red<li>green</ul><h2>Shapes</h2><ul><li>round<li>flat</ul>
+<form><label>First name <input value=Ada></label><label><input type=checkbox checked> Newsletter</label></form>
+</main><footer>Contact: <a href="mailto:x@y.de">x@y.de</a> Phone: +49 30 1234567</footer>
+"""
+
 PAGES = {
+    "catalogue": CATALOGUE,
     "index.html": SHOP,
     "about": ABOUT,
     "framed": "<iframe src='http://localhost:30100/about' width=600></iframe>",
@@ -274,6 +291,69 @@ def test_extract(agent: Agent) -> None:
             {"country": "Spain", "capital": "Madrid", "population": 47},
         ],
     }
+
+
+TEXT, NUMBER, WHOLE, FLAG = ({"type": name} for name in ("string", "number", "integer", "boolean"))
+
+
+def listed(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a list of values, or of objects if these are properties."""
+    if "type" in item:
+        return {"type": "array", "items": item}
+    return {"type": "array", "items": {"type": "object", "properties": item, "required": list(item)}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "value"),
+    [
+        (
+            {
+                "products": listed(
+                    {"name": TEXT, "price": NUMBER, "rating": NUMBER, "reviews": WHOLE, "stock": FLAG}
+                    | {"tags": listed(TEXT), "description": TEXT}
+                )
+            },
+            {
+                "products": [
+                    {"name": "Red shoes", "price": 1299.5, "rating": 4.5, "reviews": 128, "stock": True}
+                    | {"tags": ["new", "hot"], "description": "Nice ones"},
+                    {"name": "Blue shoes", "price": 20, "rating": 3, "reviews": 2, "stock": False}
+                    | {"tags": ["old"], "description": "Good ones"},
+                ]
+            },
+        ),
+        (
+            {"heading": TEXT, "email": TEXT, "phone": TEXT, "updated": TEXT, "pageTitle": TEXT},
+            {"heading": "Sale today", "email": "x@y.de", "phone": "+49 30 1234567", "updated": "2026-11-30"}
+            | {"pageTitle": "Catalogue"},
+        ),
+        (
+            {"colours": listed(TEXT), "prices": listed(NUMBER), "headings": listed(TEXT)},
+            {"colours": ["red", "green"], "prices": [1299.5, 20]}
+            | {"headings": ["Sale today", "Red shoes", "Blue shoes", "Order", "Colours", "Shapes"]},
+        ),
+        (
+            {"order": {"type": "object", "properties": {"orderNumber": TEXT, "shipped": FLAG}}}
+            | {"first_name": TEXT, "newsletter": FLAG, "note": {"anyOf": [TEXT, {"type": "null"}]}},
+            {"order": {"orderNumber": "A-17", "shipped": True}, "first_name": "Ada", "newsletter": True, "note": None},
+        ),
+        ({"shape": {"enum": ["SQUARE", "ROUND"]}}, None),
+    ],
+)
+def test_extract_by_labels_classes_and_kinds(agent: Agent, properties: dict[str, Any], value: Any) -> None:
+    agent.call("navigate", url=f"{SITE}catalogue")
+    ok, found = agent.extract({"properties": properties})
+    assert (found if ok else None) == value
+
+
+def test_part_of_what_is_extracted(agent: Agent) -> None:
+    agent.call("navigate", url=f"{SITE}catalogue")
+    schema = {"properties": {"links": listed(TEXT)}}
+    assert agent.extract(schema, selector="nav li:nth-child(2)") == (True, {"links": [f"{SITE}b"]})
+    assert agent.extract(schema, "the first 2 links") == (True, {"links": [f"{SITE}a", f"{SITE}b"]})
+    ok, why = agent.extract(schema, selector="aside")
+    assert not ok
+    assert "the selector 'aside' finds no visible element" in why
 
 
 def test_screenshots(agent: Agent) -> None:

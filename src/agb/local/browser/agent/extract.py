@@ -154,6 +154,7 @@ class _Extraction:
     def _array(self, scope: Node, place: str, wanted: Wanted, *, is_root: bool) -> Any:
         item = wanted.item or Wanted("any")
         names = (*wanted.names, self.hints) if is_root or not wanted.names else wanted.names
+        names = tuple(name for name in names if name)
         if item.kind == "object" and item.properties:
             found = self._objects(scope, place, item, names)
         else:

@@ -28,7 +28,7 @@ class Labelled:
 
 def labelled(scope: Node) -> list[Labelled]:
     """Return the labelled values below an element."""
-    return [
+    found = [
         *_definitions(scope),
         *_rows_of_two(scope),
         *_fields(scope),
@@ -36,6 +36,7 @@ def labelled(scope: Node) -> list[Labelled]:
         *_neighbours(scope),
         *_by_attributes(scope),
     ]
+    return [one for one in found if one.words]
 
 
 def _definitions(scope: Node) -> Iterator[Labelled]:
