@@ -16,7 +16,20 @@ from time import perf_counter
 
 import agb.local
 
-from . import batches, calls, commands, environments, files, flight, opening, silence, startup, streams, transfers
+from . import (
+    batches,
+    browsers,
+    calls,
+    commands,
+    environments,
+    files,
+    flight,
+    opening,
+    silence,
+    startup,
+    streams,
+    transfers,
+)
 from .processes import server
 from .table import Row, table
 
@@ -102,6 +115,10 @@ def _sessions(run: Run) -> Iterator[Row]:
     yield from opening.compare(run.other_python, 2 if run.is_quick else 15)
 
 
+def _browsers(run: Run) -> Iterator[Row]:
+    yield from browsers.compare(*run.runtime, 3 if run.is_quick else 15)
+
+
 def _map(run: Run) -> Iterator[Row]:
     rounds, items, concurrency, threads = (1, 200, 50, 20) if run.is_quick else (7, 2000, 500, 100)
     yield from batches.compare(rounds, items, concurrency, threads)
@@ -123,6 +140,7 @@ _GROUPS: dict[str, Callable[[Run], Iterator[Row]]] = {
     "transfers": _transfers,
     "commands": _commands,
     "sessions": _sessions,
+    "browsers": _browsers,
     "map": _map,
     "install": _install,
 }

@@ -64,7 +64,8 @@ async def browser_of(runtime: LocalServer, ref: SessionRef) -> AsyncIterator[Asy
 
 
 async def fail(connection: PlaywrightBrowser) -> None:
-    await connection.contexts[0].pages[0].set_content("<h1>Failed</h1>")
+    page = await connection.contexts[0].new_page()
+    await page.set_content("<h1>Failed</h1>")
     raise ZeroDivisionError
 
 
@@ -181,8 +182,8 @@ async def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: S
             assert await page.evaluate("navigator.userAgent") == "Demo/1"
         assert (drivers(), browser.is_initialized()) == ([], False)
         with pytest.raises(ZeroDivisionError):
-            async with browser.connect():
-                1 / 0  # noqa: B018
+            async with browser.connect() as connection:
+                await fail(connection)
         assert (drivers(), browser.is_initialized()) == ([], False)
 
 

@@ -59,7 +59,7 @@ async def visit(page: Page) -> dict[str, Any]:
     await page.route(f"{SHOP}**", answer_of_the_shop)
     await page.goto(SHOP)
     return {
-        "cookies": {cookie["name"]: cookie["value"] for cookie in await page.context.cookies(SHOP)},
+        "cookies": {cookie.get("name"): cookie.get("value") for cookie in await page.context.cookies(SHOP)},
         "agent": await page.evaluate("navigator.userAgent"),
         "greeting": await page.evaluate("document.documentElement.dataset.greeting"),
     }

@@ -64,7 +64,8 @@ def browser_of(runtime: LocalServer, ref: SessionRef) -> Iterator[Browser]:
 
 
 def fail(connection: PlaywrightBrowser) -> None:
-    connection.contexts[0].pages[0].set_content("<h1>Failed</h1>")
+    page = connection.contexts[0].new_page()
+    page.set_content("<h1>Failed</h1>")
     raise ZeroDivisionError
 
 
@@ -181,8 +182,8 @@ def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: Session
             assert page.evaluate("navigator.userAgent") == "Demo/1"
         assert (drivers(), browser.is_initialized()) == ([], False)
         with pytest.raises(ZeroDivisionError):
-            with browser.connect():
-                1 / 0  # noqa: B018
+            with browser.connect() as connection:
+                fail(connection)
         assert (drivers(), browser.is_initialized()) == ([], False)
 
 

@@ -60,7 +60,7 @@ def visit(page: Page) -> dict[str, Any]:
     page.route(f"{SHOP}**", answer_of_the_shop)
     page.goto(SHOP)
     return {
-        "cookies": {cookie["name"]: cookie["value"] for cookie in page.context.cookies(SHOP)},
+        "cookies": {cookie.get("name"): cookie.get("value") for cookie in page.context.cookies(SHOP)},
         "agent": page.evaluate("navigator.userAgent"),
         "greeting": page.evaluate("document.documentElement.dataset.greeting"),
     }

@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agb import AsyncAGB, Config
+from agb import AsyncAGB, BrowserError, Config, ErrorKind
 from agb._async.modules.browser_connection import AsyncDriver
 from tests.browsers import INIT, LINK, UnansweredBrowser, drivers
 from tests.servers import Scripted, scripted
@@ -30,6 +30,22 @@ def _no_driver_is_left() -> Iterator[None]:
 async def connect(server: Scripted) -> None:
     async with AsyncAGB("ako-key", Config(server.endpoint, 60_000)) as agb, agb.attach("s-1").browser.connect():
         pytest.fail("connected")
+
+
+@pytest.mark.usefixtures("_no_driver_is_left")
+def test_block_whose_time_is_over() -> None:
+    async def program() -> None:
+        async with AsyncAGB("ako-key", Config(server.endpoint, 60_000)) as agb:
+            with pytest.raises(BrowserError, match="browser of session s-1") as raised:
+                async with agb.attach("s-1").browser.connect(timeout=0.5):
+                    pytest.fail("connected")
+        assert raised.value.kind is ErrorKind.TIMED_OUT
+
+    service = UnansweredBrowser("the link")
+    with scripted(service) as server:
+        service.port = server.port
+        asyncio.run(program())
+    assert service.stops == 1
 
 
 async def cancelled_natively(server: Scripted, reached: Event) -> None:

@@ -110,7 +110,7 @@ class Pages:
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            def log_message(self, *_: Any) -> None:
+            def log_message(self, format: str, *args: Any) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -267,7 +267,12 @@ def test_generated_fingerprint(api: Api, session: str, pages: Pages) -> None:
 
         other = page.in_new_context()
         other.open(f"{pages.url}/context")
-        assert other.run("navigator.platform").startswith("Linux")
+        plain = other.run(SEEN)
+        assert plain["platform"].startswith("Linux")
+        assert "X11; Linux" in plain["agent"]
+        assert (plain["hints"]["platform"], plain["languages"], plain["locale"]) == ("Linux", ["en-US", "en"], "en-US")
+        headers = pages.headers["/context"]
+        assert (headers["user-agent"], headers["sec-ch-ua-platform"]) == (plain["agent"], '"Linux"')
 
 
 def test_given_fingerprint_of_a_phone(api: Api, session: str, pages: Pages) -> None:
@@ -290,8 +295,10 @@ def test_given_fingerprint_of_a_phone(api: Api, session: str, pages: Pages) -> N
         assert (seen["touch"], seen["finger"], seen["mouse"]) == (5, True, False)
         assert (seen["hints"]["mobile"], seen["plugins"], seen["pdf"]) == (True, 0, False)
         assert (seen["screen"], seen["ratio"]) == ([screen["width"], screen["height"]], screen["devicePixelRatio"])
-        model = "navigator.userAgentData.getHighEntropyValues(['model']).then(one => one.model)"
-        assert page.run(model) == given["fingerprint"]["navigator"]["userAgentData"]["model"]
+        asked = "navigator.userAgentData.getHighEntropyValues(['model', 'formFactors'])"
+        high = page.run(asked)
+        model = given["fingerprint"]["navigator"]["userAgentData"]["model"]
+        assert (high["model"], high["formFactors"]) == (model, ["Mobile"])
         assert pages.headers["/phone"]["sec-ch-ua-mobile"] == "?1"
 
 

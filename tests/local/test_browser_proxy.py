@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from agb.local.sandbox.launch import INSIDE
+from tests.faults import CERTIFICATE
 from tests.proxies import Proxy, proxying
 from tests.servers import Scripted, scripted, value
 
@@ -20,7 +22,7 @@ SECONDS = 60
 
 
 @contextmanager
-def forwarding(proxy: Proxy, password: str = "se:cret", port: int = 0) -> Iterator[int]:
+def forwarding(proxy: Proxy, password: str = "se:cret", *, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Run the program for a proxy; the port at which it listens."""
     ours, theirs = socket.socketpair()
     # The runtime hands the socket over as descriptor 3.
@@ -29,7 +31,7 @@ def forwarding(proxy: Proxy, password: str = "se:cret", port: int = 0) -> Iterat
     theirs.close()
     try:
         with ours, ours.makefile("rwb") as control:
-            place = {"scheme": proxy.scheme, "host": "127.0.0.1", "port": port or proxy.port}
+            place = {"scheme": proxy.scheme, "host": host, "port": port or proxy.port}
             control.write(json.dumps({**place, "username": "me", "password": password}).encode() + b"\n")
             control.flush()
             yield int(control.readline())
@@ -92,6 +94,18 @@ def test_tunnel(origin: Scripted) -> None:
         data = exchange(port, connect, b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n")
         assert data.startswith(b"HTTP/1.1 200 Go\r\n\r\nHTTP/1.1 200")
         assert proxy.asked == [f"CONNECT {place.decode()}"]
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_proxy_with_tls(origin: Scripted, monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(CERTIFICATE)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with proxying("https", tls=tls, users={"me": "se:cret"}) as proxy, forwarding(proxy, host="localhost") as port:
+        data = exchange(port, b"GET %s/x HTTP/1.1\r\nHost: x\r\n\r\n" % origin.endpoint.encode())
+        assert data.startswith(b"HTTP/1.1 200" if trusted else b"HTTP/1.1 502")
+        assert len(proxy.asked) == trusted
 
 
 def test_refused_password_opens_no_dialog() -> None:

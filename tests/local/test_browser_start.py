@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
+import struct
+from collections.abc import MutableMapping
 from typing import Any
 
+import httpx
 import pytest
 
+from agb.local.api.app import build_app
+from agb.local.api.hosts import Hosts
 from agb.local.browser import process
 from agb.local.browser.chromium import Chromium
 from agb.local.browser.options import BrowserOptions
@@ -19,7 +25,7 @@ from agb.local.sessions.runtime import Runtime
 from .browser import needs_chromium
 from .browsers import BROWSER_IMAGE
 from .mounted import Context
-from .runtimes import application, call, output
+from .runtimes import Clock, application, call, output
 
 pytestmark = [pytest.mark.asyncio, needs_chromium]
 PROFILE = "/tmp/agb_browser_data"
@@ -69,12 +75,6 @@ async def test_start_page_that_never_loads(local_runtime: Runtime, monkeypatch: 
     browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
     assert await evaluate(browser, "1 + 1") == 2
     assert browser.warnings == ["the start page was not loaded: no answer within 0.2 s"]
-    await session.browser.stop()
-
-    monkeypatch.undo()
-    browser = await session.browser.start(BrowserOptions(start_url="data:text/html,<title>First</title>"))
-    assert await evaluate(browser, "location.href") == "data:text/html,<title>First</title>"
-    assert browser.warnings == []
 
 
 async def test_chromium_without_a_sandbox_of_its_own(local_runtime: Runtime) -> None:
@@ -130,20 +130,20 @@ async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, c
         f'nohup node -e "{page}" > /dev/null 2>&1 & until (exec 3<>/dev/tcp/127.0.0.1/30100) 2>/dev/null; do :; done'
     )
     seen = []
-    for way in ("release", "stop", "look"):
+    for way in ("release", "stop"):
         session = await local_runtime.create(BROWSER_IMAGE, mounts=given)
         await session.mounts.loaded()
         await output(local_runtime, session, server)
         browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
         seen.append(await evaluate(browser, "document.cookie"))
-        await evaluate(browser, f"document.cookie = '{way}=1; max-age=100000'")
+        await evaluate(browser, f"document.cookie = 'of-{way}=1; max-age=100000'")
         if way == "stop":
             await call(local_runtime, session, "stopChrome")
             await context.uploaded(session)
         else:
-            local_runtime.release(session.id)
-            await local_runtime.released(session.id)
-    assert seen == ["", "release=1", "release=1; stop=1"]
+            await context.release(session)
+    assert seen == ["", "of-release=1"]
+    assert b"of-stop" in context.content(f"{PROFILE}/Default/Cookies")
     synced = {f"{PROFILE}/{path}" for path in ("Local State", "Default/Cookies", "Default/Cookies-journal")}
     assert set(context.paths()) <= synced
 
@@ -161,19 +161,60 @@ async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> Non
 
 async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
     sessions = [await local_runtime.create(BROWSER_IMAGE) for _ in range(2)]
+    before = sessions[0].meter.measure()["mem_used"]
     browsers = await asyncio.gather(*(session.browser.start(BrowserOptions()) for session in sessions))
     for number, browser in enumerate(browsers):
         await evaluate(browser, f"void (document.title = 'page {number}')")
     assert [[page["title"] for page in await browser.pages()] for browser in browsers] == [["page 0"], ["page 1"]]
     assert browsers[0].token != browsers[1].token
+    after = sessions[0].meter.measure()["mem_used"]
+    assert isinstance(before, int)
+    assert isinstance(after, int)
+    assert after - before > 100 * 2**20
     if sessions[0].sandbox.is_isolated:
         with pytest.raises(OSError):
             await sessions[1].connect(browsers[0].port)
 
 
-async def test_metrics_count_the_browser(local_runtime: Runtime) -> None:
+async def test_screenshots(local_runtime: Runtime) -> None:
     session = await local_runtime.create(BROWSER_IMAGE)
-    before = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
-    await session.browser.start(BrowserOptions())
-    after = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
-    assert after - before > 100 * 2**20
+    reply = await call(local_runtime, session, "screenshot", format="png")
+    assert reply.is_error
+    assert reply.text.startswith("screenshot: no browser runs")
+    await session.browser.start(BrowserOptions(viewport=(700, 500)))
+    for kind, magic in (("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff")):
+        reply = await call(local_runtime, session, "screenshot", format=kind)
+        taken = json.loads(reply.text)
+        assert (taken["type"], taken["mime_type"]) == ("screenshot", f"image/{kind}")
+        image = base64.b64decode(taken["data"], validate=True)
+        assert image.startswith(magic)
+        if kind == "png":
+            size = struct.unpack_from(">II", image, 16)
+            assert size == (700, 500)
+        assert size == (taken["width"], taken["height"])  # both show the same page
+    assert (await call(local_runtime, session, "screenshot", format="gif")).is_error
+
+
+async def test_a_link_is_activity_while_it_moves_data() -> None:
+    clock = Clock()
+    async with application(clock) as (runtime, caller):
+        session = await runtime.create(BROWSER_IMAGE, idle_timeout=100)
+        await session.browser.start(BrowserOptions())
+        asked = await caller.post("/internet/getCdpLink", params={"sessionId": session.id})
+        path = httpx.URL(asked.json()["data"]["url"]).path
+        told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        sent: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        sent.put_nowait({"type": "websocket.connect"})
+        scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
+        scope |= {"headers": [(b"host", b"agb.test")], "scheme": "ws", "server": ("agb.test", 80), "subprotocols": []}
+        app = build_app(runtime, "key", Hosts("agb.test"))
+        serving = asyncio.create_task(app(scope, sent.get, told.put))
+        assert (await told.get())["type"] == "websocket.accept"
+
+        clock.now += 90
+        assert session.idle_for == 90  # a connection alone keeps no session alive
+        sent.put_nowait({"type": "websocket.receive", "text": json.dumps({"id": 1, "method": "Browser.getVersion"})})
+        assert json.loads((await told.get())["text"])["id"] == 1
+        assert session.idle_for == 0
+        sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await serving

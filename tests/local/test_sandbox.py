@@ -425,6 +425,19 @@ class TestWithoutSandbox:
             session = await runtime.create(IMAGE)
             assert "do-not-leak" not in await output(runtime, session, "env")
 
+    async def test_paths_that_callers_name(self) -> None:
+        async with Runtime(isolation="none") as runtime:
+            sandbox = (await runtime.create(IMAGE)).sandbox
+            directories = sandbox.directories
+            assert sandbox.inside("/tmp/a/b") == str(directories.tmp / "a/b")
+            assert sandbox.inside("/home/user/a") == str(directories.home / "a")
+            assert sandbox.inside("/opt/a") == "/opt/a"
+
+            assert directories.is_missing("/tmp/a/b")
+            (directories.tmp / "a").symlink_to("/nowhere")
+            # Where a link leads is known inside only, and so is what lies outside of the session's own directories.
+            assert not any(map(directories.is_missing, ("/tmp/a/b", "/tmp", "/opt/a")))
+
 
 class TestWhenThereIsNone:
     @pytest.fixture(autouse=True)

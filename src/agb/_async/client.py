@@ -608,6 +608,11 @@ class AsyncAGB(Closable, BlockHint):
         """
         from .lifecycle.session_pool import AsyncSessionPool
 
+        option = arguments.check_warm_browser(warm_browser)
+
+        async def start_browser(session: AsyncSession) -> None:
+            await session.browser.start(option, timeout=timeout)
+
         return AsyncSessionPool(
             self,
             params,
@@ -622,7 +627,7 @@ class AsyncAGB(Closable, BlockHint):
             idle=idle,
             timeout=timeout,
             drain=drain,
-            warm_browser=warm_browser,
+            start_browser=None if option is None else start_browser,
             name=name,
         )
 

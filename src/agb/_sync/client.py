@@ -605,6 +605,11 @@ class AGB(Closable, BlockHint):
         """
         from .lifecycle.session_pool import SessionPool
 
+        option = arguments.check_warm_browser(warm_browser)
+
+        def start_browser(session: Session) -> None:
+            session.browser.start(option, timeout=timeout)
+
         return SessionPool(
             self,
             params,
@@ -619,7 +624,7 @@ class AGB(Closable, BlockHint):
             idle=idle,
             timeout=timeout,
             drain=drain,
-            warm_browser=warm_browser,
+            start_browser=None if option is None else start_browser,
             name=name,
         )
 

@@ -11,19 +11,10 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     from ..._ops.ownership import Owner
-    from ...browser_options import BrowserOption
     from ...results.narrowed import OperationFailure, OperationSuccess, SessionFailure, SessionSuccess
     from ...session_params import CreateSessionParams
     from ...stats import ClientStats
     from ..api import AsyncAPI
-
-
-class AsyncStartedBrowser(Protocol):
-    """The browser of a session, as far as it is kept ready."""
-
-    async def start(self, option: BrowserOption | None = None, *, timeout: float | None = None) -> None:
-        """Start the browser, or make sure that it runs."""
-        ...
 
 
 class AsyncManagedSession(Protocol):
@@ -32,11 +23,6 @@ class AsyncManagedSession(Protocol):
     @property
     def session_id(self) -> str:
         """The id."""
-        ...
-
-    @property
-    def browser(self) -> AsyncStartedBrowser:
-        """The browser."""
         ...
 
     async def get_status(self, *, timeout: float | None = None) -> SessionStatusResult:

@@ -24,7 +24,6 @@ from .protocols import AsyncSessionClient, SessionT
 from .warm_sessions import AsyncWarmSessions, Hook, PoolOptions, Warm
 
 if TYPE_CHECKING:
-    from ...browser_options import BrowserOption
     from ...session_params import CreateSessionParams
 
 
@@ -64,11 +63,11 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
-        warm_browser: bool | BrowserOption = False,
+        start_browser: Hook[SessionT] | None = None,
         name: str | None = None,
     ) -> None:
         self._options = PoolOptions(
-            params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, warm_browser
+            params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, start_browser
         )
         self.owner = ownership.Owner("pool", ownership.nameless() if name is None else name)
         self.params = params

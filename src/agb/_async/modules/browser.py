@@ -114,6 +114,9 @@ class AsyncBrowser(BrowserNames):
 
         API: POST /browser/init.
         """
+        await self._start(option, self.session.get_client().deadline(timeout))
+
+    async def _start(self, option: BrowserOption | None, deadline: Deadline) -> None:
         _check_option(option)
         wanted = option or self._option or BrowserOption()
         form = wanted.to_map()
@@ -124,7 +127,7 @@ class AsyncBrowser(BrowserNames):
                     session_id=self.session_id,
                 )
             call = ops.init_browser(self.session_id, form)
-            started, _ = await self.session.get_client().call(call, timeout=timeout)
+            started, _ = await self.session.get_client().call(call, deadline=deadline)
         except AGBError as error:
             self.error = error
             raise
@@ -185,17 +188,20 @@ class AsyncBrowser(BrowserNames):
 
         API: POST /internet/getCdpLink, at each call.
         """
+        return await self._get_endpoint_url(self.session.get_client().deadline(timeout))
+
+    async def _get_endpoint_url(self, deadline: Deadline) -> str:
         if not self._is_initialized:
             raise self._not_initialized("Browser is not initialized. Cannot access endpoint URL.")
         try:
-            return await self._endpoint_url(timeout)
+            return await self._fetch_endpoint_url(deadline)
         except AGBError as error:
             if error.kind in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
                 self._reset(error)
             raise
 
-    async def _endpoint_url(self, timeout: float | None) -> str:
-        url, _ = await self.session.get_client().call(ops.get_cdp_link(self.session_id), timeout=timeout)
+    async def _fetch_endpoint_url(self, deadline: Deadline) -> str:
+        url, _ = await self.session.get_client().call(ops.get_cdp_link(self.session_id), deadline=deadline)
         return url
 
     # --- Playwright ----------------------------------------------------------------------------------------------
@@ -315,7 +321,7 @@ class AsyncBrowser(BrowserNames):
         try:
             self._is_started_by_block = self._is_started_by_block or is_new
             try:
-                await self.start(option, timeout=deadline.left())
+                await self._start(option, deadline)
             except AGBError as error:
                 if error.kind.is_refusal and not self._is_initialized:
                     self._is_started_by_block = False
@@ -330,7 +336,7 @@ class AsyncBrowser(BrowserNames):
     async def _runs_already(self, deadline: Deadline) -> bool:
         """Return whether a browser runs that was not started through this object."""
         try:
-            await self._endpoint_url(deadline.left())
+            await self._fetch_endpoint_url(deadline)
         except AGBError as error:
             if error.kind is ErrorKind.REFUSED:
                 return False

@@ -99,7 +99,7 @@ async def connected(
         async with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
-    url = await browser.get_endpoint_url(timeout=deadline.left())
+    url = await browser._get_endpoint_url(deadline)
     process = os.getpid()
     try:
         connection = await playwright.chromium.connect_over_cdp(url, timeout=max(1.0, deadline.left() * 1000))

@@ -31,8 +31,8 @@ def loopback_page() -> Iterator[tuple[str, list[tuple[str, str]]]]:
             self.end_headers()
             self.wfile.write(PAGE if self.path == "/" else b"")
 
-        def log_message(self, *_: object) -> None:  # which the base class would print
-            """Do nothing."""
+        def log_message(self, format: str, *args: object) -> None:  # which the base class would print
+            del format, args
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.02,), name="agb-loopback-page", daemon=True)

@@ -12,19 +12,10 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
     from ..._ops.ownership import Owner
-    from ...browser_options import BrowserOption
     from ...results.narrowed import OperationFailure, OperationSuccess, SessionFailure, SessionSuccess
     from ...session_params import CreateSessionParams
     from ...stats import ClientStats
     from ..api import API
-
-
-class StartedBrowser(Protocol):
-    """The browser of a session, as far as it is kept ready."""
-
-    def start(self, option: BrowserOption | None = None, *, timeout: float | None = None) -> None:
-        """Start the browser, or make sure that it runs."""
-        ...
 
 
 class ManagedSession(Protocol):
@@ -33,11 +24,6 @@ class ManagedSession(Protocol):
     @property
     def session_id(self) -> str:
         """The id."""
-        ...
-
-    @property
-    def browser(self) -> StartedBrowser:
-        """The browser."""
         ...
 
     def get_status(self, *, timeout: float | None = None) -> SessionStatusResult:

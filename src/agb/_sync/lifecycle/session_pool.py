@@ -25,7 +25,6 @@ from .protocols import SessionClient, SessionT
 from .warm_sessions import Hook, PoolOptions, Warm, WarmSessions
 
 if TYPE_CHECKING:
-    from ...browser_options import BrowserOption
     from ...session_params import CreateSessionParams
 
 
@@ -65,11 +64,11 @@ class SessionPool(Closable, BlockHint, Generic[SessionT]):
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
-        warm_browser: bool | BrowserOption = False,
+        start_browser: Hook[SessionT] | None = None,
         name: str | None = None,
     ) -> None:
         self._options = PoolOptions(
-            params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, warm_browser
+            params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, start_browser
         )
         self.owner = ownership.Owner("pool", ownership.nameless() if name is None else name)
         self.params = params

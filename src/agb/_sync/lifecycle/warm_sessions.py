@@ -10,11 +10,11 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic
 
-from attrs import define, field, frozen
+from attrs import define, frozen
 
 from ..._ops import ownership
 from ..._ops import sessions as ops
-from ..._ops.arguments import check_count, check_warm_browser
+from ..._ops.arguments import check_count
 from ..._wire.deadline import Deadline, check_timeout
 from ...exceptions import ErrorKind
 from .._compat.cancellation import shielded
@@ -26,7 +26,6 @@ from .deletion import delete_surely
 from .protocols import SessionClient, SessionT
 
 if TYPE_CHECKING:
-    from ...browser_options import BrowserOption
     from ...session_params import CreateSessionParams
 
 Hook = Callable[[SessionT], Any]
@@ -56,7 +55,8 @@ class PoolOptions(Generic[SessionT]):
     idle: float | None
     timeout: float | None
     drain: float
-    warm_browser: BrowserOption | None = field(converter=check_warm_browser)
+    start_browser: Hook[SessionT] | None
+    """Starts the browser of a session, or makes sure that it runs; None if browsers are not kept ready."""
 
     def __attrs_post_init__(self) -> None:
         check_count("min", self.min, 0)
@@ -263,8 +263,8 @@ class WarmSessions(Generic[SessionT]):
                 self.created += 1
             if made.error is not None:  # data of a context is missing
                 raise made.error
-            if options.warm_browser is not None:
-                session.browser.start(options.warm_browser, timeout=options.timeout)
+            if options.start_browser is not None:
+                call(options.start_browser, session)
             if options.prepare is not None:
                 call(options.prepare, session)
         except Exception as error:  # raised to a waiting caller
@@ -312,8 +312,8 @@ class WarmSessions(Generic[SessionT]):
         try:
             if self._options.reset is not None:
                 call(self._options.reset, warm.session)
-            if self._options.warm_browser is not None:  # its user may have stopped it, or a page may have crashed it
-                warm.session.browser.start(self._options.warm_browser, timeout=self._options.timeout)
+            if self._options.start_browser is not None:  # its user may have stopped it, or a page may have crashed it
+                call(self._options.start_browser, warm.session)
         except Exception as error:  # the stats report it, and the session is not lent again
             self.last_error = error
             self._replace(warm)

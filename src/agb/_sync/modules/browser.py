@@ -115,6 +115,9 @@ class Browser(BrowserNames):
 
         API: POST /browser/init.
         """
+        self._start(option, self.session.get_client().deadline(timeout))
+
+    def _start(self, option: BrowserOption | None, deadline: Deadline) -> None:
         _check_option(option)
         wanted = option or self._option or BrowserOption()
         form = wanted.to_map()
@@ -125,7 +128,7 @@ class Browser(BrowserNames):
                     session_id=self.session_id,
                 )
             call = ops.init_browser(self.session_id, form)
-            started, _ = self.session.get_client().call(call, timeout=timeout)
+            started, _ = self.session.get_client().call(call, deadline=deadline)
         except AGBError as error:
             self.error = error
             raise
@@ -186,17 +189,20 @@ class Browser(BrowserNames):
 
         API: POST /internet/getCdpLink, at each call.
         """
+        return self._get_endpoint_url(self.session.get_client().deadline(timeout))
+
+    def _get_endpoint_url(self, deadline: Deadline) -> str:
         if not self._is_initialized:
             raise self._not_initialized("Browser is not initialized. Cannot access endpoint URL.")
         try:
-            return self._endpoint_url(timeout)
+            return self._fetch_endpoint_url(deadline)
         except AGBError as error:
             if error.kind in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
                 self._reset(error)
             raise
 
-    def _endpoint_url(self, timeout: float | None) -> str:
-        url, _ = self.session.get_client().call(ops.get_cdp_link(self.session_id), timeout=timeout)
+    def _fetch_endpoint_url(self, deadline: Deadline) -> str:
+        url, _ = self.session.get_client().call(ops.get_cdp_link(self.session_id), deadline=deadline)
         return url
 
     # --- Playwright ----------------------------------------------------------------------------------------------
@@ -316,7 +322,7 @@ class Browser(BrowserNames):
         try:
             self._is_started_by_block = self._is_started_by_block or is_new
             try:
-                self.start(option, timeout=deadline.left())
+                self._start(option, deadline)
             except AGBError as error:
                 if error.kind.is_refusal and not self._is_initialized:
                     self._is_started_by_block = False
@@ -331,7 +337,7 @@ class Browser(BrowserNames):
     def _runs_already(self, deadline: Deadline) -> bool:
         """Return whether a browser runs that was not started through this object."""
         try:
-            self._endpoint_url(deadline.left())
+            self._fetch_endpoint_url(deadline)
         except AGBError as error:
             if error.kind is ErrorKind.REFUSED:
                 return False

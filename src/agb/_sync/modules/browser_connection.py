@@ -100,7 +100,7 @@ def connected(
         with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
-    url = browser.get_endpoint_url(timeout=deadline.left())
+    url = browser._get_endpoint_url(deadline)
     process = os.getpid()
     try:
         connection = playwright.chromium.connect_over_cdp(url, timeout=max(1.0, deadline.left() * 1000))

@@ -26,6 +26,7 @@ from .file_urls import PREFIX
 from .handlers import Answer, Api
 from .hosts import HostCheck, Hosts
 from .links import Links
+from .live_view import LiveViews
 from .open_requests import OpenRequests
 from .request import ApiRequest, check_key
 from .session_page import SessionPage
@@ -92,6 +93,7 @@ def build_app(runtime: Runtime, api_key: str, hosts: Hosts = Hosts()) -> Starlet
     routes: list[BaseRoute] = [
         *(_route(operation, api, api_key) for operation in OPERATIONS),
         WebSocketRoute("/sessions/{session_id}/ws", Streams(runtime).serve),
+        WebSocketRoute("/sessions/{session_id}/live", LiveViews(runtime, requests).serve),
         Route("/sessions/{session_id}/page", page.show, methods=["GET"]),
         Route(f"{PREFIX}{{token}}", ContextFiles(runtime).serve, methods=["GET", "PUT"]),
         Mount("/sessions/{session_id}/cdp/{token}", app=cdp_links),

@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ..errors import Refused
+from ..sessions.images import has_browser
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from .links import Links
@@ -51,13 +52,14 @@ class SessionPage:
         except Refused:
             session = None
         if session is None or not session.check_ticket(request.query_params.get("authcode", "")):
-            return _page("session_page.html", 403, title="No session to show", session=None)
+            return _page("session_page.html", 403, title="No session to show", session=None, browses=False)
         is_part = request.query_params.get("part") == "content"
         now = datetime.now(UTC)
         return _page(
             "session_content.html" if is_part else "session_page.html",
             title=f"Session {session.id}",
             session=session,
+            browses=has_browser(session.image_id),
             links=self._links.created(session),
             syncs=list(_syncs(session, now)),
             processes=await session.processes(),
@@ -122,7 +124,10 @@ def _environment() -> Environment:
     )
     environment.filters.update(duration=_duration, short_duration=_short_duration)
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
-    environment.globals.update(style=Markup(_file("session_page.css")), script=Markup(_file("session_page.js")))  # noqa: S704
+    environment.globals.update(
+        style=Markup(_file("session_page.css")),  # noqa: S704
+        script={browses: Markup(_script(browses=browses)) for browses in (False, True)},  # noqa: S704
+    )
     return environment
 
 
@@ -130,9 +135,14 @@ def _file(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
+def _script(*, browses: bool) -> str:
+    """Return the script of the page, with that of the live view if the session has a browser."""
+    return _file("session_page.js") + (_file("live_view.js") if browses else "")
+
+
 @functools.cache
-def _headers() -> dict[str, str]:
-    style, script = _source(_file("session_page.css")), _source(_file("session_page.js"))
+def _headers(*, browses: bool) -> dict[str, str]:
+    style, script = _source(_file("session_page.css")), _source(_script(browses=browses))
     return {
         "content-security-policy": (
             f"default-src 'none'; style-src {style}; script-src {script}; connect-src 'self'; "
@@ -149,5 +159,6 @@ def _source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _page(template: str, status: int = 200, **values: Any) -> Response:
-    return HTMLResponse(_environment().get_template(template).render(values).lstrip(), status, _headers())
+def _page(template: str, status: int = 200, *, browses: bool, **values: Any) -> Response:
+    text = _environment().get_template(template).render(values, browses=browses).lstrip()
+    return HTMLResponse(text, status, _headers(browses=browses))

@@ -56,6 +56,8 @@ class Cdp:
         self._is_closed = False
         self.ended = asyncio.Event()
         """Set when the connection is gone."""
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when the connection is gone."""
         self._reader = asyncio.create_task(self._read())
 
     async def call(
@@ -125,6 +127,7 @@ class Cdp:
                 if not answer.done():
                     answer.set_exception(CdpClosed("the connection to the browser is closed"))
             self.ended.set()
+            self.on_end()
 
     def _receive(self, message: dict[str, Any]) -> None:
         if "id" not in message:

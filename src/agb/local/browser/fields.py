@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from ..validation import refuse
+
 _PATTERNS = {
     r"^[^\x00]*$": "a text without null characters",
     r"^[^\x00-\x1f\x7f]*$": "one line without control characters",
@@ -15,6 +17,8 @@ _PATTERNS = {
     r"^[A-Za-z0-9-]{1,35}$": "a language such as en-US",
 }
 TEXT, LINE, HEADER, LANGUAGE = _PATTERNS
+
+MOST_PIXELS = 7680 * 4320
 
 Text = Annotated[str, Meta(pattern=TEXT)]
 Line = Annotated[str, Meta(pattern=LINE, max_length=2048)]
@@ -30,6 +34,12 @@ def whole_numbers(value: Any) -> Any:
     if isinstance(value, list):
         return [whole_numbers(one) for one in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def check_area(width: float, height: float, what: str) -> None:
+    """Raise ``Refused`` for more pixels than a browser can paint without a graphics card."""
+    if width * height > MOST_PIXELS:
+        refuse(f"{what} has {width:g} x {height:g} pixels; there are at most {MOST_PIXELS}, as of 7680 x 4320")
 
 
 def described(error: msgspec.ValidationError, what: str) -> str:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from ..validation import refuse, shown
 from . import switches
-from .fields import Header, Language, Line, Text, described, whole_numbers
+from .fields import Header, Language, Line, Text, check_area, described, whole_numbers
 from .fingerprint import decode, read_fingerprint
 from .generator import Criteria
 from .launch import BLANK
@@ -21,7 +21,7 @@ from .proxies import ProxyServer, read_proxy
 
 WHAT: Final = "browserOption"
 _Pixels = Annotated[int, Meta(ge=1, le=16384)]
-_URL = re.compile(r"(?:about|chrome|data|file|https?|view-source):\S*", re.IGNORECASE)
+_URL = re.compile(r"(?:about|chrome|chrome-extension|data|file|https?|view-source):[^\x00-\x1f\x7f]*", re.IGNORECASE)
 _LONGEST_URL: Final = 2 << 20
 """Characters; Chromium navigates to no longer one."""
 
@@ -109,8 +109,8 @@ def read(option: Mapping[str, Any]) -> BrowserOptions:
     return BrowserOptions(
         use_stealth=found.use_stealth or False,
         user_agent=found.user_agent or "",
-        viewport=_size(found.viewport),
-        screen=_size(found.screen),
+        viewport=_size(found.viewport, "viewport"),
+        screen=_size(found.screen, "screen"),
         criteria=_criteria(found.fingerprint),
         fingerprint=_fingerprint(found.fingerprint_raw_data),
         fingerprint_path=_path(found.fingerprint_persist_path, "fingerprintPersistPath"),
@@ -133,8 +133,11 @@ def _warnings(found: _Option, given: Mapping[str, Any]) -> list[str]:
     return warnings
 
 
-def _size(size: _Size | None) -> tuple[int, int] | None:
-    return None if size is None else (size.width, size.height)
+def _size(size: _Size | None, name: str) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    check_area(size.width, size.height, f"{WHAT}.{name}")
+    return size.width, size.height
 
 
 def _criteria(found: _Criteria | None) -> Criteria | None:

@@ -69,6 +69,17 @@ class Directories:
             return self.tmp, place.relative_to(TMP)
         return self.elsewhere[place], Path()
 
+    def is_missing(self, path: str) -> bool:
+        """Return whether nothing is at a path inside, as far as that is known on the machine; else False.
+
+        Only its first directory is looked at: what is below may be reached by a link that leads elsewhere inside.
+        """
+        try:
+            directory, way = self.on_machine(Path(path))
+        except KeyError:
+            return False
+        return bool(way.parts) and not os.path.lexists(directory / way.parts[0])
+
     def make(self, owner: int | None) -> None:
         """Make them, owned by the session's user."""
         self.root.mkdir(mode=0o700)

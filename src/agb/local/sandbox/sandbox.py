@@ -138,11 +138,13 @@ class Sandbox:
 
     def inside(self, path: str) -> str:
         """Return where a path that a caller names is seen from inside: without isolation, /tmp and the home differ."""
-        place = Path(path)
         if self.is_isolated:
-            return str(place)
-        own = {HOME: self.directories.home, TMP: self.directories.tmp}
-        return next((str(own[top] / place.relative_to(top)) for top in own if place.is_relative_to(top)), str(place))
+            return path
+        try:
+            top, way = self.directories.on_machine(Path(path))
+        except KeyError:
+            return path
+        return str(top / way)
 
     @property
     def python(self) -> str:

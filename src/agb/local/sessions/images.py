@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from ..errors import invalid
-from .browser_tools import BROWSER_TOOLS
+from .browser_tools import BROWSER_SCREENSHOT, BROWSER_TOOLS
 from .file_tools import FILE_TOOLS
 from .page_use import PAGE_USE_TOOLS
 from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
@@ -17,7 +17,7 @@ _BROWSER: Final = (*_BASE, *BROWSER_TOOLS, *PAGE_USE_TOOLS)
 IMAGES: Final[Mapping[str, tuple[Tool, ...]]] = {
     "agb-code-space-1": _BASE,
     "agb-code-space-2": _BASE,
-    "agb-browser-use-1": _BROWSER,
+    "agb-browser-use-1": (*_BROWSER, BROWSER_SCREENSHOT),
     "agb-computer-use-1": _BROWSER,
     "agb-computer-use-ubuntu-2204": _BROWSER,
 }
@@ -30,8 +30,13 @@ def tools_of(image_id: str) -> tuple[Tool, ...]:
     return IMAGES[image_id]
 
 
+def has_browser(image_id: str) -> bool:
+    """Return whether the sessions of an image have a browser. Raises ``Refused`` for an unknown one."""
+    return set(BROWSER_TOOLS) <= set(tools_of(image_id))
+
+
 def check_browser(image_id: str) -> None:
     """Raise ``Refused`` unless the sessions of an image have a browser."""
-    if not set(BROWSER_TOOLS) <= set(tools_of(image_id)):
-        having = ", ".join(image for image, tools in IMAGES.items() if set(BROWSER_TOOLS) <= set(tools))
+    if not has_browser(image_id):
+        having = ", ".join(image for image in IMAGES if has_browser(image))
         raise invalid(f"The image {image_id} has no browser; create the session with one of {having}")

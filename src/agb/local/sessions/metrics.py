@@ -59,7 +59,7 @@ class Meter:
             "cpu_count": cores,
             "cpu_used_pct": round(min(100.0, max(0.0, 100 * (now.cpu - last.cpu) / seconds / cores)), 2),
             "mem_total": psutil.virtual_memory().total,
-            "mem_used": sum(map(_memory, tree)),
+            "mem_used": sum(map(_share_of_memory, tree)),
             "disk_total": disk.total,
             "disk_used": sum(map(disk_used, self._directories)),
             "rx_rate_kbyte_per_s": round(max(0, now.received - last.received) / 1024 / seconds, 2),
@@ -102,6 +102,18 @@ def _memory(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.Error):
         return int(process.memory_info().rss)
     return 0
+
+
+def _share_of_memory(process: psutil.Process) -> int:
+    """Return the memory of a process, with its share of what several processes use, so that shares can be added up.
+
+    The processes of a browser share most of what each of them has. Where the runtime may not read it, all counts.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return _memory(process)
 
 
 def _pid_inside(pid: int) -> int:
