@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from agb.local.browser.agent.driver import Driver, NoDriver
+from agb.local.browser.agent.pages import Pages
 from agb.local.browser.agent.relay import Relay
 from agb.local.browser.process import Browser
 
@@ -79,6 +80,48 @@ async def test_relay_forwards_one_connection_that_knows_the_secret() -> None:
     assert not relay.is_connected
     writer.transport.abort()
     await browser.ended()
+
+
+class Page:
+    """A page, its context, and a session of DevTools, as far as `Pages` needs them."""
+
+    def __init__(self) -> None:
+        self.context = self
+
+    async def new_cdp_session(self, page: object) -> Page:
+        return self
+
+    async def send(self, method: str, params: object = None) -> None: ...
+
+    async def detach(self) -> None: ...
+
+
+class Dialog:
+    """A dialog of a page."""
+
+    type = "alert"
+    message = "Careful"
+
+    def __init__(self) -> None:
+        self.dismissed = asyncio.Event()
+
+    async def dismiss(self) -> None:
+        self.dismissed.set()
+
+
+@pytest.mark.asyncio
+async def test_dialogs_are_left_to_others_until_the_agent_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("playwright")
+    monkeypatch.setattr("agb.local.browser.agent.pages.DIALOG_SECONDS", 0)
+    pages = Pages(cast("Any", None))
+    before, meanwhile = cast("Any", Dialog()), cast("Any", Dialog())
+    pages._asked(before)
+    assert not pages._dialogs  # nothing is about to dismiss it
+    async with pages.using(cast("Any", Page())) as happened:
+        await before.dismissed.wait()
+        pages._asked(meanwhile)
+        await meanwhile.dismissed.wait()
+    assert happened == ["the page showed a dialog (alert), which was dismissed: 'Careful'"] * 2
 
 
 @pytest.mark.asyncio

@@ -12,6 +12,7 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -430,6 +431,17 @@ def test_page_that_cannot_be_opened(agent: Agent) -> None:
     assert not ok
     assert "could not open http://127.0.0.1:30199/: net::ERR_CONNECTION_REFUSED" in why
     assert "could not open" in agent.refuses("go to http://127.0.0.1:30199/")
+
+
+def test_caller_that_hangs_up_ends_what_it_has_begun(agent: Agent) -> None:
+    silent = "import socket, time; s = socket.create_server(('127.0.0.1', 30150)); time.sleep(1000)"
+    agent.api.start(agent.session_id, silent, 30150)
+    args = json.dumps({"url": "http://127.0.0.1:30150/"})
+    body = {"sessionId": agent.session_id, "name": "page_use_navigate", "args": args}
+    with pytest.raises(httpx.ReadTimeout):
+        agent.api.http.post("/mcp", json=body, timeout=1)
+    # Otherwise the page would be busy until the time limit of navigations, which is 30 seconds.
+    assert agent.does("click the first Buy button", timeout_ms=15_000) == ["clicked the button 'Buy'"]
 
 
 def test_browser_that_does_not_run_and_one_that_is_stopped(api: Api) -> None:

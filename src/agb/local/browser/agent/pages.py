@@ -31,6 +31,8 @@ class Pages:
         self._locks: WeakKeyDictionary[Page, asyncio.Lock] = WeakKeyDictionary()
         self._acting: list[list[str]] = []
         self._dialogs: set[asyncio.Task[None]] = set()
+        self._unanswered: list[Dialog] = []
+        """Dialogs that were opened while the agent did nothing; they belong to whatever opened them."""
         self._watched: set[BrowserContext] = set()
 
     @property
@@ -69,11 +71,15 @@ class Pages:
         ``alone`` waits for the end of other calls that act on it; one that only looks at it need not wait.
         """
         lock = self._locks.setdefault(page, asyncio.Lock()) if alone else contextlib.nullcontext()
-        async with lock, self._awake(page):
+        async with lock:
             happened: list[str] = []
             self._acting.append(happened)
+            for dialog in self._unanswered:
+                self._asked(dialog)
+            self._unanswered.clear()
             try:
-                yield happened
+                async with self._awake(page):
+                    yield happened
             finally:
                 # By identity: two empty lists are equal.
                 self._acting = [one for one in self._acting if one is not happened]
@@ -124,7 +130,10 @@ class Pages:
                 happened.append(f"a new page was opened: {page.url}")
 
     def _asked(self, dialog: Dialog) -> None:
-        """Answer a dialog that nothing else answers: a page with an open dialog does nothing."""
+        """Answer a dialog that nothing else answers while the agent acts: a page with an open dialog does nothing."""
+        if not self._acting:
+            self._unanswered.append(dialog)
+            return
         for happened in self._acting:
             happened.append(f"the page showed a dialog ({dialog.type}), which was dismissed: {dialog.message!r}")
         task = asyncio.create_task(_dismiss(dialog))
