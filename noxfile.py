@@ -27,6 +27,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
+NODE_APPLICATION = "vite@7"
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
@@ -189,14 +190,20 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Open Streamlit, Gradio and Jupyter behind links in Chromium, if that is installed."""
+    """Open Streamlit, Gradio, Jupyter and Vite behind links in Chromium, if that is installed."""
     install(session, "test")
     directory = Path(session.create_tmp()).resolve() / "applications"
     session.run("python", "-m", "venv", str(directory), silent=True)
     python = str(directory / "bin" / "python")
     session.run(python, "-m", "pip", "install", "-q", *APPLICATIONS, external=True)
+    env = {"AGB_APPLICATIONS_PYTHON": python}
+    if shutil.which("npm"):
+        session.run("npm", "install", "--silent", "--prefix", str(directory), NODE_APPLICATION, external=True)
+        env["AGB_APPLICATIONS_VITE"] = str(directory / "node_modules" / "vite" / "bin" / "vite.js")
+    else:
+        session.warn("Vite is left out: it needs npm")
     command = ["python", "-m", "pytest", "-n0", "tests/local/test_link_applications.py"]
-    session.run(*command, *session.posargs, env={"AGB_APPLICATIONS_PYTHON": python})
+    session.run(*command, *session.posargs, env=env)
 
 
 @nox.session

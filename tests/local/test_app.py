@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agb.local import LocalServer
+from agb.local.api import handlers
 from agb.local.api.app import OPERATIONS, build_app
 from agb.local.api.request import BODY_LIMIT
 from agb.local.sessions.runtime import Runtime
@@ -48,6 +51,27 @@ def test_life_of_a_session(api: Api) -> None:
 def test_waiting_release_answers_when_the_session_is_gone(api: Api, session: str) -> None:
     api.post("/mcp/releaseSession", sessionId=session)
     assert api.status(session) == "FINISH"
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sessions/s-unknown/callTool"])
+def test_body_of_a_stranger_is_not_read(api: Api, path: str) -> None:
+    at = urlsplit(api.server.endpoint)
+    with socket.create_connection((at.hostname, at.port), timeout=60) as raw:
+        raw.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 30000000\r\n\r\n".encode())
+        assert raw.recv(12) in (b"HTTP/1.1 401", b"HTTP/1.1 404")  # without a byte of the body
+
+
+@pytest.mark.asyncio
+async def test_release_answers_when_the_session_is_gone_or_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients look for the end first after this answer, and then with pauses longer than most sessions take to end."""
+    async with application() as (runtime, caller):
+        for seconds, state in ((60.0, "FINISH"), (0.0, "DELETING")):
+            monkeypatch.setattr(handlers, "RELEASE_SECONDS", seconds)
+            session = await runtime.create(IMAGE)
+            named = {"sessionId": session.id}
+            assert (await caller.post("/mcp/releaseSessionAsync", json=named)).json()["success"] is True
+            status = await caller.post("/mcp/getSessionInfo", json=named)
+            assert status.json()["data"]["status"] == state
 
 
 def test_labels_are_replaced_as_a_whole(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""Java and R: state, values, errors, interrupts, and kernels that end."""
+"""JavaScript, Java and R: exits, and for Java and R state, values, errors, interrupts, and kernels that end."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio
 
 needs_java = pytest.mark.skipif(shutil.which("jshell") is None, reason="jshell is not installed")
 needs_r = pytest.mark.skipif(shutil.which("Rscript") is None, reason="Rscript is not installed")
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 
 
 class Repl:
@@ -100,7 +101,7 @@ async def test_java_stopped(local_runtime: Runtime, box: LocalSession) -> None:
         assert "could not be interrupted" not in result["executionError"]
         assert result["stdout"] == ["so far\n"]
     assert await java.value("kept") == "1"
-    ended = await java('System.out.print("last words"); System.exit(3);')
+    ended = await java('System.out.print("last words"); System.out.flush(); Runtime.getRuntime().halt(3);')
     assert "exit status 3" in ended["executionError"]
     assert ended["stdout"] == ["last words"]
     assert "cannot find symbol" in (await java.error("kept"))["value"]
@@ -160,12 +161,110 @@ async def test_r_stopped(local_runtime: Runtime, box: LocalSession) -> None:
         assert "could not be interrupted" not in result["executionError"]
         assert result["stdout"] == ["so far\n"]
     assert await r.value("kept") == "[1] 1"
-    ended = await r("cat('last words')\nquit(status = 3)")
+    ended = await r("cat('last words')\n.Internal(quit('no', 3L, FALSE))")
     assert "exit status 3" in ended["executionError"]
     assert ended["stdout"] == ["last words"]
     again = await r("exists('kept')")
     assert again["result"][0]["text/plain"] == "[1] FALSE"
     assert "this is a new one" in "".join(again["stderr"])
+
+
+JS_NEVER = "await new Promise(() => 0)"
+
+
+@pytest.mark.parametrize(
+    ("language", "keep", "kept", "exits"),
+    [
+        pytest.param(
+            "javascript",
+            "var kept = 1; process.on('exit', () => console.log('ended'))",
+            "kept",
+            [
+                "process.exit(STATUS); console.log('after')",
+                "try { process.exit(STATUS) } catch { console.log('after') } finally { console.log('after') }",
+                "await 1; try { process.exit(STATUS) } catch { console.log('after') }",
+                "[1].forEach(() => require('node:process').exit(STATUS))",
+                "Promise.reject(1).catch(() => process.exit(STATUS))",
+                f"setTimeout(() => {{ process.exit(STATUS); console.log('after') }}, 1); {JS_NEVER}",
+                f"process.nextTick(() => process.exit(STATUS)); {JS_NEVER}",
+                f"queueMicrotask(() => process.exit(STATUS)); {JS_NEVER}",
+                f"require('fs').stat('/', () => process.exit(STATUS)); {JS_NEVER}",
+                "new (require('async_hooks').AsyncLocalStorage)().run(0, () => process.exit(STATUS))",
+                "process.exitCode = STATUS; process.exit()",
+            ],
+            id="javascript",
+            marks=needs_node,
+        ),
+        pytest.param(
+            "java",
+            "int kept = 1; void leave(int status) { System.exit(status); }",
+            "kept",
+            [
+                'System.exit(STATUS);\nSystem.out.print("after");',
+                'try { System.exit(STATUS); } catch (Throwable thrown) {}\nSystem.out.print("after");',
+                "List.of(1).forEach(number -> leave(STATUS));",
+                "IntConsumer leave = System::exit; leave.accept(STATUS);",
+                'new Thread(() -> System.exit(STATUS)).start(); Thread.sleep(1_000_000); System.out.print("after");',
+            ],
+            id="java",
+            marks=needs_java,
+        ),
+        pytest.param(
+            "r",
+            "kept <- 1",
+            "cat(kept)",
+            [
+                "quit(status = STATUS); cat('after')",
+                "tryCatch(q('no', STATUS), error = function(e) cat('after')); cat('after')",
+                "f <- function(x) base::quit(status = STATUS)\nsapply(1:3, f)",
+                "sink('nowhere'); suppressWarnings(quit(status = STATUS))",
+            ],
+            id="r",
+            marks=needs_r,
+        ),
+    ],
+)
+async def test_exit_stops_the_code(
+    local_runtime: Runtime, box: LocalSession, language: str, keep: str, kept: str, exits: list[str]
+) -> None:
+    repl = Repl(local_runtime, box, language)
+    assert (await repl(keep))["executionError"] is None
+    for code in exits:
+        left = await repl(code.replace("STATUS", "5"))
+        assert left["executionError"] == "SystemExit: 5", code
+        assert "driver" not in left["error"]["traceback"].lower()
+        assert (left["stdout"], left["stderr"], left["result"]) == ([], [], [])
+        left = await repl(code.replace("STATUS", "0"))
+        assert left["executionError"] is None, code
+        assert (left["stdout"], left["stderr"], left["result"]) == ([], [], [])
+        after = await repl(kept)
+        assert "1" in "".join(after["stdout"]) + str(after["result"]), code
+        assert after["stderr"] == []
+
+
+@needs_node
+async def test_a_status_that_is_none(local_runtime: Runtime, box: LocalSession) -> None:
+    node = Repl(local_runtime, box, "javascript")
+    assert (await node.error("process.exit('words')"))["name"] == "TypeError"
+    await node("process.exitCode = 7; process.exit()")
+    assert (await node("process.exit()"))["executionError"] is None
+
+
+@needs_node
+async def test_exit_while_no_code_runs(local_runtime: Runtime, box: LocalSession) -> None:
+    node = Repl(local_runtime, box, "javascript")
+    await node(
+        "const fs = require('fs')\n"
+        "setTimeout(() => {\n"
+        "  setTimeout(() => fs.writeFileSync('timer', ''), 1)\n"
+        "  process.exit(5)\n"
+        "  fs.writeFileSync('after', '')\n"
+        "}, 1)\n0"
+    )
+    assert await output(local_runtime, box, "until test -e timer; do sleep 0.02; done; ls") == "timer"
+    late = await node("1")
+    assert late["executionError"] is None
+    assert "process.exit(5) was called while no code ran" in "".join(late["stderr"])
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import anyio
 import httpx
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from starlette.types import Message
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Close, CloseCode
@@ -24,7 +24,7 @@ from websockets.typing import Subprotocol
 
 from agb.local.api.app import build_app
 from agb.local.api.links import is_link
-from agb.local.api.proxy import Target, below_link, cookie_below_link, end_to_end
+from agb.local.api.proxy import Target, below_link, cookie_below_link, end_to_end, response_headers
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
@@ -358,7 +358,7 @@ SAFARI = "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Versi
 def test_browser_is_led_to_the_host_name(inside: Inside, named: Callable[[str], Named]) -> None:
     link = named(inside.http)
     for path, below in (("seen?x=%2F", "/seen?x=%2F"), ("", "/")):
-        for destination in ("document", "iframe"):
+        for destination in ("document", "iframe", "frame", "embed", "object"):
             answer = httpx.get(f"{inside.http}{path}", headers={**NAVIGATION, "sec-fetch-dest": destination})
             assert answer.status_code == 307
             assert answer.headers["location"] == f"http://{link.name}{below}"
@@ -696,6 +696,18 @@ def test_cookies_behind_a_host_name_keep_their_path() -> None:
 )
 def test_host_names_of_links(host: str, is_one: bool) -> None:
     assert is_link(host) == is_one
+
+
+@pytest.mark.asyncio
+async def test_headers_that_hold_for_all_links_by_path_are_not_passed_on() -> None:
+    """One program could watch, or disturb, the pages of all other sessions."""
+    names = ["Service-Worker-Allowed", "Clear-Site-Data", "NEL", "Report-To", "Strict-Transport-Security", "Alt-Svc"]
+    headers = [(name.lower().encode(), b"x") for name in [*names, "Content-Security-Policy"]]
+    async with application() as (runtime, _):
+        session = await runtime.create(IMAGE)
+        by_path = Target(session, 30100, "https://sandboxes.example.com", "/link/s/30100/t", b"/")
+        assert response_headers(headers, by_path) == [(b"content-security-policy", b"x")]
+        assert response_headers(headers, evolve(by_path, prefix="")) == headers
 
 
 def test_headers_of_one_connection_are_not_passed_on() -> None:

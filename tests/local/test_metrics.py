@@ -62,6 +62,27 @@ async def test_processes(local_runtime: Runtime, box: LocalSession) -> None:
     assert process.cpu_seconds >= 0
 
 
+@pytest.mark.parametrize("replaced", ["a", "a/b"])
+async def test_disk_used_follows_no_link_that_replaces_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: str
+) -> None:
+    counted, outside = tmp_path / "counted", tmp_path / "outside"
+    (counted / "a" / "b").mkdir(parents=True)
+    (outside / "b").mkdir(parents=True)
+    (outside / "b" / "large").write_bytes(bytes(1 << 20))
+    real = os.open
+
+    def exchange(path: str, flags: int) -> int:
+        if path.endswith(f"/{replaced}") and not (counted / "a").is_symlink():
+            (counted / "a").rename(tmp_path / "moved")
+            (counted / "a").symlink_to(outside)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", exchange)
+    assert disk_used(counted) < 1 << 16
+    assert (counted / "a").is_symlink()
+
+
 async def test_disk_used_follows_no_links(tmp_path: Path) -> None:
     (tmp_path / "counted").mkdir()
     (tmp_path / "counted" / "loop").symlink_to(tmp_path)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import pytest
 
 import agb.local.sessions.runtime
 from agb.local.contexts import helper_client, sync, upload
+from agb.local.contexts.binding import SyncFailed
 from agb.local.contexts.mounts import mounts
 from agb.local.errors import Refused
+from agb.local.inside.messages import MessageSocket
 from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -500,6 +505,40 @@ async def test_session_released_in_the_middle_of_syncs(context: Context) -> None
     await context.runtime.released(session.id)
     assert context.content(f"{PLACE}/small") == b"new"
     assert context.store.stat(context.id, f"{PLACE}/large").size == 400 << 20  # type: ignore[union-attr]
+
+
+def test_list_of_a_replaced_helper_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helper_client, "MOST_BYTES", 1 << 20)
+    ours, theirs = socket.socketpair()
+    helper, client = MessageSocket(theirs), helper_client.HelperClient(ours, 60)
+    rows = json.dumps([["x" * 60_000, None, ""]]).encode()
+
+    def send() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                helper.send({}, rows)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    with pytest.raises(SyncFailed, match="too large"):
+        list(client.rows())
+    client.abort("the end")
+    sender.join()
+    helper.close()
+    client.close()
+
+
+def test_reasons_of_a_replaced_helper_can_be_logged() -> None:
+    """The session could forge lines of the log, fill it, or control the terminal that shows it."""
+    ours, theirs = socket.socketpair()
+    helper, client = MessageSocket(theirs), helper_client.HelperClient(ours, 60)
+    for failed, reason in (("a\nforged \x1b[2J☃", r"a\nforged \x1b[2J☃"), ("x" * 100_000, "x" * 2000), ([1], "[1]")):
+        helper.send({"failed": failed, "end": True})
+        with pytest.raises(SyncFailed) as caught:
+            list(client.rows())
+        assert str(caught.value) == reason
+    helper.close()
+    client.close()
 
 
 @pytest.mark.asyncio

@@ -329,16 +329,27 @@ async def test_javascript(local_runtime: Runtime, box: LocalSession) -> None:
     tricked = await node("require('fs').writeSync(3, '{\"id\": 0, \"text\": \"false\"}\\n'); 'true'")
     assert tricked["result"][0]["text/plain"] == "'true'"
 
-    # Files are the shell's; an error in a callback does not end it; its own end is reported.
+    # Files are the shell's; an error in a callback does not end it; the end of its process is reported.
     await node("require('fs').writeFileSync('from_node.txt', 'n')")
     assert await output(local_runtime, box, "cat from_node.txt") == "n"
     loose = await node("setTimeout(() => { throw new Error('loose') }); await new Promise(r => setTimeout(r, 5)); 7")
     assert loose["result"][0]["text/plain"] == "7"
     assert "loose" in "".join(loose["stderr"])
-    left = await node("console.log('last words'); process.exit(3)")
+    left = await node("console.log('last words'); process.reallyExit(3)")
     assert "exit status 3" in left["executionError"]
     assert left["stdout"] == ["last words\n"]
     assert await value("typeof a") == "'undefined'"
+
+
+async def test_a_message_without_end_does_not_fill_the_memory(local_runtime: Runtime, box: LocalSession) -> None:
+    """Code can reach the sockets of its kernel, and send there what it likes."""
+    send = "get_ipython().kernel.iopub_thread.socket.send_multipart([bytes(30 << 20)] * 100, copy=False)"
+    ended = await run(local_runtime, box, f"print('before', flush=True)\n{send}")
+    assert "sent an invalid message" in ended["executionError"]
+    assert ended["stdout"] == ["before\n"]
+    again = await run(local_runtime, box, "1")
+    assert again["executionError"] is None
+    assert "this is a new one" in "".join(again["stderr"])
 
 
 @pytest.mark.parametrize(

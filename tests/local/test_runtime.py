@@ -11,7 +11,8 @@ import pytest
 
 from agb.local.errors import CannotStart, DataDirInUse, Refused
 from agb.local.limits import Limits
-from agb.local.sessions import data_directory
+from agb.local.sandbox.directories import remove
+from agb.local.sessions import data_directory, sandboxes
 from agb.local.sessions.images import tools_of
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -120,18 +121,42 @@ async def test_release(local_runtime: Runtime, box: LocalSession) -> None:
         local_runtime.release(box.id)
 
 
-async def test_stubborn_files_are_removed(local_runtime: Runtime, box: LocalSession) -> None:
+async def test_release_does_not_wait_for_the_removal_of_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    may_remove = asyncio.Event()
+
+    async def held(directory: Path) -> None:
+        await may_remove.wait()
+        await remove(directory)
+
+    async with Runtime(allow_none=True, data_dir=tmp_path) as runtime:
+        session = await runtime.create(IMAGE)
+        await output(runtime, session, "echo kept > file")
+        monkeypatch.setattr(sandboxes, "remove", held)
+        runtime.release(session.id)
+        await runtime.released(session.id)
+        assert not session.sandbox.directories.root.exists()
+        (left,) = (tmp_path / "removed").iterdir()
+        assert (left / "home" / "file").exists()
+        may_remove.set()
+    assert not (tmp_path / "removed").exists()
+    assert not (tmp_path / "sessions").exists()
+
+
+async def test_stubborn_files_are_removed(tmp_path: Path) -> None:
     """Read-only, unreadable, deeper than a path can say, strangely named."""
+    async with Runtime(allow_none=True, data_dir=tmp_path) as runtime:
+        await _make_stubborn_files(runtime, await runtime.create(IMAGE))
+    assert not (tmp_path / "removed").exists()
+
+
+async def _make_stubborn_files(runtime: Runtime, session: LocalSession) -> None:
     await output(
-        local_runtime,
-        box,
+        runtime,
+        session,
         "mkdir -p locked/inner; touch locked/inner/file; chmod 000 locked/inner locked; "
         "touch -- -rf $'new\\nline' $'\\xff'; ln -s / root; mkfifo pipe; "
         "for i in {1..400}; do mkdir deeper-and-deeper; cd deeper-and-deeper; done; touch end",
     )
-    local_runtime.release(box.id)
-    await local_runtime.released(box.id)
-    assert not box.sandbox.directories.root.exists()
 
 
 async def test_finished_sessions_are_forgotten_in_the_end(

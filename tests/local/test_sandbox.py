@@ -213,6 +213,12 @@ class TestProcesses:
             assert await output(runtime, cell, "stat -c %s big") == str(1 << 20)
             assert await output(runtime, cell, "ulimit -n; ulimit -Hn; ulimit -c") == "64\n64\n0"
 
+    async def test_programs_are_ended_before_the_runtime_when_memory_is_full(
+        self, strict: Runtime, cell: LocalSession
+    ) -> None:
+        own = int(Path("/proc/self/oom_score_adj").read_text())
+        assert int(await output(strict, cell, "cat /proc/self/oom_score_adj")) == max(own, 500)
+
     async def test_shared_memory_is_bounded(self) -> None:
         async with sandboxed(shared_memory=1 << 20) as runtime:
             cell = await runtime.create(IMAGE)

@@ -114,6 +114,8 @@ def _route(operation: Operation, api: Api, api_key: str) -> Route:
     async def endpoint(request: Request) -> Response:
         if operation.needs_key:
             check_key(request.headers, api_key)
+        else:
+            handlers.check_session(api, request.path_params["session_id"])
         answer = await operation.handler(api, await ApiRequest.read(request))
         return enveloped(request, data=answer.data, **answer.beside)
 

@@ -5,6 +5,9 @@ One function per operation, named after it: ``create_session`` is API: POST /mcp
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from attrs import field, frozen
@@ -25,6 +28,8 @@ from .session_page import page_url
 
 MOST_RESULTS = 1_000
 """The most sessions one page of a list may hold."""
+RELEASE_SECONDS = 0.25
+"""The longest wait for the end of a session in the answer to a request that only begins to release it."""
 
 
 @frozen
@@ -113,8 +118,15 @@ async def list_sessions(api: Api, request: ApiRequest) -> Answer:
 
 
 async def release_session_async(api: Api, request: ApiRequest) -> Answer:
-    """Begin to release a session and answer at once."""
-    api.runtime.release(request.from_body("sessionId"))
+    """Begin to release a session and answer when it is gone, or after a short time.
+
+    Clients request its state from then on, with pauses that are longer than most sessions take to end.
+    """
+    session_id = request.from_body("sessionId")
+    api.runtime.release(session_id)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(RELEASE_SECONDS):
+            await api.runtime.released(session_id)
     return Answer()
 
 
@@ -191,18 +203,33 @@ async def call_tool(api: Api, request: ApiRequest) -> Answer:
 
 async def call_tool_by_link(api: Api, request: ApiRequest) -> Answer:
     """Call a tool at the session's own address, with the session's token instead of the API key."""
-    session_id = request.path["session_id"]
-    try:
+    with _at_own_address(session_id := request.path["session_id"]):
         session = api.runtime.find(session_id, tool=True)
         _check_token(request, session)
         name = request.from_body("tool")
         args = object_or_json(request.body.get(ARGUMENTS), ARGUMENTS)
         reply = await api.runtime.call_tool(session.id, name, args, route="link", hang_up=request.hang_up)
         return Answer({"result": _result(reply)})
+
+
+def check_session(api: Api, session_id: str) -> None:
+    """Raise `Refused` if there is no such session.
+
+    The token may be in the body, so it cannot be checked before the body is read. The id is a secret as well: without
+    it, a web page or another user of the machine cannot have this server read and parse large bodies.
+    """
+    with _at_own_address(session_id):
+        api.runtime.find(session_id, tool=True)
+
+
+@contextlib.contextmanager
+def _at_own_address(session_id: str) -> Iterator[None]:
+    """Report the end of a session as callers of its own address recognise it: by the status and by these words."""
+    try:
+        yield
     except Refused as refusal:
         if refusal.code != TOOL_SESSION_NOT_FOUND:
             raise
-        # Callers of this route recognise the end of a session by the status and by these words.
         gone = f"The session {shown(session_id)} is not found: it has expired or was released"
         raise Refused(SESSION_NOT_FOUND, gone, http_status=404) from refusal
 

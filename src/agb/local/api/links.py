@@ -49,6 +49,8 @@ _HOST_NAME = re.compile(
 )
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 """Hosts that stand for the addresses to which a browser resolves names below ``localhost``."""
+_PAGES = frozenset({"document", "iframe", "frame", "embed", "object"})
+"""The places in which a browser shows a page and runs its scripts, as it names them in ``Sec-Fetch-Dest``."""
 
 
 def is_link(host: str) -> bool:
@@ -206,7 +208,7 @@ def _is_shown_by_browser(scope: Scope) -> bool:
         return False
     agent = headers.get("user-agent", "")
     is_safari = "AppleWebKit/" in agent and "Chrome/" not in agent  # resolves them by the operating system
-    return headers.get("sec-fetch-dest") in ("document", "iframe") and not is_safari
+    return headers.get("sec-fetch-dest") in _PAGES and not is_safari
 
 
 def _host_base(target: Target) -> str | None:

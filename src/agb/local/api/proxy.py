@@ -33,6 +33,14 @@ _HOP_BY_HOP = frozenset(
     b"upgrade".split()
 )
 _ADDRESSES = (b"location", b"content-location")
+_OF_A_WHOLE_ORIGIN = frozenset(
+    b"alt-svc clear-site-data nel report-to service-worker-allowed strict-transport-security".split()
+)
+"""Headers that hold beyond the page that they come with: for the whole origin, and so for all links by path.
+
+With ``NEL`` and ``Report-To``, for instance, a program would have browsers report to it the URLs of all requests to
+this server, which contain the tokens of other links.
+"""
 
 
 @frozen
@@ -124,8 +132,7 @@ def response_headers(headers: Iterable[tuple[bytes, bytes]], target: Target) -> 
             value = below_link(value.decode("latin-1"), target).encode("latin-1")
         elif name == b"set-cookie":
             value = cookie_below_link(value.decode("latin-1"), target.prefix).encode("latin-1")
-        # A service worker of one session must not be allowed to watch over the pages of all others.
-        if name != b"service-worker-allowed" or not target.prefix:
+        if name not in _OF_A_WHOLE_ORIGIN or not target.prefix:
             moved.append((name, value))
     return moved
 

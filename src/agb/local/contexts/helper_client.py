@@ -25,7 +25,10 @@ QUIET_SECONDS = 60.0
 """Seconds without a message after which the helper is taken for stopped."""
 BATCH = 1 << 16
 """Characters of paths in one message."""
-
+MOST_BYTES = 256 << 20
+"""Bytes of all rows of one answer, which are kept until the sync has ended."""
+_LONGEST_REASON = 2000
+"""Characters of a reason that the helper gives for a failure."""
 
 T = TypeVar("T")
 
@@ -71,7 +74,10 @@ class HelperClient:
     def receive(self) -> tuple[dict[str, Any], bytes]:
         """Return the next message. Raises ``TimeoutError``, another ``OSError``, ``EOFError`` or ``ValueError``."""
         self._limit_wait()
-        return self._messages.receive()
+        header, blob = self._messages.receive()
+        if failed := header.get("failed"):
+            header["failed"] = _in_one_line(str(failed))
+        return header, blob
 
     def _limit_wait(self) -> None:
         left = self._end - time.monotonic()
@@ -98,9 +104,12 @@ class Rows:
         self._client = client
 
     def __iter__(self) -> Iterator[list[Any]]:
-        count = 0
+        count = size = 0
         while True:
             header, blob = self._client.receive()
+            size += len(blob)
+            if size > MOST_BYTES:
+                raise SyncFailed("the list of files is too large")
             if header.get("failed"):
                 raise SyncFailed(str(header["failed"]))
             if header.get("end"):
@@ -111,6 +120,11 @@ class Rows:
                 if count > MOST_FILES:
                     raise SyncFailed(f"there are more than {MOST_FILES:,} files")
                 yield row
+
+
+def _in_one_line(reason: str) -> str:
+    """Return a reason as it can be written to a log: without control characters, and of limited length."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in reason[:_LONGEST_REASON])
 
 
 def batches(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:

@@ -49,6 +49,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _CONNECT_ATTEMPTS = 3
+_OOM_SCORE = 500
 _LOOPBACK = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
 
 
@@ -67,6 +68,7 @@ def main() -> None:
 def confine(limits: dict[str, int], *, uid: int | None, plain: bool) -> None:
     """Set the limits every process of the session inherits, and give up all privileges for good."""
     os.umask(0o022)
+    _be_killed_first()
     # Python's own handler would end the agent on a SIGINT from inside. Programs would inherit an ignored signal, and
     # nohup or a shell's background job ignores some; Popen resets those that Python itself ignores.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -89,6 +91,20 @@ def confine(limits: dict[str, int], *, uid: int | None, plain: bool) -> None:
     # Changing the user has cleared it; and not dumpable means that no program of the session can trace the agent.
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(libc, _PR_SET_DUMPABLE, 0)
+
+
+def _be_killed_first() -> None:
+    """When the machine's memory is full, let the kernel end programs of sessions before the runtime and others.
+
+    Programs inherit the value. Where /proc is read-only, or the value is higher already, the session works without it.
+    """
+    with contextlib.suppress(OSError):
+        file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            if int(os.read(file, 16)) < _OOM_SCORE:
+                os.write(file, b"%d" % _OOM_SCORE)
+        finally:
+            os.close(file)
 
 
 def _limit(which: int, value: int) -> None:

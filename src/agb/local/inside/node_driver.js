@@ -2,8 +2,10 @@
 // Runs inside a session: evaluates JavaScript for the runtime and keeps the state.
 //
 // Requests and replies are JSON lines over descriptor 3. Code is evaluated the way the developer tools' console does it (V8's
-// "replMode"): top-level await, declarations that may be repeated, the value of the last expression. SIGINT ends it.
+// "replMode"): top-level await, declarations that may be repeated, the value of the last expression. SIGINT ends it, and so
+// does process.exit(), which leaves the process and its variables.
 
+const asyncHooks = require('node:async_hooks');
 const inspector = require('node:inspector');
 const net = require('node:net');
 const path = require('node:path');
@@ -26,7 +28,7 @@ globalThis.module = { exports: {} };
 globalThis.exports = globalThis.module.exports;
 
 let count = 0;
-let interrupted = null; // set while code runs or is waiting for a promise
+let running = null; // the code that runs or waits for a promise: what ends it, and the scope of its synchronous part
 
 // As node's own console: text in braces is an object if it can be one.
 function asExpression(code) {
@@ -89,18 +91,26 @@ function describeError(thrown) {
   return { name: cut(String(thrown.name)), value: cut(value), traceback: cut(traceback) };
 }
 
+const interrupted = { error: { name: 'Interrupted', value: 'the code was interrupted', traceback: '' } };
+
 function evaluate(code, begin) {
   return new Promise((resolve) => {
-    const stop = () => resolve({ error: { name: 'Interrupted', value: 'the code was interrupted', traceback: '' } });
-    interrupted = stop;
+    const own = { resolve, scope: asyncHooks.executionAsyncId() };
+    running = own;
+    const end = (outcome) => {
+      if (running !== own) return;
+      running = null;
+      resolve(outcome);
+    };
+    const stop = () => end(interrupted);
     begin();
     const run = () => post(
       'Runtime.evaluate',
       { expression: asExpression(code), replMode: true, awaitPromise: true },
       (failure, answer) => {
         if (failure) stop();
-        else if (answer.exceptionDetails) resolve({ error: describeError(valueOf(answer.exceptionDetails.exception)) });
-        else settle(valueOf(answer.result), resolve);
+        else if (answer.exceptionDetails) end({ error: describeError(valueOf(answer.exceptionDetails.exception)) });
+        else settle(valueOf(answer.result), end);
       },
     );
     globalThis[Symbol.for('agb.run')] = run;
@@ -110,15 +120,50 @@ function evaluate(code, begin) {
     } catch (error) {
       stop();
     } finally {
+      own.scope = 0;
       delete globalThis[Symbol.for('agb.run')];
     }
   });
 }
 
+// process.exit() ends the code, not the process. V8 can terminate what runs, so that no catch or finally of the code sees it.
+// node does not survive that in a callback that it has entered in JavaScript (timers, nextTick, AsyncResource): it would find
+// the stack of its asynchronous scopes unbalanced. An id other than that of the synchronous part, or 0 after an await, shows
+// such a scope; there an exception ends the callback. Termination discards the queue of microtasks, so the outcome is
+// passed on from the event loop.
+class Exit extends Error {}
+const leave = process.exit.bind(process);
+const later = setImmediate;
+
+function exit(code) {
+  if (code !== undefined) process.exitCode = code; // its setter refuses what is not a status
+  const status = process.exitCode ?? 0;
+  process.exitCode = undefined;
+  const thrown = new Exit(`process.exit(${status})`);
+  Error.captureStackTrace(thrown, exit);
+  const own = running;
+  running = null;
+  if (own) later(own.resolve, Number(status) === 0 ? {} : { error: { ...describeError(thrown), name: 'SystemExit', value: `${status}` } });
+  else process.stderr.write(`process.exit(${status}) was called while no code ran; it has ended the callback only\n`);
+  if (asyncHooks.executionAsyncId() === (own?.scope ?? 0)) {
+    let refused = false;
+    post('Runtime.terminateExecution', (failure) => { refused = failure !== null; });
+    while (!refused); // until V8 looks
+  }
+  throw thrown;
+}
+process.exit = exit;
+
 // While code waits for a promise nothing runs that could be broken off.
-process.on('SIGINT', () => { if (interrupted) interrupted(); });
-process.on('uncaughtException', (error) => process.stderr.write(`${util.inspect(error)}\n`));
-process.on('unhandledRejection', (error) => process.stderr.write(`Unhandled rejection: ${util.inspect(error)}\n`));
+process.on('SIGINT', () => {
+  running?.resolve(interrupted);
+  running = null;
+});
+function reportUncaught(prefix, error) {
+  if (!(error instanceof Exit)) process.stderr.write(`${prefix}${util.inspect(error)}\n`);
+}
+process.on('uncaughtException', (error) => reportUncaught('', error));
+process.on('unhandledRejection', (error) => reportUncaught('Unhandled rejection: ', error));
 
 // Writes wait for the pipe, which the runtime always reads, instead of piling up in memory until one fails.
 for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true);
@@ -131,7 +176,6 @@ async function flushed() {
 async function serve(line) {
   const { id, code } = JSON.parse(line);
   const result = await evaluate(code, () => reply({ id, begun: true }));
-  interrupted = null;
   await flushed();
   count += 1;
   reply({ id, count, ...result });
@@ -148,5 +192,5 @@ channel.on('data', (chunk) => {
     serve(line);
   }
 });
-channel.on('end', () => process.exit(0));
+channel.on('end', () => leave(0));
 reply({ ready: true, version: process.version });

@@ -1,7 +1,8 @@
 # Runs inside a session: evaluates R for the runtime and keeps the state.
 #
 # Requests come from /dev/fd/4: a line "number size", then as many bytes of code. Replies are JSON lines to /dev/fd/3.
-# SIGINT stops what runs. Everything of this file is in a scope of its own; the code has the global environment.
+# SIGINT stops what runs, and so does quit(), which leaves the process and its variables. Everything of this file is in a
+# scope of its own; the code has the global environment.
 
 local({
   most <- 4000000L # characters of one value
@@ -97,9 +98,27 @@ local({
     list(name = name, value = conditionMessage(error), traceback = paste(lines, collapse = "\n"))
   }
 
+  # Ends the code. A restart is not a condition, so no handler of the code can catch it. R hides it in finalizers and task
+  # callbacks; there R itself ends, since it cannot leave only them.
+  exit <- function(save = "default", status = 0, runLast = TRUE) {
+    if (!(save %in% c("no", "yes", "ask", "default"))) stop("unrecognized value of 'save'")
+    code <- as.integer(status)
+    if (is.na(code)) stop("invalid 'status'")
+    restart <- findRestart("agb_exit")
+    if (is.null(restart)) .Internal(quit("no", code, runLast))
+    calls <- vapply(own_calls(sys.calls()), brief, "")
+    invokeRestart(restart, list(name = "SystemExit", value = as.character(code), traceback = paste(calls, collapse = "\n")))
+  }
+  for (name in c("q", "quit")) {
+    unlockBinding(name, baseenv())
+    assign(name, exit, baseenv())
+    lockBinding(name, baseenv())
+  }
+
   left_out <- 0 # characters of the results of the code that runs
 
   evaluate <- function(id, code) {
+    on.exit(while (sink.number() > 0L) sink())
     left_out <<- 0
     text <- NULL
     failed <- NULL
@@ -132,7 +151,6 @@ local({
         failed <<- list(name = "Interrupted", value = "the code was interrupted", traceback = "")
       }
     )
-    while (sink.number() > 0L) sink()
     list(text = if (is.null(failed)) text, error = failed)
   }
 
@@ -147,7 +165,10 @@ local({
       while (length(bytes) < size) bytes <- c(bytes, readBin(requests, "raw", size - length(bytes)))
       code <- rawToChar(bytes)
       Encoding(code) <- "UTF-8"
-      result <- evaluate(header[[1L]], code)
+      result <- withRestarts(
+        evaluate(header[[1L]], code),
+        agb_exit = function(exit) list(error = if (exit$value != "0") exit)
+      )
       tryCatch(send_plots(header[[1L]]), error = function(error) {
         cat("The plots cannot be shown: ", conditionMessage(error), "\n", sep = "", file = stderr())
       }, interrupt = function(...) NULL)

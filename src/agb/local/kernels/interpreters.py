@@ -15,16 +15,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from ..._wire.run_end import EndReason
 from ..sandbox.sandbox import Sandbox, SandboxGone
 from .base import Broken, Execution, Kernel, KernelDied
-
-if TYPE_CHECKING:
-    import zmq.asyncio
 
 _GRACE_SECONDS = 5.0
 """How long interrupted code may take to stop before its kernel is ended."""
@@ -151,7 +147,6 @@ class Languages:
     """Language -> the directory or file of the machine that a sandbox must show for its program."""
     fixed: tuple[str, ...] = ("r",)
     """Languages that work only where they are installed: R's programs contain the path."""
-    _contexts: list[zmq.asyncio.Context] = field(factory=list, init=False, eq=False, repr=False)
 
     def interpreter(self, language: str, sandbox: Sandbox) -> Interpreter:
         """Return an interpreter of a language in ``found``; nothing is started yet."""
@@ -172,16 +167,9 @@ class Languages:
                 from .r import RKernel
 
                 return RKernel(sandbox, program)
-        from .python import PythonKernel, make_context
+        from .python import PythonKernel
 
-        if not self._contexts:
-            self._contexts.append(make_context())
-        return PythonKernel(sandbox, self._contexts[0])
-
-    def close(self) -> None:
-        """Free the resources that kernels share; all kernels must have ended."""
-        while self._contexts:
-            self._contexts.pop().destroy(linger=0)
+        return PythonKernel(sandbox)
 
 
 @frozen

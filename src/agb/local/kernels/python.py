@@ -13,74 +13,52 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-import zmq
-import zmq.asyncio
-from jupyter_client.asynchronous.client import AsyncKernelClient
-
-from ..inside.python_kernel import DISCARDED, DISPLAYS
+from ..inside.python_kernel import DISCARDED, DISPLAYS, MOST
 from ..sandbox.sandbox import Process, Sandbox
 from .base import CodeError, Execution, Kernel, KernelDied, how_it_ended
+from .jupyter_messages import JupyterMessages
 from .output import KernelOutput
+from .zmtp import Connection, SocketType
 
 _START_SECONDS = 60.0
 _REPLY_SECONDS = 1.0
 """How long the reply of interrupted code may still be on its way when its kernel is idle."""
-_MAX_MESSAGE = 64 << 20
-_SOCKETS = {"shell": 1, "iopub": 2}
+_LAST_SECONDS = 0.2
+_END_SECONDS = 1.0
+"""How long the end of a kernel may still be on its way when its sockets are closed."""
+_MAX_MESSAGE = MOST + (1 << 20)
+_SOCKETS: Mapping[str, tuple[int, SocketType]] = {"shell": (1, "DEALER"), "iopub": (2, "SUB")}
+"""Channel -> the number of its socket, and the type of socket that it serves."""
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-
-
-def make_context() -> zmq.asyncio.Context:
-    """Return a context for the sockets of any number of kernels; the caller destroys it."""
-    context = zmq.asyncio.Context()
-    context.setsockopt(zmq.MAXMSGSIZE, _MAX_MESSAGE)
-    context.setsockopt(zmq.LINGER, 0)
-    context.setsockopt(zmq.RCVHWM, 64)  # the kernel waits then, see its driver
-    return context
-
-
-class _Client(AsyncKernelClient):
-    """A client connected to sockets by their descriptors.
-
-    The directory belongs to the session, which may put a link to a socket of the machine in the place of its own; a
-    descriptor was looked at before it is connected to, and cannot be exchanged.
-    """
-
-    paths: Mapping[str, str]
-
-    def _make_url(self, channel: str) -> str:
-        return f"ipc://{self.paths[channel]}"
 
 
 class PythonKernel(Kernel):
     """An IPython kernel: state, rich results, displays, tracebacks, interrupts."""
 
-    def __init__(self, sandbox: Sandbox, context: zmq.asyncio.Context) -> None:
+    def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
-        self._context = context
         self._name = f"k{secrets.token_hex(4)}"
         self._process: Process | None = None
         self._was_interrupted = False
         self._receipts = -1
         """A pipe: the kernel reads a byte from it for each display that was recorded."""
-        self._client: _Client | None = None
-        self._fds: list[int] = []
+        self._messages = JupyterMessages(secrets.token_hex(32))
+        self._channels: dict[str, Connection] = {}
 
     @property
     def is_alive(self) -> bool:
         """Whether it can take code."""
-        return self._client is not None and self._process is not None and not self._process.exited.done()
+        return bool(self._channels) and self._process is not None and not self._process.exited.done()
 
     async def start(self) -> None:
         """Start it and return once it answers. Raises ``KernelDied``."""
-        key = secrets.token_hex(32)
         self.output = output = KernelOutput(self.sandbox)
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await self._launch(key, output)
-                self._connect(key)
+                await self._launch(output)
+                await self._connect()
                 await self._shake_hands()
-        except (OSError, TimeoutError) as error:
+        except (OSError, ValueError, TimeoutError) as error:
             words = output.start_message()
             await self.stop()
             why = str(error) or f"no answer within {_START_SECONDS:g} s"
@@ -90,14 +68,14 @@ class PythonKernel(Kernel):
             raise
         output.start_message()  # of no interest after a start that succeeded
 
-    async def _launch(self, key: str, output: KernelOutput) -> None:
+    async def _launch(self, output: KernelOutput) -> None:
         state = f"{self.sandbox.sockets}/{self._name}"
         directories = {"IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_CONFIG_DIR": "config"}
         ready, theirs = socket.socketpair()
         stdout, stderr = output.captures
         reader, self._receipts = os.pipe()
         with ready, theirs:
-            os.write(self._receipts, f"{key}\n".encode())
+            os.write(self._receipts, self._messages.key + b"\n")
             os.set_blocking(self._receipts, False)
             try:
                 self._process = await self.sandbox.spawn(
@@ -120,26 +98,29 @@ class PythonKernel(Kernel):
             if not await asyncio.get_running_loop().sock_recv(ready, 1):
                 raise ConnectionError("it ended at once")
 
-    def _connect(self, key: str) -> None:
+    async def _connect(self) -> None:
+        """Connect to the sockets by their descriptors.
+
+        The directory belongs to the session, which may put a link to a socket of the machine in the place of its own; a
+        descriptor was looked at before it is connected to, and cannot be exchanged.
+        """
         directory = os.open(self.sandbox.directories.sockets, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
-            for number in _SOCKETS.values():
+            for channel, (number, kind) in _SOCKETS.items():
                 fd = os.open(f"{self._name}-{number}", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-                self._fds.append(fd)
-                if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                    raise ConnectionError("the session has replaced a socket by something else")
+                try:
+                    if not stat.S_ISSOCK(os.fstat(fd).st_mode):
+                        raise ConnectionError("the session has replaced a socket by something else")
+                    self._channels[channel] = await Connection.open(f"/proc/self/fd/{fd}", kind, largest=_MAX_MESSAGE)
+                finally:
+                    os.close(fd)
         finally:
             os.close(directory)
-        self._client = _Client(context=self._context)
-        self._client.paths = {name: f"/proc/self/fd/{fd}" for name, fd in zip(_SOCKETS, self._fds, strict=True)}
-        self._client.session.key = key.encode()
-        for channel in (self._client.shell_channel, self._client.iopub_channel):
-            channel.start()
 
     async def _shake_hands(self) -> None:
         """Return once a request was answered on both sockets: only from then on is no output lost."""
         while True:
-            asked = self._connected().kernel_info()
+            asked = await self._request("kernel_info_request", {})
             await self._reply_to(asked)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.5):
@@ -150,7 +131,8 @@ class PythonKernel(Kernel):
     async def evaluate(self, code: str, execution: Execution) -> None:
         """Run code to its end and fill ``execution``. Raises ``KernelDied``."""
         self._was_interrupted = False
-        running = self._connected().execute(code, allow_stdin=False, stop_on_error=False)
+        options = {"silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": False}
+        running = await self._request("execute_request", {"code": code, "user_expressions": {}, **options})
         while True:
             message = await self._receive("iopub")
             if message["header"]["msg_type"] in DISPLAYS:
@@ -193,6 +175,15 @@ class PythonKernel(Kernel):
                 return await self._reply_to(request)
         return None
 
+    async def _request(self, kind: str, content: dict[str, Any]) -> str:
+        """Send a request and return its id. Raises ``KernelDied``."""
+        request_id, parts = self._messages.request(kind, content)
+        try:
+            await self._channel("shell").send(parts)
+        except ConnectionError as error:
+            raise KernelDied(await self._how_it_ended()) from error
+        return request_id
+
     async def _reply_to(self, request: str) -> dict[str, Any]:
         while True:
             message = await self._receive("shell")
@@ -201,35 +192,48 @@ class PythonKernel(Kernel):
 
     async def _receive(self, channel: str) -> dict[str, Any]:
         """Return the next message. Raises ``KernelDied`` when there will be none."""
-        if self._client is None or self._process is None:
-            raise KernelDied("was stopped")
-        receive = self._client.get_iopub_msg if channel == "iopub" else self._client.get_shell_msg
-        message = asyncio.ensure_future(receive())
+        connection, process = self._channel(channel), self._running_process()
+        received = asyncio.ensure_future(connection.receive())
         try:
-            waiting: set[asyncio.Future[Any]] = {message, self._process.exited}
+            # Forked children of the kernel may hold its sockets open, so their end is not the only sign of its end.
+            waiting: set[asyncio.Future[Any]] = {received, process.exited}
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if not message.done():
-                # A message that was sent before its end may still be on its way.
-                await asyncio.wait({message}, timeout=0.2)
-            if not message.done():
-                raise KernelDied(how_it_ended(self._process.exited.result()))
+            # A message that was sent before its end may still be on its way.
+            await asyncio.wait({received}, timeout=_LAST_SECONDS)
         finally:
-            if not message.done():
-                message.cancel()
-                await asyncio.wait({message})
-        if message.cancelled():  # its socket was closed
-            raise KernelDied("was stopped")
+            if not received.done():
+                received.cancel()
+                await asyncio.wait({received})
+        if received.cancelled():
+            raise KernelDied(await self._how_it_ended())
         try:
-            received = message.result()
-            _ = received["header"]["msg_type"], received["content"]
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            message = self._messages.read(received.result())
+            _ = message["header"]["msg_type"]
+        except ConnectionError as error:
+            raise KernelDied(await self._how_it_ended()) from error
+        except (ValueError, KeyError, RecursionError) as error:
             raise KernelDied("sent an invalid message") from error
-        return dict(received)
+        return message
 
-    def _connected(self) -> _Client:
-        if self._client is None:
+    async def _how_it_ended(self) -> str:
+        """Return how the kernel ended, whose sockets are closed."""
+        if not self._channels:
+            return "was stopped"
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                return how_it_ended(await self._running_process().wait())
+        except TimeoutError:
+            return "has closed its connection"
+
+    def _running_process(self) -> Process:
+        if self._process is None:
             raise KernelDied("was stopped")
-        return self._client
+        return self._process
+
+    def _channel(self, name: str) -> Connection:
+        if name not in self._channels:
+            raise KernelDied("was stopped")
+        return self._channels[name]
 
     async def send_interrupt(self) -> None:
         """Send SIGINT to the kernel and the programs its code has started."""
@@ -239,15 +243,11 @@ class PythonKernel(Kernel):
 
     async def stop(self) -> None:
         """End it, at once. May be called twice."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.shell_channel.stop()
-            client.iopub_channel.stop()
+        while self._channels:
+            self._channels.popitem()[1].close()
         if self._receipts >= 0:
-            self._fds.append(self._receipts)
+            os.close(self._receipts)
             self._receipts = -1
-        while self._fds:
-            os.close(self._fds.pop())
         if self._process is not None:
             await self._process.signal(signal.SIGKILL)
             await self._process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import time
@@ -143,13 +144,29 @@ def _network(root: int) -> tuple[int, int]:
 def disk_used(directory: Path) -> int:
     """Return the bytes a directory takes on disk; links are not followed."""
     total = 0
-    waiting = [os.fspath(directory)]
+    waiting = [os.path.realpath(directory)]
     while waiting:
         # The session writes and removes files meanwhile, and may nest them deeper than the longest path.
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+        with contextlib.suppress(OSError), _opened(path := waiting.pop()) as opened, os.scandir(opened) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     total += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(entry.path)
+                        waiting.append(f"{path}/{entry.name}")
     return total
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """Open a directory that has no link on its path; raises ``OSError``.
+
+    The session may put a link in the place of a directory at any moment, also above it. So the path of what was opened
+    is compared with the one that was meant.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if str(Path(f"/proc/self/fd/{descriptor}").readlink()) != path:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+        yield descriptor
+    finally:
+        os.close(descriptor)

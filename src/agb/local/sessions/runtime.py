@@ -142,11 +142,10 @@ class Runtime:
 
     async def _open(self) -> None:
         data_dir = data_directory.claim(self._data_dir, self._cleanup)
-        area = data_dir / "sessions"
-        shared = data_dir / "shared"
-        for left in (area, shared, *data_directory.abandoned()):
+        area, removed, shared = (data_dir / name for name in ("sessions", "removed", "shared"))
+        for left in (area, removed, shared, *data_directory.abandoned()):
             await remove(left)
-        for directory in (area, shared):
+        for directory in (area, removed, shared):
             directory.mkdir(mode=0o700)
             self._cleanup.push_async_callback(remove, directory)
         self.contexts = await Contexts.open(data_dir / "contexts", clock=self._wall_clock)
@@ -156,14 +155,13 @@ class Runtime:
         self.contexts.sessions_of = self._sessions_of
         chromium = asyncio.ensure_future(asyncio.to_thread(find_chromium))
         self._languages = await asyncio.to_thread(find_languages)
-        self._cleanup.callback(self._languages.close)
         self._browsers = Browsers(await chromium)
         isolation, report = await choose(
             self._wanted, self._languages, area, shared, self.limits, others=self._browsers.trees
         )
         self.report = self._browsers.reported(report)
         self._cleanup.push_async_callback(self._driver.close)
-        self._sandboxes = Sandboxes(isolation, area, self.limits)
+        self._sandboxes = Sandboxes(isolation, area, removed, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
         # An absolute path: the variables of a command may have another PATH.

@@ -20,13 +20,11 @@ from jupyter_client.jsonutil import json_default
 from jupyter_client.session import Session, json_packer
 from traitlets.config import Config
 
-from . import DISCARDED, DISPLAYS
+from . import DISCARDED, DISPLAYS, MOST
 from .shell import SessionKernel, leave_out_debugger
 from .streams import Receipts, StandardStreams
 
 READY_FD = 3
-MOST = 32 << 20
-"""Bytes of one message; the runtime breaks the connection off at a larger size."""
 LONGEST = MOST // 16
 """Characters of a text in a message that was too large; a character may take six bytes, and there may be two texts."""
 _KEY_BYTES = 200
