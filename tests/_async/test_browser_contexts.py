@@ -132,10 +132,10 @@ async def test_surroundings_that_are_not_there(runtime: LocalServer) -> None:
 
     async with client(runtime) as agb, agb.session(BROWSING) as session:
         browser = session.browser
-        option = BrowserOption(proxies=[BrowserProxy("custom", "10.255.255.1:9", "me", "hidden-secret")])
+        option = BrowserOption(proxies=[BrowserProxy("custom", "127.0.0.1:9", "me", "hidden-secret")])
         async with browser.page(option) as page:
             with pytest.raises(Error):
-                await page.goto("http://shop.example/", timeout=20_000)
+                await page.goto(SHOP)
             await page.route("http://slow.example/**", never)
             with pytest.raises(Error, match="Timeout 100ms"):
                 await page.goto("http://slow.example/", timeout=100)

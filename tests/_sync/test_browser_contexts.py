@@ -133,10 +133,10 @@ def test_surroundings_that_are_not_there(runtime: LocalServer) -> None:
 
     with client(runtime) as agb, agb.session(BROWSING) as session:
         browser = session.browser
-        option = BrowserOption(proxies=[BrowserProxy("custom", "10.255.255.1:9", "me", "hidden-secret")])
+        option = BrowserOption(proxies=[BrowserProxy("custom", "127.0.0.1:9", "me", "hidden-secret")])
         with browser.page(option) as page:
             with pytest.raises(Error):
-                page.goto("http://shop.example/", timeout=20_000)
+                page.goto(SHOP)
             page.route("http://slow.example/**", never)
             with pytest.raises(Error, match="Timeout 100ms"):
                 page.goto("http://slow.example/", timeout=100)
