@@ -19,6 +19,7 @@ SRC = ROOT / "src"
 PUBLIC_TYPES = {
     f"agb.{name}"
     for name in (
+        "browser_agent",
         "browser_options",
         "config",
         "context_sync",

@@ -35,7 +35,13 @@ def classes() -> list[tuple[type, type]]:
 
 SYNC_ONLY = {"watch_dir"}
 """It returns a thread, which asynchronous code does not need; `watch` exists in both flavours."""
-COROUTINES = {"initialize_async", "screenshot", "generate_fingerprint", "generate_fingerprint_to_file"}
+AGENT_COROUTINES = {f"{name}_async" for name in ("act", "close", "extract", "navigate", "observe", "screenshot")}
+COROUTINES = AGENT_COROUTINES | {
+    "initialize_async",
+    "screenshot",
+    "generate_fingerprint",
+    "generate_fingerprint_to_file",
+}
 """Coroutine functions of 0.12, which are coroutine functions in both flavours; `test_browser_coroutines` runs them."""
 
 

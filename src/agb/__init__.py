@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
     from ._async.modules.browser import AsyncBrowser as AsyncBrowser
+    from ._async.modules.browser_agent import AsyncBrowserAgent as AsyncBrowserAgent
     from ._async.modules.computer.computer import AsyncComputer as AsyncComputer
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
     from ._async.modules.fingerprint_generator import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
     from ._sync.modules.browser import Browser as Browser
+    from ._sync.modules.browser_agent import BrowserAgent as BrowserAgent
     from ._sync.modules.computer.computer import Computer as Computer
     from ._sync.modules.context_manager import ContextManager as ContextManager
     from ._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
@@ -54,6 +56,13 @@ if TYPE_CHECKING:
     from ._sync.storage.contexts import ContextIterator as ContextIterator
     from ._sync.storage.contexts import ContextService as ContextService
     from ._sync.storage.extensions import ExtensionsService as ExtensionsService
+    from .browser_agent import ActOptions as ActOptions
+    from .browser_agent import ActResult as ActResult
+    from .browser_agent import ExtractOptions as ExtractOptions
+    from .browser_agent import ExtractOutcome as ExtractOutcome
+    from .browser_agent import ObserveOptions as ObserveOptions
+    from .browser_agent import ObserveOutcome as ObserveOutcome
+    from .browser_agent import ObserveResult as ObserveResult
     from .browser_options import BrowserFingerprint as BrowserFingerprint
     from .browser_options import BrowserOption as BrowserOption
     from .browser_options import BrowserProxy as BrowserProxy
@@ -209,9 +218,20 @@ _HOMES = {
     "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
     "._async.modules.browser": ("AsyncBrowser",),
+    "._async.modules.browser_agent": ("AsyncBrowserAgent",),
     "._async.modules.fingerprint_generator": ("AsyncBrowserFingerprintGenerator",),
     "._sync.modules.fingerprint_generator": ("BrowserFingerprintGenerator",),
     "._sync.modules.browser": ("Browser",),
+    "._sync.modules.browser_agent": ("BrowserAgent",),
+    ".browser_agent": (
+        "ActOptions",
+        "ActResult",
+        "ExtractOptions",
+        "ExtractOutcome",
+        "ObserveOptions",
+        "ObserveOutcome",
+        "ObserveResult",
+    ),
     ".browser_options": ("BrowserFingerprint", "BrowserOption", "BrowserProxy", "BrowserScreen", "BrowserViewport"),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
@@ -340,6 +360,7 @@ if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PT
 _MODULES = frozenset(
     (
         "agb",
+        "browser_agent",
         "browser_options",
         "config",
         "context",

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from .tools import run_tool
 if TYPE_CHECKING:
     import playwright.async_api as playwright_api
 
+    from .browser_agent import AsyncBrowserAgent
     from .protocols import AsyncSessionAccess
 
 _log = logging.getLogger("agb")
@@ -61,6 +63,13 @@ class AsyncBrowser(BrowserNames):
     def session_id(self) -> str:
         """The id of the session."""
         return self.session.session_id
+
+    @cached_property
+    def agent(self) -> AsyncBrowserAgent:
+        """Carries out instructions on the browser's pages."""
+        from .browser_agent import AsyncBrowserAgent
+
+        return AsyncBrowserAgent(self.session, self)
 
     # --- start and stop ------------------------------------------------------------------------------------------
 

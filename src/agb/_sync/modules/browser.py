@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from .tools import run_tool
 if TYPE_CHECKING:
     import playwright.sync_api as playwright_api
 
+    from .browser_agent import BrowserAgent
     from .protocols import SessionAccess
 
 _log = logging.getLogger("agb")
@@ -62,6 +64,13 @@ class Browser(BrowserNames):
     def session_id(self) -> str:
         """The id of the session."""
         return self.session.session_id
+
+    @cached_property
+    def agent(self) -> BrowserAgent:
+        """Carries out instructions on the browser's pages."""
+        from .browser_agent import BrowserAgent
+
+        return BrowserAgent(self.session, self)
 
     # --- start and stop ------------------------------------------------------------------------------------------
 

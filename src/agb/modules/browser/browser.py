@@ -2,6 +2,7 @@
 
 from ..._async.modules.browser import AsyncBrowser as AsyncBrowser
 from ..._sync.modules.browser import Browser as Browser
+from ..._sync.modules.browser_agent import BrowserAgent as BrowserAgent
 from ...browser_options import BrowserFingerprint as BrowserFingerprint
 from ...browser_options import BrowserOption as BrowserOption
 from ...browser_options import BrowserProxy as BrowserProxy
