@@ -132,6 +132,7 @@ def every_method_once(runtime: LocalServer) -> set[str]:
     assert note(process, "terminate").success
     assert note(process, "kill").success
     assert note(session.command, "attach", process.process_id).pid == process.pid
+    assert [one.pid for one in note(session.command, "processes")] == [process.pid]
     assert note(process, "cleanup").success
     assert note(session.code, "run", "1", "python").success
     with note(session.code, "stream", "1", "python") as events:

@@ -93,7 +93,7 @@ def _check_syncs(params: CreateSessionParams) -> None:
 
 def check_warm_browser(value: object) -> BrowserOption | None:
     """Return the option that browsers are kept ready with, None if none are; ``True`` is the default option."""
-    if value is False:
+    if value is False or value is None:  # None is what a batch's options have; they are copied for its workers
         return None
     from ..browser_options import BrowserOption  # most programs keep none
 
