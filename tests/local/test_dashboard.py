@@ -158,7 +158,7 @@ def test_codes_and_cookies_end() -> None:
 
 def test_overview_shows_sessions_and_what_they_use(viewer: httpx.Client, api: Api) -> None:
     label = uuid4().hex
-    hidden = json.dumps({label: HOSTILE, "agb.owner": "pool:x"})
+    hidden = json.dumps({label: HOSTILE, "agb.sdk/owner": "pool:x"})
     session = api.create(labels=hidden)["sessionId"]
     try:
         with viewer.stream("GET", "/events") as answer:

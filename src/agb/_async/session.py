@@ -13,6 +13,7 @@ from .._ops import sessions as ops
 from .._ops.arguments import check_labels
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
+from .._wire.labels import shown
 from .._wire.toolcall import parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
@@ -247,7 +248,7 @@ class AsyncSession:
         if not result:
             return result
         self._hidden_labels = ownership.hidden(result.data)
-        return OperationResult.of(ownership.shown(result.data), result.request_id)
+        return OperationResult.of(shown(result.data), result.request_id)
 
     # --- information ---------------------------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ..._wire import labels
 from ..desktop.programs import INSTALL_VIEWER
 from ..errors import Refused
 from ..sessions.images import has_browser
@@ -69,6 +70,7 @@ class SessionPage:
             view=self._view(session, request),
             title=f"Session {session.id}",
             session=session,
+            labels=labels.shown(session.labels),
             links=self._links.created(session),
             syncs=list(sync_rows(session, now)),
             processes=await session.processes(),
