@@ -203,10 +203,13 @@ def test_command(agb: AGB, shared_session: Session, run: Any) -> None:
     assert run("exec", session_id, "--", "no-such-command").code == 127
     assert run("exec", session_id, "--json", "--", "echo", "$HOME").data == {
         "exit_code": 0,
+        "timed_out": False,
         "stdout": "$HOME\n",
         "stderr": "",
     }
-    assert run("exec", session_id, "--limit", "300ms", "--", "sleep", "600").code == 143
+    limited = run("exec", session_id, "--limit", "300ms", "--", "sleep", "600")
+    assert (limited.code, limited.err) == (143, "agb: the command was ended after 0.3 s (--limit)\n")
+    assert run("exec", session_id, "--limit", "300ms", "--json", "--", "sleep", "600").data["timed_out"] is True
 
 
 def test_output_that_is_no_text_is_passed_on(agb: AGB, shared_session: Session) -> None:
@@ -366,6 +369,30 @@ def test_doctor(agb: AGB, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     ill = run("doctor", "--endpoint", "http://127.0.0.1:9")
     assert ill.code == 1
     assert "MISSING service" in ill.out
+    assert "Python" in ill.out
+    short = run("doctor", "--quiet", "--endpoint", "http://127.0.0.1:9")
+    assert "MISSING service" in short.out
+    assert "Python" not in short.out
+
+
+def test_doctor_reports_profiles_that_cannot_be_read(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("AGB_API_KEY", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "agb").mkdir()
+    (tmp_path / "agb" / "profiles.json").write_text("{broken")
+    ran = run("doctor")
+    assert ran.code == 1
+    assert "MISSING settings" in ran.out
+    assert "extra local" in ran.out
+
+
+def test_profile_that_cannot_be_stored(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "file"))
+    ran = run("config", "set", "--api-key", "ako-key")
+    assert (ran.code, ran.err.count("\n")) == (1, 1)
+    assert "Not a directory; XDG_CONFIG_HOME names another" in ran.err
 
 
 # --- errors, forms ----------------------------------------------------------------------------------------------------
@@ -380,9 +407,13 @@ def test_doctor(agb: AGB, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         (["ls", "--label", "a"], 2, "'a' is not a label: key=value"),
         (["ls", "--timeout", "soon"], 2, "not a time above zero"),
         (["run"], 2, "give a file"),
-        (["run", "missing.py"], 2, "cannot read 'missing.py'"),
+        (["run", "missing.py"], 4, "cannot read 'missing.py': No such file"),
+        (["run", "."], 2, "cannot read '.': Is a directory"),
         (["rm"], 2, "name sessions"),
         (["exec", "s-1"], 2, "COMMAND"),
+        (["exec", "s-1", "ls", "-a"], 2, "has no option -a; write '--' before the command"),
+        (["logs", "s-1", "no/id"], 4, "there is no process 'no/id'"),
+        (["extension", "add", "no.zip"], 4, "there is no extension to upload at 'no.zip'"),
         (["session", "info", "s-1"], 4, "no session 's-1'"),
         (["exec", "s-1", "--", "true"], 4, "not found"),
         (["session", "create", "--image", "nosuch"], 3, "nosuch"),
@@ -476,6 +507,26 @@ def test_reader_that_leaves(agb: AGB, shared_session: Session) -> None:
         assert process.wait(120) == 141
 
 
+def test_reader_that_leaves_before_the_help_is_printed() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        ended = subprocess.run([sys.executable, "-m", "agb", "ls", "--help"], stdout=closed, stderr=subprocess.PIPE)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize(("closed", "words"), [(">&-", "exec SESSION -- echo x"), (">&-", "ls"), ("2>&-", "nosuch")])
+def test_output_that_is_closed(closed: str, words: str, agb: AGB, shared_session: Session) -> None:
+    words = words.replace("SESSION", shared_session.session_id)
+    ended = subprocess.run(["sh", "-c", f"{sys.executable} -m agb {words} {closed}"], capture_output=True)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2 if words == "nosuch" else 0, b"", b"")
+
+
+def test_code_that_is_no_text(run: Any) -> None:
+    ran = run("run", "-", stdin=b"x = '\xff'")
+    assert (ran.code, ran.err) == (2, "agb: the standard input is no text in UTF-8: byte 5 is wrong\n")
+
+
 def test_command_line_needs_its_packages() -> None:
     program = "import sys; sys.modules['click'] = None; from agb.cli import main; sys.exit(main(['ls']))"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
@@ -486,7 +537,16 @@ def test_command_line_needs_its_packages() -> None:
 def test_help_imports_little() -> None:
     program = (
         "import sys; from agb.cli import main; main(['--help'])\n"
-        "assert not {'httpx', 'rich', 'anyio', 'agb._sync', 'agb._async'} & set(sys.modules), sorted(sys.modules)"
+        "assert not {'httpx', 'rich', 'anyio', 'attr', 'agb._sync', 'agb._async'} & set(sys.modules), sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+
+
+def test_listing_imports_no_command_line_of_httpx(agb: AGB) -> None:
+    program = (
+        "import sys; from agb.cli import main; assert main(['ls']) == 0\n"
+        "assert not {'rich', 'pygments'} & set(sys.modules), sys.modules\n"
+        "assert 'httpx._main' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 

@@ -74,9 +74,16 @@ def test_code_is_valid_once(base: str, host: str, address: str) -> None:
     query = urlsplit(address).query
     with httpx.Client(base_url=base, headers={"host": host}) as client:
         assert client.get("/", params=query).status_code == 303
+        client.cookies.clear()  # another browser
         again = client.get("/", params=query)
     assert again.status_code == 403
     assert "valid once" in again.text
+
+
+def test_used_code_leads_a_browser_that_was_let_in_to_the_page(viewer: httpx.Client, address: str) -> None:
+    again = viewer.get("/contexts", params=urlsplit(address).query)
+    assert (again.status_code, again.headers["location"]) == (303, "/contexts")
+    assert "set-cookie" not in again.headers
 
 
 @pytest.mark.parametrize("path", ["/", "/contexts", "/events", "/sessions/{id}", "/sessions/{id}/files"])
@@ -218,6 +225,11 @@ def test_files_are_shown_and_downloaded(viewer: httpx.Client, api: Api, session:
     assert got.headers["content-disposition"] == "attachment; filename*=UTF-8''x%20y.txt"
     assert "This is no text" in viewer.get(f"/sessions/{session}/file", params={"path": "/tmp/bin"}).text
     assert viewer.get(f"/sessions/{session}/files", params={"path": "/no/such"}).status_code == 404
+    api.tool(session, "shell", command="mkdir /tmp/odd; touch \"/tmp/odd/$(printf 'a\\fb')\"; mkdir /tmp/odd/none")
+    odd = viewer.get(f"/sessions/{session}/files", params={"path": "/tmp/odd"})
+    assert odd.text.count("<li>") == 3
+    empty = viewer.get(f"/sessions/{session}/files", params={"path": "/tmp/odd/none"})
+    assert empty.text.count("<li>") == 1
     assert viewer.get(f"/sessions/{session}/file", params={"path": "/no/such"}).status_code == 404
 
 
@@ -288,3 +300,30 @@ def test_person_looks_at_sessions_and_deletes_one(api: Api, address: str, tmp_pa
         page.until("document.getElementById('connection').textContent === 'live'")
         page.until(f"!{row}")
     assert api.status(session) in ("DELETING", "FINISH")
+
+
+@needs_chromium
+def test_page_that_is_not_seen_holds_no_connection(api: Api, address: str, tmp_path: Path) -> None:
+    """A browser opens six connections to a host at most: with six live pages, no other one would be loaded."""
+    change = (
+        "Object.defineProperty(document, 'hidden', {value: %s, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    state = "document.getElementById('connection').textContent"
+    with chromium(tmp_path / "profile") as page:
+        page.open(address)
+        page.until(f"{state} === 'live'")
+        page.run(change % "true")
+        assert page.run(state) == "paused"
+        page.run(change % "false")
+        page.until(f"{state} === 'live'")
+        session = api.create()["sessionId"]
+        page.until(f"document.getElementById('to-{session}') !== null")
+        page.leave(f"document.getElementById('to-{session}').click()")
+        page.until(f"{state} === 'live'")
+        api.release(session)
+        page.until(f"{state} === 'the session has ended'")
+        assert page.run("document.querySelector('button.danger').disabled") is True
+        page.run(change % "true")
+        page.run(change % "false")
+        assert page.run(state) == "the session has ended"

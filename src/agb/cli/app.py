@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Final
 
 import click
 
 from .._version import __version__
-from ..exceptions import AGBError
 from . import output
 from .parser import BROKEN_PIPE, Entry, Group, Shared
 
@@ -102,38 +103,32 @@ root.params.append(
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit code; each error becomes one line, and a code of its kind."""
     shared = Shared()
-    try:
-        code = root.main(arguments, prog_name="agb", standalone_mode=False, obj=shared, complete_var="_AGB_COMPLETE")
-        sys.stdout.flush()
-    except SystemExit as ended:  # completion ends so
-        return int(ended.code or 0)
-    except click.UsageError as error:
-        where = f" ('{error.ctx.command_path} --help' explains it)" if error.ctx is not None else ""
-        shared.json = shared.json or "--json" in arguments  # it may stand behind what was wrong
-        output.report(f"{error.format_message()}{where}", shared, kind="usage")
-        return output.USAGE
-    except click.ClickException as error:
-        output.report(error.format_message(), shared, kind="usage")
-        return output.USAGE
-    except (click.Abort, KeyboardInterrupt):
-        return output.INTERRUPTED
-    except BrokenPipeError:
-        code = BROKEN_PIPE
-    except output.CommandFailed as error:
-        output.report(str(error), shared, kind="usage" if error.code == output.USAGE else "failed")
-        return error.code
-    except AGBError as error:
-        output.report(str(error), shared, kind=error.kind.value, error=error)
-        return output.exit_code(error)
-    except ValueError as error:  # an argument that the client refuses before any I/O
-        if shared.verbose:
-            raise
-        output.report(str(error), shared, kind="usage")
-        return output.USAGE
-    except OSError as error:
-        output.report(str(error), shared, kind="failed")
-        return output.FAILED
-    if code == BROKEN_PIPE:
-        # What is left in the buffer would raise again when the interpreter flushes it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return int(code or 0)
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        redirect_stdout(sys.stdout or nowhere),  # None if the caller has closed it, as with >&-
+        redirect_stderr(sys.stderr or nowhere),
+    ):
+        try:
+            code = root.main(
+                arguments, prog_name="agb", standalone_mode=False, obj=shared, complete_var="_AGB_COMPLETE"
+            )
+            sys.stdout.flush()
+        except SystemExit as ended:  # completion ends so
+            return int(ended.code or 0)
+        except click.Abort:  # Ctrl-C, or the end of the input, at a question
+            click.echo(err=True)
+            return output.INTERRUPTED
+        except KeyboardInterrupt:
+            return output.INTERRUPTED
+        except BrokenPipeError:
+            code = BROKEN_PIPE
+        except Exception as error:
+            from .errors import reported
+
+            words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+            shared.json = shared.json or "--json" in words  # it may stand behind what was wrong
+            return reported(error, shared)
+        if code == BROKEN_PIPE:
+            # What is left in the buffer would raise again when the interpreter flushes it at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(code or 0)

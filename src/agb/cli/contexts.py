@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .copy import size, transfer_progress
-from .output import FAILED, NOT_FOUND, CommandFailed, Output, clean, confirm, exit_code
+from .errors import exit_code
+from .output import FAILED, NOT_FOUND, CommandFailed, Output, clean, confirm
 from .parser import Shared, command
 from .sessions import session_argument
 from .settings import client

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from attrs import define
 
-from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, console, exit_code
+from .errors import exit_code
+from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, console
 from .parser import Shared, command
 from .settings import client
 

@@ -61,13 +61,14 @@ class Check:
 def doctor(shared: Shared, strict: bool) -> int:
     """Check Python, packages, programs, settings and the service. One line each, with the command that mends it.
 
-    The exit code is 0 if all that is required is well: Python, a key, and a service that answers.
+    The exit code is 0 if all that is required is well: Python, a key, and a service that answers. With --quiet only
+    what is missing is printed.
     """
     out = Output(shared)
     checks: list[Check] = []
     for check in _checks(shared):
         checks.append(check)
-        if not out.is_json:
+        if not out.is_json and not (shared.quiet and check.ok):
             mark = "ok" if check.ok else "MISSING" if check.required else "missing"
             remedy = "" if check.ok or not check.remedy else f"  ->  {check.remedy}"
             click.echo(f"{mark:<8}{check.name:<36}{clean(check.found)}{remedy}".rstrip())
@@ -90,7 +91,11 @@ def _checks(shared: Shared) -> Iterator[Check]:
 
 
 def _service(shared: Shared) -> Iterator[Check]:
-    key, endpoint = setting(shared, "api_key"), setting(shared, "endpoint")
+    try:
+        key, endpoint = setting(shared, "api_key"), setting(shared, "endpoint")
+    except CommandFailed as error:  # the profiles cannot be read, or there is none of that name
+        yield Check("settings", False, str(error), "agb config ls")
+        return
     where = f"{endpoint.value} ({endpoint.source})" if endpoint is not None else f"{DEFAULT_ENDPOINT} (default)"
     yield Check("endpoint", True, where)
     found = "not set" if key is None else f"{masked_key(key.value)} ({key.source})"

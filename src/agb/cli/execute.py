@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from .output import Output
-from .parser import DURATION, LABEL, Shared, command
+from ..exceptions import ErrorKind
+from .output import NOT_FOUND, CommandFailed, Output
+from .parser import DURATION, LABEL, Command, Shared, command
 from .sessions import session_argument
 from .settings import async_client
 
@@ -31,11 +32,24 @@ _SIGNALS = ("INT", "TERM", "KILL")
 """What the first Ctrl-C sends to the command, and the second, and the third."""
 
 
+class _WithCommand(Command):
+    """A command whose last words are a command with options of its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; an option that is not known is most likely one of the command in the session."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            text = f"{ctx.command_path} has no option {error.option_name}; write '--' before the command of the session"
+            raise click.UsageError(text, ctx) from None
+
+
 @command(
     "agb exec SESSION -- uname -a",
     "agb exec SESSION -- sh -c 'cd /tmp && ls | wc -l'",
     "tar c src | agb exec SESSION -- tar x -C /tmp",
     "agb exec SESSION --detach -- python3 server.py",
+    cls=_WithCommand,
 )
 @session_argument()
 @click.argument("words", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -80,10 +94,19 @@ async def _execute(
         async with process:
             collected: tuple[bytearray, bytearray] | None = (bytearray(), bytearray()) if out.is_json else None
             code = await attached(process, collected)
+            has_expired = limit is not None and await _has_expired(process)
     if collected is not None:
         stdout, stderr = (piece.decode("utf-8", "replace") for piece in collected)
-        out.data({"exit_code": code, "stdout": stdout, "stderr": stderr})
+        out.data({"exit_code": code, "timed_out": has_expired, "stdout": stdout, "stderr": stderr})
+    elif has_expired:
+        click.echo(f"agb: the command was ended after {limit:g} s (--limit)", err=True)
     return code
+
+
+async def _has_expired(process: AsyncProcess) -> bool:
+    """Return whether an ended process was ended by its time limit; its exit code alone does not say so."""
+    error = (await process.wait(output=False, keep=True)).error
+    return error is not None and error.kind is ErrorKind.TIMED_OUT
 
 
 async def attached(process: AsyncProcess, collected: tuple[bytearray, bytearray] | None = None) -> int:
@@ -176,7 +199,12 @@ async def _logs(shared: Shared, session_id: str, process_id: str | None, follow:
         if process_id is None:
             await _list(session, out)
             return 0
-        process = await session.command.attach(process_id)
+        try:
+            process = await session.command.attach(process_id)
+        except ValueError:  # it cannot be the id of a process
+            raise CommandFailed(
+                f"there is no process {process_id!r} in this session: 'agb logs {session_id}' lists them", NOT_FOUND
+            ) from None
         collected: tuple[bytearray, bytearray] | None = (bytearray(), bytearray()) if out.is_json else None
         code = await process.poll()
         async with process.stream() as output:

@@ -49,7 +49,7 @@ def add(shared: Shared, files: tuple[Path, ...], name: str) -> None:
         try:
             rows = [{"id": service.create(file).id, "file": str(file)} for file in files]
         except FileNotFoundError as error:
-            raise CommandFailed(f"there is no file {error.filename or error!s}", NOT_FOUND) from error
+            raise CommandFailed(str(error), NOT_FOUND) from error
     Output(shared).values(rows, ("id", "file"), "")
 
 

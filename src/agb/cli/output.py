@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
 
-from ..exceptions import AGBError, ErrorKind
 from .parser import Shared
 
 if TYPE_CHECKING:
@@ -24,18 +22,6 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, REFUSED, NOT_FOUND, UNREACHABLE, TIMED_OUT = 0, 1, 2, 3, 4, 5, 6
 """Exit codes; 1 is an error of this program, or something that was only done in part."""
 INTERRUPTED = 130
-
-_CODES = {
-    ErrorKind.NOT_FOUND: NOT_FOUND,
-    ErrorKind.TIMED_OUT: TIMED_OUT,
-    ErrorKind.UNREACHABLE: UNREACHABLE,
-    ErrorKind.UNAVAILABLE: UNREACHABLE,
-}
-
-
-def exit_code(error: AGBError) -> int:
-    """Return the exit code for an error."""
-    return _CODES.get(error.kind, REFUSED)
 
 
 class CommandFailed(Exception):
@@ -53,11 +39,11 @@ def clean(text: object) -> str:
     )
 
 
-@frozen
 class Output:
     """Where a command prints, and in which form."""
 
-    shared: Shared
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
 
     @property
     def is_json(self) -> bool:
@@ -159,18 +145,3 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CommandFailed(f"{question} There is no terminal to ask at: --yes says so", USAGE)
     if not click.confirm(question, err=True):
         raise CommandFailed("nothing was deleted", DONE)
-
-
-def report(message: str, shared: Shared, *, kind: str, error: AGBError | None = None) -> None:
-    """Print an error: one line to stderr, or with ``--json`` one object to stdout."""
-    if not shared.json:
-        click.echo(f"agb: {clean(message)}", err=True)
-        return
-    details: dict[str, Any] = {"kind": kind, "message": message}
-    if error is not None:
-        details |= {
-            name: value
-            for name in ("code", "request_id", "session_id", "http_status", "retry_after")
-            if (value := getattr(error, name)) not in ("", None)
-        }
-    click.echo(json.dumps({"ok": False, "error": details}, ensure_ascii=False))

@@ -7,12 +7,12 @@ of names import none of them, and ``agb ls`` imports one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
-from attrs import define
 
 BROKEN_PIPE = 141
 """The exit code of a command whose output is not read any more."""
@@ -21,9 +21,8 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd]?)")
 
 
-@define
 class Shared:
-    """The values of the options that every command has."""
+    """The values of the options that every command has; a plain class, since ``--help`` needs attrs nowhere else."""
 
     json: bool = False
     quiet: bool = False
@@ -97,6 +96,15 @@ def _shared_options() -> list[click.Option]:
     ]
 
 
+@contextmanager
+def broken_pipe() -> Iterator[None]:
+    """Raise the exit of a command in place of a broken pipe, for which click would end the process with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise click.exceptions.Exit(BROKEN_PIPE) from None
+
+
 class _Helped(click.Command):
     """A command whose help has the shared options in a section of their own, and examples at its end."""
 
@@ -110,10 +118,15 @@ class _Helped(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a reader of its output that has left ends it as SIGPIPE does (click would return 1)."""
-        try:
+        with broken_pipe():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise click.exceptions.Exit(BROKEN_PIPE) from None
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments, which prints the help if they ask for it; likewise."""
+        with broken_pipe():
+            return super().make_context(info_name, args, parent, **extra)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command's own options, then the shared ones."""
@@ -141,13 +154,13 @@ class Command(_Helped):
 
 
 def command(
-    *examples: str, context_settings: Mapping[str, Any] | None = None
+    *examples: str, cls: type[Command] = Command, context_settings: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[..., int | None]], Command]:
     """Return the decorator that makes a command of a function, whose docstring is the help."""
     settings = {"help_option_names": ["-h", "--help"], **(context_settings or {})}
 
     def decorate(function: Callable[..., int | None]) -> Command:
-        made = click.command(cls=Command, context_settings=settings)(function)
+        made = click.command(cls=cls, context_settings=settings)(function)
         made.examples = examples
         return made
 

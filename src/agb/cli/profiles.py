@@ -35,10 +35,12 @@ def load() -> dict[str, dict[str, str]]:
     """
     try:
         found: Any = json.loads(path().read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
-        raise CommandFailed(f"the profiles in {path()} cannot be read: {error}", USAGE) from error
+    except OSError as error:
+        raise CommandFailed(f"the profiles in {path()} cannot be read: {error.strerror}", USAGE) from error
+    except ValueError as error:
+        raise CommandFailed(f"the profiles in {path()} are no JSON ({error}); move the file away", USAGE) from error
     is_known = isinstance(found, dict) and all(
         isinstance(profile, dict) and all(isinstance(value, str) for value in profile.values())
         for profile in found.values()
@@ -63,10 +65,20 @@ def profile(given: str | None) -> dict[str, str]:
 
 
 def save(profiles: dict[str, dict[str, str]]) -> None:
-    """Write all profiles: the new file replaces the old one when it is complete, and its mode is 600 from the start."""
+    """Write all profiles: the new file replaces the old one when it is complete, and its mode is 600 from the start.
+
+    Raises:
+        CommandFailed: the directory cannot be written.
+    """
     target = path()
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".profiles-")  # its mode is 600
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=".profiles-")  # its mode is 600
+    except OSError as error:
+        raise CommandFailed(
+            f"profiles cannot be stored in {target.parent}: {error.strerror}; XDG_CONFIG_HOME names another directory, "
+            "and AGB_ENDPOINT and AGB_API_KEY need none"
+        ) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(profiles, file, indent=2, sort_keys=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from ..language import Language
-from .output import FAILED, USAGE, CommandFailed, Output
+from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output
 from .parser import DURATION, Shared, command
 from .sessions import create_session
 from .settings import client
@@ -81,12 +81,16 @@ def run(
 
 
 def _read(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
     try:
-        return Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"cannot read {file!r}: {error}", USAGE) from error
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise CommandFailed(f"cannot read {file!r}: {error.strerror}", NOT_FOUND if missing else USAGE) from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        name = "the standard input" if file == "-" else repr(file)
+        raise CommandFailed(f"{name} is no text in UTF-8: byte {error.start} is wrong", USAGE) from error
 
 
 def _session(agb: AGB, stack: ExitStack, out: Output, image: str, session_id: str | None, *, keep: bool) -> Session:

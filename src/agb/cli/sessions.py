@@ -15,7 +15,8 @@ from .._ops.dashboard import dashboard_address
 from .._sync._compat.concurrency import gather
 from .._wire.labels import shown
 from ..exceptions import AGBError, ErrorKind
-from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, confirm, exit_code
+from .errors import exit_code
+from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, confirm
 from .parser import DURATION, Shared, command, label_option
 from .settings import client
 
@@ -308,7 +309,7 @@ def rm(
             if error is None:
                 click.echo(clean(row["id"]))
             else:
-                click.echo(f"agb: {clean(row['id'])}: {clean(error)}", err=True)
+                click.echo(f"agb: {clean(error)}", err=True)
     failed = [error for error in errors if error is not None]
     return 0 if not failed else exit_code(failed[0]) if len(failed) == len(ids) else FAILED
 

@@ -123,5 +123,8 @@ def _raw_terminal() -> Iterator[None]:
     tty.setraw(descriptor)
     try:
         yield
+    except Exception:
+        sys.stdout.write("\r\n")  # the error is printed below the line of the shell
+        raise
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

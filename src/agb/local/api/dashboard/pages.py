@@ -103,7 +103,7 @@ class Dashboard:
         async def guarded(request: Request) -> Response:
             if (code := request.query_params.get("code")) and request.method == "GET":
                 return self._let_in(request, code)
-            if not self.access.is_valid(request.cookies.get(self.access.cookie, "")):
+            if not self._is_let_in(request):
                 return self._message(
                     "Not open to this browser",
                     "Open the address that agb serve printed, which is valid once, or run: agb open",
@@ -115,8 +115,13 @@ class Dashboard:
 
         return guarded
 
+    def _is_let_in(self, request: Request) -> bool:
+        return self.access.is_valid(request.cookies.get(self.access.cookie, ""))
+
     def _let_in(self, request: Request, code: str) -> Response:
         token = self.access.redeem(code)
+        if token is None and self._is_let_in(request):
+            return RedirectResponse(request.url.path, 303, _HEADERS)  # the address from the terminal, opened again
         if token is None:
             return self._message("This address is used up", "An address with a code is valid once. Run: agb open", 403)
         response = RedirectResponse(request.url.path, 303, _HEADERS)

@@ -97,7 +97,7 @@ class Views:
         now = datetime.now(UTC)
         processes = await session.processes()
         calls = [_running(call, now) for call in session.running_calls]
-        calls += [_ended(call, now) for call in reversed(session.recent_calls)]
+        calls += [_ended(call) for call in reversed(session.recent_calls)]
         parts = [
             Part("facts", self._render("facts.html", **self._session(session))),
             Part(
@@ -130,7 +130,7 @@ class Views:
     def files(self, session: LocalSession, path: str, text: str) -> str:
         """Return the page of a directory of a session; ``text`` is the reply of the tool that lists it."""
         entries = []
-        for line in text.splitlines():
+        for line in text.split("\n") if text else ():  # a name may hold any other character that ends a line
             kind, _, name = line.partition(" ")
             below = f"{path.rstrip('/')}/{name}"
             entries.append({"name": name, "path": below, "is_directory": kind == "[DIR]"})
@@ -159,8 +159,7 @@ def _running(call: Any, now: datetime) -> dict[str, Any]:
     }
 
 
-def _ended(call: CallRecord, now: datetime) -> dict[str, Any]:
-    del now
+def _ended(call: CallRecord) -> dict[str, Any]:
     return {
         "key": f"call-{hashlib.sha256(repr((call.at, call.tool, call.seconds)).encode()).hexdigest()[:12]}",
         "state": "ok" if call.ok else "failed",

@@ -23,20 +23,44 @@ function putRows(body, {keys, rows}) {
   });
 }
 
-if (document.body.dataset.events) {
-  const source = new EventSource(document.body.dataset.events);
+let source = null;
+let hasEnded = false;
+
+function listen(path) {
+  const source = new EventSource(path);
   source.onopen = () => { connection.textContent = "live"; };
-  source.onerror = () => { connection.textContent = "not connected"; };
+  source.onerror = () => {
+    connection.textContent = source.readyState === EventSource.CLOSED ? "closed: reload the page" : "not connected";
+  };
   source.onmessage = ({data}) => {
     const update = JSON.parse(data);
     for (const [id, html] of Object.entries(update.parts ?? {})) put(document.getElementById(id), html);
     for (const [id, rows] of Object.entries(update.rows ?? {})) putRows(document.getElementById(id), rows);
   };
   source.addEventListener("ended", () => {
+    hasEnded = true;
     source.close();
     connection.textContent = "the session has ended";
     for (const button of document.querySelectorAll("main button")) button.disabled = true;
   });
+  return source;
+}
+
+// A browser opens six connections to a host at most, and a live page holds one, so a page that is not seen lets go of it.
+function follow() {
+  if (hasEnded) return;
+  if (document.hidden) {
+    source?.close();
+    source = null;
+    connection.textContent = "paused";
+  } else {
+    source ??= listen(document.body.dataset.events);
+  }
+}
+
+if (document.body.dataset.events) {
+  document.addEventListener("visibilitychange", follow);
+  follow();
 }
 
 document.addEventListener("submit", (event) => {
