@@ -207,6 +207,18 @@ def links(session: nox.Session) -> None:
 
 
 @nox.session
+def puppeteer(session: nox.Session) -> None:
+    """Drive the browser of a session with Puppeteer, which npm installs; needs node and Chromium."""
+    install(session, "test")
+    directory = Path(session.create_tmp()).resolve()
+    session.run(
+        "npm", "install", "--prefix", str(directory), "--no-audit", "--no-fund", "puppeteer-core", external=True
+    )
+    command = ["python", "-m", "pytest", "-n0", "tests/local/test_puppeteer.py"]
+    session.run(*command, *session.posargs, env={"AGB_PUPPETEER": f"{directory}/node_modules/puppeteer-core"})
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Drive the local runtime with agbcloud-sdk, a client that was not written here."""
     session.install("-e", ".[local]")

@@ -75,7 +75,8 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> A
             monkeypatch.setattr(sys, "stdin", input_)
             code = main(list(words))
         sys.stdout.flush()
-        return Ran(code, *capfd.readouterr())
+        printed = capfd.readouterr()
+        return Ran(code, printed.out, printed.err)
 
     return run
 

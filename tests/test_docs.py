@@ -13,8 +13,9 @@ import pkgutil
 import re
 import subprocess
 import sys
+import time
 import types
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +23,8 @@ import pytest
 
 import agb
 from agb.local import LocalServer
+from tests.browsers import needs_browser
+from tests.desktops import needs_desktop, shared_desktop
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,10 +41,22 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
+def marks_of(text: str) -> list[pytest.MarkDecorator]:
+    """Return the marks by which examples are skipped where what they need is missing."""
+    needs = {"agb-browser-use": needs_browser, "agb-computer-use": needs_desktop}
+    return [mark for image, mark in needs.items() if image in text]
+
+
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, id=page.name, marks=marks_of(str(BLOCK.findall(page.read_text("utf-8"))))) for page in PAGES],
+)
 def test_examples_of_a_page(page: Path) -> None:
-    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output."""
+    """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
+
+    The pictures of a page are those that its examples save (`tools/guide_pictures.py`).
+    """
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
@@ -51,6 +66,11 @@ def test_examples_of_a_page(page: Path) -> None:
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
         assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
+    shown = "".join(block for block, _ in BLOCK.findall(text))
+    for name in re.findall(r"!\[[^\]]*\]\(images/([^)]+)\)", text):
+        if name not in shown:  # made by `tools/screenshots.py`
+            continue
+        assert Path(name).stat().st_size > 1000, name
     for client in namespace.values():
         if isinstance(client, agb.AGB):
             client.close()
@@ -110,11 +130,60 @@ def test_docstrings_have_examples() -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_example_of_a_docstring(name: str) -> None:
-    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level."""
-    flavour = agb.AsyncAGB if "._async." in name else agb.AGB
-    asyncio.run(run_examples(name, EXAMPLES[name], flavour()))
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(text)) for name, text in EXAMPLES.items()])
+def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> None:
+    """Run an example as the interactive interpreter does, with ``await`` allowed at the top level.
+
+    That of the synchronous flavour runs without an event loop, as it would there.
+    """
+    needs_a_desktop = needs_desktop in marks_of(EXAMPLES[name])
+    session_id = request.getfixturevalue("desktop") if needs_a_desktop else ""
+    if "._async." in name:
+        asyncio.run(run_asynchronous_examples(name, session_id))
+        return
+    with agb.AGB() as client:
+        lend(session_id, client)
+        with pytest.raises(StopIteration):
+            run_examples(name, EXAMPLES[name], client).send(None)
+
+
+async def run_asynchronous_examples(name: str, session_id: str) -> None:
+    async with agb.AsyncAGB() as client:
+        lend(session_id, client)
+        await run_examples(name, EXAMPLES[name], client)
+
+
+@pytest.fixture(scope="module")
+def desktop_id(runtime: LocalServer) -> Iterator[str]:
+    with shared_desktop(runtime) as session_id:
+        yield session_id
+
+
+@pytest.fixture
+def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
+    """The id of a session whose desktop is empty, for all examples: a desktop of its own for each takes too long."""
+    yield desktop_id
+    with agb.AGB(runtime.api_key, agb.Config(runtime.endpoint, 60_000)) as client:
+        session = client.get(desktop_id).raise_for_error().session
+        session.computer.app.stop_by_pname("xterm")
+        end = time.monotonic() + 60
+        while session.computer.window.list_root_windows().windows:
+            assert time.monotonic() < end
+
+
+def lend(session_id: str, client: Any) -> None:
+    """Let ``client.session(...)`` return a session that there is, and not delete it; not if there is no id."""
+
+    @contextlib.contextmanager
+    def session(params: object) -> Iterator[agb.Session]:
+        yield client.get(session_id).session
+
+    @contextlib.asynccontextmanager
+    async def async_session(params: object) -> AsyncIterator[agb.AsyncSession]:
+        yield (await client.get(session_id)).session
+
+    if session_id:
+        setattr(client, "session", session if isinstance(client, agb.AGB) else async_session)  # noqa: B010 - of another type
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:
@@ -127,7 +196,6 @@ async def run_examples(name: str, text: str, client: Any) -> None:
         got = await run_one(example.source, namespace)
         wanted = f"{name}: {example.source}wanted {example.want!r}, got {got!r}"
         assert checker.check_output(example.want, got, flags), wanted
-    await asyncio.to_thread(client.close) if isinstance(client, agb.AGB) else await client.aclose()
 
 
 async def run_one(source: str, namespace: dict[str, Any]) -> str:

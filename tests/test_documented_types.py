@@ -18,7 +18,10 @@ WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n
 """Modules that an example writes before it imports them."""
 
 NARROWING = """
+from collections.abc import Coroutine
 from typing import Any, assert_type
+
+from playwright import async_api, sync_api
 
 from agb import AGB, AsyncAGB, AsyncSession, Context, Session, SessionMetrics
 from agb.exceptions import AGBError
@@ -44,6 +47,24 @@ def sync(client: AGB, session: Session) -> None:
     if not found:
         return
     assert_type(found.session, Session)
+
+
+def browsers(session: Session, page: sync_api.Page, other: async_api.Page) -> None:
+    with session.browser.connect() as browser:
+        assert_type(browser, sync_api.Browser)
+    with session.browser.page() as first:
+        assert_type(first, sync_api.Page)
+    assert_type(session.browser.screenshot(page), bytes)
+    awaited = session.browser.screenshot(other)
+    assert_type(awaited, Coroutine[Any, Any, bytes])
+
+
+async def asynchronous_browsers(session: AsyncSession, page: async_api.Page) -> None:
+    async with session.browser.connect() as browser:
+        assert_type(browser, async_api.Browser)
+    async with session.browser.page() as first:
+        assert_type(first, async_api.Page)
+    assert_type(await session.browser.screenshot(page), bytes)
 
 
 async def asynchronous(client: AsyncAGB) -> None:

@@ -86,6 +86,27 @@ def test_network_is_loaded_with_the_first_call(statement: str) -> None:
     assert not loaded(statement) & (NETWORK | SERVER)
 
 
+def test_desktop_is_loaded_when_it_is_first_used() -> None:
+    modules = "[name for name in sys.modules if 'computer' in name or name == 'agb.desktop']"
+    session = "import agb; session = agb.AGB('ako-key').attach('s-1'); session.code; session.command"
+    assert printed(f"import json, sys; {session}; print(json.dumps({modules}))") == []
+    used = printed(f"import json, sys; {session}; session.computer.mouse; print(json.dumps({modules}))")
+    assert "agb._sync.modules.computer.screen" in used
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from agb.modules.browser import Browser, BrowserFingerprintGenerator, BrowserOption",
+        "from agb import AGB; AGB('ako-key').attach('s-1').browser.connect()",
+        "from agb import AsyncAGB; AsyncAGB('ako-key').attach('s-1').browser.page()",
+    ],
+)
+def test_playwright_is_loaded_when_a_block_is_entered(statement: str) -> None:
+    """Python 3.11 has its marker of coroutine functions in asyncio."""
+    assert not loaded(statement) & ({"playwright"} | NETWORK - {"asyncio"} | SERVER)
+
+
 # --- side effects ------------------------------------------------------------------------------------------------
 
 SURROUNDINGS = """
@@ -159,7 +180,7 @@ IMPORT_PATHS = {
     "agb": "AGB Session CreateSessionParams ContextSync SyncPolicy UploadPolicy DownloadPolicy DeletePolicy "
     "ExtractPolicy UploadStrategy DownloadStrategy UploadMode MappingPolicy Extension ExtensionOption "
     "ExtensionsService Context ContextService ContextResult ContextListResult ContextManager ContextStatusData "
-    "ContextInfoResult ContextSyncResult",
+    "ContextInfoResult ContextSyncResult Computer MouseButton ScrollDirection",
     "agb.agb": "AGB",
     "agb.config": "BROWSER_DATA_PATH BROWSER_FINGERPRINT_PERSIST_PATH Config default_config load_config",
     "agb.context": "Context ContextService ContextResult ContextListResult ContextListParams ContextFileEntry "
@@ -172,11 +193,21 @@ IMPORT_PATHS = {
     "agb.model": "ApiResponse BoolResult DeleteResult EnhancedCodeExecutionResult ExecutionLogs ExecutionResult "
     "McpTool McpToolResult McpToolsResult OperationResult SessionResult",
     "agb.model.response": RESULTS,
-    "agb.modules": "Code Command CommandResult",
-    "agb.modules.browser": "BrowserFingerprintContext",
-    "agb.modules.browser.browser": "BrowserFingerprintContext",
+    "agb.modules": "Code Command CommandResult Computer",
+    "agb.modules.browser": "Browser BrowserFingerprint BrowserFingerprintContext BrowserFingerprintGenerator "
+    "BrowserOption BrowserProxy BrowserScreen BrowserViewport FingerprintFormat",
+    "agb.modules.browser.browser": "Browser BrowserFingerprint BrowserFingerprintContext BrowserOption BrowserProxy",
+    "agb.modules.browser.fingerprint": "BrowserFingerprintGenerator FingerprintFormat ScreenFingerprint VideoCard",
     "agb.modules.code": "Code LANGUAGE_ALIASES SUPPORTED_LANGUAGES",
     "agb.modules.command": "Command CommandResult",
+    "agb.modules.computer": "ApplicationManager Computer InstalledApp KeyboardController MouseButton MouseController "
+    "ScreenController ScrollDirection Window WindowManager",
+    "agb.modules.computer.app": "ApplicationManager AppOperationResult InstalledAppListResult ProcessListResult",
+    "agb.modules.computer.computer": "Computer",
+    "agb.modules.computer.keyboard": "KeyboardController",
+    "agb.modules.computer.mouse": "MouseController",
+    "agb.modules.computer.screen": "ScreenController ScreenshotResult",
+    "agb.modules.computer.window": "WindowInfoResult WindowListResult WindowManager",
     "agb.modules.file_transfer": "DownloadResult FileTransfer UploadResult",
     "agb.session": "Session",
     "agb.session_params": "BrowserContext CreateSessionParams",

@@ -19,10 +19,14 @@ SRC = ROOT / "src"
 PUBLIC_TYPES = {
     f"agb.{name}"
     for name in (
+        "browser_agent",
+        "browser_options",
         "config",
         "context_sync",
+        "desktop",
         "events",
         "exceptions",
+        "fingerprint",
         "outcomes",
         "language",
         "limits",
@@ -225,12 +229,13 @@ MAY_IMPORT = {
     "api": {"_compat", "net"},
     "pager": {"_compat", "api"},
     "storage": {"_compat", "api", "host", "pager"},
-    "modules": {"_compat", "api", "host", "storage"},
-    "lifecycle": {"_compat", "api", "host", "pager"},
+    "block": {"_compat"},
+    "modules": {"_compat", "api", "block", "host", "storage"},
+    "lifecycle": {"_compat", "api", "block", "host", "pager"},
     "batch": {"_compat", "host", "lifecycle"},
 }
 """Package or module of a flavour -> the others that it may import at run time; `client` and `session` import all."""
-NO_OPERATIONS = {"_compat", "host", "net"}
+NO_OPERATIONS = {"_compat", "block", "host", "net"}
 """Those that know no API operation: they import neither `_ops` nor, except `net`, `_wire`."""
 
 
@@ -273,7 +278,8 @@ def test_event_loop_libraries_are_imported_in_compat_only() -> None:
         if top(found.target) in EVENT_LOOPS
         and not within(module.name, COMMAND_LINE | {"agb.local"})
         and not within(module.name, {"agb._async._compat", "agb._async.net.streams"})
-        and module.name != "agb._sync._compat.results"  # asyncio has the marker of coroutine functions
+        # asyncio has the marker of coroutine functions, and those of 0.12 run in threads
+        and module.name not in {"agb._sync._compat.results", "agb._sync._compat.coroutines"}
     ]
     refuse(findings)
 

@@ -9,7 +9,7 @@ import pytest
 from .test_layout import PUBLIC_TYPES, Module, inside, modules, ours, refuse, top, within
 
 LOCAL = "agb.local"
-VALUES = {f"{LOCAL}.{name}" for name in ("errors", "limits", "page_tokens", "report", "validation")}
+VALUES = {f"{LOCAL}.{name}" for name in ("errors", "limits", "page_tokens", "planner", "report", "validation")}
 """Modules without a package: values and checks that every package may import."""
 MAY_IMPORT = {
     "inside": set[str](),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -28,13 +29,14 @@ def blocks(flavour: type[Any]) -> list[Any]:
     return [
         *(client, client.session(PARAMS), client.pool(PARAMS), client.map(function, [1], params=PARAMS)),
         *(session.code.stream("1", "python"), session.file.read_stream("/a"), session.file.watch("/a")),
+        *([session.browser.connect(), session.browser.page()] if find_spec("playwright") else []),
     ]
 
 
 def iterators(flavour: type[Any]) -> list[Any]:
     """Return one of everything that is iterated over."""
     client = flavour("k", NOWHERE)
-    return [client.iterate(), client.context.iterate(), client.context.iterate_files("c"), *blocks(flavour)[3:]]
+    return [client.iterate(), client.context.iterate(), client.context.iterate_files("c"), *blocks(flavour)[3:7]]
 
 
 def kind(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Every public name of agbcloud-sdk 0.12 outside browser and desktop can be imported, and has a compatible signature.
+"""Public names of agbcloud-sdk 0.12 outside the browser agent: their import paths and compatible signatures.
 
 The names are in `public_names_0_12.json`, which `interop/public_names.py` has made by introspection.
 """
@@ -20,7 +20,11 @@ NAMES: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("public_n
 CASES = [(module, name) for module, names in NAMES.items() for name in names]
 is_coroutine_function = inspect.iscoroutinefunction if sys.version_info >= (3, 12) else asyncio.iscoroutinefunction
 """Python 3.11 has a marker for functions that return a finished coroutine only in asyncio."""
-OPTIONAL_HERE = {("agb.config", "Config", "timeout_ms")}
+OPTIONAL_HERE = {
+    ("agb.config", "Config", "timeout_ms"),
+    ("agb.modules.browser.browser", "Browser", "initialize", "option"),
+    ("agb.modules.browser.browser", "Browser", "initialize_async", "option"),
+}
 """Parameters that have a default here, and none in 0.12."""
 
 

@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from ._async.client import AsyncAGB as AsyncAGB
     from ._async.client import AsyncSessionIterator as AsyncSessionIterator
     from ._async.lifecycle.session_pool import AsyncSessionPool as AsyncSessionPool
+    from ._async.modules.browser import AsyncBrowser as AsyncBrowser
+    from ._async.modules.browser_agent import AsyncBrowserAgent as AsyncBrowserAgent
+    from ._async.modules.computer.computer import AsyncComputer as AsyncComputer
     from ._async.modules.context_manager import AsyncContextManager as AsyncContextManager
+    from ._async.modules.fingerprint_generator import (
+        AsyncBrowserFingerprintGenerator as AsyncBrowserFingerprintGenerator,
+    )
     from ._async.modules.process import AsyncProcess as AsyncProcess
     from ._async.modules.process_output import AsyncProcessOutput as AsyncProcessOutput
     from ._async.net.pool import AsyncConnectionPool as AsyncConnectionPool
@@ -36,7 +42,11 @@ if TYPE_CHECKING:
     from ._sync.client import AGB as AGB
     from ._sync.client import SessionIterator as SessionIterator
     from ._sync.lifecycle.session_pool import SessionPool as SessionPool
+    from ._sync.modules.browser import Browser as Browser
+    from ._sync.modules.browser_agent import BrowserAgent as BrowserAgent
+    from ._sync.modules.computer.computer import Computer as Computer
     from ._sync.modules.context_manager import ContextManager as ContextManager
+    from ._sync.modules.fingerprint_generator import BrowserFingerprintGenerator as BrowserFingerprintGenerator
     from ._sync.modules.process import Process as Process
     from ._sync.modules.process_output import ProcessOutput as ProcessOutput
     from ._sync.net.pool import ConnectionPool as ConnectionPool
@@ -46,6 +56,18 @@ if TYPE_CHECKING:
     from ._sync.storage.contexts import ContextIterator as ContextIterator
     from ._sync.storage.contexts import ContextService as ContextService
     from ._sync.storage.extensions import ExtensionsService as ExtensionsService
+    from .browser_agent import ActOptions as ActOptions
+    from .browser_agent import ActResult as ActResult
+    from .browser_agent import ExtractOptions as ExtractOptions
+    from .browser_agent import ExtractOutcome as ExtractOutcome
+    from .browser_agent import ObserveOptions as ObserveOptions
+    from .browser_agent import ObserveOutcome as ObserveOutcome
+    from .browser_agent import ObserveResult as ObserveResult
+    from .browser_options import BrowserFingerprint as BrowserFingerprint
+    from .browser_options import BrowserOption as BrowserOption
+    from .browser_options import BrowserProxy as BrowserProxy
+    from .browser_options import BrowserScreen as BrowserScreen
+    from .browser_options import BrowserViewport as BrowserViewport
     from .config import Config as Config
     from .config import Setting as Setting
     from .config import Settings as Settings
@@ -63,6 +85,13 @@ if TYPE_CHECKING:
     from .context_sync import UploadPolicy as UploadPolicy
     from .context_sync import UploadStrategy as UploadStrategy
     from .context_sync import WhiteList as WhiteList
+    from .desktop import CursorPosition as CursorPosition
+    from .desktop import InstalledApp as InstalledApp
+    from .desktop import LaunchedApp as LaunchedApp
+    from .desktop import MouseButton as MouseButton
+    from .desktop import Screenshot as Screenshot
+    from .desktop import ScrollDirection as ScrollDirection
+    from .desktop import Window as Window
     from .events import CodeEvent as CodeEvent
     from .events import Error as Error
     from .events import Finished as Finished
@@ -89,6 +118,7 @@ if TYPE_CHECKING:
     from .executor import BrokenSandbox as BrokenSandbox
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
+    from .fingerprint import FingerprintFormat as FingerprintFormat
     from .language import Language as Language
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
@@ -97,6 +127,7 @@ if TYPE_CHECKING:
     from .owned import OwnedSession as OwnedSession
     from .owned import Reaped as Reaped
     from .refs import SessionRef as SessionRef
+    from .results import AppOperationResult as AppOperationResult
     from .results import AwaitableContextSyncResult as AwaitableContextSyncResult
     from .results import BinaryFileContentResult as BinaryFileContentResult
     from .results import BoolResult as BoolResult
@@ -132,11 +163,14 @@ if TYPE_CHECKING:
     from .results import FileUrlResult as FileUrlResult
     from .results import GetSessionData as GetSessionData
     from .results import GetSessionResult as GetSessionResult
+    from .results import InstalledAppListResult as InstalledAppListResult
     from .results import McpTool as McpTool
     from .results import McpToolResult as McpToolResult
     from .results import McpToolsResult as McpToolsResult
     from .results import MultipleFileContentResult as MultipleFileContentResult
     from .results import OperationResult as OperationResult
+    from .results import ProcessListResult as ProcessListResult
+    from .results import ScreenshotResult as ScreenshotResult
     from .results import SessionInfo as SessionInfo
     from .results import SessionListResult as SessionListResult
     from .results import SessionMetrics as SessionMetrics
@@ -146,6 +180,8 @@ if TYPE_CHECKING:
     from .results import TransferredFile as TransferredFile
     from .results import Truncated as Truncated
     from .results import UploadResult as UploadResult
+    from .results import WindowInfoResult as WindowInfoResult
+    from .results import WindowListResult as WindowListResult
     from .session_params import BrowserContext as BrowserContext
     from .session_params import BrowserFingerprintContext as BrowserFingerprintContext
     from .session_params import CreateSessionParams as CreateSessionParams
@@ -159,6 +195,8 @@ _HOMES = {
     "._async.storage.extensions": ("AsyncExtensionsService",),
     "._sync.modules.context_manager": ("ContextManager",),
     "._async.modules.context_manager": ("AsyncContextManager",),
+    "._sync.modules.computer.computer": ("Computer",),
+    "._async.modules.computer.computer": ("AsyncComputer",),
     "._async.client": ("AsyncAGB", "AsyncSessionIterator"),
     "._async.storage.context_files": ("AsyncContextFileIterator",),
     "._async.storage.contexts": ("AsyncContextIterator", "AsyncContextService"),
@@ -179,6 +217,22 @@ _HOMES = {
     "._sync.modules.process": ("Process",),
     "._sync.modules.process_output": ("ProcessOutput",),
     "._sync.session": ("Session",),
+    "._async.modules.browser": ("AsyncBrowser",),
+    "._async.modules.browser_agent": ("AsyncBrowserAgent",),
+    "._async.modules.fingerprint_generator": ("AsyncBrowserFingerprintGenerator",),
+    "._sync.modules.fingerprint_generator": ("BrowserFingerprintGenerator",),
+    "._sync.modules.browser": ("Browser",),
+    "._sync.modules.browser_agent": ("BrowserAgent",),
+    ".browser_agent": (
+        "ActOptions",
+        "ActResult",
+        "ExtractOptions",
+        "ExtractOutcome",
+        "ObserveOptions",
+        "ObserveOutcome",
+        "ObserveResult",
+    ),
+    ".browser_options": ("BrowserFingerprint", "BrowserOption", "BrowserProxy", "BrowserScreen", "BrowserViewport"),
     ".config": ("Config", "Setting", "Settings"),
     ".context_sync": (
         "BWList",
@@ -195,6 +249,15 @@ _HOMES = {
         "UploadPolicy",
         "UploadStrategy",
         "WhiteList",
+    ),
+    ".desktop": (
+        "CursorPosition",
+        "InstalledApp",
+        "LaunchedApp",
+        "MouseButton",
+        "Screenshot",
+        "ScrollDirection",
+        "Window",
     ),
     ".events": ("CodeEvent", "Error", "Finished", "Result", "Stderr", "Stdout"),
     ".executor": ("BrokenSandbox", "SandboxExecutor", "SandboxFuture"),
@@ -217,6 +280,7 @@ _HOMES = {
         "SessionError",
         "WorkerLostError",
     ),
+    ".fingerprint": ("FingerprintFormat",),
     ".language": ("Language",),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
@@ -224,6 +288,7 @@ _HOMES = {
     ".stats": ("ClientStats", "CreationStats", "SessionPoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
+        "AppOperationResult",
         "AwaitableContextSyncResult",
         "BinaryFileContentResult",
         "BoolResult",
@@ -259,11 +324,14 @@ _HOMES = {
         "FileUrlResult",
         "GetSessionData",
         "GetSessionResult",
+        "InstalledAppListResult",
         "McpTool",
         "McpToolResult",
         "McpToolsResult",
         "MultipleFileContentResult",
         "OperationResult",
+        "ProcessListResult",
+        "ScreenshotResult",
         "SessionInfo",
         "SessionListResult",
         "SessionMetrics",
@@ -273,6 +341,8 @@ _HOMES = {
         "TransferredFile",
         "Truncated",
         "UploadResult",
+        "WindowInfoResult",
+        "WindowListResult",
     ),
     ".session_params": ("BrowserContext", "BrowserFingerprintContext", "CreateSessionParams", "ExtensionOption"),
 }
@@ -290,14 +360,18 @@ if _os.path.isdir(_os.path.join(_os.path.dirname(__file__), "api")):  # noqa: PT
 _MODULES = frozenset(
     (
         "agb",
+        "browser_agent",
+        "browser_options",
         "config",
         "context",
         "context_manager",
         "context_sync",
+        "desktop",
         "events",
         "exceptions",
         "executor",
         "extension",
+        "fingerprint",
         "limits",
         "owned",
         "local",

@@ -302,9 +302,9 @@ async def test_longer_limit_than_the_clients_time_out() -> None:
         async with AsyncAGB("k", Config(server.endpoint, 1000)) as agb:
             call = agb.client.call
 
-            async def note(*args: Any, timeout: float) -> Any:
+            async def note(*args: Any, timeout: float, **more: Any) -> Any:
                 seen.append(timeout)
-                return await call(*args, timeout=timeout)
+                return await call(*args, timeout=timeout, **more)
 
             agb.client.call = note  # type: ignore[method-assign, assignment]
             assert (await agb.attach("s-1").code.run("1", "python", timeout_s=600)).success

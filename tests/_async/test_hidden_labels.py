@@ -14,7 +14,7 @@ import pytest
 
 from agb import AsyncAGB, Config, CreateSessionParams
 from agb._async._compat.concurrency import gather
-from agb._ops import ownership
+from agb._wire.labels import HIDDEN
 from agb.local import LocalServer
 from tests.refusing import refusing
 from tests.servers import CREATE, LABELS, LIST, Action, Request, Scripted, Sessions, cut, refuse, scripted
@@ -39,7 +39,7 @@ def labels_in(request: Request) -> dict[str, str]:
 
 
 def has_hidden(request: Request) -> bool:
-    return any(key.startswith(ownership.PREFIX) for key in labels_in(request))
+    return any(key.startswith(HIDDEN) for key in labels_in(request))
 
 
 def count(server: Scripted, path: str) -> int:

@@ -301,9 +301,9 @@ def test_longer_limit_than_the_clients_time_out() -> None:
         with AGB("k", Config(server.endpoint, 1000)) as agb:
             call = agb.client.call
 
-            def note(*args: Any, timeout: float) -> Any:
+            def note(*args: Any, timeout: float, **more: Any) -> Any:
                 seen.append(timeout)
-                return call(*args, timeout=timeout)
+                return call(*args, timeout=timeout, **more)
 
             agb.client.call = note  # type: ignore[method-assign, assignment]
             assert agb.attach("s-1").code.run("1", "python", timeout_s=600).success

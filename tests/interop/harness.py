@@ -18,8 +18,13 @@ from urllib.request import ProxyHandler, Request, build_opener
 
 if TYPE_CHECKING:
     from agb import AGB, Session
+    from agb.session_params import BrowserContext
 
 IMAGE = "agb-code-space-1"
+DESKTOP_IMAGE = "agb-computer-use-ubuntu-2204"
+"""Its sessions have a link."""
+PLAIN_DESKTOP_IMAGE = "agb-computer-use-1"
+"""Its sessions have none, so that a picture is returned by its address."""
 API_KEY = "ako-interop"
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
@@ -103,10 +108,18 @@ class Sessions:
         self.endpoint = endpoint
         self.made: list[str] = []
 
-    def create(self, labels: dict[str, str] | None = None, idle_release_timeout: int | None = None) -> Session:
+    def create(
+        self,
+        labels: dict[str, str] | None = None,
+        idle_release_timeout: int | None = None,
+        image: str = IMAGE,
+        browser_context: BrowserContext | None = None,
+    ) -> Session:
         from agb import CreateSessionParams
 
-        params = CreateSessionParams(labels, IMAGE, idle_release_timeout=idle_release_timeout)
+        params = CreateSessionParams(
+            labels, image, idle_release_timeout=idle_release_timeout, browser_context=browser_context
+        )
         result = self.agb.create(params)
         assert result.success, result.error_message
         assert result.session is not None
@@ -126,9 +139,15 @@ class Sessions:
 
 def fetch(request: Request | str) -> tuple[int, str]:
     """Return status and text of an answer, whatever its status; a proxy of this machine has no part in it."""
+    status, body = fetch_bytes(request)
+    return status, body.decode()
+
+
+def fetch_bytes(request: Request | str) -> tuple[int, bytes]:
+    """Return status and body of an answer."""
     try:
         with build_opener(ProxyHandler({})).open(request, timeout=20) as response:
-            return response.status, response.read().decode()
+            return response.status, response.read()
     except HTTPError as error:
         with error:
-            return error.code, error.read().decode()
+            return error.code, error.read()

@@ -2,7 +2,7 @@
 
 A name counts as public in a module if it does not begin with an underscore and is a class, function or value of the SDK
 itself. What a module imports for its own use does not count: the standard library, other packages, the loggers and the
-requests of the low-level ``agb.api``. Browser, desktop and that low-level client are left out.
+requests of the low-level ``agb.api``. That low-level client is left out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LEFT_OUT = ("agb.api", "agb._release", "agb.modules.browser", "agb.modules.computer", "agb.modules.ws")
+LEFT_OUT = ("agb.api", "agb._release", "agb.modules.ws", "agb.modules.browser.eval")
 FILE = Path(__file__).parent.parent / "public_names_0_12.json"
 
 
@@ -58,8 +58,15 @@ def _shape(value: Any, module: str) -> dict[str, Any]:
         "parameters": _parameters(value),
         "methods": dict(_methods(value)),
         "properties": _properties(value),
-        "attributes": sorted(vars(value())) if value.__name__.endswith("Result") else [],
+        "attributes": _attributes(value),
     }
+
+
+def _attributes(cls: type) -> list[str]:
+    """Return the attributes of a result; of one that cannot be made without arguments these say what it has."""
+    if not cls.__name__.endswith("Result") or any("default" not in one for one in _parameters(cls)):
+        return []
+    return sorted(vars(cls()))
 
 
 def _methods(cls: type) -> list[tuple[str, Any]]:

@@ -61,6 +61,8 @@ def test_crashed_browser(api: Api, browsing: str) -> None:
     [browser] = [found for found in processes(api) if not any("--type=" in part for part in found.cmdline())]
     os.kill(browser.pid, signal.SIGSEGV)
     assert wait_for_end(browser.pid)
+    while api.ask("POST", "/internet/getCdpLink", {"sessionId": browsing}, json={})["success"]:
+        pass  # until the session's agent has reported it
     said = no_cdp_link(api, browsing)
     assert said.startswith("The browser ended by SIGSEGV")
     assert said.endswith("initialize it again")
@@ -83,8 +85,8 @@ def test_chromium_that_is_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_killed_runtime_leaves_no_browser(tmp_path: Path) -> None:
     with agb.local.serve(allow_none=True, warm=0, data_dir=tmp_path) as server:
         api = Api(server)
-        session_id = new_session(api)
-        initialize(api, session_id)
+        with api.http:
+            initialize(api, new_session(api))
         browser = [found.pid for found in processes(api)]
         assert len(browser) > 3
         os.kill(server.pid, signal.SIGKILL)

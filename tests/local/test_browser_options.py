@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agb.local.browser import options, switches
-from agb.local.browser.fingerprint import Fingerprint, chrome_brands, decode, read_fingerprint
+from agb.local.browser.fingerprint import Fingerprint, brands, decode, read_fingerprint
 from agb.local.browser.generator import Criteria, NoSuchMachine, generate
 from agb.local.browser.machines import MACHINES
 from agb.local.browser.proxies import read_proxy
@@ -64,6 +64,11 @@ def test_all_values() -> None:
     assert found.extensions == ("/tmp/extensions/a", "/tmp/extensions/b")
     assert found.arguments == ("--mute-audio",)
     assert (found.start_url, found.browser_type) == ("chrome://version/", "chrome")
+
+
+def test_start_pages() -> None:
+    for url in ("chrome://version/", "data:text/html,<p>two words", "HTTPS://example.com/", "about:blank", ""):
+        assert options.read({"defaultNavigateUrl": url}).start_url == (url or "about:blank")
 
 
 def test_what_has_no_effect_is_reported() -> None:
@@ -220,15 +225,19 @@ def test_screen_of_a_fingerprint_is_in_device_pixels() -> None:
 # --- fingerprints ---
 
 
-def test_brands_are_those_of_chrome() -> None:
-    # As Chrome 156, 130 and 124 name themselves.
-    assert [f"{name};{version}" for name, version in chrome_brands("156", "156")] == [
-        "Not:A-Brand;8.0.0.0",
-        "Chromium;156",
-        "Google Chrome;156",
-    ]
-    assert [name for name, _ in chrome_brands("130", "130")] == ["Chromium", "Google Chrome", "Not?A_Brand"]
-    assert [name for name, _ in chrome_brands("124", "124")] == ["Chromium", "Google Chrome", "Not-A.Brand"]
+@pytest.mark.parametrize(
+    ("version", "product", "names"),
+    [
+        ("156.0.1.2", "Google Chrome", ["Not:A-Brand", "Chromium", "Google Chrome"]),
+        ("156.0.1.2", "", ["Not:A-Brand", "Chromium"]),
+        ("130.0.1.2", "Google Chrome", ["Chromium", "Google Chrome", "Not?A_Brand"]),
+        ("124", "Microsoft Edge", ["Chromium", "Microsoft Edge", "Not-A.Brand"]),
+        ("120.0.0.0", "Google Chrome", ["Not_A Brand", "Chromium", "Google Chrome"]),
+    ],
+)
+def test_brands_are_those_of_real_browsers(version: str, product: str, names: list[str]) -> None:
+    assert [name for name, _ in brands(version, product)] == names
+    assert dict(brands(version, product))["Chromium"] == version
 
 
 @pytest.mark.parametrize(("device", "system"), MACHINES)
@@ -240,7 +249,7 @@ def test_generated_fingerprint_is_consistent(device: str, system: str) -> None:
         found = read_fingerprint(decode(encoded(raw), what="f"), what="f")
         assert found.languages == ("de-DE", "de", "fr")
         assert raw["headers"]["accept-language"] == "de-DE,de;q=0.9,fr;q=0.8"
-        assert found.is_mobile == (device == "mobile")
+        assert found.is_mobile == (device == "mobile") == (not found.has_pdf_viewer)
         assert (found.touch_points > 0) == found.is_mobile
         assert found.platform == Fingerprint.of_user_agent(found.user_agent).platform
         assert found.screen is not None
@@ -280,6 +289,7 @@ def test_fingerprint_of_a_real_browser() -> None:
                 "languages": [],
                 "deviceMemory": None,
                 "maxTouchPoints": 0.0,
+                "extraProperties": {"pdfViewerEnabled": False},
             },
             "videoCard": {"vendor": "Unknown", "renderer": "Unknown"},
             "multimediaDevices": {"speakers": []},
@@ -289,6 +299,7 @@ def test_fingerprint_of_a_real_browser() -> None:
     }
     found = read_fingerprint(raw, what="f")
     assert (found.metadata, found.graphics, found.platform) == (None, None, "Linux x86_64")
+    assert not found.has_pdf_viewer
     assert found.languages == ("fr-FR", "fr")
     assert found.screen is not None
     assert found.screen.insets == (0, 0, 0, 25)
@@ -307,6 +318,13 @@ def test_screen_of_a_fingerprint_that_is_too_large() -> None:
         ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/120.0.0.0 Safari/537.36", "Win32", "Windows", False),
         ("Mozilla/5.0 (Linux; Android 10; K) Chrome/120.0.0.0 Mobile Safari/537.36", "Linux armv81", "Android", True),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:128.0) Firefox/128.0", "MacIntel", None, False),
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0",
+            "Linux x86_64",
+            "Linux",
+            False,
+        ),
+        ("Chrome/.", None, "", False),
         ("Example/1", None, None, False),
     ],
 )

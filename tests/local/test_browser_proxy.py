@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,16 +12,22 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+from agb.local.browser.proxies import Forwarder, ForwarderFailed, ProxyServer
 from agb.local.sandbox.launch import INSIDE
+from agb.local.sessions.runtime import Runtime
+from agb.local.sessions.session import LocalSession
+from tests.faults import CERTIFICATE
 from tests.proxies import Proxy, proxying
 from tests.servers import Scripted, scripted, value
+
+from .runtimes import output
 
 SECONDS = 60
 """Limit of each step."""
 
 
 @contextmanager
-def forwarding(proxy: Proxy, password: str = "se:cret", port: int = 0) -> Iterator[int]:
+def forwarding(proxy: Proxy, password: str = "se:cret", *, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Run the program for a proxy; the port at which it listens."""
     ours, theirs = socket.socketpair()
     # The runtime hands the socket over as descriptor 3.
@@ -29,7 +36,7 @@ def forwarding(proxy: Proxy, password: str = "se:cret", port: int = 0) -> Iterat
     theirs.close()
     try:
         with ours, ours.makefile("rwb") as control:
-            place = {"scheme": proxy.scheme, "host": "127.0.0.1", "port": port or proxy.port}
+            place = {"scheme": proxy.scheme, "host": host, "port": port or proxy.port}
             control.write(json.dumps({**place, "username": "me", "password": password}).encode() + b"\n")
             control.flush()
             yield int(control.readline())
@@ -94,6 +101,18 @@ def test_tunnel(origin: Scripted) -> None:
         assert proxy.asked == [f"CONNECT {place.decode()}"]
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_proxy_with_tls(origin: Scripted, monkeypatch: pytest.MonkeyPatch, trusted: bool) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(CERTIFICATE)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    with proxying("https", tls=tls, users={"me": "se:cret"}) as proxy, forwarding(proxy, host="localhost") as port:
+        data = exchange(port, b"GET %s/x HTTP/1.1\r\nHost: x\r\n\r\n" % origin.endpoint.encode())
+        assert data.startswith(b"HTTP/1.1 200" if trusted else b"HTTP/1.1 502")
+        assert len(proxy.asked) == trusted
+
+
 def test_refused_password_opens_no_dialog() -> None:
     with proxying("http", users={"me": "se:cret"}) as proxy, forwarding(proxy, "wrong") as port:
         for request in (b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"):
@@ -147,3 +166,38 @@ def test_socks(origin: Scripted) -> None:
 def test_socks_that_is_refused(users: dict[str, str], sent: bytes, answer: bytes) -> None:
     with proxying("socks5", users=users) as proxy, forwarding(proxy) as port:
         assert exchange(port, sent).startswith(answer)
+
+
+# --- in a session ---
+
+
+@pytest.mark.asyncio
+async def test_program_in_a_session(local_runtime: Runtime, box: LocalSession) -> None:
+    forwarder = await Forwarder.start(box.sandbox, ProxyServer("http", "127.0.0.1", 9, "me", "se:cret"))
+    assert forwarder.address.startswith("http://127.0.0.1:")
+    everything = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' ' '; true"
+    seen = await output(local_runtime, box, everything)
+    assert "browser_proxy" in seen
+    assert "cret" not in seen
+    assert "127.0.0.1:9" not in seen
+    await forwarder.close()
+    await forwarder.close()
+    assert "browser_proxy" not in await output(local_runtime, box, everything)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["/bin/sh", "-c", "echo broken >&2; exit 1"], "broken"),
+        (["/bin/sh", "-c", "read line <&3; echo 70000 >&3; exec sleep 1000"], "70000 is no port"),
+        (["/bin/sh", "-c", "exec 2>/dev/null; yes 1 | tr -d '\\n' >&3"], "no port"),
+        (["/no/such/program"], "No such file"),
+    ],
+)
+async def test_program_that_does_not_start(
+    box: LocalSession, monkeypatch: pytest.MonkeyPatch, command: list[str], reason: str
+) -> None:
+    monkeypatch.setattr(box.sandbox, "helper", lambda _: command)
+    with pytest.raises(ForwarderFailed, match=reason):
+        await Forwarder.start(box.sandbox, ProxyServer("http", "127.0.0.1", 9, "me", "se:cret"))

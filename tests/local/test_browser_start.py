@@ -6,8 +6,8 @@ import asyncio
 import base64
 import json
 import os
-import struct
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -75,12 +75,6 @@ async def test_start_page_that_never_loads(local_runtime: Runtime, monkeypatch: 
     browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
     assert await evaluate(browser, "1 + 1") == 2
     assert browser.warnings == ["the start page was not loaded: no answer within 0.2 s"]
-    await session.browser.stop()
-
-    monkeypatch.undo()
-    browser = await session.browser.start(BrowserOptions(start_url="data:text/html,<title>First</title>"))
-    assert await evaluate(browser, "location.href") == "data:text/html,<title>First</title>"
-    assert browser.warnings == []
 
 
 async def test_chromium_without_a_sandbox_of_its_own(local_runtime: Runtime) -> None:
@@ -136,20 +130,20 @@ async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, c
         f'nohup node -e "{page}" > /dev/null 2>&1 & until (exec 3<>/dev/tcp/127.0.0.1/30100) 2>/dev/null; do :; done'
     )
     seen = []
-    for way in ("release", "stop", "look"):
+    for way in ("release", "stop"):
         session = await local_runtime.create(BROWSER_IMAGE, mounts=given)
         await session.mounts.loaded()
         await output(local_runtime, session, server)
         browser = await session.browser.start(BrowserOptions(start_url="http://127.0.0.1:30100/"))
         seen.append(await evaluate(browser, "document.cookie"))
-        await evaluate(browser, f"document.cookie = '{way}=1; max-age=100000'")
+        await evaluate(browser, f"document.cookie = 'of-{way}=1; max-age=100000'")
         if way == "stop":
             await call(local_runtime, session, "stopChrome")
             await context.uploaded(session)
         else:
-            local_runtime.release(session.id)
-            await local_runtime.released(session.id)
-    assert seen == ["", "release=1", "release=1; stop=1"]
+            await context.release(session)
+    assert seen == ["", "of-release=1"]
+    assert b"of-stop" in context.content(f"{PROFILE}/Default/Cookies")
     synced = {f"{PROFILE}/{path}" for path in ("Local State", "Default/Cookies", "Default/Cookies-journal")}
     assert set(context.paths()) <= synced
 
@@ -167,22 +161,19 @@ async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> Non
 
 async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
     sessions = [await local_runtime.create(BROWSER_IMAGE) for _ in range(2)]
+    before = sessions[0].meter.measure()["mem_used"]
     browsers = await asyncio.gather(*(session.browser.start(BrowserOptions()) for session in sessions))
     for number, browser in enumerate(browsers):
         await evaluate(browser, f"void (document.title = 'page {number}')")
     assert [[page["title"] for page in await browser.pages()] for browser in browsers] == [["page 0"], ["page 1"]]
     assert browsers[0].token != browsers[1].token
+    after = sessions[0].meter.measure()["mem_used"]
+    assert isinstance(before, int)
+    assert isinstance(after, int)
+    assert after - before > 100 * 2**20
     if sessions[0].sandbox.is_isolated:
         with pytest.raises(OSError):
             await sessions[1].connect(browsers[0].port)
-
-
-async def test_metrics_count_the_browser(local_runtime: Runtime) -> None:
-    session = await local_runtime.create(BROWSER_IMAGE)
-    before = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
-    await session.browser.start(BrowserOptions())
-    after = json.loads((await call(local_runtime, session, "get_metrics")).text)["mem_used"]
-    assert after - before > 100 * 2**20
 
 
 async def test_screenshots(local_runtime: Runtime) -> None:
@@ -197,33 +188,49 @@ async def test_screenshots(local_runtime: Runtime) -> None:
         assert (taken["type"], taken["mime_type"]) == ("screenshot", f"image/{kind}")
         image = base64.b64decode(taken["data"], validate=True)
         assert image.startswith(magic)
-        if kind == "png":
-            size = struct.unpack_from(">II", image, 16)
-            assert size == (700, 500)
-        assert size == (taken["width"], taken["height"])  # both show the same page
+        assert (taken["width"], taken["height"]) == (700, 500)
     assert (await call(local_runtime, session, "screenshot", format="gif")).is_error
 
 
-async def test_a_link_is_activity_while_it_moves_data() -> None:
+@asynccontextmanager
+async def connected(
+    runtime: Runtime, path: str, query: str = ""
+) -> AsyncIterator[tuple[Callable[[Any], None], asyncio.Queue[MutableMapping[str, Any]]]]:
+    """A WebSocket to the application of a runtime: how to send an object as JSON, and what is sent back."""
+    told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    sent: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+    sent.put_nowait({"type": "websocket.connect"})
+    scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "scheme": "ws"}
+    scope |= {"query_string": query.encode(), "server": ("agb.test", 80), "subprotocols": []}
+    scope |= {"headers": [(b"host", b"agb.test")] + ([(b"origin", b"http://agb.test")] if query else [])}
+    serving = asyncio.create_task(build_app(runtime, "key", Hosts("agb.test"))(scope, sent.get, told.put))
+    assert (await told.get())["type"] == "websocket.accept"
+    yield lambda given: sent.put_nowait({"type": "websocket.receive", "text": json.dumps(given)}), told
+    sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await serving
+
+
+async def test_what_of_a_browser_is_activity() -> None:
     clock = Clock()
     async with application(clock) as (runtime, caller):
         session = await runtime.create(BROWSER_IMAGE, idle_timeout=100)
         await session.browser.start(BrowserOptions())
         asked = await caller.post("/internet/getCdpLink", params={"sessionId": session.id})
-        path = httpx.URL(asked.json()["data"]["url"]).path
-        told: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-        sent: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
-        sent.put_nowait({"type": "websocket.connect"})
-        scope = {"type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b""}
-        scope |= {"headers": [(b"host", b"agb.test")], "scheme": "ws", "server": ("agb.test", 80), "subprotocols": []}
-        app = build_app(runtime, "key", Hosts("agb.test"))
-        serving = asyncio.create_task(app(scope, sent.get, told.put))
-        assert (await told.get())["type"] == "websocket.accept"
+        async with connected(runtime, httpx.URL(asked.json()["data"]["url"]).path) as (send, told):
+            clock.now += 90
+            assert session.idle_for == 90  # a connection alone keeps no session alive
+            send({"id": 1, "method": "Browser.getVersion"})
+            assert json.loads((await told.get())["text"])["id"] == 1
+            assert session.idle_for == 0
 
-        clock.now += 90
-        assert session.idle_for == 90  # a connection alone keeps no session alive
-        sent.put_nowait({"type": "websocket.receive", "text": json.dumps({"id": 1, "method": "Browser.getVersion"})})
-        assert json.loads((await told.get())["text"])["id"] == 1
-        assert session.idle_for == 0
-        sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await serving
+        place = {"x": 0.5, "y": 0.5}
+        for given, idle in (({"kind": "mouseMoved"}, 90), ({"kind": "mousePressed", "button": "left"}, 0)):
+            ticket = session.new_ticket()
+            async with connected(runtime, f"/sessions/{session.id}/live", f"authcode={ticket}") as (send, told):
+                clock.now += 90
+                while "bytes" not in await told.get():
+                    pass
+                send({"type": "seen"})
+                send({"type": "mouse", **place, **given})
+            assert session.idle_for == idle
+            session.touch()

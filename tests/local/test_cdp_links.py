@@ -75,13 +75,18 @@ def test_playwright_connects_to_both_urls(api: Api, driven: str) -> None:
     sync_api = pytest.importorskip("playwright.sync_api")
     urls = api.post("/internet/getCdpLink", {"sessionId": driven})
     with sync_api.sync_playwright() as playwright:
-        for url in urls["url"], by_path(urls["url"]):
+        for number, url in enumerate((urls["url"], by_path(urls["url"]))):
             browser = playwright.chromium.connect_over_cdp(url)
             [context] = browser.contexts
             page = context.new_page()
             page.goto("data:text/html,<h1>Hello</h1>")
             assert page.inner_text("h1") == "Hello"
             assert page.screenshot().startswith(b"\x89PNG")
+            link = f"{{href: 'data:application/zip,hello', download: '{number}.zip'}}"
+            with page.expect_download() as download:
+                page.evaluate(f"Object.assign(document.createElement('a'), {link}).click()")
+            assert download.value.failure() is None
+            assert api.shell(driven, f"cat ~/Downloads/{number}.zip") == "hello"
             page.close()
             browser.close()
     assert initialize(api, driven)["success"]

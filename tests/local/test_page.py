@@ -21,7 +21,7 @@ def page(api: Api) -> Iterator[str]:
     """The address of a page that has everything to show."""
     context = api.get("/sdk/GetContext", name="for the page", allowCreate="true")["id"]
     data = [{"contextId": context, "path": "/tmp/<b>mount", "policy": ""}]
-    labels = json.dumps({"project": "dämo", HOSTILE: HOSTILE})
+    labels = json.dumps({"project": "dämo", HOSTILE: HOSTILE, "agb.sdk/owner": "pool:of-the-sdk"})
     session = api.create(labels=labels, persistenceDataList=data)["sessionId"]
     api.tool(session, "shell", command=f"echo {HOSTILE!r}; exec -a '<b>sleeper</b>' sleep 600 > /dev/null 2>&1 &")
     api.tool(session, "shell", command="exit 3")
@@ -46,6 +46,10 @@ def test_page_shows_the_session(page: str) -> None:
         "/tmp/&lt;b&gt;mount",
     ):
         assert shown in answer.text, shown
+
+
+def test_labels_of_the_sdk_are_not_shown(page: str) -> None:
+    assert "pool:of-the-sdk" not in httpx.get(page).text
 
 
 def test_nothing_of_others_is_taken_for_html(page: str) -> None:

@@ -12,6 +12,7 @@ from agb import AGBError, ErrorKind
 from agb._ops import browser, contexts
 from agb._ops.tools import code, code_stream, files, metrics, shell
 from agb._ops.tools.code_stream import CodeRun
+from agb._ops.tools.computer import apps, mouse, screen, windows
 from agb._wire import toolcall
 from agb._wire.call import Call
 from agb._wire.reply import Reply
@@ -37,6 +38,7 @@ SPECIAL: dict[type[Shape], tuple[Any, tuple[Any, ...]]] = {
         {"isMainResult": False, "mime": {"text/plain": "x"}},
         (5, True, [], {"mime": 5}, {"mime": {"image/png": 5}}, {"mime": {}, "isMainResult": "yes"}),
     ),
+    windows._Children: ([{}], ("x", 5, True, {}, [5], [{"title": 3}], [{"child_windows": {}}])),
     metrics._Number: ("1.5", ("x", "", True, [], {}, "nan")),
 }
 
@@ -179,6 +181,29 @@ def test_tool(name: str) -> None:
         if value in ({}, {"a": 5}, []):
             continue  # text in another format
         error = error_of(make(), value)
+        assert error is not None, value
+        assert error.kind is ErrorKind.INVALID_ANSWER, value
+
+
+DESKTOP = [
+    mouse.get_cursor_position(session_id="s-1"),
+    windows.list_root_windows(3000, session_id="s-1"),
+    windows.get_active_window(session_id="s-1"),
+    apps.start_app("x", "", "", session_id="s-1"),
+    apps.list_visible_apps(session_id="s-1"),
+    apps.get_installed_apps(True, False, True, session_id="s-1"),
+    screen.get_screen_size(session_id="s-1"),
+]
+
+
+@pytest.mark.parametrize("call", DESKTOP, ids=lambda call: call.name)
+def test_tool_of_a_desktop(call: ToolCall[Any]) -> None:
+    assert call.shape is not None
+    assert error_of(call, valid(call.shape)) is None
+    for value in broken(call.shape):
+        if value in ({}, {"a": 5}, []) and call.name != "get_cursor_position":
+            continue  # no window, or no application
+        error = error_of(call, json.dumps(value))
         assert error is not None, value
         assert error.kind is ErrorKind.INVALID_ANSWER, value
 

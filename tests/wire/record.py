@@ -31,6 +31,9 @@ TOKEN = "token-recorded"
 PLACEHOLDER = "http://agb.invalid"
 """Stands in the recording wherever the address of the capturing server stood."""
 
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+"""A picture of one pixel in base64."""
+
 HEADERS_KEPT = ("authorization", "content-type", "x-access-token")
 
 
@@ -185,6 +188,11 @@ def tool_text(name: str) -> str:
             "tx_used_kbyte": 512.0,
             "timestamp": "2025-01-01T00:00:00Z",
         },
+        "get_cursor_position": {"x": 512, "y": 384},
+        "get_screen_size": {"width": 1920, "height": 1080, "dpiScalingFactor": 1.0},
+        "screenshot": {"type": "screenshot", "mime_type": "image/png", "data": PNG, "width": 1, "height": 1},
+        **{name: [] for name in ("list_root_windows", "start_app", "list_visible_apps", "get_installed_apps")},
+        "get_active_window": {"window_id": 7, "title": "a"},
     }
     return json.dumps(texts[name]) if name in texts else "true"
 
@@ -388,6 +396,25 @@ BROWSER_OPTION = """BrowserOption(use_stealth=True, user_agent="agent/1", viewpo
     proxies=[BrowserProxy("custom", server="http://proxy.invalid:3128", username="u", password="p")],
     cmd_args=["--lang=de"], default_navigate_url="https://example.com/ä", browser_type="chromium")"""
 
+DESKTOP_CALLS = {
+    "mouse": (
+        *("click(10, 20)", 'click(10, 20, "double_left")', "move(0, 1)", 'drag(1, 2, 3, 4, "right")'),
+        *("scroll(5, 6)", 'scroll(5, 6, "left", 3)', "get_position()"),
+    ),
+    "keyboard": ('type("größe 名前 🙂\\n")', 'press(["Ctrl", "c"])', 'press(["Shift"], True)', 'release(["Shift"])'),
+    "window": (
+        *("list_root_windows()", "list_root_windows(500)", "get_active_window()", "activate(7)", "close(7)"),
+        *("maximize(7)", "minimize(7)", "restore(7)", "fullscreen(7)", "resize(7, 300, 500)", "focus_mode(True)"),
+    ),
+    "app": (
+        *('start("gedit %U")', 'start("gedit", "/tmp", "com.example/.Main")', 'stop_by_pname("gedit")'),
+        *("stop_by_pid(42)", 'stop_by_cmd("kill -9 42")', "get_visible()", "list_installed()"),
+        "list_installed(False, True, False)",
+    ),
+    "screen": ("get_size()", "beta_take_screenshot()"),
+}
+"""The methods of the parts of a desktop."""
+
 CALLS = [
     # sessions
     Call("", 'agb.create(CreateSessionParams(image_id="agb-code-space-1"))', keep="session"),
@@ -529,6 +556,12 @@ CALLS = [
         "",
         "agb.client.release_mcp_session(models.ReleaseSessionRequest("
         "authorization=bearer, session_id=session.session_id))",
+    ),
+    # the desktop; the calls need no session that runs
+    *(
+        Call(f"{part}-{number}", f"session.computer.{part}.{call}")
+        for part, calls in DESKTOP_CALLS.items()
+        for number, call in enumerate(calls, start=1)
     ),
 ]
 

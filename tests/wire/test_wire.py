@@ -96,6 +96,19 @@ TOOLS: dict[str, Callable[[Session], object]] = {
     "run_code-js": lambda s: s.code.run("const ä = 1; ä", "node", timeout_s=5),
     "get_metrics": lambda s: s.get_metrics(),
 }
+
+
+def as_called(call: str) -> Callable[[AGB, Session], object]:
+    """Make the call of the SDK as it was recorded, with a session that has a link."""
+
+    def act(agb: AGB, session: Session) -> object:
+        session.link_url = f"{agb.client.endpoint}/sessions/s-1"
+        return eval(call, {"session": session})
+
+    return act
+
+
+DESKTOP = {name: one["call"] for name, one in BY_NAME.items() if ".computer." in one["call"]}
 NESTED = {"name": "größe 名前 🙂", "deep": {"list": [1, 2.5, None, True, {"k": "\n"}], "empty": {}}}
 FILE = ("SdkCtx-1", "/tmp/a b/ä.txt")
 FULL_BROWSER = json.loads(BY_NAME["init:options"]["request"]["query"]["browserOption"])
@@ -144,6 +157,7 @@ OURS: dict[str, Callable[[AGB, Session], object]] = {
     "listTools:image": lambda agb, s: s.list_mcp_tools("agb-browser-use-1"),
     **{f"callTool:{name}": linked(use) for name, use in TOOLS.items()},
     **{f"mcp:{name}": (lambda agb, s, use=use: use(s)) for name, use in TOOLS.items()},  # type: ignore[misc]
+    **{name: as_called(call) for name, call in DESKTOP.items()},
     "mcp:unlisted": lambda agb, s: s.call_mcp_tool("tap", {"x": 1, "y": 2}),
     "mcp:nested": lambda agb, s: s.call_mcp_tool("custom_tool", NESTED),
     "mcp:no-arguments": lambda agb, s: s.call_mcp_tool("custom_tool", {}),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
+    from ..browser_options import BrowserOption
     from ..outcomes import RetryOn
     from ..owned import Reaped
     from ..results.narrowed import GetSessionFailure, GetSessionSuccess, SessionFailure, SessionSuccess
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     from ..stats import ClientStats
     from ._compat.iteration import AnyIterable
     from .batch.map import AsyncBatch
+    from .block import AsyncBlock
     from .host.progress import Progress
-    from .lifecycle.session_block import AsyncSessionBlock
     from .lifecycle.session_pool import AsyncSessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -231,7 +232,7 @@ class AsyncAGB(Closable, BlockHint):
 
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> AsyncSessionBlock[AsyncSession]:
+    ) -> AsyncBlock[AsyncSession]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation, in several attempts within 30
@@ -253,10 +254,10 @@ class AsyncAGB(Closable, BlockHint):
             ...     print(result.stdout, end="")
             hello
         """
-        from .lifecycle.session_block import AsyncSessionBlock
+        from .block import AsyncBlock
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
-        return AsyncSessionBlock("agb.session(params)", block)
+        return AsyncBlock("agb.session(params)", "session", block)
 
     @asynccontextmanager
     async def _session(
@@ -319,6 +320,7 @@ class AsyncAGB(Closable, BlockHint):
         chunks: int | None = None,
         chunk_timeout: float | None = None,
         send_key: bool = False,
+        warm_browser: bool | BrowserOption = False,
     ) -> AsyncBatch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
@@ -356,6 +358,8 @@ class AsyncAGB(Closable, BlockHint):
             chunks: how many chunks are in progress at a time; without it one per worker of the executor, or 4.
             chunk_timeout: seconds after which the worker of a chunk counts as lost.
             send_key: whether the API key is sent to the workers; otherwise they read their own ``AGB_API_KEY``.
+            warm_browser: True, or an option: the function finds the session's browser started with it, and the start is
+                not a part of ``timeout``. A pool of warm sessions has its own argument of this name.
 
         Returns:
             A batch, to be entered by ``async with`` and then iterated over, with an `Outcome` for each item. When the
@@ -406,6 +410,7 @@ class AsyncAGB(Closable, BlockHint):
             chunks=chunks,
             chunk_timeout=chunk_timeout,
             send_key=send_key,
+            warm_browser=warm_browser,
         )
 
     # --- find ----------------------------------------------------------------------------------------------------
@@ -565,6 +570,7 @@ class AsyncAGB(Closable, BlockHint):
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
+        warm_browser: bool | BrowserOption = False,
         name: str | None = None,
     ) -> AsyncSessionPool[AsyncSession]:
         """Return a pool of warm sessions, which creates sessions ahead inside its ``with`` block.
@@ -584,6 +590,8 @@ class AsyncAGB(Closable, BlockHint):
                 then it is kept alive.
             timeout: seconds that creating a session, or waiting for one, may take; the client's time-out unless given.
             drain: seconds for which leaving the block waits for borrowed sessions.
+            warm_browser: True, or an option: the browser of each session is started with it before the session is
+                lent, and again if it has ended meanwhile. It has the profile and the pages that its last user has left.
             name: a name that stays the same from run to run: when the pool is entered, sessions are deleted that a
                 killed run on this machine has left behind.
 
@@ -600,6 +608,11 @@ class AsyncAGB(Closable, BlockHint):
         """
         from .lifecycle.session_pool import AsyncSessionPool
 
+        option = arguments.check_warm_browser(warm_browser)
+
+        async def start_browser(session: AsyncSession) -> None:
+            await session.browser.start(option, timeout=timeout)
+
         return AsyncSessionPool(
             self,
             params,
@@ -614,6 +627,7 @@ class AsyncAGB(Closable, BlockHint):
             idle=idle,
             timeout=timeout,
             drain=drain,
+            start_browser=None if option is None else start_browser,
             name=name,
         )
 

@@ -13,6 +13,7 @@ from .._ops import sessions as ops
 from .._ops.arguments import check_labels
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
+from .._wire.labels import shown
 from .._wire.toolcall import parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
     from ..results.sessions import SessionInfo
     from .api import AsyncAPI
     from .client import AsyncAGB
+    from .modules.browser import AsyncBrowser
     from .modules.code import AsyncCode
     from .modules.command import AsyncCommand
+    from .modules.computer.computer import AsyncComputer
     from .modules.context_manager import AsyncContextManager
     from .modules.files import AsyncFileSystem
 
@@ -68,6 +71,8 @@ class AsyncSession:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        browser: its browser.
+        computer: its desktop.
     """
 
     def __init__(self, agb: AsyncAGB, session_id: str) -> None:
@@ -136,6 +141,20 @@ class AsyncSession:
         from .modules.context_manager import AsyncContextManager
 
         return AsyncContextManager(self)
+
+    @cached_property
+    def browser(self) -> AsyncBrowser:
+        """The browser of the session."""
+        from .modules.browser import AsyncBrowser
+
+        return AsyncBrowser(self)
+
+    @cached_property
+    def computer(self) -> AsyncComputer:
+        """The desktop of the session."""
+        from .modules.computer.computer import AsyncComputer
+
+        return AsyncComputer(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 
@@ -229,7 +248,7 @@ class AsyncSession:
         if not result:
             return result
         self._hidden_labels = ownership.hidden(result.data)
-        return OperationResult.of(ownership.shown(result.data), result.request_id)
+        return OperationResult.of(shown(result.data), result.request_id)
 
     # --- information ---------------------------------------------------------------------------------------------
 

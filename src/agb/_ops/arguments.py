@@ -14,6 +14,7 @@ from .._wire.call import json_text
 from . import ownership
 
 if TYPE_CHECKING:
+    from ..browser_options import BrowserOption
     from ..results.contexts import Context
     from ..session_params import CreateSessionParams
 
@@ -88,6 +89,19 @@ def _check_syncs(params: CreateSessionParams) -> None:
             )
         if not isinstance(sync.path, str) or not sync.path.startswith("/"):
             raise ValueError(f"a context is mounted at an absolute path of the session, not at {sync.path!r}")
+
+
+def check_warm_browser(value: object) -> BrowserOption | None:
+    """Return the option that browsers are kept ready with, None if none are; ``True`` is the default option."""
+    if value is False or value is None:  # None is what a batch's options have; they are copied for its workers
+        return None
+    from ..browser_options import BrowserOption  # most programs keep none
+
+    if value is True:
+        return BrowserOption()
+    if not isinstance(value, BrowserOption):
+        raise TypeError(f"warm_browser is True, False or a BrowserOption, not {type(value).__name__}")
+    return value
 
 
 def check_labels(labels: object) -> None:

@@ -15,15 +15,14 @@ from typing import Any
 
 from attrs import field, frozen
 
+from .._wire.labels import HIDDEN
 from ..exceptions import AGBError, ErrorKind, Sent
 
-PREFIX = "agb.sdk/"
-"""The prefix of the keys of hidden labels."""
-CREATE = f"{PREFIX}create"
+CREATE = f"{HIDDEN}create"
 """The key of the nonce of a creation."""
-OWNER = f"{PREFIX}owner"
+OWNER = f"{HIDDEN}owner"
 """The key of the owner's name."""
-PART = f"{PREFIX}part"
+PART = f"{HIDDEN}part"
 """The key of the part of the owner, such as a chunk of a batch, that a session belongs to."""
 LONGEST = 128
 """The most characters of a name."""
@@ -96,21 +95,16 @@ def making_of(labels: Mapping[str, str]) -> tuple[float, str]:
     return (float(when), maker) if when.isdecimal() else (0.0, "")
 
 
-def shown(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels of the user."""
-    return {key: value for key, value in labels.items() if not key.startswith(PREFIX)}
-
-
 def hidden(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the hidden labels."""
-    return {key: value for key, value in labels.items() if key.startswith(PREFIX)}
+    return {key: value for key, value in labels.items() if key.startswith(HIDDEN)}
 
 
 def check_not_reserved(labels: Mapping[str, str]) -> None:
     """Raise `ValueError` if a key begins with the prefix of hidden labels."""
-    reserved = next((key for key in labels if key.startswith(PREFIX)), None)
+    reserved = next((key for key in labels if key.startswith(HIDDEN)), None)
     if reserved is not None:
-        raise ValueError(f"Label keys that begin with {PREFIX!r} are reserved for the SDK: rename {reserved!r}")
+        raise ValueError(f"Label keys that begin with {HIDDEN!r} are reserved for the SDK: rename {reserved!r}")
 
 
 # --- a creation without an answer --------------------------------------------------------------------------------
@@ -148,5 +142,5 @@ def is_label_refused(error: AGBError, description: str) -> bool:
     return error.kind is ErrorKind.REFUSED and _LABEL.search(text) is not None
 
 
-_LABEL = re.compile(rf"(?i:label)|\b(?i:tags?)\b|Tags?(?![a-z])|{re.escape(PREFIX)}")
+_LABEL = re.compile(rf"(?i:label)|\b(?i:tags?)\b|Tags?(?![a-z])|{re.escape(HIDDEN)}")
 """Also a part of a code, such as ``InvalidTag.Malformed``."""

@@ -199,15 +199,24 @@ class API:
             return kind.failed(error)
         return kind.of(value, request_id)
 
-    def tool(self, tool: ToolCall[T], access: ToolAccess, *, timeout: float | None = None) -> T:
+    def tool(
+        self,
+        tool: ToolCall[T],
+        access: ToolAccess,
+        *,
+        timeout: float | None = None,
+        deadline: Deadline | None = None,
+    ) -> T:
         """Call a tool by the route that the session offers and return what its text means.
 
-        The deadline is ``timeout`` seconds, or the client's own time-out on top of what the tool itself may take.
+        Without ``deadline`` it is ``timeout`` seconds, or the client's own time-out on top of what the tool itself may
+        take.
 
         Raises:
             AGBError: the tool was not run, or there was no valid answer.
         """
-        reply, _ = self.call(routed(tool, access), timeout=self.timeout + tool.seconds if timeout is None else timeout)
+        limit = self.timeout + tool.seconds if timeout is None else timeout
+        reply, _ = self.call(routed(tool, access), timeout=limit, deadline=deadline)
         return tool.read(reply)
 
     # --- files of any size ---------------------------------------------------------------------------------------
@@ -254,14 +263,14 @@ class API:
         return put_file(self._http(call), url, source, size, call, timeout, content_type, redirects)
 
     def download(
-        self, url: str, call: Call[Any], timeout: IdleTimeout, *, redirects: int = REDIRECTS
+        self, url: str, call: Call[Any], timeout: Deadline, *, redirects: int = REDIRECTS
     ) -> AbstractContextManager[Download]:
         """Get a file from a pre-signed URL, once, to be received piece by piece inside a ``with`` block.
 
         Args:
             url: the URL; neither it nor what it leads to gets the API key or a token.
             call: describes the transfer in errors.
-            timeout: the time for each step, and for all.
+            timeout: the time for all, or an `IdleTimeout` for each step.
             redirects: how many are followed at most.
 
         Raises:
@@ -329,6 +338,7 @@ class API:
                 call.body,
                 deadline,
                 repeatable=call.repeatable,
+                has_secret_query=call.has_secret_query,
                 if_cancelled=None if compensate is None else discard,
                 on_sent=on_sent,
             )

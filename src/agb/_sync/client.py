@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
     from os import PathLike
 
+    from ..browser_options import BrowserOption
     from ..outcomes import RetryOn
     from ..owned import Reaped
     from ..results.narrowed import GetSessionFailure, GetSessionSuccess, SessionFailure, SessionSuccess
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
     from ..stats import ClientStats
     from ._compat.iteration import AnyIterable
     from .batch.map import Batch
+    from .block import Block
     from .host.progress import Progress
-    from .lifecycle.session_block import SessionBlock
     from .lifecycle.session_pool import SessionPool
     from .lifecycle.warm_sessions import Hook
     from .net.routes import Verify
@@ -232,7 +233,7 @@ class AGB(Closable, BlockHint):
 
     def session(
         self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
-    ) -> SessionBlock[Session]:
+    ) -> Block[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
         It is deleted also when the block is left by an exception or by cancellation, in several attempts within 30
@@ -254,10 +255,10 @@ class AGB(Closable, BlockHint):
             ...     print(result.stdout, end="")
             hello
         """
-        from .lifecycle.session_block import SessionBlock
+        from .block import Block
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
-        return SessionBlock("agb.session(params)", block)
+        return Block("agb.session(params)", "session", block)
 
     @contextmanager
     def _session(
@@ -320,6 +321,7 @@ class AGB(Closable, BlockHint):
         chunks: int | None = None,
         chunk_timeout: float | None = None,
         send_key: bool = False,
+        warm_browser: bool | BrowserOption = False,
     ) -> Batch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
@@ -357,6 +359,8 @@ class AGB(Closable, BlockHint):
             chunks: how many chunks are in progress at a time; without it one per worker of the executor, or 4.
             chunk_timeout: seconds after which the worker of a chunk counts as lost.
             send_key: whether the API key is sent to the workers; otherwise they read their own ``AGB_API_KEY``.
+            warm_browser: True, or an option: the function finds the session's browser started with it, and the start is
+                not a part of ``timeout``. A pool of warm sessions has its own argument of this name.
 
         Returns:
             A batch, to be entered by ``with`` and then iterated over, with an `Outcome` for each item. When the
@@ -407,6 +411,7 @@ class AGB(Closable, BlockHint):
             chunks=chunks,
             chunk_timeout=chunk_timeout,
             send_key=send_key,
+            warm_browser=warm_browser,
         )
 
     # --- find ----------------------------------------------------------------------------------------------------
@@ -562,6 +567,7 @@ class AGB(Closable, BlockHint):
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
+        warm_browser: bool | BrowserOption = False,
         name: str | None = None,
     ) -> SessionPool[Session]:
         """Return a pool of warm sessions, which creates sessions ahead inside its ``with`` block.
@@ -581,6 +587,8 @@ class AGB(Closable, BlockHint):
                 then it is kept alive.
             timeout: seconds that creating a session, or waiting for one, may take; the client's time-out unless given.
             drain: seconds for which leaving the block waits for borrowed sessions.
+            warm_browser: True, or an option: the browser of each session is started with it before the session is
+                lent, and again if it has ended meanwhile. It has the profile and the pages that its last user has left.
             name: a name that stays the same from run to run: when the pool is entered, sessions are deleted that a
                 killed run on this machine has left behind.
 
@@ -597,6 +605,11 @@ class AGB(Closable, BlockHint):
         """
         from .lifecycle.session_pool import SessionPool
 
+        option = arguments.check_warm_browser(warm_browser)
+
+        def start_browser(session: Session) -> None:
+            session.browser.start(option, timeout=timeout)
+
         return SessionPool(
             self,
             params,
@@ -611,6 +624,7 @@ class AGB(Closable, BlockHint):
             idle=idle,
             timeout=timeout,
             drain=drain,
+            start_browser=None if option is None else start_browser,
             name=name,
         )
 

@@ -14,6 +14,7 @@ from .._ops import sessions as ops
 from .._ops.arguments import check_labels
 from .._ops.tools.plain import any_tool
 from .._wire.deadline import Deadline, check_timeout
+from .._wire.labels import shown
 from .._wire.toolcall import parse_tool_list
 from ..exceptions import AGBError, ErrorKind, SessionError
 from ..refs import SessionRef
@@ -38,8 +39,10 @@ if TYPE_CHECKING:
     from ..results.sessions import SessionInfo
     from .api import API
     from .client import AGB
+    from .modules.browser import Browser
     from .modules.code import Code
     from .modules.command import Command
+    from .modules.computer.computer import Computer
     from .modules.context_manager import ContextManager
     from .modules.files import FileSystem
 
@@ -69,6 +72,8 @@ class Session:
         code, command: run code, commands and processes in the session.
         file: its files.
         context: its persistent contexts.
+        browser: its browser.
+        computer: its desktop.
     """
 
     def __init__(self, agb: AGB, session_id: str) -> None:
@@ -137,6 +142,20 @@ class Session:
         from .modules.context_manager import ContextManager
 
         return ContextManager(self)
+
+    @cached_property
+    def browser(self) -> Browser:
+        """The browser of the session."""
+        from .modules.browser import Browser
+
+        return Browser(self)
+
+    @cached_property
+    def computer(self) -> Computer:
+        """The desktop of the session."""
+        from .modules.computer.computer import Computer
+
+        return Computer(self)
 
     # --- accessors of 0.12 ---------------------------------------------------------------------------------------
 
@@ -230,7 +249,7 @@ class Session:
         if not result:
             return result
         self._hidden_labels = ownership.hidden(result.data)
-        return OperationResult.of(ownership.shown(result.data), result.request_id)
+        return OperationResult.of(shown(result.data), result.request_id)
 
     # --- information ---------------------------------------------------------------------------------------------
 

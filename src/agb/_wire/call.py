@@ -44,6 +44,8 @@ class Call(Generic[T]):
     """The session's access token, sent in place of the API key when `base` is given."""
     error: type[AGBError] = SessionError
     """The class of errors of this operation."""
+    has_secret_query: bool = False
+    """Whether the query contains secrets, so that no log of the HTTP library may show it."""
     shape: Shape | None = None
     """What a successful answer contains beside the envelope; None if nothing of it is read."""
 

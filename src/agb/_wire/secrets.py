@@ -30,7 +30,8 @@ _SECRET = re.compile(_WORDS, re.IGNORECASE)
 _IN_URL = re.compile(rf"((?:[\w.-]{{0,64}}(?:{_WORDS}|code|key|sign)[\w.-]{{0,64}})=)[^&#\s]+", re.IGNORECASE)
 _SECRET_PARAMETER = re.compile(rf"{_WORDS}|code|key|^sig", re.IGNORECASE)
 _USER = re.compile(r"(://)[^/@\s]+@")
-_LINK = re.compile(r"(/link/[^/\s]+/\d+/)([^/\s?#]+)")
+_LINK = re.compile(r"(/link/[^/\s]+/\d+/|/cdp/|/devtools/browser/)([^/\s?#]+)")
+"""The token in the link to a port of a session, or to its browser."""
 _LINK_NAME = re.compile(r"(\b\d{5}-s-[0-9a-z]{1,32}-)([0-9a-z]{6,63})(?=\.localhost)", re.IGNORECASE)
 """The host name of a link (`agb.local.api.links`): a secret also without a URL around it, as in a resolver's error."""
 
@@ -50,10 +51,10 @@ def masked(value: Any) -> Any:
 
 
 def masked_repr(value: Any) -> str:
-    """Return a bounded `repr` of ``value`` with its secrets masked."""
+    """Return a bounded `repr` of ``value`` with its secrets masked, by their names and by their values."""
     from .display import short  # not needed by a call
 
-    return short(masked(value))
+    return _remembered.mask(short(masked(value)))
 
 
 def _masked_url(text: str) -> str:

@@ -44,8 +44,7 @@ class SignedUrl:
         except ValueError as error:
             raise ValueError(f"the pre-signed URL cannot be used: {error}") from None
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        remember_url(url)
-        remember(target if parts.query else parts.path.rpartition("/")[2])  # without a query the path is the secret
+        remember_signed(url)
         return cls(endpoint, quote(target, safe=_PRINTABLE))
 
     def moved_to(self, location: str) -> SignedUrl:
@@ -54,6 +53,16 @@ class SignedUrl:
         if self.endpoint.scheme == "https" and moved.endpoint.scheme != "https":
             raise ValueError("it leads from https to http, which is not encrypted")
         return moved
+
+
+def remember_signed(url: str) -> None:
+    """Remember what is secret in a pre-signed URL: its query, or the last part of its path if it has none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return  # it is no URL, so nothing can be fetched with it
+    remember_url(url)
+    remember(f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path.rpartition("/")[2])
 
 
 def signed_call(

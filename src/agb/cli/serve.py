@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--public-url", metavar="URL", help="The URL by which other machines reach it.")
 @click.option("--warm", type=int, metavar="N", help="Sandboxes made ahead of the next sessions; default: 1.")
 @click.option("--screen", metavar="WxH", help="The screen of desktops, in pixels; default: 1920x1080.")
+@click.option("--planner", metavar="MODULE:FUNCTION", help="What decides what browser agents do; default: built in.")
 @click.option(
     "--env-file", type=click.Path(dir_okay=False, path_type=Path), help="Write endpoint and key to this file."
 )
@@ -49,6 +50,7 @@ def serve(
     public_url: str | None,
     warm: int | None,
     screen: str | None,
+    planner: str | None,
     env_file: Path | None,
 ) -> None:
     """Serve AGB sessions from this machine: a local runtime that speaks the cloud's protocol.
@@ -94,6 +96,8 @@ def serve(
                 "public_url": public_url,
                 "warm": warm,
                 "screen": screen,
+                "planner": planner,
+                "planner_path": [str(Path.cwd())],
             }
         )
         serve_here(options, ready)

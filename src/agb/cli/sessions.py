@@ -13,6 +13,7 @@ from .._ops import ownership
 from .._ops import sessions as ops
 from .._ops.dashboard import dashboard_address
 from .._sync._compat.concurrency import gather
+from .._wire.labels import shown
 from ..exceptions import AGBError, ErrorKind
 from .errors import exit_code
 from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, confirm
@@ -61,7 +62,7 @@ def properties(agb: AGB, session_id: str) -> dict[str, Any] | None:
         "created_at": made_at or None,
         "age": age(time.time() - made_at) if made_at else "",
         "owner": labels.get(ownership.OWNER, ""),
-        "labels": {key: value for key, value in labels.items() if not key.startswith(ownership.PREFIX)},
+        "labels": shown(labels),
     }
 
 
@@ -294,8 +295,8 @@ def rm(
         if not ids:
             raise CommandFailed("no session has these labels" if labels else "there are no sessions", NOT_FOUND)
         if not session_ids or len(ids) > 1:
-            shown = ", ".join(map(clean, ids[:5])) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-            confirm(f"Delete {len(ids)} session{'s' if len(ids) > 1 else ''} ({shown})?", yes=yes)
+            named = ", ".join(map(clean, ids[:5])) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+            confirm(f"Delete {len(ids)} session{'s' if len(ids) > 1 else ''} ({named})?", yes=yes)
         errors = each(ids, lambda session_id: agb.attach(session_id).delete(sync).error)
     rows = [
         {"id": session_id, "deleted": error is None, "error": None if error is None else str(error)}

@@ -8,9 +8,11 @@ Importing this package loads nothing of the server; it runs in a process of its 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import CannotStart, IsolationUnavailable
@@ -18,6 +20,7 @@ from .errors import CannotStart, IsolationUnavailable
 if TYPE_CHECKING:
     from .child import LocalServer, ServerProcess
     from .options import Isolation, Network
+    from .planner import Planner
 
 __all__ = ["CannotStart", "IsolationUnavailable", "LocalServer", "aserve", "serve"]
 
@@ -44,6 +47,7 @@ def serve(
     allow_none: bool = False,
     warm: int = 1,
     screen: str = "1920x1080",
+    planner: Planner | str | None = None,
 ) -> Iterator[LocalServer]:
     """Run a local runtime as long as the ``with`` block lasts, and yield it once it accepts connections.
 
@@ -64,6 +68,8 @@ def serve(
         allow_none: whether ``isolation="auto"`` may continue without isolation where bubblewrap does not work.
         warm: how many sandboxes are made ahead of the sessions that get them, from the second session on; 0 makes none.
         screen: width and height of the screen of desktops, in pixels.
+        planner: what decides what the agents of browsers do, an asynchronous function of an importable module, or its
+            name as ``"module:function"``; without one the runtime's own engine does. It runs in the runtime's process.
 
     Raises:
         CannotStart: the runtime cannot start here; its text says why and what to do.
@@ -75,7 +81,7 @@ def serve(
         True
     """
     process = _process(
-        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, screen
+        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, screen, planner
     )
     try:
         yield process.start()
@@ -97,6 +103,7 @@ async def aserve(
     allow_none: bool = False,
     warm: int = 1,
     screen: str = "1920x1080",
+    planner: Planner | str | None = None,
 ) -> AsyncIterator[LocalServer]:
     """Run a local runtime as long as the ``async with`` block lasts; `serve` for asyncio and trio.
 
@@ -105,7 +112,7 @@ async def aserve(
     from anyio import CancelScope, to_thread
 
     process = _process(
-        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, screen
+        host, port, api_key, data_dir, isolation, network, idle_timeout, public_url, allow_none, warm, screen, planner
     )
     # In threads: a thread that has begun runs to its end, also when the task that waits for it is cancelled.
     try:
@@ -127,6 +134,7 @@ def _process(
     allow_none: bool,
     warm: int,
     screen: str,
+    planner: Planner | str | None,
 ) -> ServerProcess:
     """Return the process, not yet started."""
     from .child import ServerProcess
@@ -144,5 +152,22 @@ def _process(
             "allow_none": allow_none,
             "warm": warm,
             "screen": screen,
+            **_planner_options(planner),
         }
     )
+
+
+def _planner_options(planner: Planner | str | None) -> dict[str, object]:
+    """Return the options of a planner; the runtime's process finds its module where this one does."""
+    if planner is None:
+        return {}
+    name = planner
+    if not isinstance(name, str):
+        module, attribute = getattr(planner, "__module__", None), getattr(planner, "__qualname__", "<")
+        if not isinstance(module, str) or module == "__main__" or "<" in attribute:
+            raise CannotStart(
+                f"the planner {planner!r} cannot be imported by the runtime, which is another process: "
+                "define it at the top level of a module"
+            )
+        name = f"{module}:{attribute}"
+    return {"planner": name, "planner_path": [str(Path(directory or ".").absolute()) for directory in sys.path]}

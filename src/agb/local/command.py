@@ -61,6 +61,7 @@ def banner(options: Options, listening: Listening, *, shows_key: bool) -> str:
     lines += _rows("network", [_NETWORKS.get(report.network, report.network)])
     lines += _rows("links", [report.links_note])
     lines += _rows("languages", [f"{name} ({found})" for name, found in report.languages.items()] or ["none"])
+    lines += _rows("planner", [] if options.planner is None else [options.planner])
     lines += _rows("browser", [report.browser] if report.browser else [])
     lines += _rows("desktop", [report.desktop] if report.desktop else [])
     lines += _rows("images", [f"{image}: {abilities}" for image, abilities in report.images.items()])

@@ -17,6 +17,7 @@ from .errors import CannotStart
 _PUBLIC_URL = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 
 _SCREEN = re.compile(r"[0-9]{1,5}x[0-9]{1,5}")
+_PLANNER = re.compile(r"\w+(\.\w+)*:\w+(\.\w+)*")
 
 MOST_WARM = 16
 """Sandboxes that may wait; each takes some 80 MB of memory with a kernel and its network."""
@@ -77,6 +78,11 @@ def sizes(screen: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _is_planner(_: object, _attribute: Attribute[str | None], value: str | None) -> None:
+    if value is not None and not (isinstance(value, str) and _PLANNER.fullmatch(value)):
+        raise CannotStart(f"planner must be 'module:function', not {value!r}")
+
+
 def _without_slash(value: Any) -> Any:
     return value.removesuffix("/") if isinstance(value, str) else value
 
@@ -103,6 +109,11 @@ class Options:
     """Sandboxes that are made ahead of the sessions that get them; 0 makes none."""
     screen: str = field(default="1920x1080", validator=_is_screen)
     """Width and height of the screen of desktops, in pixels."""
+
+    planner: str | None = field(default=None, validator=_is_planner)
+    """The function that decides what agents of browsers do, as ``module:function``; None: the runtime's own engine."""
+    planner_path: tuple[str, ...] = field(default=(), converter=tuple)
+    """Directories that are searched for its module, besides Python's own."""
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Options:

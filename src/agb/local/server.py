@@ -26,6 +26,7 @@ from .desktop.desktop import ScreenSize
 from .errors import CannotStart
 from .limits import Limits
 from .options import Options, sizes
+from .planner import load
 from .report import Report
 from .sessions.runtime import Runtime
 
@@ -63,6 +64,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         allow_none=options.allow_none,
         warm=options.warm,
         screen=ScreenSize(*sizes(options.screen)),
+        planner=None if options.planner is None else load(options.planner, options.planner_path),
     )
     with stop.on_signals(lifeline), bind(options.host, options.port) as listener, ExitStack() as stack:
         # Meanwhile the runtime starts. A resolver that asks a name server takes its time.

@@ -7,11 +7,12 @@ from concurrent.futures import Executor
 from os import PathLike
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ..._ops import ownership
-from ..._ops.arguments import check_create_params
+from ..._ops.arguments import check_create_params, check_warm_browser
 from ..._wire.deadline import check_timeout
+from ...browser_options import BrowserOption
 from ...outcomes import RetryOn
 from ...session_params import CreateSessionParams
 from ..lifecycle.session_pool import AsyncSessionPool
@@ -35,6 +36,7 @@ class BatchOptions:
     buffer: int
     key: Callable[[Any], str] | None
     redo_failed: bool
+    warm_browser: BrowserOption | None = field(converter=check_warm_browser)
 
     def check(self) -> None:
         """Raise `TypeError` or `ValueError` for an option that cannot be used."""
@@ -44,6 +46,8 @@ class BatchOptions:
             check_create_params(self.params)
         elif self.params is not None:
             raise ValueError("params are those of the pool: pass one of the two")
+        if self.warm_browser is not None and not isinstance(self.pool, bool):
+            raise ValueError("warm_browser is an argument of the pool: agb.pool(..., warm_browser=...)")
         _check_number("concurrency", self.concurrency, 1)
         _check_number("attempts", self.attempts, 1)
         if self.retries is not None:

@@ -88,6 +88,8 @@ class AsyncWorker:
             return failed
         session = self._session
         assert session is not None  # just acquired
+        if self._options.warm_browser is not None and (failed := await self._start_browser(session)) is not None:
+            return failed
         attempt = Attempt(session_id=session.session_id)
         await self._call(attempt, session, index, item)
         self._last_used = time.monotonic()
@@ -144,6 +146,15 @@ class AsyncWorker:
             return None
         await self.release()  # data of a context is missing
         return Attempt(error=created.error, session_id=session.session_id)
+
+    async def _start_browser(self, session: AsyncSession) -> Attempt | None:
+        """Start the session's browser, or make sure that it runs; return a failed attempt if it does not."""
+        try:
+            await session.browser.start(self._options.warm_browser)
+        except AGBError as error:
+            is_gone = await self.release()
+            return Attempt(error=error, session_id=session.session_id, is_session_gone=is_gone)
+        return None
 
     async def _has_ended(self, session: AsyncSession) -> bool:
         status = await session.get_status()

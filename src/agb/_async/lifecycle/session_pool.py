@@ -17,10 +17,10 @@ from .._compat.concurrency import TaskGroup
 from .._compat.flavour import BlockHint, Closable
 from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
+from ..block import AsyncBlock
 from . import reaper
 from .owner_process import BlockProcess
 from .protocols import AsyncSessionClient, SessionT
-from .session_block import AsyncSessionBlock
 from .warm_sessions import AsyncWarmSessions, Hook, PoolOptions, Warm
 
 if TYPE_CHECKING:
@@ -63,9 +63,12 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
+        start_browser: Hook[SessionT] | None = None,
         name: str | None = None,
     ) -> None:
-        self._options = PoolOptions(params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain)
+        self._options = PoolOptions(
+            params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, start_browser
+        )
         self.owner = ownership.Owner("pool", ownership.nameless() if name is None else name)
         self.params = params
         self._is_named = name is not None
@@ -143,7 +146,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    def session(self, *, timeout: float | None = None) -> AsyncSessionBlock[SessionT]:
+    def session(self, *, timeout: float | None = None) -> AsyncBlock[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -153,7 +156,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
-        return AsyncSessionBlock("pool.session()", self._session(timeout))
+        return AsyncBlock("pool.session()", "session", self._session(timeout))
 
     @asynccontextmanager
     async def _session(self, timeout: float | None) -> AsyncIterator[SessionT]:

@@ -54,6 +54,8 @@ class PoolOptions(Generic[SessionT]):
     idle: float | None
     timeout: float | None
     drain: float
+    start_browser: Hook[SessionT] | None
+    """Starts the browser of a session, or makes sure that it runs; None if browsers are not kept ready."""
 
     def __attrs_post_init__(self) -> None:
         check_count("min", self.min, 0)
@@ -260,6 +262,8 @@ class AsyncWarmSessions(Generic[SessionT]):
                 self.created += 1
             if made.error is not None:  # data of a context is missing
                 raise made.error
+            if options.start_browser is not None:
+                await call(options.start_browser, session)
             if options.prepare is not None:
                 await call(options.prepare, session)
         except Exception as error:  # raised to a waiting caller
@@ -304,13 +308,15 @@ class AsyncWarmSessions(Generic[SessionT]):
         if warm.is_worn(self._options, self.clock()) or not self._is_live(warm.session.session_id):
             await self._replace(warm)
             return
-        if self._options.reset is not None:
-            try:
+        try:
+            if self._options.reset is not None:
                 await call(self._options.reset, warm.session)
-            except Exception as error:  # the stats report it, and the session is not lent again
-                self.last_error = error
-                await self._replace(warm)
-                return
+            if self._options.start_browser is not None:  # its user may have stopped it, or a page may have crashed it
+                await call(self._options.start_browser, warm.session)
+        except Exception as error:  # the stats report it, and the session is not lent again
+            self.last_error = error
+            await self._replace(warm)
+            return
         warm.used = self.clock()
         self._offer(warm)
 

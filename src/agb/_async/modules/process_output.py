@@ -126,7 +126,7 @@ class AsyncProcessOutput(BlockHint, IterationHint):
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     async with await session.command.start("printf '\377\376'") as process:
+            ...     async with await session.command.start("printf '\\377\\376'") as process:
             ...         received = b""
             ...         async with process.stream() as output:
             ...             while (pieces := await output.read_bytes()) is not None:

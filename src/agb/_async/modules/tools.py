@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ..._wire.deadline import Deadline
 from ..._wire.toolcall import ToolAccess, ToolCall
 from ...exceptions import AGBError
 
@@ -15,7 +16,13 @@ T = TypeVar("T")
 FailureT = TypeVar("FailureT")
 
 
-async def run_tool(session: AsyncSessionAccess, call: ToolCall[T], *, timeout: float | None = None) -> T:
+async def run_tool(
+    session: AsyncSessionAccess,
+    call: ToolCall[T],
+    *,
+    timeout: float | None = None,
+    deadline: Deadline | None = None,
+) -> T:
     """Call a tool of a session and return what its reader makes of the answer.
 
     The session's addresses are read at each call, not kept: a program may assign them, as with 0.12, and a session that
@@ -28,7 +35,7 @@ async def run_tool(session: AsyncSessionAccess, call: ToolCall[T], *, timeout: f
     for tool in session.tool_list or []:  # 0.12 stored "" for no tools, and so may a program
         servers.setdefault(tool.name, tool.server)
     access = ToolAccess(session.session_id, session.link_url, session.token, servers)
-    return await session.get_client().tool(call, access, timeout=timeout)
+    return await session.get_client().tool(call, access, timeout=timeout, deadline=deadline)
 
 
 async def tool_result(

@@ -75,6 +75,7 @@ class AsyncHTTP:
         deadline: Deadline,
         *,
         repeatable: bool = False,
+        has_secret_query: bool = False,
         if_cancelled: IfCancelled | None = None,
         on_sent: Callable[[], object] | None = None,
     ) -> Answer:
@@ -83,7 +84,7 @@ class AsyncHTTP:
         With ``if_cancelled`` a request that has a connection is not given up when the caller is cancelled: its answer
         is awaited and goes there. ``on_sent`` is called before anything is sent, at the latest with the answer. A
         request that a kept connection, dead by then, did not take is sent once more on a new one, if it is
-        ``repeatable`` or was not written.
+        ``repeatable`` or was not written. With ``has_secret_query`` the library logs host and method only.
         """
         extensions = {
             "timeout": dict.fromkeys(_PHASES, time_left(deadline, "connect")),
@@ -97,13 +98,18 @@ class AsyncHTTP:
             extensions[FINISH] = if_cancelled
             extensions[MOST_BYTES] = self.answer_bytes
         library = self._library
+        address = f"{endpoint.scheme}://{endpoint.netloc}{target}"
+        if has_secret_query:
+            extensions["target"] = target.encode("ascii")
         request = library.Request(
             method,
-            api_url(library, f"{endpoint.scheme}://{endpoint.netloc}{target}"),
+            library.URL(address) if has_secret_query else api_url(library, address),
             headers=_headers(library, headers),
             stream=library.ByteStream(body or b""),
             extensions=extensions,
         )
+        if has_secret_query:
+            request.url = masked_url_class(library)(address)
         try:
             if if_cancelled is None or self._transport is not None:
                 answer = await self._whole(request, deadline)

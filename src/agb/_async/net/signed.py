@@ -10,7 +10,7 @@ from hashlib import md5
 from typing import Any, Protocol
 
 from ..._wire.call import Call
-from ..._wire.deadline import IdleTimeout
+from ..._wire.deadline import Deadline, IdleTimeout
 from ..._wire.reply import PLAIN_HEADERS, Reply, error_for, without_query
 from ..._wire.signed import SignedUrl, moved, refused
 from ...config import is_header_value
@@ -109,7 +109,7 @@ async def put_file(
 
 @asynccontextmanager
 async def get_file(
-    http: AsyncHTTP, url: str, call: Call[Any], timeout: IdleTimeout, redirects: int
+    http: AsyncHTTP, url: str, call: Call[Any], timeout: Deadline, redirects: int
 ) -> AsyncIterator[AsyncDownload]:
     """Get a file from a pre-signed URL, to be received inside the block; `AsyncAPI.download` has the details."""
     headers = [(b"Accept-Encoding", b"identity")]
@@ -125,7 +125,7 @@ async def _exchange(
     url: str,
     call: Call[Any],
     more: Headers,
-    timeout: IdleTimeout,
+    timeout: Deadline,
     redirects: int,
     source: AsyncSource | None = None,
 ) -> AsyncIterator[AsyncIncomingTransfer]:

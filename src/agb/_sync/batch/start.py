@@ -15,6 +15,7 @@ from .map import Batch
 from .options import BatchOptions, ExecutorOptions, check_items, check_journal, check_name
 
 if TYPE_CHECKING:
+    from ...browser_options import BrowserOption
     from ...session_params import CreateSessionParams
     from ..client import AGB
     from ..host.progress import Progress
@@ -48,6 +49,7 @@ def start_batch(
     chunks: int | None,
     chunk_timeout: float | None,
     send_key: bool,
+    warm_browser: bool | BrowserOption,
 ) -> Batch[ItemT, Any]:
     """Return a batch with these arguments, checked; see `AGB.map`. It starts when it is entered."""
     check_function(function)
@@ -64,6 +66,7 @@ def start_batch(
         buffer=concurrency if buffer is None else buffer,
         key=key,
         redo_failed=bool(redo_failed),
+        warm_browser=warm_browser,
     )
     options.check()
     distribution = ExecutorOptions(executor, chunk_size, chunks, chunk_timeout, bool(send_key))

@@ -89,6 +89,8 @@ class Worker:
             return failed
         session = self._session
         assert session is not None  # just acquired
+        if self._options.warm_browser is not None and (failed := self._start_browser(session)) is not None:
+            return failed
         attempt = Attempt(session_id=session.session_id)
         self._call(attempt, session, index, item)
         self._last_used = time.monotonic()
@@ -145,6 +147,15 @@ class Worker:
             return None
         self.release()  # data of a context is missing
         return Attempt(error=created.error, session_id=session.session_id)
+
+    def _start_browser(self, session: Session) -> Attempt | None:
+        """Start the session's browser, or make sure that it runs; return a failed attempt if it does not."""
+        try:
+            session.browser.start(self._options.warm_browser)
+        except AGBError as error:
+            is_gone = self.release()
+            return Attempt(error=error, session_id=session.session_id, is_session_gone=is_gone)
+        return None
 
     def _has_ended(self, session: Session) -> bool:
         status = session.get_status()

@@ -18,10 +18,10 @@ from .._compat.concurrency import TaskGroup
 from .._compat.flavour import BlockHint, Closable
 from .._compat.loop import sleep
 from .._compat.primitives import ClosedResource, ThreadSafeEvent
+from ..block import Block
 from . import reaper
 from .owner_process import BlockProcess
 from .protocols import SessionClient, SessionT
-from .session_block import SessionBlock
 from .warm_sessions import Hook, PoolOptions, Warm, WarmSessions
 
 if TYPE_CHECKING:
@@ -64,9 +64,12 @@ class SessionPool(Closable, BlockHint, Generic[SessionT]):
         idle: float | None = 60.0,
         timeout: float | None = None,
         drain: float = CLEANUP_LIMIT,
+        start_browser: Hook[SessionT] | None = None,
         name: str | None = None,
     ) -> None:
-        self._options = PoolOptions(params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain)
+        self._options = PoolOptions(
+            params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, start_browser
+        )
         self.owner = ownership.Owner("pool", ownership.nameless() if name is None else name)
         self.params = params
         self._is_named = name is not None
@@ -144,7 +147,7 @@ class SessionPool(Closable, BlockHint, Generic[SessionT]):
 
     # --- lending -------------------------------------------------------------------------------------------------
 
-    def session(self, *, timeout: float | None = None) -> SessionBlock[SessionT]:
+    def session(self, *, timeout: float | None = None) -> Block[SessionT]:
         """Borrow a session for the time of a block.
 
         Args:
@@ -154,7 +157,7 @@ class SessionPool(Closable, BlockHint, Generic[SessionT]):
             SessionError: there was none in time, the pool is closed, or a session could not be created. An exception of
                 ``prepare`` is raised as it is.
         """
-        return SessionBlock("pool.session()", self._session(timeout))
+        return Block("pool.session()", "session", self._session(timeout))
 
     @contextmanager
     def _session(self, timeout: float | None) -> Iterator[SessionT]:

@@ -127,7 +127,7 @@ class ProcessOutput(BlockHint, IterationHint):
 
         Example:
             >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     with session.command.start("printf '\377\376'") as process:
+            ...     with session.command.start("printf '\\377\\376'") as process:
             ...         received = b""
             ...         with process.stream() as output:
             ...             while (pieces := output.read_bytes()) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from ..._wire.deadline import Deadline
 from ..._wire.toolcall import ToolAccess, ToolCall
 from ...exceptions import AGBError
 
@@ -16,7 +17,13 @@ T = TypeVar("T")
 FailureT = TypeVar("FailureT")
 
 
-def run_tool(session: SessionAccess, call: ToolCall[T], *, timeout: float | None = None) -> T:
+def run_tool(
+    session: SessionAccess,
+    call: ToolCall[T],
+    *,
+    timeout: float | None = None,
+    deadline: Deadline | None = None,
+) -> T:
     """Call a tool of a session and return what its reader makes of the answer.
 
     The session's addresses are read at each call, not kept: a program may assign them, as with 0.12, and a session that
@@ -29,7 +36,7 @@ def run_tool(session: SessionAccess, call: ToolCall[T], *, timeout: float | None
     for tool in session.tool_list or []:  # 0.12 stored "" for no tools, and so may a program
         servers.setdefault(tool.name, tool.server)
     access = ToolAccess(session.session_id, session.link_url, session.token, servers)
-    return session.get_client().tool(call, access, timeout=timeout)
+    return session.get_client().tool(call, access, timeout=timeout, deadline=deadline)
 
 
 def tool_result(

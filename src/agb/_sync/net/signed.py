@@ -11,7 +11,7 @@ from hashlib import md5
 from typing import Any, Protocol
 
 from ..._wire.call import Call
-from ..._wire.deadline import IdleTimeout
+from ..._wire.deadline import Deadline, IdleTimeout
 from ..._wire.reply import PLAIN_HEADERS, Reply, error_for, without_query
 from ..._wire.signed import SignedUrl, moved, refused
 from ...config import is_header_value
@@ -109,7 +109,7 @@ def put_file(
 
 
 @contextmanager
-def get_file(http: HTTP, url: str, call: Call[Any], timeout: IdleTimeout, redirects: int) -> Iterator[Download]:
+def get_file(http: HTTP, url: str, call: Call[Any], timeout: Deadline, redirects: int) -> Iterator[Download]:
     """Get a file from a pre-signed URL, to be received inside the block; `API.download` has the details."""
     headers = [(b"Accept-Encoding", b"identity")]
     with _exchange(http, url, call, headers, timeout, redirects) as incoming:
@@ -124,7 +124,7 @@ def _exchange(
     url: str,
     call: Call[Any],
     more: Headers,
-    timeout: IdleTimeout,
+    timeout: Deadline,
     redirects: int,
     source: Source | None = None,
 ) -> Iterator[IncomingTransfer]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -130,9 +131,25 @@ async def _join(link: _Link, path: str, scope: Scope, receive: Receive, send: Se
     try:
         await receive()  # "websocket.connect", always the first
         await send({"type": "websocket.accept"})
-        await join(inside, link.session, receive, send, on_message=link.session.touch)
+        stored = partial(_stored_in_session, directory=link.browser.downloads)
+        await join(inside, link.session, receive, send, on_message=link.session.touch, changed=stored)
     finally:
         inside.transport.abort()
+
+
+def _stored_in_session(text: str, *, directory: str) -> str:
+    """Return a call of the DevTools, by which Playwright stores downloads, with the session's directory for them.
+
+    Playwright names a temporary directory of its own machine and reads the files there, which it cannot do with a
+    browser on another one. In the session they would have a number for their name and a place that the caller never
+    learns.
+    """
+    if "Browser.setDownloadBehavior" not in text or "playwright-artifacts-" not in text:
+        return text
+    call = json.loads(text)
+    if call.get("method") == "Browser.setDownloadBehavior" and call["params"].get("behavior") == "allowAndName":
+        call["params"] |= {"behavior": "allow", "downloadPath": directory}
+    return json.dumps(call)
 
 
 async def _answer(link: _Link, path: str, scope: Scope) -> Response:

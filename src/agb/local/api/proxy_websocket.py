@@ -57,13 +57,14 @@ async def join(
     send: Send,
     *,
     on_message: Callable[[], None] = lambda: None,
+    changed: Callable[[str], str] = lambda text: text,
 ) -> None:
     """Pass messages between a caller's WebSocket, already accepted, and a program's, until one of them ends.
 
-    ``on_message`` is called for each message.
+    ``on_message`` is called for each message. ``changed`` returns what is sent instead of a text of the caller.
     """
     async with anyio.create_task_group() as both_ways:
-        both_ways.start_soon(_carry_in, inside, receive, on_message, both_ways.cancel_scope)
+        both_ways.start_soon(_carry_in, inside, receive, on_message, changed, both_ways.cancel_scope)
         await _carry_out(inside, session, send, on_message)
         both_ways.cancel_scope.cancel()
 
@@ -116,14 +117,18 @@ def _refusal(error: Exception, target: Target) -> Response:
 
 
 async def _carry_in(
-    inside: ClientConnection, receive: Receive, on_message: Callable[[], None], joined: anyio.CancelScope
+    inside: ClientConnection,
+    receive: Receive,
+    on_message: Callable[[], None],
+    changed: Callable[[str], str],
+    joined: anyio.CancelScope,
 ) -> None:
     """Pass the caller's messages on, and the end of its side."""
     try:
         while (message := await receive())["type"] == "websocket.receive":
             on_message()
             data = message.get("bytes")
-            await inside.send(message["text"] if data is None else data)
+            await inside.send(changed(message["text"]) if data is None else data)
         await inside.close(_sendable(message.get("code"), CloseCode.GOING_AWAY), message.get("reason") or "")
     except ConnectionClosed:
         return  # the other direction closes the caller's side

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from .fingerprint import Fingerprint, client_hints
+
 INSTALL = "install Chromium (Debian: apt install chromium; Fedora: dnf install chromium)"
 
 _BINARIES = (
@@ -44,11 +46,15 @@ class Chromium:
         return self.version.startswith("Google")
 
     @property
-    def user_agent(self) -> str:
-        """Its user agent on a machine with a display, where it does not call itself headless."""
+    def own_fingerprint(self) -> Fingerprint:
+        """What it says of itself on a machine with a display, where it does not call itself headless."""
         major = self.number.partition(".")[0]
-        return (
-            f"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Safari/537.36"
+        engine = f"AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 Safari/537.36"
+        return Fingerprint(
+            user_agent=f"Mozilla/5.0 (X11; Linux x86_64) {engine}",
+            metadata=client_hints(self.number, "Google Chrome" if self.is_chrome else "", "Linux", is_mobile=False),
+            languages=("en-US", "en"),
+            is_complete=False,
         )
 
     @property

@@ -14,7 +14,6 @@ waits for each connection separately: clients that do the same neither wait for 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,11 @@ from .fingerprint import Fingerprint
 from .window import Window
 
 _FILTER: Final = [{"type": kind} for kind in ("page", "iframe", "worker", "shared_worker", "service_worker")]
+_SET_LOCALE: Final = "Emulation.setLocaleOverride"
 _ATTACH: Final = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True, "filter": _FILTER}
+
+Command = tuple[str, dict[str, Any]]
+"""A DevTools method and its parameters."""
 
 
 @cache
@@ -37,12 +40,17 @@ def _script() -> str:
 class Disguise:
     """Keeps a fingerprint applied to all pages and workers of a browser's default context.
 
+    In other contexts, user agent and languages, which the command line has set for all, are replaced by those of
+    ``elsewhere``. Nothing else is changed there: clients give these contexts an emulation of their own, and Chromium
+    lets the connection that attached last win.
+
     The connection is its own: other code that attaches to a page on a shared one would cause the same events.
     """
 
-    def __init__(self, cdp: Cdp, fingerprint: Fingerprint, window: Window) -> None:
+    def __init__(self, cdp: Cdp, fingerprint: Fingerprint, elsewhere: Fingerprint, window: Window) -> None:
         self._cdp = cdp
         self._fingerprint = fingerprint
+        self._elsewhere = elsewhere
         self._window = window
         self._source = f"{_script()}({json.dumps(_values(fingerprint))})"
         self._context = ""
@@ -65,8 +73,7 @@ class Disguise:
 
     async def _attached(self, session: str, target: dict[str, Any]) -> None:
         if target.get("browserContextId") != self._context:
-            await self._call(session, "Runtime.runIfWaitingForDebugger")
-            await self._cdp.call("Target.detachFromTarget", {"sessionId": session})
+            await self._send(session, [_agent(self._elsewhere)])
             return
         try:
             await self._apply(session, target["type"])
@@ -78,7 +85,6 @@ class Disguise:
             self._first_page.set()
 
     async def _apply(self, session: str, kind: str) -> None:
-        """Send all commands at once: the browser obeys them in order, and the target runs after the last one."""
         is_document = kind in ("page", "iframe")
         commands = list(self._overrides(is_page=kind == "page"))
         if is_document:
@@ -86,25 +92,26 @@ class Disguise:
             commands += [("Page.enable", {}), ("Page.addScriptToEvaluateOnNewDocument", script)]
         else:
             commands.append(("Runtime.evaluate", {"expression": self._source}))
-        commands += [("Target.setAutoAttach", _ATTACH), ("Runtime.runIfWaitingForDebugger", {})]
-        calls = [self._call(session, method, params) for method, params in commands]
         if is_document and self._fingerprint.languages:
-            calls.insert(0, self._set_locale(session, self._fingerprint.languages[0]))
-        await asyncio.gather(*calls)
+            commands.append((_SET_LOCALE, {"locale": self._fingerprint.languages[0]}))
+        await self._send(session, commands)
 
-    async def _set_locale(self, session: str, locale: str) -> None:
-        """Set the locale of `Intl`. It is that of a process, and refused if another page has set it for this one."""
-        with contextlib.suppress(CdpError):
-            await self._call(session, "Emulation.setLocaleOverride", {"locale": locale})
+    async def _send(self, session: str, commands: list[Command]) -> None:
+        """Send commands at once: the browser obeys them in order, and the target runs after the last one."""
+        commands = [*commands, ("Target.setAutoAttach", _ATTACH), ("Runtime.runIfWaitingForDebugger", {})]
+        await asyncio.gather(*(self._call(session, method, params) for method, params in commands))
 
-    def _overrides(self, *, is_page: bool) -> list[tuple[str, dict[str, Any]]]:
+    async def _call(self, session: str, method: str, params: dict[str, Any]) -> None:
+        try:
+            await self._cdp.call(method, params, session=session)
+        except CdpError:
+            # The locale of `Intl` is that of a process, and refused if another page has set it for this one.
+            if method != _SET_LOCALE:
+                raise
+
+    def _overrides(self, *, is_page: bool) -> list[Command]:
         given = self._fingerprint
-        agent: dict[str, Any] = {"userAgent": given.user_agent}
-        if given.platform:
-            agent["platform"] = given.platform
-        if given.metadata:
-            agent["userAgentMetadata"] = given.metadata
-        commands = [("Emulation.setUserAgentOverride", agent)]
+        commands = [_agent(given)]
         if given.cores:
             commands.append(("Emulation.setHardwareConcurrencyOverride", {"hardwareConcurrency": given.cores}))
         if is_page:
@@ -114,11 +121,20 @@ class Disguise:
                 commands.append(("Emulation.setTouchEmulationEnabled", touch))
         return commands
 
-    async def _call(self, session: str, method: str, params: dict[str, Any] | None = None) -> None:
-        await self._cdp.call(method, params, session=session)
+
+def _agent(given: Fingerprint) -> Command:
+    """Return the command that sets the user agent, and what goes with it."""
+    agent: dict[str, Any] = {"userAgent": given.user_agent}
+    if given.languages:
+        agent["acceptLanguage"] = ",".join(given.languages)
+    if given.platform:
+        agent["platform"] = given.platform
+    if given.metadata:
+        agent["userAgentMetadata"] = given.metadata
+    return "Emulation.setUserAgentOverride", agent
 
 
-def _phone(window: Window) -> tuple[str, dict[str, Any]]:
+def _phone(window: Window) -> Command:
     """Return the command that gives pages a phone's screen, and its rules of layout."""
     screen = window.screen
     width, height = window.viewport or (screen.inner if all(screen.inner) else (screen.width, screen.height))

@@ -12,10 +12,12 @@ class FileReply(Protocol):
     @property
     def text(self) -> str:
         """What was read, or a sentence on the failure."""
+        ...
 
     @property
     def ok(self) -> bool:
         """Whether it succeeded."""
+        ...
 
 
 class SessionFiles(Protocol):
@@ -23,3 +25,4 @@ class SessionFiles(Protocol):
 
     async def call(self, tool: str, args: Mapping[str, Any], content: bytes = b"") -> FileReply:
         """Run a tool."""
+        ...

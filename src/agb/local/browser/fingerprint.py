@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
@@ -17,6 +18,14 @@ from .fields import Header, Language, Line, check_area, described, whole_numbers
 MOST_BYTES = 1 << 20
 """The largest fingerprint; those of real browsers have some 20 KB."""
 
+_PRODUCTS = {
+    "Edg/": "Microsoft Edge",
+    "EdgA/": "Microsoft Edge",
+    "OPR/": "Opera",
+    "YaBrowser/": "YaBrowser",
+    "SamsungBrowser/": "Samsung Internet",
+}
+"""Marks in user agents of browsers that are made of Chromium -> their brand."""
 _Pixels = Annotated[int, Meta(ge=0, le=1 << 14)]
 
 
@@ -51,6 +60,10 @@ class _Screen(Struct, rename="camel"):
     outer_height: _Pixels = 0
 
 
+class _Extra(Struct, rename="camel"):
+    pdf_viewer_enabled: bool | None = None
+
+
 class _Navigator(Struct, rename="camel"):
     user_agent: Annotated[Header, Meta(min_length=1)]
     user_agent_data: _UserAgentData | None = None
@@ -61,6 +74,7 @@ class _Navigator(Struct, rename="camel"):
     hardware_concurrency: Annotated[int, Meta(ge=0, le=1024)] | None = None
     vendor: Line | None = None
     max_touch_points: Annotated[int, Meta(ge=0, le=16)] | None = None
+    extra_properties: _Extra | None = None
 
 
 class _VideoCard(Struct):
@@ -112,6 +126,8 @@ class Fingerprint:
     graphics: tuple[str, str] | None = None
     """Vendor and renderer as WebGL's debugging extension reports them."""
     is_mobile: bool = False
+    has_pdf_viewer: bool = True
+    """Whether it has the plugins that show PDF, which are all that browsers still have."""
     is_complete: bool = True
     """Whether it describes the machine as well; else it is made of a user agent alone."""
 
@@ -120,15 +136,16 @@ class Fingerprint:
         """Return what follows from a user agent alone: platform, client hints, mobile or not."""
         system, platform = _system(user_agent)
         is_mobile = "Mobile" in user_agent
-        chrome = re.search(r"Chrome/(\d+)((?:\.\d+){3})?", user_agent)
-        is_chromium = chrome is not None and not re.search(r"\b(?:Edg\w*|OPR|YaBrowser|SamsungBrowser)/", user_agent)
-        hints = client_hints(chrome[1], chrome[0][7:], system, is_mobile=is_mobile) if chrome and is_chromium else None
+        chrome = re.search(r"Chrome/([\d.]+)", user_agent)
+        product = next((name for mark, name in _PRODUCTS.items() if mark in user_agent), "Google Chrome")
+        hints = client_hints(chrome[1], product, system, is_mobile=is_mobile) if chrome else None
         return cls(
             user_agent=user_agent,
             metadata=hints,
             platform=platform or None,
             touch_points=5 if is_mobile else 0,
             is_mobile=is_mobile,
+            has_pdf_viewer=not is_mobile,
             is_complete=False,
         )
 
@@ -152,6 +169,8 @@ def read_fingerprint(raw: Mapping[str, Any], *, what: str) -> Fingerprint:
         refuse(described(error, what))
     navigator = found.fingerprint.navigator
     hints = _metadata(navigator.user_agent_data, navigator.user_agent)
+    is_mobile = bool(hints and hints["mobile"]) or "Mobile" in navigator.user_agent
+    extra = navigator.extra_properties
     languages = navigator.languages or ([navigator.language] if navigator.language else [])
     card = found.fingerprint.video_card
     is_known_card = card is not None and card.vendor not in ("", "Unknown") and card.renderer not in ("", "Unknown")
@@ -166,40 +185,43 @@ def read_fingerprint(raw: Mapping[str, Any], *, what: str) -> Fingerprint:
         memory=navigator.device_memory or None,
         touch_points=navigator.max_touch_points or 0,
         graphics=(card.vendor, card.renderer) if card is not None and is_known_card else None,
-        is_mobile=bool(hints and hints["mobile"]) or "Mobile" in navigator.user_agent,
+        is_mobile=is_mobile,
+        has_pdf_viewer=not is_mobile and (extra is None or extra.pdf_viewer_enabled is not False),
     )
 
 
-def client_hints(major: str, version: str, system: str, *, is_mobile: bool, **more: str) -> dict[str, Any]:
-    """Return the client hints of a Google Chrome in the form of the DevTools; ``more`` replaces some of them."""
-    brands = chrome_brands(major, version)
+def client_hints(version: str, product: str, system: str, *, is_mobile: bool, **more: str) -> dict[str, Any]:
+    """Return the client hints of a browser in the form of the DevTools; ``more`` replaces some of them."""
+    found = brands(version, product)
     return {
-        "brands": [{"brand": name, "version": full.partition(".")[0]} for name, full in brands],
-        "fullVersionList": [{"brand": name, "version": full} for name, full in brands],
+        "brands": [{"brand": name, "version": full.partition(".")[0]} for name, full in found],
+        "fullVersionList": [{"brand": name, "version": full} for name, full in found],
         "platform": system,
         "platformVersion": "",
         "architecture": "" if is_mobile else "x86",
         "bitness": "" if is_mobile else "64",
         "model": "",
         "mobile": is_mobile,
-        "wow64": False,
+        **_unsaid(is_mobile=is_mobile),
         **more,
     }
 
 
-def chrome_brands(major: str, version: str) -> list[tuple[str, str]]:
-    """Return the brands of a Google Chrome with their versions, in its order.
+def brands(version: str, product: str) -> list[tuple[str, str]]:
+    """Return the brands of a Chromium with their versions, in its order; ``product`` is empty for Chromium itself.
 
-    Chrome adds an invented brand, so that servers do not rely on the list. Its name, its version and the order of the
-    three follow from the major version.
+    Chromium adds an invented brand, so that servers do not rely on the list. Its name, its version and the order
+    follow from the major version.
     """
-    seed = int(major)
+    seed = int(version.partition(".")[0] or 0)
     marks, versions = " (:-./);=?_", ("8", "99", "24")
-    orders = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
     invented = f"Not{marks[seed % len(marks)]}A{marks[(seed + 1) % len(marks)]}Brand"
-    three = [(invented, f"{versions[seed % 3]}.0.0.0"), ("Chromium", version), ("Google Chrome", version)]
-    placed = dict(zip(orders[seed % 6], three, strict=True))
-    return [placed[place] for place in range(3)]
+    found = [(invented, f"{versions[seed % 3]}.0.0.0"), ("Chromium", version)]
+    if product:
+        found.append((product, version))
+    orders = list(itertools.permutations(range(len(found))))
+    places = orders[seed % len(orders)]
+    return [found[places.index(place)] for place in range(len(found))]
 
 
 def _metadata(data: _UserAgentData | None, user_agent: str) -> dict[str, Any] | None:
@@ -215,8 +237,13 @@ def _metadata(data: _UserAgentData | None, user_agent: str) -> dict[str, Any] | 
         "bitness": data.bitness,
         "model": data.model,
         "mobile": data.mobile,
-        "wow64": False,
+        **_unsaid(is_mobile=data.mobile),
     }
+
+
+def _unsaid(*, is_mobile: bool) -> dict[str, Any]:
+    """Return the client hints that the protocol's form does not have."""
+    return {"wow64": False, "formFactors": ["Mobile" if is_mobile else "Desktop"]}
 
 
 def _screen(raw: _Screen, what: str) -> Screen | None:

@@ -80,11 +80,10 @@ def _navigator(system: str, machine: Machine, version: str, languages: list[str]
             f"AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{major}.0.0.0 {'Mobile ' if is_phone else ''}Safari/537.36"
         )
         more = {"architecture": "arm"} if system == "macos" else {}
-        hints = client_hints(
-            major, version, name, is_mobile=is_phone, platformVersion=machine.version, model=machine.model, **more
-        )
+        more |= {"platformVersion": machine.version, "model": machine.model}
+        hints = client_hints(version, "Google Chrome", name, is_mobile=is_phone, **more)
         hints["uaFullVersion"] = version
-        del hints["wow64"]
+        del hints["wow64"], hints["formFactors"]
     user_agent = f"Mozilla/5.0 ({mozilla.format(version=machine.version)}) {tail}"
     return {
         "userAgent": user_agent,

@@ -21,7 +21,7 @@ from .proxies import ProxyServer, read_proxy
 
 WHAT: Final = "browserOption"
 _Pixels = Annotated[int, Meta(ge=1, le=16384)]
-_URL = re.compile(r"(?:about|chrome|data|file|https?|view-source):\S*", re.IGNORECASE)
+_URL = re.compile(r"(?:about|chrome|chrome-extension|data|file|https?|view-source):[^\x00-\x1f\x7f]*", re.IGNORECASE)
 _LONGEST_URL: Final = 2 << 20
 """Characters; Chromium navigates to no longer one."""
 

@@ -20,18 +20,11 @@ from .process import Browser
 from .proxies import Forwarder
 from .window import Window
 
-_POINTER = "--blink-settings="
-_NO_PDF = "pluginsEnabled=false"
-_STEALTH = (
-    "--disable-blink-features=AutomationControlled",
-    # A mouse, which a machine without a display has not: `(hover: hover)` and `(pointer: fine)` are true.
-    f"{_POINTER}primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4",
-)
-_PHONE = (
-    "--disable-blink-features=AutomationControlled",
-    # A finger, and no viewer of PDF.
-    f"{_POINTER}primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2,{_NO_PDF}",
-)
+_NO_AUTOMATION = "--disable-blink-features=AutomationControlled"
+_MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
+_FINGER = "primaryHoverType=1,availableHoverTypes=1,primaryPointerType=2,availablePointerTypes=2"
+"""What media queries say: `(hover: hover)`, `(pointer: fine)`. A machine without a display has neither."""
+_NO_PDF_VIEWER = "pluginsEnabled=false"
 
 
 @asynccontextmanager
@@ -82,7 +75,10 @@ class _Preparation:
         if self.fingerprint is not None:
             cdp = await browser.open_cdp()
             self.stack.push_async_callback(cdp.close)
-            await Disguise(cdp, self.fingerprint, self.window).start()
+            given = self.fingerprint
+            # A user agent that was asked for is that of the whole browser, a fingerprint that of its default context.
+            elsewhere = self.chromium.own_fingerprint if given.is_complete else given
+            await Disguise(cdp, given, elsewhere, self.window).start()
         if self.extensions:
             self.warnings += await not_loaded(browser.cdp, self.files, self.extensions)
 
@@ -91,14 +87,18 @@ class _Preparation:
     def _identity(self) -> list[str]:
         given = self.fingerprint
         if given is None:
-            agent = self.options.user_agent or (self.chromium.user_agent if self.options.use_stealth else "")
+            agent = self.options.user_agent or (
+                self.chromium.own_fingerprint.user_agent if self.options.use_stealth else ""
+            )
         else:
             agent = given.user_agent
         found = [f"--user-agent={agent}"] if agent else []
         if given is not None and given.languages:
             found.append(f"--accept-lang={','.join(given.languages)}")
         if self.options.use_stealth:
-            found += _PHONE if given is not None and given.is_mobile else _STEALTH
+            settings = [_FINGER if given is not None and given.is_mobile else _MOUSE]
+            settings += [_NO_PDF_VIEWER] if given is not None and not given.has_pdf_viewer else []
+            found += [_NO_AUTOMATION, f"--blink-settings={','.join(settings)}"]
         return found
 
     # --- extensions and proxy ---

@@ -95,6 +95,11 @@ class Browser:
         await self.cdp.close()
 
     @property
+    def downloads(self) -> str:
+        """The directory where downloads are stored, seen from inside the session."""
+        return f"{self._sandbox.home}/{DOWNLOADS}"
+
+    @property
     def is_running(self) -> bool:
         """Whether its process runs."""
         return not self._program.exited.done()
@@ -171,7 +176,7 @@ class Browser:
             raise BrowserUnavailable(f"the browser did not start: it ended {self._program.description_of_end}")
         self.first_page = page.result()
         # Events of downloads are of use to whoever waits for a file.
-        downloads = {"behavior": "allow", "downloadPath": f"{self._sandbox.home}/{DOWNLOADS}", "eventsEnabled": True}
+        downloads = {"behavior": "allow", "downloadPath": self.downloads, "eventsEnabled": True}
         await self.cdp.call("Browser.setDownloadBehavior", downloads)
         if self.options.after_start is not None:
             await self.options.after_start(self)

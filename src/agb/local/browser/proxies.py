@@ -25,6 +25,7 @@ _PORTS: Final = {"http": 80, "https": 443, "socks4": 1080, "socks5": 1080}
 _SCHEMES: Final = {**{scheme: scheme for scheme in _PORTS}, "socks": "socks5", "socks5h": "socks5"}
 _START_SECONDS: Final = 20.0
 _SOCKS_LONGEST: Final = 255
+_LONGEST_ANSWER: Final = 64
 
 
 class ForwarderFailed(Exception):
@@ -151,8 +152,11 @@ async def _configure(control: socket.socket, proxy: ProxyServer) -> int:
     async with asyncio.timeout(_START_SECONDS):
         await loop.sock_sendall(control, json.dumps(config).encode() + b"\n")
         line = b""
-        while not line.endswith(b"\n"):
-            if not (data := await loop.sock_recv(control, 64)):
+        while not line.endswith(b"\n") and len(line) <= _LONGEST_ANSWER:
+            if not (data := await loop.sock_recv(control, _LONGEST_ANSWER)):
                 raise ConnectionResetError("it ended")
             line += data
-    return int(line)
+    # It runs as the session's user, whose other programs can do anything to it.
+    if not 0 < (port := int(line)) < 1 << 16:
+        raise ValueError(f"{port} is no port")
+    return port

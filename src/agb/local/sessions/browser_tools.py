@@ -16,6 +16,7 @@ from .tools import NoArguments, Tool, ToolReply, to_json
 
 async def stop_chrome(session: LocalSession, _: NoArguments) -> ToolReply:
     """End the browser; its profile is written when the reply is sent. Nothing happens without a browser."""
+    await session.agent.close()
     await session.browser.stop()
     return ToolReply("true")
 

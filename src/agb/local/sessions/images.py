@@ -9,10 +9,11 @@ from ..errors import invalid
 from .browser_tools import BROWSER_SCREENSHOT, BROWSER_TOOLS
 from .desktop_tools import DESKTOP_TOOLS
 from .file_tools import FILE_TOOLS
+from .page_use import PAGE_USE_TOOLS
 from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
 
 _BASE: Final = (RUN_CODE, SHELL, *FILE_TOOLS, GET_METRICS)
-_BROWSER: Final = (*_BASE, *BROWSER_TOOLS)
+_BROWSER: Final = (*_BASE, *BROWSER_TOOLS, *PAGE_USE_TOOLS)
 _DESKTOP: Final = (*_BROWSER, *DESKTOP_TOOLS)
 
 IMAGES: Final[Mapping[str, tuple[Tool, ...]]] = {

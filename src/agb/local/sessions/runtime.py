@@ -18,6 +18,8 @@ from typing import Any, Literal, Self
 
 from attrs import evolve, frozen
 
+from ..browser.agent.agent import PageAgent
+from ..browser.agent.driver import Driver
 from ..browser.chromium import find_chromium
 from ..browser.session_browser import Browsers, SessionBrowser
 from ..contexts.mounts import Mount
@@ -30,6 +32,7 @@ from ..kernels.base import Execution
 from ..kernels.interpreters import Languages, find_languages
 from ..limits import Limits
 from ..page_tokens import number_before, token_after
+from ..planner import Planner
 from ..report import Report
 from ..sandbox.directories import CannotMount, remove
 from ..sandbox.isolation import Wanted, choose
@@ -71,6 +74,7 @@ class Runtime:
     ``data_dir`` keeps the contexts, and the files of sessions while they run; without one it is a temporary directory.
     ``allow_none`` lets ``isolation="auto"`` go on without a sandbox where there is none, and the report says so.
     ``warm`` is how many sandboxes are made ahead of the sessions that get them. ``screen`` is the size of desktops.
+    ``planner`` decides what the agents of browsers do; without one the runtime's own engine does.
     Entering raises ``CannotStart`` with a remedy; leaving releases every session and removes everything that was
     created, except for the contexts in a ``data_dir``.
     """
@@ -89,6 +93,7 @@ class Runtime:
         allow_none: bool = False,
         warm: int = 0,
         screen: ScreenSize = ScreenSize(),  # noqa: B008 - frozen
+        planner: Planner | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
@@ -104,6 +109,8 @@ class Runtime:
         self._sync_threads = ThreadPoolExecutor(_SYNCS, thread_name_prefix="sync")
         self._created = 0
         self._warm_number = warm
+        self._planner = planner
+        self._driver = Driver()
         self._ends: dict[str, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -161,6 +168,7 @@ class Runtime:
         report = self._browsers.reported(report)
         report = self.desktop_programs.reported(report, self._screen.width, self._screen.height)
         self.report = evolve(report, images=abilities(report.missing))
+        self._cleanup.push_async_callback(self._driver.close)
         self._sandboxes = Sandboxes(isolation, area, removed, self.limits)
         self._cleanup.push_async_callback(self._sandboxes.close)
         self._warm = WarmSandboxes(self._sandboxes, self._languages, self._warm_number, self._clock)
@@ -238,6 +246,7 @@ class Runtime:
         if image_id in WITH_DESKTOP:
             programs.start_desktop_ahead(Desktop(sandbox, self.desktop_programs, self._screen))
         self._created += 1
+        browser = SessionBrowser(sandbox, self._browsers, programs.files)
         session = LocalSession(
             session_id,
             number=self._created,
@@ -246,7 +255,8 @@ class Runtime:
             policy_id=policy_id,
             idle_timeout=idle_timeout,
             programs=programs,
-            browser=SessionBrowser(sandbox, self._browsers, programs.files),
+            browser=browser,
+            agent=PageAgent(browser, self._driver, self._planner),
             mounts=SessionMounts(
                 session_id,
                 mounts,
@@ -364,6 +374,7 @@ class Runtime:
 
     async def _end(self, session: LocalSession) -> None:
         try:
+            await session.agent.close()
             await session.browser.close()  # before its profile is uploaded
             await session.mounts.finish(self.limits.last_sync, lambda: self._reopened(session))
             await session.close()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
+from ..browser.agent.agent import PageAgent
 from ..browser.session_browser import SessionBrowser
 from ..contexts.session_mounts import SessionMounts
 from ..desktop.desktop import REPLY_SECONDS
@@ -73,6 +74,7 @@ class LocalSession:
         policy_id: str,
         programs: Programs,
         browser: SessionBrowser,
+        agent: PageAgent,
         mounts: SessionMounts,
         languages: Languages,
         shell: str,
@@ -96,6 +98,7 @@ class LocalSession:
         self.running_calls: list[RunningCall] = []
         self.sandbox = programs.sandbox
         self.browser = browser
+        self.agent = agent
         self.mounts = mounts
         self.mounts.on_end = self.touch
         self.languages = languages

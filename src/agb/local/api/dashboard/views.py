@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from ...._version import __version__
+from ...._wire import labels
 from ...contexts.stored import StoredContext
 from ...sessions.runtime import Runtime
 from ...sessions.session import CallRecord, LocalSession
@@ -24,8 +25,6 @@ from .usage import Usage, polyline
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-HIDDEN_LABELS = "agb."
-"""The prefix of the labels that the SDK sets for itself."""
 _TEMPLATES = Path(__file__).parent / "templates"
 _MIB = 2**20
 _MOST_CONTEXTS = 200
@@ -120,7 +119,7 @@ class Views:
         last = points[-1] if points else None
         return {
             "session": session,
-            "labels": {key: value for key, value in session.labels.items() if not key.startswith(HIDDEN_LABELS)},
+            "labels": labels.shown(session.labels),
             "age": (datetime.now(UTC) - session.created_at).total_seconds(),
             "last": last,
             "cpu_line": polyline([point.cpu for point in points], top=10.0),

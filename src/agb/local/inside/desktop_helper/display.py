@@ -33,6 +33,7 @@ class Screen:
             background_pixel=BACKGROUND, event_mask=X.PropertyChangeMask | X.SubstructureNotifyMask
         )
         self.root.clear_area()
+        self.display.sync()  # requests wait in a buffer until one is made that has a reply
 
     def size(self) -> dict[str, float]:
         """Return its size in pixels, and the factor by which applications enlarge what they show."""

@@ -1,4 +1,4 @@
-"""The block of a session: what ``agb.session()`` and ``pool.session()`` return, to be entered."""
+"""What ``agb.session()``, ``session.browser.page()`` and the like return: an object for the time of a block."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from .._compat.flavour import WITH, BlockHint
+from ._compat.flavour import WITH, BlockHint
 
-SessionT = TypeVar("SessionT")
+T = TypeVar("T")
 
 
-class AsyncSessionBlock(BlockHint, Generic[SessionT]):
-    """A session for the time of a block; there is none before it is entered.
+class AsyncBlock(BlockHint, Generic[T]):
+    """An object for the time of a block; there is none before the block is entered.
 
     Args:
         call: what was written to get this block, for texts.
+        what: what the object is, for texts.
         manager: what is entered.
     """
 
-    def __init__(self, call: str, manager: AbstractAsyncContextManager[SessionT]) -> None:
+    def __init__(self, call: str, what: str, manager: AbstractAsyncContextManager[T]) -> None:
         self._call = call
+        self._what = what
         self._manager = manager
 
     def __repr__(self) -> str:
-        return f"<{self._call}, to be used as: {WITH} {self._call} as session>"
+        return f"<{self._call}, to be used as: {WITH} {self._call} as {self._what}>"
 
     if not TYPE_CHECKING:  # a type checker knows which attributes there are
 
@@ -32,12 +34,12 @@ class AsyncSessionBlock(BlockHint, Generic[SessionT]):
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise AttributeError(
-                f"{self._call} has no {name!r}; the session is in the block: {WITH} {self._call} as session",
+                f"{self._call} has no {name!r}; the {self._what} is in the block: {WITH} {self._call} as {self._what}",
                 name=name,
                 obj=self,
             )
 
-    async def __aenter__(self) -> SessionT:
+    async def __aenter__(self) -> T:
         return await self._manager.__aenter__()
 
     async def __aexit__(

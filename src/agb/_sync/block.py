@@ -1,5 +1,5 @@
-# Generated from src/agb/_async/lifecycle/session_block.py by tools/unasync.py. Do not edit.
-"""The block of a session: what ``agb.session()`` and ``pool.session()`` return, to be entered."""
+# Generated from src/agb/_async/block.py by tools/unasync.py. Do not edit.
+"""What ``agb.session()``, ``session.browser.page()`` and the like return: an object for the time of a block."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
 
-from .._compat.flavour import WITH, BlockHint
+from ._compat.flavour import WITH, BlockHint
 
-SessionT = TypeVar("SessionT")
+T = TypeVar("T")
 
 
-class SessionBlock(BlockHint, Generic[SessionT]):
-    """A session for the time of a block; there is none before it is entered.
+class Block(BlockHint, Generic[T]):
+    """An object for the time of a block; there is none before the block is entered.
 
     Args:
         call: what was written to get this block, for texts.
+        what: what the object is, for texts.
         manager: what is entered.
     """
 
-    def __init__(self, call: str, manager: AbstractContextManager[SessionT]) -> None:
+    def __init__(self, call: str, what: str, manager: AbstractContextManager[T]) -> None:
         self._call = call
+        self._what = what
         self._manager = manager
 
     def __repr__(self) -> str:
-        return f"<{self._call}, to be used as: {WITH} {self._call} as session>"
+        return f"<{self._call}, to be used as: {WITH} {self._call} as {self._what}>"
 
     if not TYPE_CHECKING:  # a type checker knows which attributes there are
 
@@ -33,12 +35,12 @@ class SessionBlock(BlockHint, Generic[SessionT]):
             if name.startswith("_"):
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise AttributeError(
-                f"{self._call} has no {name!r}; the session is in the block: {WITH} {self._call} as session",
+                f"{self._call} has no {name!r}; the {self._what} is in the block: {WITH} {self._call} as {self._what}",
                 name=name,
                 obj=self,
             )
 
-    def __enter__(self) -> SessionT:
+    def __enter__(self) -> T:
         return self._manager.__enter__()
 
     def __exit__(

@@ -1,0 +1,1 @@
+"""The desktop of a session: mouse, keyboard, windows, applications, screen."""

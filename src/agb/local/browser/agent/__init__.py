@@ -1,0 +1,1 @@
+"""The browser agent: reads pages as accessibility trees, understands instructions in English, and drives the page."""

@@ -1,0 +1,330 @@
+"""The desktop of a session on the local runtime: what was done is seen on its screen and by its programs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from agb import (
+    ApplicationError,
+    AsyncAGB,
+    AsyncSession,
+    Config,
+    CreateSessionParams,
+    ErrorKind,
+    LaunchedApp,
+    MouseButton,
+    ScreenError,
+    Screenshot,
+    ScrollDirection,
+    Window,
+)
+from agb.local import LocalServer
+from tests.desktops import PLAIN_IMAGE, needs_desktop, pixel, shared_desktop
+
+pytestmark = [pytest.mark.anyio, pytest.mark.one_event_loop, needs_desktop]
+
+LIMIT = 60.0
+"""Seconds for a program to start, on a loaded machine."""
+
+
+@pytest.fixture(scope="module")
+def session_id(runtime: LocalServer) -> Iterator[str]:
+    """A session whose desktop all tests of this module use."""
+    with shared_desktop(runtime) as session_id:
+        yield session_id
+
+
+def client(runtime: LocalServer) -> AsyncAGB:
+    return AsyncAGB(runtime.api_key, Config(runtime.endpoint, 60_000))
+
+
+@asynccontextmanager
+async def desk(runtime: LocalServer, session_id: str) -> AsyncIterator[AsyncSession]:
+    async with client(runtime) as agb:
+        yield (await agb.get(session_id)).raise_for_error().session
+
+
+def by_api(session: AsyncSession) -> AsyncSession:
+    """Return the same session with its tools called through the API."""
+    agb = session.agb
+    assert isinstance(agb, AsyncAGB)
+    return agb.attach(session.ref)
+
+
+@asynccontextmanager
+async def terminal(session: AsyncSession, name: str, colour: str = "white") -> AsyncIterator[LaunchedApp]:
+    """Open a terminal that has the keyboard and writes what is typed, with Enter at the end, to ``/tmp/<name>``."""
+    script = f"stty -echo\n: > /tmp/{name}\nexec cat > /tmp/{name}\n"
+    (await session.file.write(f"/tmp/{name}.sh", script)).raise_for_error()
+    command = f"xterm -T {name} -bg {colour} -geometry 60x12+200+150 -e sh /tmp/{name}.sh"
+    app = await session.computer.app.launch(command, title=name, timeout=LIMIT)
+    await activate(session, app.window.window_id)
+    await until(session, f"test -e /tmp/{name}")
+    try:
+        yield app
+    finally:
+        await until(session, f"! pkill -f 'xter[m] -T {name} '")
+
+
+async def until(session: AsyncSession, condition: str) -> str:
+    """Return the output of a shell command once it succeeds."""
+    command = f"until {condition}; do sleep 0.02; done"
+    return (await session.command.execute(command, timeout_ms=60_000, check=True)).stdout
+
+
+async def window_of(session: AsyncSession, window_id: int) -> Window | None:
+    listed = (await session.computer.window.list_root_windows()).raise_for_error().windows
+    return next((window for window in listed if window.window_id == window_id), None)
+
+
+async def window_when(session: AsyncSession, window_id: int, condition: Callable[[Window | None], bool]) -> None:
+    """Return once the condition is true of a window, or of None if there is no such window."""
+    end = time.monotonic() + LIMIT
+    while not condition(window := await window_of(session, window_id)):
+        assert time.monotonic() < end, window
+
+
+async def screen_when(session: AsyncSession, condition: Callable[[Screenshot], bool]) -> Screenshot:
+    """Return a picture once the condition is true of it."""
+    shot = await session.computer.screen.screenshot()
+    while not condition(shot):
+        shot = await session.computer.screen.wait_for_change(shot, timeout=LIMIT)
+    return shot
+
+
+async def activate(session: AsyncSession, window_id: int) -> None:
+    """Give a window the keyboard, and return once it has it."""
+    (await session.computer.window.activate(window_id)).raise_for_error()
+    end = time.monotonic() + LIMIT
+    while getattr((await session.computer.window.get_active_window()).window, "window_id", None) != window_id:
+        assert time.monotonic() < end
+
+
+# --- mouse and keyboard ------------------------------------------------------------------------------------------
+
+
+async def test_pointer_is_where_it_was_moved(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        for one in (session, by_api(session)):
+            mouse = one.computer.mouse
+            assert (await mouse.move(300, 200)).data is True
+            data = (await mouse.get_position()).raise_for_error().data
+            assert (data.point, json.loads(data)) == ((300, 200), {"x": 300, "y": 200})
+            assert (await mouse.click(40, 50, MouseButton.MIDDLE)).success
+            assert (await mouse.get_position()).raise_for_error().data.point == (40, 50)
+            assert (await mouse.drag(60, 70, 500, 400)).success
+            assert (await mouse.get_position()).raise_for_error().data.point == (500, 400)
+            assert (await mouse.scroll(80, 90, ScrollDirection.DOWN, 3)).success
+            assert (await mouse.get_position()).raise_for_error().data.point == (80, 90)
+
+
+async def test_terminal_receives_what_was_typed(runtime: LocalServer, session_id: str) -> None:
+    text = "größer 日本語 😀 'quoted' \"$HOME\" \\ ~\n\tindented\n" + "0123456789" * 60 + "\n"
+    async with desk(runtime, session_id) as session, terminal(session, "typed"):
+        (await session.computer.keyboard.type(text)).raise_for_error()
+        await until(session, f"test $(stat -c %s /tmp/typed) -ge {len(text.encode())}")
+        assert (await session.file.read("/tmp/typed")).content == text
+
+
+async def test_keys_are_pressed_together_and_held(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session, terminal(session, "keys"):
+        keyboard = session.computer.keyboard
+        (await keyboard.press(["a"])).raise_for_error()
+        (await keyboard.press(["Shift", "b"])).raise_for_error()
+        (await keyboard.press(["Shift"], hold=True)).raise_for_error()
+        (await keyboard.press(["c"])).raise_for_error()
+        (await keyboard.release(["Shift"])).raise_for_error()
+        (await keyboard.press(["d"])).raise_for_error()
+        (await keyboard.press(["Enter"])).raise_for_error()
+        await until(session, "test -s /tmp/keys")
+        assert (await session.file.read("/tmp/keys")).content == "aBCd\n"
+
+
+async def test_click_gives_a_window_the_keyboard(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session, terminal(session, "below") as app, terminal(session, "above"):
+        await activate(session, app.window.window_id)
+        (await session.computer.mouse.click(*app.window.center)).raise_for_error()
+        (await session.computer.keyboard.type("here\n")).raise_for_error()
+        await until(session, "test -s /tmp/below")
+        assert (await session.file.read("/tmp/above")).content == ""
+
+
+# --- windows and applications ------------------------------------------------------------------------------------
+
+
+BLUE = (0x20, 0x40, 0x60)
+
+
+def is_about(window: Window, width: int, height: int) -> bool:
+    """Return whether a window has a size, rounded to whole characters."""
+    return abs((window.width or 0) - width) < 30 and abs((window.height or 0) - height) < 30
+
+
+async def test_life_of_a_window(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session, terminal(session, "window", "#204060") as app:
+        windows, window_id = session.computer.window, app.window.window_id
+        assert (app.window.title, app.window.pname) == ("window", "xterm")
+        assert app.window.pid == app.processes[0].pid
+        x, y = app.window.center
+        size = (await session.computer.screen.get_size()).raise_for_error().data
+        await screen_when(session, lambda shot: pixel(shot, x, y) == BLUE)
+
+        assert (await windows.minimize(window_id)).data is True
+        await screen_when(session, lambda shot: pixel(shot, x, y) != BLUE)
+        assert await window_of(session, window_id) is not None
+        assert (await windows.restore(window_id)).data is True
+        await screen_when(session, lambda shot: pixel(shot, x, y) == BLUE)
+
+        assert (await windows.maximize(window_id)).data is True
+        await window_when(session, window_id, lambda one: one is not None and (one.width or 0) > size["width"] - 50)
+        assert (await windows.restore(window_id)).data is True
+        assert (await windows.resize(window_id, 400, 300)).data is True
+        await window_when(session, window_id, lambda one: one is not None and is_about(one, 400, 300))
+        assert (await windows.fullscreen(window_id)).data is True
+        await screen_when(session, lambda shot: pixel(shot, size["width"] - 40, 40) == BLUE)
+        assert (await windows.focus_mode(True)).data is True
+        assert (await windows.focus_mode(False)).data is True
+
+        assert (await windows.close(window_id)).data is True
+        await window_when(session, window_id, lambda one: one is None)
+        gone = await windows.activate(window_id)
+        assert (gone.success, gone.data) == (False, None)
+        assert f"Could not activate the window {window_id}" in gone.error_message
+
+
+async def test_applications_start_and_end(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        for one in (session, by_api(session)):
+            apps = one.computer.app
+            started = (await apps.start("xterm -T by-name")).raise_for_error().data
+            assert started[0].pname == "xterm"
+            window = await one.computer.window.wait(title="by-name", pname="xterm", timeout=LIMIT)
+            assert window.pid == started[0].pid
+            visible = (await apps.get_visible()).raise_for_error().data
+            assert (started[0].pid, "xterm") in [(process.pid, process.pname) for process in visible]
+            assert (await apps.stop_by_pname("xterm")).success
+            await until(session, "! pgrep -x xterm")
+            app = await apps.launch("xterm", "/tmp", timeout=LIMIT)
+            assert (await apps.stop_by_cmd(f"kill {app.processes[0].pid}")).success
+            await until(session, "! pgrep -x xterm")
+
+
+async def test_applications_that_do_not_start_or_are_not_there(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        apps = session.computer.app
+        missing = await apps.start("no-such-program-12345 --option")
+        assert isinstance(missing.error, ApplicationError)
+        assert (missing.success, missing.data) == (False, [])
+        assert "Could not start 'no-such-program-12345 --option'" in missing.error_message
+        with pytest.raises(ApplicationError, match="Could not start 'no-such-program-12345'"):
+            await apps.launch("no-such-program-12345")
+        assert not (await apps.stop_by_pname("no-such-program-12345")).success
+        assert not (await apps.stop_by_pid(2**22 + 1)).success
+        with pytest.raises(ApplicationError, match="No window with the title 'nowhere'") as caught:
+            await session.computer.window.wait(title="nowhere", timeout=0.2)
+        assert caught.value.kind is ErrorKind.TIMED_OUT
+
+
+async def test_installed_applications(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        apps = (await session.computer.app.list_installed(ignore_system_apps=False)).raise_for_error().data
+        assert apps
+        assert all(app.name and app.start_cmd for app in apps)
+        assert (await session.computer.app.list_installed(start_menu=False)).success
+
+
+# --- the screen --------------------------------------------------------------------------------------------------
+
+
+async def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        before = await session.computer.screen.screenshot()
+        async with terminal(session, "drawn", "#c04020") as app:
+            x, y = app.window.center
+            assert pixel(before, x, y) != (0xC0, 0x40, 0x20)
+            shown = await screen_when(session, lambda shot: pixel(shot, x, y) == (0xC0, 0x40, 0x20))
+            assert not shown.shows_same_as(before)
+            jpeg = await session.computer.screen.screenshot("jpeg")
+            red, green, blue = pixel(jpeg, x, y)
+            assert max(abs(red - 0xC0), abs(green - 0x40), abs(blue - 0x20)) < 12
+            size = (await session.computer.screen.get_size()).raise_for_error().data
+            assert (shown.width, shown.height) == (size["width"], size["height"])
+            assert shown._repr_png_() == shown.data
+            assert (await by_api(session).computer.screen.screenshot()).mime_type == "image/png"
+
+
+async def test_session_without_a_link_returns_pictures_by_their_addresses(runtime: LocalServer) -> None:
+    async with client(runtime) as agb, agb.session(CreateSessionParams(image_id=PLAIN_IMAGE)) as session:
+        screen = session.computer.screen
+        assert not session.link_url
+        shot = await screen.screenshot()
+        size = (await screen.get_size()).raise_for_error().data
+        assert (shot.width, shot.height) == (size["width"], size["height"])
+        captured = (await screen.capture()).raise_for_error()
+        assert captured.data.startswith("http")
+        assert captured.data.rpartition("/")[2] not in repr(captured)
+        (await session.computer.app.start("xterm -bg #c04020 -geometry 80x24+0+0")).raise_for_error()
+        assert not (await screen.wait_for_change(shot, timeout=LIMIT)).shows_same_as(shot)
+        with pytest.raises(ScreenError, match=r"Please use `capture\(\)` instead"):
+            await screen.beta_take_screenshot()
+
+
+async def test_session_with_a_link_returns_pictures_by_the_tool(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        result = await session.computer.screen.beta_take_screenshot("jpg")
+        assert (result.success, result.type, result.mime_type) == (True, "screenshot", "image/jpeg")
+        assert result.width
+        refused = await session.computer.screen.capture()
+        assert "Please use `beta_take_screenshot()` instead" in refused.error_message
+
+
+async def test_waiting_for_a_change_that_does_not_happen(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        with pytest.raises(ScreenError, match="The screen did not change within") as caught:
+            await session.computer.screen.wait_for_change(timeout=1)
+        assert caught.value.kind is ErrorKind.TIMED_OUT
+
+
+# --- what the desktop refuses, and sessions without one ----------------------------------------------------------
+
+
+async def test_what_only_the_desktop_can_refuse(runtime: LocalServer, session_id: str) -> None:
+    async with desk(runtime, session_id) as session:
+        computer = session.computer
+        off = await computer.mouse.click(100_000, 5)
+        assert (off.success, off.data) == (False, None)
+        assert "Could not click the button 'left' at (100000, 5)" in off.error_message
+        assert "off the screen" in off.error_message
+        unknown = await computer.keyboard.press(["Ctrl", "Turbo"])
+        assert not unknown.success
+        assert "Could not press Ctrl+Turbo" in unknown.error_message
+        assert "Turbo" in unknown.error_message.partition(": ")[2]
+        gone = await computer.window.minimize(999_999_999)
+        assert not gone.success
+        assert gone.error is not None
+        assert gone.error.kind.is_refusal
+
+
+async def test_session_without_a_desktop_and_deleted_session(runtime: LocalServer) -> None:
+    async with client(runtime) as agb:
+        async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            for one in (session, agb.attach(session.ref)):
+                clicked = await one.computer.mouse.click(1, 1)
+                assert not clicked.success
+                assert "click_mouse" in clicked.error_message
+                assert "agb-code-space-1" in clicked.error_message
+                with pytest.raises(ScreenError, match=r"Could not take a screenshot|Failed to take screenshot"):
+                    await one.computer.screen.screenshot()
+                with pytest.raises(ApplicationError, match="Could not list the windows"):
+                    await one.computer.app.launch("xterm")
+        clicked = await agb.attach(session.ref).computer.mouse.click(1, 1)
+        assert clicked.error is not None
+        assert clicked.error.kind is ErrorKind.NOT_FOUND
+        with pytest.raises(ScreenError) as caught:
+            await agb.attach(session.ref).computer.screen.screenshot()
+        assert caught.value.kind is ErrorKind.NOT_FOUND

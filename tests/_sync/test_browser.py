@@ -1,0 +1,405 @@
+# Generated from tests/_async/test_browser.py by tools/unasync.py. Do not edit.
+"""The browser of a session: a real Chromium in the local runtime, driven by Playwright."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from agb import (
+    AGB,
+    AGBError,
+    Browser,
+    BrowserError,
+    BrowserOption,
+    BrowserProxy,
+    Config,
+    CreateSessionParams,
+    ErrorKind,
+    SessionRef,
+)
+from agb.local import LocalServer
+from tests.browsers import BROWSING, TALL_PAGE, drivers, needs_browser, size_of
+from tests.servers import Action, Scripted, answer, refuse, scripted, value
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser as PlaywrightBrowser
+
+pytestmark = [needs_browser]
+
+
+NOTHING: Any = None
+WRONG_OPTION: Any = {"useStealth": True}
+
+
+def client(runtime: LocalServer) -> AGB:
+    return AGB(runtime.api_key, Config(runtime.endpoint, 120_000))
+
+
+@pytest.fixture(scope="module")
+def ref(runtime: LocalServer) -> Iterator[SessionRef]:
+    """A session that the tests share; each leaves it without a browser."""
+    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
+        yield session.ref
+
+
+@pytest.fixture(scope="module")
+def running(runtime: LocalServer) -> Iterator[SessionRef]:
+    """A session whose browser runs, so that the tests that share it start none."""
+    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
+        session.browser.start()
+        yield session.ref
+
+
+@contextmanager
+def browser_of(runtime: LocalServer, ref: SessionRef) -> Iterator[Browser]:
+    """Return the browser of a session, through an object of its own."""
+    with client(runtime) as agb:
+        yield agb.attach(ref).browser
+
+
+def fail(connection: PlaywrightBrowser) -> None:
+    page = connection.contexts[0].new_page()
+    page.set_content("<h1>Failed</h1>")
+    raise ZeroDivisionError
+
+
+def until_ended(browser: Browser) -> BrowserError:
+    """Return the error of a browser that ends now; the service notices it a little later."""
+    while True:
+        try:
+            browser.get_endpoint_url()
+        except BrowserError as error:
+            return error
+
+
+# --- start and stop ----------------------------------------------------------------------------------------------
+
+
+def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
+    with browser_of(runtime, ref) as browser:
+        assert not browser.is_initialized()
+        assert browser.get_option() is None
+        assert repr(browser).endswith(f"Browser of session {ref.session_id}, not initialized>")
+        with pytest.raises(BrowserError, match=r"^Browser is not initialized\. Cannot access endpoint URL\.$"):
+            browser.get_endpoint_url()
+        with pytest.raises(BrowserError, match=r"^Browser is not initialized\. Cannot stop browser\.$"):
+            browser.destroy()
+
+        option = BrowserOption(user_agent="Demo/1")
+        assert browser.initialize(option)
+        assert browser.is_initialized()
+        assert browser.get_option() is option
+        assert isinstance(browser.endpoint_router_port, int)
+        assert (browser.error, browser.warnings) == (None, ())
+        assert browser.get_endpoint_url().startswith("ws://127.0.0.1:")
+
+        assert browser.initialize(BrowserOption())  # nothing is sent
+        assert browser.get_option() is option
+        with pytest.raises(BrowserError, match=r"runs with another option: destroy\(\) it first"):
+            browser.start(BrowserOption())
+        browser.start(BrowserOption(user_agent="Demo/1"))
+        browser.start()
+        assert browser.is_initialized()
+        assert browser.error is None
+
+        browser.destroy()
+        assert not browser.is_initialized()
+        assert browser.get_option() is None
+        assert browser.endpoint_router_port is None
+        assert browser.initialize(BrowserOption())  # it is started again, with another option
+        assert browser.get_endpoint_url()
+        browser.destroy()
+
+
+def test_browser_that_has_crashed_is_reported_and_started_again(runtime: LocalServer, ref: SessionRef) -> None:
+    with browser_of(runtime, ref) as browser:
+        browser.start()
+        with browser.connect() as connection:
+            devtools = connection.new_browser_cdp_session()
+            with pytest.raises(Exception, match="closed"):
+                devtools.send("Browser.crash")
+        error = until_ended(browser)
+        assert error.kind is ErrorKind.REFUSED
+        assert not browser.is_initialized()
+        assert browser.error is error
+        with pytest.raises(BrowserError, match=r"Cannot stop browser\. Could not get"):
+            browser.destroy()
+        assert browser.initialize()
+        assert browser.error is None
+        with browser.page() as page:
+            assert page.url == "about:blank"
+        browser.destroy()
+
+
+def test_session_without_a_browser(runtime: LocalServer) -> None:
+    with client(runtime) as agb, agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        assert not session.browser.initialize(BrowserOption())
+        error = session.browser.error
+        assert isinstance(error, BrowserError)
+        assert error.kind is ErrorKind.REFUSED
+        assert "browser" in str(error)
+        with pytest.raises(BrowserError) as raised:
+            with session.browser.connect():
+                pytest.fail("entered")
+        assert raised.value.kind is ErrorKind.REFUSED
+        assert drivers() == []
+
+
+def test_session_that_was_deleted(runtime: LocalServer) -> None:
+    with client(runtime) as agb:
+        session = agb.create(BROWSING).raise_for_error().session
+        assert session is not None
+        with session.browser.page() as page:
+            assert session.delete().success
+            with pytest.raises(Exception, match="closed"):
+                page.goto("about:blank")
+        assert not session.browser.initialize()
+        assert session.browser.error is not None
+        assert session.browser.error.kind is ErrorKind.NOT_FOUND
+        with pytest.raises(BrowserError):
+            session.browser.start()
+
+
+# --- Playwright --------------------------------------------------------------------------------------------------
+
+
+def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: SessionRef) -> None:
+    with browser_of(runtime, ref) as browser:
+        block = browser.connect(BrowserOption(user_agent="Demo/1"))
+        assert "session.browser.connect() as browser" in repr(block)
+        assert (drivers(), browser.is_initialized()) == ([], False)
+        with block as connection:
+            assert len(drivers()) == 1
+            page = connection.contexts[0].new_page()
+            page.set_content("<title>Hello</title>")
+            assert page.title() == "Hello"
+            assert page.evaluate("navigator.userAgent") == "Demo/1"
+        assert (drivers(), browser.is_initialized()) == ([], False)
+        with pytest.raises(ZeroDivisionError):
+            with browser.connect() as connection:
+                fail(connection)
+        assert (drivers(), browser.is_initialized()) == ([], False)
+
+
+def test_blocks_share_a_driver_and_the_last_one_stops_the_browser(runtime: LocalServer, ref: SessionRef) -> None:
+    with browser_of(runtime, ref) as browser:
+        outer = browser.connect()
+        outer.__enter__()
+        with browser.page() as page:
+            assert len(drivers()) == 1
+            assert page in page.context.pages
+            outer.__exit__(None, None, None)  # before the inner one
+            assert browser.is_initialized()
+            assert len(drivers()) == 1
+            page.set_content("<p>still there</p>")
+        assert (drivers(), browser.is_initialized()) == ([], False)
+
+
+def test_browser_that_ran_before_goes_on(runtime: LocalServer, running: SessionRef) -> None:
+    with browser_of(runtime, running) as browser, browser_of(runtime, running) as other:
+        other.start()
+        for one in (browser, other):
+            with one.page() as page:  # a new one, which is closed
+                page.set_content("<p>mine</p>")
+                count = len(page.context.pages)
+        with browser.connect() as connection:
+            assert len(connection.contexts[0].pages) == count - 1
+        assert browser.is_initialized()
+        assert other.get_endpoint_url() == browser.get_endpoint_url()
+
+
+def test_first_page_is_the_one_of_the_option(runtime: LocalServer, ref: SessionRef) -> None:
+    with (
+        browser_of(runtime, ref) as browser,
+        browser.page(BrowserOption(default_navigate_url="data:text/html,<title>First</title>")) as page,
+    ):
+        page.wait_for_function("document.title === 'First'")
+
+
+def test_playwright_of_the_caller(runtime: LocalServer, running: SessionRef) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with browser_of(runtime, running) as browser, sync_playwright() as playwright:
+        with browser.page(playwright=playwright) as page:
+            assert len(drivers()) == 1
+            assert page.url == "about:blank"
+        assert playwright.chromium.name == "chromium"
+        assert len(drivers()) == 1
+        with pytest.raises(TypeError, match="playwright is that of playwright"):
+            with browser.connect(playwright=object()):  # type: ignore[arg-type]
+                pytest.fail("entered")
+
+
+def test_recording(runtime: LocalServer, running: SessionRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with browser_of(runtime, running) as browser:
+        with browser.page(record=True) as page:
+            page.set_content("<h1>Recorded</h1>")
+        with pytest.raises(ZeroDivisionError):
+            with browser.connect(record=tmp_path / "failed.zip") as connection:
+                fail(connection)
+    for name in (f"{running.session_id}.trace.zip", "failed.zip"):
+        with zipfile.ZipFile(tmp_path / name) as trace:
+            assert "trace.trace" in trace.namelist()
+            assert b"setContent" in trace.read("trace.trace")
+
+
+def test_without_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agb._sync.modules.browser_connection.find_spec", lambda name: None)
+    with AGB("k", Config("http://127.0.0.1:9")) as agb:
+        browser = agb.attach("s-1").browser
+        for make in (browser.connect, browser.page):
+            with pytest.raises(ImportError, match=r"pip install 'agb\[browser\]'"):
+                make()
+
+
+# --- screenshots -------------------------------------------------------------------------------------------------
+
+
+def test_screenshot_of_a_whole_page(runtime: LocalServer, running: SessionRef) -> None:
+    with browser_of(runtime, running) as browser, browser.page() as page:
+        page.set_viewport_size({"width": 800, "height": 600})
+        page.set_content(TALL_PAGE)
+        page.evaluate("scrollTo(0, 0)")
+        picture = browser.screenshot(page)
+        width, height = size_of(picture)
+        assert width == 1920
+        assert height >= 4500  # with what was added when the page was scrolled
+        assert page.viewport_size == {"width": 800, "height": 600}
+        assert page.evaluate("[innerWidth, innerHeight, scrollX, scrollY]") == [800, 600, 0, 0]
+        assert page.evaluate("document.images[0].src.startsWith('data:')")
+
+        page.set_content("<div style='height: 20000px'></div>")
+        page.evaluate("scrollTo(0, 300)")
+        assert size_of(browser.screenshot(page)) == (1920, 10_000)
+        assert page.evaluate("scrollY") == 300
+        assert size_of(browser.screenshot(page, full_page=True))[1] >= 20_000
+        jpeg = browser.screenshot(page, type="jpeg", quality=10, clip={"x": 0, "y": 0, "width": 10, "height": 10})
+        assert jpeg.startswith(b"\xff\xd8")
+
+
+def test_screenshot_that_fails(runtime: LocalServer, running: SessionRef) -> None:
+    with browser_of(runtime, running) as browser:
+        with pytest.raises(BrowserError, match=r"^Browser must be initialized before calling screenshot\."):
+            browser.screenshot(NOTHING)
+        with browser.page() as page:
+            with pytest.raises(ValueError, match=r"^Page cannot be None$"):
+                browser.screenshot(NOTHING)
+            page.set_viewport_size({"width": 800, "height": 600})
+            with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*type"):
+                browser.screenshot(page, type="bmp")
+            assert page.viewport_size == {"width": 800, "height": 600}
+            page.close()
+            with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*closed"):
+                browser.screenshot(page)
+
+
+# --- the service's answers ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def scripted_browser(*script: Action) -> Iterator[tuple[Browser, Scripted]]:
+    with scripted(*script) as server:
+        with AGB("ako-key", Config(server.endpoint, 30_000)) as agb:
+            yield agb.attach("s-1").browser, server
+
+
+def test_browser_that_is_not_installed() -> None:
+    refusal = refuse("NotOffered", "there is no browser on this machine: apt install chromium", 501)
+    with scripted_browser(refusal) as (browser, server):
+        assert not browser.initialize(BrowserOption())
+        assert browser.error is not None
+        assert (browser.error.kind, browser.error.http_status) == (ErrorKind.REFUSED, 501)
+        assert "apt install chromium" in str(browser.error)
+        with pytest.raises(BrowserError, match="apt install chromium"):
+            browser.start()
+        assert len(server.requests) == 2
+
+
+def test_warnings_are_kept(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "agb")
+    started = value({"port": "9222", "warnings": ["captchas are not solved here"]})
+    with scripted_browser(started, refuse(), started) as (browser, _):
+        assert browser.initialize(BrowserOption(solve_captchas=True))
+        assert browser.endpoint_router_port == 9222
+        assert browser.warnings == ("captchas are not solved here",)
+        assert "browser of session s-1: captchas are not solved here" in caplog.text
+        with pytest.raises(BrowserError):
+            browser.get_endpoint_url()
+        assert not browser.warnings
+
+
+@pytest.mark.parametrize("data", [None, {}, {"port": "none"}, {"port": 9222, "warnings": "none"}])
+def test_answer_that_is_no_browser(data: Any) -> None:
+    with scripted_browser(value(data)) as (browser, _):
+        assert not browser.initialize(BrowserOption())
+        assert browser.error is not None
+        assert browser.error.kind is ErrorKind.INVALID_ANSWER
+
+
+@pytest.mark.parametrize("url", [None, "", 3])
+def test_answer_that_is_no_address(url: Any) -> None:
+    with scripted_browser(value({"port": 9222}), value({"url": url})) as (browser, _):
+        browser.start()
+        with pytest.raises(BrowserError) as raised:
+            browser.get_endpoint_url()
+        assert raised.value.kind is ErrorKind.INVALID_ANSWER
+        assert browser.is_initialized()
+
+
+def test_browser_that_could_not_be_stopped() -> None:
+    """After a refusal it counts as stopped; after a failure it may run, and can be stopped again."""
+    failed = value({"isError": True, "content": [{"type": "text", "text": "it has ended"}]})
+    with scripted_browser(value({"port": 9222}), answer(b"<html>"), failed) as (browser, _):
+        browser.start()
+        with pytest.raises(BrowserError) as raised:
+            browser.destroy()
+        assert raised.value.kind is ErrorKind.INVALID_ANSWER
+        assert browser.is_initialized()
+        with pytest.raises(BrowserError, match="it has ended"):
+            browser.destroy()
+        assert not browser.is_initialized()
+
+
+@pytest.mark.one_event_loop  # Playwright has one only
+def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    link = "ws://127.0.0.1:9/sessions/s-1/cdp/7f3a90c1d2e4b5a6/devtools/browser/0c9d8e7f-1a2b"
+    option = BrowserOption(proxies=[BrowserProxy("custom", "http://me:hunter2secret@10.0.0.1:1", "me", "geheim-123")])
+    quoting = refuse("X", f"cannot reach {link} by http://me:hunter2secret@10.0.0.1:1 with geheim-123")
+    with scripted_browser(value({"port": 1}), value({"url": link}), quoting) as (browser, _):
+        browser.start(option)
+        assert browser.get_endpoint_url() == link
+        with pytest.raises(AGBError) as refused:
+            browser.get_endpoint_url()
+    with scripted_browser(value({"port": 1}), value({"port": 1}), value({"url": link})) as (browser, _):
+        browser.start(option)
+        with pytest.raises(BrowserError) as failed:
+            with browser.connect():
+                pytest.fail("entered")
+    assert failed.value.kind is ErrorKind.UNREACHABLE
+    for text in (str(refused.value), str(failed.value), repr(option), caplog.text):
+        for secret in ("7f3a90c1d2e4b5a6", "0c9d8e7f-1a2b", "hunter2secret", "geheim-123"):
+            assert secret not in text
+
+
+# --- wrong arguments ---------------------------------------------------------------------------------------------
+
+
+def test_wrong_arguments_are_refused_before_anything_is_sent() -> None:
+    with scripted_browser(refuse()) as (browser, server):
+        for method in (browser.initialize, browser.start):
+            with pytest.raises(TypeError, match="option must be a BrowserOption, not dict"):
+                method(WRONG_OPTION)
+        for make in (browser.connect, browser.page):
+            with pytest.raises(TypeError, match="option must be a BrowserOption, not str"):
+                make("chrome")  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="record is True, False or the path of a file, not int"):
+                make(record=3)  # type: ignore[arg-type]
+        assert server.requests == []

@@ -1,0 +1,155 @@
+# Generated from tests/_async/test_browser_agent_pages.py by tools/unasync.py. Do not edit.
+"""The agent of a session's browser on real pages: the local runtime, and its Chromium."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypedDict
+from urllib.parse import quote
+
+import attrs
+import pytest
+
+from agb import (
+    AGB,
+    ActOptions,
+    Browser,
+    BrowserAgent,
+    BrowserError,
+    Config,
+    ExtractOptions,
+    ObserveOptions,
+    SessionRef,
+)
+from agb.local import LocalServer
+from tests.browsers import BROWSING, needs_browser
+
+pytestmark = [needs_browser]
+
+SHOP = f"""data:text/html,{
+    quote('''
+<title>Shop</title><h1>Shoes</h1>
+<form onsubmit="event.preventDefault(); out.textContent = `hello ${who.value}`">
+  <label>Name <input id=who></label> <button>Send</button>
+</form>
+<p id=out></p>
+<ul><li><h3>Red</h3> Price: $5.50<li><h3>Blue</h3> Price: $6</ul>
+''')
+}"""
+
+
+class Out(TypedDict):
+    out: str | None
+
+
+@attrs.define
+class Shoe:
+    name: str
+    price: float
+
+
+@dataclass
+class Shoes:
+    shoes: list[Shoe]
+
+
+@pytest.fixture(scope="module")
+def ref(runtime: LocalServer) -> Iterator[SessionRef]:
+    """A session that the tests share; its browser runs."""
+    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
+        session.browser.start()
+        yield session.ref
+
+
+@contextmanager
+def browser_of(runtime: LocalServer, ref: SessionRef) -> Iterator[Browser]:
+    """Return the browser of that session, through an object of its own."""
+    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb:
+        browser = agb.attach(ref).browser
+        browser.start()
+        yield browser
+
+
+@contextmanager
+def agent_of(runtime: LocalServer, ref: SessionRef) -> Iterator[BrowserAgent]:
+    """Return the agent of that browser, with the shop in its current page."""
+    with browser_of(runtime, ref) as browser:
+        assert browser.agent.navigate(SHOP).startswith("Successfully navigated to data:text/html,")
+        yield browser.agent
+
+
+def shown(agent: BrowserAgent) -> str | None:
+    return agent.extract(ExtractOptions("the outcome", Out)).value["out"]
+
+
+def test_act(runtime: LocalServer, ref: SessionRef) -> None:
+    with agent_of(runtime, ref) as agent:
+        result = agent.act(ActOptions("type %who% into the Name field, then click Send", variables={"who": "Ada B"}))
+        assert result.steps == ("filled '%who%' into the textbox 'Name'", "clicked the button 'Send'")
+        assert json.loads(result.message) == list(result.steps)
+        assert shown(agent) == "hello Ada B"
+
+        failed = agent.act(ActOptions("click the Buy button"))
+        assert not failed
+        assert "there is no button 'Buy'; there are: button 'Send'" in failed.message
+        with pytest.raises(BrowserError, match="there is no button 'Buy'"):
+            failed.raise_for_error()
+        with pytest.raises(BrowserError, match="not understood: 'dance'"):
+            agent.act(ActOptions("dance"), check=True)
+        late = agent.act(ActOptions("wait 60 seconds", timeoutMS=100))
+        assert late.message == '["it was ended after 100 ms, its time limit"]'
+
+
+def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef) -> None:
+    with agent_of(runtime, ref) as agent:
+        assert agent.observe(ObserveOptions("find the checkout button")) == (True, [])
+        (field,) = agent.observe(ObserveOptions("find the Name field")).elements
+        assert (field.method, field.description) == ("fill", "textbox 'Name'")
+        field.arguments["value"] = "Grace"
+        assert agent.act(field)
+        (button,) = agent.observe(ObserveOptions("find the Send button")).elements
+        assert agent.act(button)
+        assert shown(agent) == "hello Grace"
+
+
+def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
+    with agent_of(runtime, ref) as agent:
+        ok, shoes = agent.extract(ExtractOptions("all shoes", Shoes))
+        assert ok
+        assert shoes == Shoes([Shoe("Red", 5.5), Shoe("Blue", 6.0)])
+        schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+        assert agent.extract(ExtractOptions[Any]("the page title", schema)).value == {"title": "Shop"}
+        absent = {"type": "object", "properties": {"horsepower": {"type": "integer"}}, "required": ["horsepower"]}
+        outcome = agent.extract(ExtractOptions[Any]("x", absent))
+        assert tuple(outcome) == (False, None)
+        assert "not found in the page: horsepower" in str(outcome.error)
+
+
+def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
+    with agent_of(runtime, ref) as agent:
+        head, _, data = agent.screenshot(full_page=False).partition(",")
+        assert head == "data:image/png;base64"
+        assert base64.b64decode(data).startswith(b"\x89PNG\r\n")
+        assert agent.close()
+        assert agent.screenshot(quality=20).startswith("data:image/jpeg;base64,")  # it can be used again
+
+
+@pytest.mark.one_event_loop  # Playwright has one only
+def test_page_of_the_callers_playwright(runtime: LocalServer, ref: SessionRef) -> None:
+    with browser_of(runtime, ref) as browser, browser.connect() as connected:
+        pages = [connected.contexts[0].new_page() for _ in range(2)]
+        for number, page in enumerate(pages):
+            page.set_content(f"<button onclick='document.title = \"clicked {number}\"'>Go</button>")
+        for page in pages:
+            browser.agent.act(ActOptions("click Go"), page, check=True)
+        assert [page.title() for page in pages] == ["clicked 0", "clicked 1"]
+        (found,) = browser.agent.observe(ObserveOptions("the Go button"), pages[0]).elements
+        assert pages[0].locator(found.selector).inner_text() == "Go"
+        for page in pages:
+            page.close()
+        with pytest.raises(BrowserError, match="Failed to get page/context index"):
+            browser.agent.act(ActOptions("click Go"), pages[0])
