@@ -245,7 +245,7 @@ def test_list_of_processes_has_a_line_for_each(agb: AGB, shared_session: Session
         [line] = [line for line in run("logs", session_id).out.splitlines() if process.process_id in line]
         assert line.endswith(f"{script.splitlines()[0]} …")
         whole = {row["id"]: row["command"] for row in run("logs", session_id, "--json").data}
-        assert whole[process.process_id].endswith(script)
+        assert whole[process.process_id].endswith(script.strip())
 
 
 def test_browser_that_is_not_there(

@@ -186,7 +186,7 @@ def test_ctrl_c_ends_quietly(runtime: LocalServer, session: Session, terminals: 
 
 
 def test_ctrl_c_at_a_question(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
-    question = Terminal(runtime, "rm", "--label", "terminal=" + session.get_labels().data["terminal"])
+    question = Terminal(runtime, "rm", "--label", "terminal=" + session.get_labels().raise_for_error().data["terminal"])
     terminals.append(question)
     question.until("[y/N]: ")
     question.type("\x03")
