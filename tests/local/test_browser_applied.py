@@ -318,7 +318,7 @@ def test_user_agent_of_another_browser(api: Api, session: str, pages: Pages) -> 
         assert not [name for name in headers if name.startswith("sec-ch-ua")]
 
 
-@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("scheme", ["http", pytest.param("socks5", marks=pytest.mark.long)])
 def test_proxy_with_credentials(api: Api, session: str, pages: Pages, scheme: str) -> None:
     port = pages.server.server_port
     with proxying(scheme, users={"me": "se:cret"}, hosts={"inner.example": "127.0.0.1"}) as proxy:
@@ -352,6 +352,7 @@ def test_proxy_that_is_away(api: Api, session: str) -> None:
         )
 
 
+@pytest.mark.long
 def test_extension_brought_by_a_context(api: Api, pages: Pages, tmp_path: Path) -> None:
     archive = tmp_path / "retitle.zip"
     with zipfile.ZipFile(archive, "w") as made:

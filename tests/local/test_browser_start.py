@@ -121,6 +121,7 @@ async def test_machine_without_chromium(monkeypatch: pytest.MonkeyPatch) -> None
     assert "apt install chromium" in answer["message"]
 
 
+@pytest.mark.long
 async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, context: Context) -> None:
     lists = [{"path": path} for path in ("/Local State", "/Default/Cookies", "/Default/Cookies-journal")]
     policy = json.dumps({"bwList": {"whiteLists": lists}})
