@@ -175,7 +175,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the examples of the README and the documentation."""
     install(session, "dev")
-    session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs, env={"AGB_LONG": "all"})
 
 
 @nox.session

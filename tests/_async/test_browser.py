@@ -152,7 +152,7 @@ async def test_session_without_a_browser(runtime: LocalServer) -> None:
         assert drivers() == []
 
 
-@pytest.mark.one_flavour
+@pytest.mark.long
 async def test_session_that_was_deleted(runtime: LocalServer) -> None:
     async with client(runtime) as agb:
         session = (await agb.create(BROWSING)).raise_for_error().session

@@ -152,7 +152,7 @@ def test_session_without_a_browser(runtime: LocalServer) -> None:
         assert drivers() == []
 
 
-@pytest.mark.one_flavour
+@pytest.mark.long
 def test_session_that_was_deleted(runtime: LocalServer) -> None:
     with client(runtime) as agb:
         session = agb.create(BROWSING).raise_for_error().session

@@ -160,6 +160,7 @@ async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> Non
     assert await output(local_runtime, session, "cat ~/Downloads/report.zip") == "hello"
 
 
+@pytest.mark.long
 async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
     sessions = [await local_runtime.create(BROWSER_IMAGE) for _ in range(2)]
     before = sessions[0].meter.measure()["mem_used"]
