@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import psutil
 import pytest
 
 from agb import AGB, Config, CreateSessionParams, Session
@@ -62,6 +63,15 @@ class Terminal:
         while text.encode() not in self.screen:
             assert self._read(), f"{text!r} did not appear: {self.screen!r}"
         return self._taken()
+
+    def until_it_reads(self) -> None:
+        """Return once a command that has printed a question sleeps in the read of the answer.
+
+        Python would notice a Ctrl-C in the moment between the two only after the next key.
+        """
+        process = psutil.Process(self.process.pid)
+        while process.status() != psutil.STATUS_SLEEPING:
+            pass
 
     def end(self) -> tuple[int, str]:
         """Read to the end of the command and return its exit code and what was read since the last call."""
@@ -189,6 +199,7 @@ def test_ctrl_c_at_a_question(runtime: LocalServer, session: Session, terminals:
     question = Terminal(runtime, "rm", "--label", "terminal=" + session.get_labels().raise_for_error().data["terminal"])
     terminals.append(question)
     question.until("[y/N]: ")
+    question.until_it_reads()
     question.type("\x03")
     code, rest = question.end()
     assert code == 130
