@@ -118,7 +118,10 @@ def readme_command(name: str) -> str:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """Run the tests of random input, kills, races and size for longer: more examples, rounds, creations, and bytes."""
+    """Run the tests of random input, kills, races and size for longer: more examples, rounds, creations, and bytes.
+
+    Then those that the test command leaves out: real browsers and desktops in both flavours, and the marked ``long``.
+    """
     install(session, "dev")
     variables = {
         "AGB_EXAMPLES": "1000",
@@ -133,6 +136,8 @@ def long(session: nox.Session) -> None:
     )
     command = ["python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", *files]
     session.run(*command, *session.posargs, env=variables)
+    left_out = {"AGB_FLAVOURS": "all", "AGB_LONG": "all"}
+    session.run("python", "-m", "pytest", "-q", "-m", "one_flavour or long", *session.posargs, env=left_out)
 
 
 @nox.session
@@ -170,7 +175,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Run the examples of the README and the documentation."""
     install(session, "dev")
-    session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs)
+    session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs, env={"AGB_LONG": "all"})
 
 
 @nox.session

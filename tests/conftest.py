@@ -106,23 +106,46 @@ def _leave_out_of_collections() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the repetition on trio of tests whose subject does not depend on the event loop.
+    """Leave out tests that repeat what others show, unless a variable of the environment asks for them.
 
-    These are marked ``one_event_loop``, or use the local runtime: what depends on the event loop (connections, streams,
-    cancellation) has tests with scripted servers, which run on both. ``AGB_EVENT_LOOPS=all`` runs all on both.
+    ``AGB_EVENT_LOOPS=all`` runs all on both event loops, ``AGB_FLAVOURS=all`` all in both flavours, and
+    ``AGB_LONG=all`` those that are marked ``long``; ``nox -s long`` sets them.
     """
-    if os.environ.get("AGB_EVENT_LOOPS") == "all":
-        return
-
-    def is_repetition(item: pytest.Item) -> bool:
-        if not isinstance(item, pytest.Function) or "trio" not in item.name.partition("[")[2]:
-            return False
-        return item.get_closest_marker("one_event_loop") is not None or "runtime" in item.fixturenames
-
-    repetitions = [item for item in items if is_repetition(item)]
+    left_out = [
+        is_repetition
+        for variable, is_repetition in (
+            ("AGB_EVENT_LOOPS", _repeats_on_trio),
+            ("AGB_FLAVOURS", _repeats_without_an_event_loop),
+            ("AGB_LONG", _is_long),
+        )
+        if os.environ.get(variable) != "all"
+    ]
+    repetitions = [item for item in items if any(is_repetition(item) for is_repetition in left_out)]
     if repetitions:
         config.hook.pytest_deselected(items=repetitions)
-        items[:] = [item for item in items if not is_repetition(item)]
+        left = set(repetitions)
+        items[:] = [item for item in items if item not in left]
+
+
+def _repeats_on_trio(item: pytest.Item) -> bool:
+    """Return whether a test runs on trio, and its subject does not depend on the event loop.
+
+    Such tests are marked ``one_event_loop``, or use the local runtime: what depends on the event loop (connections,
+    streams, cancellation) has tests with scripted servers, which run on both.
+    """
+    if not isinstance(item, pytest.Function) or "trio" not in item.name.partition("[")[2]:
+        return False
+    return item.get_closest_marker("one_event_loop") is not None or "runtime" in item.fixturenames
+
+
+def _repeats_without_an_event_loop(item: pytest.Item) -> bool:
+    """Return whether a generated test starts browsers for what its source has shown already."""
+    return item.get_closest_marker("one_flavour") is not None and "_sync" in item.path.parts
+
+
+def _is_long(item: pytest.Item) -> bool:
+    """Return whether a test takes long for what other tests show in parts."""
+    return item.get_closest_marker("long") is not None
 
 
 @pytest.fixture(scope="session")

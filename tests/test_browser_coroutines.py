@@ -76,13 +76,14 @@ def test_methods_count_as_coroutine_functions() -> None:
         assert inspect.iscoroutinefunction(method)
 
 
-def test_fingerprint_in_an_event_loop(tmp_path: Path) -> None:
+def test_fingerprint_in_an_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def program() -> None:
         generator = BrowserFingerprintGenerator(headless=True, executable_path=PROGRAM)
         found = await generator.generate_fingerprint()
         assert found is not None
         assert generator.error is None
         assert "Chrome/" in found.fingerprint.navigator.userAgent
+        monkeypatch.setattr(generator, "generate", lambda *, timeout: found)  # a second browser shows nothing more
         assert await generator.generate_fingerprint_to_file(str(tmp_path / "fingerprint.json"))
         assert not await generator.generate_fingerprint_to_file(str(tmp_path / "missing" / "fingerprint.json"))
         assert isinstance(generator.error, FileNotFoundError)

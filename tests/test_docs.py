@@ -9,6 +9,7 @@ import doctest
 import importlib
 import inspect
 import io
+import os
 import pkgutil
 import re
 import subprocess
@@ -28,6 +29,9 @@ from tests.desktops import needs_desktop, shared_desktop
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LONG = "<!-- long -->\n"
+"""Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
+RUNS_LONG = os.environ.get("AGB_LONG") == "all"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 
 
@@ -47,6 +51,12 @@ def marks_of(text: str) -> list[pytest.MarkDecorator]:
     return [mark for image, mark in needs.items() if image in text]
 
 
+def marks_of_example(name: str, text: str) -> list[pytest.MarkDecorator]:
+    """Return those of a docstring; the browser of the synchronous flavour repeats that of the asynchronous one."""
+    marks = marks_of(text)
+    return [*marks, pytest.mark.long] if needs_browser in marks and "._sync." in name else marks
+
+
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize(
     "page",
@@ -60,6 +70,8 @@ def test_examples_of_a_page(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
+        if not RUNS_LONG and text[: match.start()].endswith(LONG):
+            continue
         line = text[: match.start()].count("\n") + 2
         code = compile("\n" * (line - 1) + match[1], str(page), "exec", dont_inherit=True)
         printed = io.StringIO()
@@ -130,7 +142,9 @@ def test_docstrings_have_examples() -> None:
 
 
 @pytest.mark.usefixtures("_configured")
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks_of(text)) for name, text in EXAMPLES.items()])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=marks_of_example(name, text)) for name, text in EXAMPLES.items()]
+)
 def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> None:
     """Run an example as the interactive interpreter does, with ``await`` allowed at the top level.
 

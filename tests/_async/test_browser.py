@@ -117,6 +117,7 @@ async def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
         await browser.destroy()
 
 
+@pytest.mark.long
 async def test_browser_that_has_crashed_is_reported_and_started_again(runtime: LocalServer, ref: SessionRef) -> None:
     async with browser_of(runtime, ref) as browser:
         await browser.start()
@@ -151,6 +152,7 @@ async def test_session_without_a_browser(runtime: LocalServer) -> None:
         assert drivers() == []
 
 
+@pytest.mark.long
 async def test_session_that_was_deleted(runtime: LocalServer) -> None:
     async with client(runtime) as agb:
         session = (await agb.create(BROWSING)).raise_for_error().session
@@ -169,6 +171,7 @@ async def test_session_that_was_deleted(runtime: LocalServer) -> None:
 # --- Playwright --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 async def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: SessionRef) -> None:
     async with browser_of(runtime, ref) as browser:
         block = browser.connect(BrowserOption(user_agent="Demo/1"))
@@ -187,6 +190,7 @@ async def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: S
         assert (drivers(), browser.is_initialized()) == ([], False)
 
 
+@pytest.mark.one_flavour
 async def test_blocks_share_a_driver_and_the_last_one_stops_the_browser(runtime: LocalServer, ref: SessionRef) -> None:
     async with browser_of(runtime, ref) as browser:
         outer = browser.connect()
@@ -201,6 +205,7 @@ async def test_blocks_share_a_driver_and_the_last_one_stops_the_browser(runtime:
         assert (drivers(), browser.is_initialized()) == ([], False)
 
 
+@pytest.mark.one_flavour
 async def test_browser_that_ran_before_goes_on(runtime: LocalServer, running: SessionRef) -> None:
     async with browser_of(runtime, running) as browser, browser_of(runtime, running) as other:
         await other.start()
@@ -222,6 +227,7 @@ async def test_first_page_is_the_one_of_the_option(runtime: LocalServer, ref: Se
         await page.wait_for_function("document.title === 'First'")
 
 
+@pytest.mark.one_flavour
 async def test_playwright_of_the_caller(runtime: LocalServer, running: SessionRef) -> None:
     from playwright.async_api import async_playwright
 
@@ -236,6 +242,7 @@ async def test_playwright_of_the_caller(runtime: LocalServer, running: SessionRe
                 pytest.fail("entered")
 
 
+@pytest.mark.one_flavour
 async def test_recording(
     runtime: LocalServer, running: SessionRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +271,7 @@ async def test_without_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- screenshots -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 async def test_screenshot_of_a_whole_page(runtime: LocalServer, running: SessionRef) -> None:
     async with browser_of(runtime, running) as browser, browser.page() as page:
         await page.set_viewport_size({"width": 800, "height": 600})
@@ -286,6 +294,7 @@ async def test_screenshot_of_a_whole_page(runtime: LocalServer, running: Session
         assert jpeg.startswith(b"\xff\xd8")
 
 
+@pytest.mark.one_flavour
 async def test_screenshot_that_fails(runtime: LocalServer, running: SessionRef) -> None:
     async with browser_of(runtime, running) as browser:
         with pytest.raises(BrowserError, match=r"^Browser must be initialized before calling screenshot\."):

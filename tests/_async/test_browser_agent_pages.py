@@ -106,6 +106,7 @@ async def test_act(runtime: LocalServer, ref: SessionRef) -> None:
         assert late.message == '["it was ended after 100 ms, its time limit"]'
 
 
+@pytest.mark.one_flavour
 async def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef) -> None:
     async with agent_of(runtime, ref) as agent:
         assert await agent.observe(ObserveOptions("find the checkout button")) == (True, [])
@@ -118,6 +119,7 @@ async def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: Sess
         assert await shown(agent) == "hello Grace"
 
 
+@pytest.mark.one_flavour
 async def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
     async with agent_of(runtime, ref) as agent:
         ok, shoes = await agent.extract(ExtractOptions("all shoes", Shoes))
@@ -131,6 +133,7 @@ async def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
         assert "not found in the page: horsepower" in str(outcome.error)
 
 
+@pytest.mark.one_flavour
 async def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
     async with agent_of(runtime, ref) as agent:
         head, _, data = (await agent.screenshot(full_page=False)).partition(",")
@@ -141,6 +144,7 @@ async def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
 
 
 @pytest.mark.one_event_loop  # Playwright has one only
+@pytest.mark.one_flavour
 async def test_page_of_the_callers_playwright(runtime: LocalServer, ref: SessionRef) -> None:
     async with browser_of(runtime, ref) as browser, browser.connect() as connected:
         pages = [await connected.contexts[0].new_page() for _ in range(2)]

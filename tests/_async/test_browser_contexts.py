@@ -65,6 +65,7 @@ async def visit(page: Page) -> dict[str, Any]:
     }
 
 
+@pytest.mark.one_flavour
 async def test_browser_is_the_same_in_the_next_session(runtime: LocalServer, tmp_path: Path) -> None:
     async with client(runtime) as agb:
         profile = (await agb.context.create(new_name())).raise_for_error().context
@@ -109,6 +110,7 @@ async def test_browser_is_the_same_in_the_next_session(runtime: LocalServer, tmp
             assert (await agb.context.delete(used)).success
 
 
+@pytest.mark.long
 async def test_extension_that_is_broken_is_a_warning(runtime: LocalServer, tmp_path: Path) -> None:
     async with client(runtime) as agb:
         profile = (await agb.context.create(new_name())).raise_for_error().context
@@ -123,6 +125,7 @@ async def test_extension_that_is_broken_is_a_warning(runtime: LocalServer, tmp_p
             assert (await visit(page))["greeting"] is None
 
 
+@pytest.mark.long
 async def test_surroundings_that_are_not_there(runtime: LocalServer) -> None:
     """A proxy that is away, and a page that does not load, are errors of the page; the browser goes on."""
     from playwright.async_api import Error, async_playwright

@@ -104,6 +104,7 @@ def test_act(runtime: LocalServer, ref: SessionRef) -> None:
         assert late.message == '["it was ended after 100 ms, its time limit"]'
 
 
+@pytest.mark.one_flavour
 def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef) -> None:
     with agent_of(runtime, ref) as agent:
         assert agent.observe(ObserveOptions("find the checkout button")) == (True, [])
@@ -116,6 +117,7 @@ def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef
         assert shown(agent) == "hello Grace"
 
 
+@pytest.mark.one_flavour
 def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
     with agent_of(runtime, ref) as agent:
         ok, shoes = agent.extract(ExtractOptions("all shoes", Shoes))
@@ -129,6 +131,7 @@ def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
         assert "not found in the page: horsepower" in str(outcome.error)
 
 
+@pytest.mark.one_flavour
 def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
     with agent_of(runtime, ref) as agent:
         head, _, data = agent.screenshot(full_page=False).partition(",")
@@ -139,6 +142,7 @@ def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
 
 
 @pytest.mark.one_event_loop  # Playwright has one only
+@pytest.mark.one_flavour
 def test_page_of_the_callers_playwright(runtime: LocalServer, ref: SessionRef) -> None:
     with browser_of(runtime, ref) as browser, browser.connect() as connected:
         pages = [connected.contexts[0].new_page() for _ in range(2)]

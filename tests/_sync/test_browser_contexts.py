@@ -66,6 +66,7 @@ def visit(page: Page) -> dict[str, Any]:
     }
 
 
+@pytest.mark.one_flavour
 def test_browser_is_the_same_in_the_next_session(runtime: LocalServer, tmp_path: Path) -> None:
     with client(runtime) as agb:
         profile = agb.context.create(new_name()).raise_for_error().context
@@ -110,6 +111,7 @@ def test_browser_is_the_same_in_the_next_session(runtime: LocalServer, tmp_path:
             assert agb.context.delete(used).success
 
 
+@pytest.mark.long
 def test_extension_that_is_broken_is_a_warning(runtime: LocalServer, tmp_path: Path) -> None:
     with client(runtime) as agb:
         profile = agb.context.create(new_name()).raise_for_error().context
@@ -124,6 +126,7 @@ def test_extension_that_is_broken_is_a_warning(runtime: LocalServer, tmp_path: P
             assert visit(page)["greeting"] is None
 
 
+@pytest.mark.long
 def test_surroundings_that_are_not_there(runtime: LocalServer) -> None:
     """A proxy that is away, and a page that does not load, are errors of the page; the browser goes on."""
     from playwright.sync_api import Error, sync_playwright

@@ -109,6 +109,7 @@ def activate(session: Session, window_id: int) -> None:
 # --- mouse and keyboard ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 def test_pointer_is_where_it_was_moved(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session:
         for one in (session, by_api(session)):
@@ -132,6 +133,7 @@ def test_terminal_receives_what_was_typed(runtime: LocalServer, session_id: str)
         assert session.file.read("/tmp/typed").content == text
 
 
+@pytest.mark.one_flavour
 def test_keys_are_pressed_together_and_held(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session, terminal(session, "keys"):
         keyboard = session.computer.keyboard
@@ -146,6 +148,7 @@ def test_keys_are_pressed_together_and_held(runtime: LocalServer, session_id: st
         assert session.file.read("/tmp/keys").content == "aBCd\n"
 
 
+@pytest.mark.one_flavour
 def test_click_gives_a_window_the_keyboard(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session, terminal(session, "below") as app, terminal(session, "above"):
         activate(session, app.window.window_id)
@@ -198,6 +201,7 @@ def test_life_of_a_window(runtime: LocalServer, session_id: str) -> None:
         assert f"Could not activate the window {window_id}" in gone.error_message
 
 
+@pytest.mark.one_flavour
 def test_applications_start_and_end(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session:
         for one in (session, by_api(session)):
@@ -231,6 +235,7 @@ def test_applications_that_do_not_start_or_are_not_there(runtime: LocalServer, s
         assert caught.value.kind is ErrorKind.TIMED_OUT
 
 
+@pytest.mark.one_flavour
 def test_installed_applications(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session:
         apps = session.computer.app.list_installed(ignore_system_apps=False).raise_for_error().data
@@ -259,6 +264,7 @@ def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: str) -> 
             assert by_api(session).computer.screen.screenshot().mime_type == "image/png"
 
 
+@pytest.mark.one_flavour
 def test_session_without_a_link_returns_pictures_by_their_addresses(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(CreateSessionParams(image_id=PLAIN_IMAGE)) as session:
         screen = session.computer.screen
@@ -284,6 +290,7 @@ def test_session_with_a_link_returns_pictures_by_the_tool(runtime: LocalServer, 
         assert "Please use `beta_take_screenshot()` instead" in refused.error_message
 
 
+@pytest.mark.one_flavour
 def test_waiting_for_a_change_that_does_not_happen(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session:
         with pytest.raises(ScreenError, match="The screen did not change within") as caught:

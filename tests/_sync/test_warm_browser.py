@@ -22,6 +22,7 @@ def client(runtime: LocalServer) -> AGB:
 
 
 @needs_browser
+@pytest.mark.one_flavour
 def test_pool_lends_sessions_with_a_browser(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.pool(BROWSING, max=1, warm_browser=OPTION, timeout=120) as pool:
         with pool.session() as session:
@@ -37,6 +38,7 @@ def test_pool_lends_sessions_with_a_browser(runtime: LocalServer) -> None:
 
 
 @needs_browser
+@pytest.mark.long
 def test_batch_whose_function_finds_a_browser(runtime: LocalServer) -> None:
     def title(session: Session, text: str) -> str:
         assert session.browser.is_initialized()

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +22,12 @@ SECONDS = 120
 
 
 class Browser:
-    """One tab of a browser: a new one, or the first of those that are open."""
+    """One tab of a browser: a new one, or the first of those that are open.
 
-    def __init__(self, connection: ClientConnection, *, is_first: bool = False, context: str = "") -> None:
+    One ``in_new_context`` shares nothing with others, such as cookies, and ends with the connection.
+    """
+
+    def __init__(self, connection: ClientConnection, *, is_first: bool = False, in_new_context: bool = False) -> None:
         self._connection = connection
         self._number = 0
         self._session = ""
@@ -31,7 +35,7 @@ class Browser:
             targets = self._call("Target.getTargets")["targetInfos"]
             target = next(target["targetId"] for target in targets if target["type"] == "page")
         else:
-            place = {"browserContextId": context} if context else {}
+            place = self._call("Target.createBrowserContext", disposeOnDetach=True) if in_new_context else {}
             target = self._call("Target.createTarget", url="about:blank", **place)["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
@@ -65,16 +69,7 @@ class Browser:
         )
 
     def in_new_context(self) -> Browser:
-        """Return a new tab that shares nothing with others, such as cookies."""
-        session, self._session = self._session, ""
-        context = self._call("Target.createBrowserContext")["browserContextId"]
-        self._session = session
-        return Browser(self._connection, context=context)
-
-    def close(self) -> None:
-        """End the whole browser."""
-        self._session = ""
-        self._call("Browser.close")
+        return Browser(self._connection, in_new_context=True)
 
     def _loaded(self) -> str:
         while json.loads(self._connection.recv(SECONDS)).get("method") != "Page.loadEventFired":
@@ -92,21 +87,29 @@ class Browser:
 
 
 @contextmanager
-def chromium(profile: Path) -> Iterator[Browser]:
-    """Run a browser with a new profile."""
+def chromium(profile: Path) -> Iterator[str]:
+    """Run a browser with a new profile, and yield its address."""
     assert PROGRAM is not None
     command = [PROGRAM, "--headless", "--remote-debugging-port=0", f"--user-data-dir={profile}", "--no-first-run"]
     command += ["--disable-gpu", "--disable-dev-shm-usage", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        with process.stderr:
+    assert process.stderr is not None
+    with process.stderr:
+        try:
             said = next(line for line in process.stderr if line.startswith("DevTools listening on "))
-        with connect(said.rpartition(" ")[2].strip(), max_size=None, open_timeout=SECONDS) as connection:
-            browser = Browser(connection)
-            yield browser
-            browser.close()
-        process.wait(SECONDS)
-    finally:
-        process.kill()
-        process.wait()
+            rest = threading.Thread(target=process.stderr.read)  # so that the pipe is never full
+            rest.start()
+            yield said.rpartition(" ")[2].strip()
+            process.terminate()
+            process.wait(SECONDS)
+            rest.join()
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def new_visitor(address: str) -> Iterator[Browser]:
+    """A tab of a browser that runs, with nothing that tests before have left: the browser of one person."""
+    with connect(address, max_size=None, open_timeout=SECONDS) as connection:
+        yield Browser(connection, in_new_context=True)

@@ -20,6 +20,8 @@ from agb.local.sandbox import isolation
 from agb.local.sandbox.launch import Isolation
 from agb.local.sandbox.pasta import Pasta
 
+from .browser import Browser, chromium, new_visitor
+
 IMAGE = "agb-code-space-1"
 
 
@@ -149,6 +151,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield directory
     finally:
         subprocess.run(["umount", str(directory)], check=True)
+
+
+@pytest.fixture(scope="session")
+def address_of_a_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One browser for all tests of a process in which a person looks at pages."""
+    with chromium(tmp_path_factory.mktemp("visitors")) as address:
+        yield address
+
+
+@pytest.fixture
+def visitor(address_of_a_browser: str) -> Iterator[Browser]:
+    """The browser of a person who comes for the first time."""
+    with new_visitor(address_of_a_browser) as browser:
+        yield browser
 
 
 # --- runtime ---

@@ -70,7 +70,13 @@ class Desk:
         self.wait_for(f"test -e {file} && xdotool getactivewindow getwindowname | grep -qx {file}")
 
     def close_terminals(self) -> None:
-        self.shell("pkill -x xterm; until test -z $(xdotool search --class xterm); do sleep 0.02; done")
+        """End the terminals, and return once the screen shows none of them.
+
+        The window manager removes the frame of a window from the screen after the end of its program, and then the
+        window from its list.
+        """
+        self.shell("pkill -x xterm; true")
+        self.wait_for("! wmctrl -lx | grep -q xterm")
 
     def typed(self, like: str, file: str = "typed") -> str:
         """Return what a terminal has received, once that is as long as what is expected."""

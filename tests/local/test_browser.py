@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -32,8 +33,23 @@ def browsing(api: Api) -> Iterator[str]:
 
 def processes(api: Api) -> list[psutil.Process]:
     """Return the processes of all browsers of a server, but not those that guard them."""
-    found = psutil.Process(api.server.pid).children(recursive=True)
-    return [process for process in found if process.name() == "chromium"]
+    found = []
+    for process in psutil.Process(api.server.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if process.name() == "chromium":
+                found.append(process)
+    return found
+
+
+def first_processes(api: Api) -> set[psutil.Process]:
+    """Return the first process of each browser: their children may have the same command line for a moment."""
+    everything = set(processes(api))
+    found = set()
+    for process in everything:
+        with suppress(psutil.NoSuchProcess):
+            if process.parent() not in everything:
+                found.add(process)
+    return found
 
 
 def test_life_of_a_browser(api: Api, browsing: str) -> None:
@@ -56,9 +72,10 @@ def test_life_of_a_browser(api: Api, browsing: str) -> None:
 
 
 def test_crashed_browser(api: Api, browsing: str) -> None:
+    others = first_processes(api)  # of sessions that tests before have used, and which end now
     initialize(api, browsing)
     link = cdp_link(api, browsing)
-    [browser] = [found for found in processes(api) if not any("--type=" in part for part in found.cmdline())]
+    [browser] = first_processes(api) - others
     os.kill(browser.pid, signal.SIGSEGV)
     assert wait_for_end(browser.pid)
     while api.ask("POST", "/internet/getCdpLink", {"sessionId": browsing}, json={})["success"]:

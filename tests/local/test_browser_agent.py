@@ -191,36 +191,35 @@ def test_variables_go_into_the_page_and_into_no_text(agent: Agent) -> None:
     assert "hidden@example.com" not in page
 
 
-@pytest.mark.parametrize(
-    ("action", "outcome"),
-    [
-        ("click the 'Buy' button for 'Blue shoes'", "blue"),
-        ("click Buy in the item 'Red shoes'", "red"),
-        ("click the second Buy button", "blue"),
-        ("click the first Buy button in the Products section", "red"),
-        ("click Slow, then click 'Late'", "late"),
-        ("type 'boots' into the search field", "searched boots"),
-        ("click the Ask button", "said false"),
-    ],
-)
-def test_elements_are_found_by_what_a_reader_would_call_them(agent: Agent, action: str, outcome: str) -> None:
-    agent.does(action)
-    assert agent.shown() == outcome
+OUTCOMES = {
+    "click the 'Buy' button for 'Blue shoes'": "blue",
+    "click Buy in the item 'Red shoes'": "red",
+    "click the second Buy button": "blue",
+    "click the first Buy button in the Products section": "red",
+    "click Slow, then click 'Late'": "late",
+    "type 'boots' into the search field": "searched boots",
+    "click the Ask button": "said false",
+}
+"""Each is another one than that before it."""
+REASONS = {
+    "dance": "not understood: 'dance'",
+    "click Buy": "2 elements match element 'Buy'",
+    "click the Sgn in button": "there is no button 'Sgn in'; there are: button 'Send'",
+    "fill Day with 'tomorrow'": "takes a date, as in 2026-12-31",
+    "go forward": "there is no page to go forward to",
+    '{"method": "click", "arguments": {}}': "needs the selector of its element",
+}
 
 
-@pytest.mark.parametrize(
-    ("action", "reason"),
-    [
-        ("dance", "not understood: 'dance'"),
-        ("click Buy", "2 elements match element 'Buy'"),
-        ("click the Sgn in button", "there is no button 'Sgn in'; there are: button 'Send'"),
-        ("fill Day with 'tomorrow'", "takes a date, as in 2026-12-31"),
-        ("go forward", "there is no page to go forward to"),
-        ('{"method": "click", "arguments": {}}', "needs the selector of its element"),
-    ],
-)
-def test_refusals_say_why(agent: Agent, action: str, reason: str) -> None:
-    assert reason in agent.refuses(action)
+def test_elements_are_found_by_what_a_reader_would_call_them(agent: Agent) -> None:
+    for action, outcome in OUTCOMES.items():
+        agent.does(action)
+        assert agent.shown() == outcome, action
+
+
+def test_refusals_say_why(agent: Agent) -> None:
+    for action, reason in REASONS.items():
+        assert reason in agent.refuses(action), action
 
 
 def test_frames_and_shadow_roots(agent: Agent) -> None:
@@ -304,47 +303,48 @@ def listed(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "object", "properties": item, "required": list(item)}}
 
 
-@pytest.mark.parametrize(
-    ("properties", "value"),
-    [
-        (
-            {
-                "products": listed(
-                    {"name": TEXT, "price": NUMBER, "rating": NUMBER, "reviews": WHOLE, "stock": FLAG}
-                    | {"tags": listed(TEXT), "description": TEXT}
-                )
-            },
-            {
-                "products": [
-                    {"name": "Red shoes", "price": 1299.5, "rating": 4.5, "reviews": 128, "stock": True}
-                    | {"tags": ["new", "hot"], "description": "Nice ones"},
-                    {"name": "Blue shoes", "price": 20, "rating": 3, "reviews": 2, "stock": False}
-                    | {"tags": ["old"], "description": "Good ones"},
-                ]
-            },
-        ),
-        (
-            {"heading": TEXT, "email": TEXT, "phone": TEXT, "updated": TEXT, "pageTitle": TEXT},
-            {"heading": "Sale today", "email": "x@y.de", "phone": "+49 30 1234567", "updated": "2026-11-30"}
-            | {"pageTitle": "Catalogue"},
-        ),
-        (
-            {"colours": listed(TEXT), "prices": listed(NUMBER), "headings": listed(TEXT)},
-            {"colours": ["red", "green"], "prices": [1299.5, 20]}
-            | {"headings": ["Sale today", "Red shoes", "Blue shoes", "Order", "Colours", "Shapes"]},
-        ),
-        (
-            {"order": {"type": "object", "properties": {"orderNumber": TEXT, "shipped": FLAG}}}
-            | {"first_name": TEXT, "newsletter": FLAG, "note": {"anyOf": [TEXT, {"type": "null"}]}},
-            {"order": {"orderNumber": "A-17", "shipped": True}, "first_name": "Ada", "newsletter": True, "note": None},
-        ),
-        ({"shape": {"enum": ["SQUARE", "ROUND"]}}, None),
-    ],
-)
-def test_extract_by_labels_classes_and_kinds(agent: Agent, properties: dict[str, Any], value: Any) -> None:
+EXTRACTED: list[tuple[dict[str, Any], Any]] = [
+    (
+        {
+            "products": listed(
+                {"name": TEXT, "price": NUMBER, "rating": NUMBER, "reviews": WHOLE, "stock": FLAG}
+                | {"tags": listed(TEXT), "description": TEXT}
+            )
+        },
+        {
+            "products": [
+                {"name": "Red shoes", "price": 1299.5, "rating": 4.5, "reviews": 128, "stock": True}
+                | {"tags": ["new", "hot"], "description": "Nice ones"},
+                {"name": "Blue shoes", "price": 20, "rating": 3, "reviews": 2, "stock": False}
+                | {"tags": ["old"], "description": "Good ones"},
+            ]
+        },
+    ),
+    (
+        {"heading": TEXT, "email": TEXT, "phone": TEXT, "updated": TEXT, "pageTitle": TEXT},
+        {"heading": "Sale today", "email": "x@y.de", "phone": "+49 30 1234567", "updated": "2026-11-30"}
+        | {"pageTitle": "Catalogue"},
+    ),
+    (
+        {"colours": listed(TEXT), "prices": listed(NUMBER), "headings": listed(TEXT)},
+        {"colours": ["red", "green"], "prices": [1299.5, 20]}
+        | {"headings": ["Sale today", "Red shoes", "Blue shoes", "Order", "Colours", "Shapes"]},
+    ),
+    (
+        {"order": {"type": "object", "properties": {"orderNumber": TEXT, "shipped": FLAG}}}
+        | {"first_name": TEXT, "newsletter": FLAG, "note": {"anyOf": [TEXT, {"type": "null"}]}},
+        {"order": {"orderNumber": "A-17", "shipped": True}, "first_name": "Ada", "newsletter": True, "note": None},
+    ),
+    ({"shape": {"enum": ["SQUARE", "ROUND"]}}, None),
+]
+"""Properties of a schema, and what of the catalogue has them."""
+
+
+def test_extract_by_labels_classes_and_kinds(agent: Agent) -> None:
     agent.call("navigate", url=f"{SITE}catalogue")
-    ok, found = agent.extract({"properties": properties})
-    assert (found if ok else None) == value
+    for properties, value in EXTRACTED:
+        ok, found = agent.extract({"properties": properties})
+        assert (found if ok else None) == value
 
 
 def test_part_of_what_is_extracted(agent: Agent) -> None:
@@ -444,6 +444,7 @@ def test_caller_that_hangs_up_ends_what_it_has_begun(agent: Agent) -> None:
     assert agent.does("click the first Buy button", timeout_ms=15_000) == ["clicked the button 'Buy'"]
 
 
+@pytest.mark.long
 def test_browser_that_does_not_run_and_one_that_is_stopped(api: Api) -> None:
     session_id = str(api.post("/mcp/createSession", {"imageId": IMAGE})["sessionId"])
     agent = Agent(api, session_id)

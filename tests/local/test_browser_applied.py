@@ -279,6 +279,7 @@ def test_generated_fingerprint(api: Api, session: str, pages: Pages) -> None:
         assert (headers["user-agent"], headers["sec-ch-ua-platform"]) == (plain["agent"], '"Linux"')
 
 
+@pytest.mark.long
 def test_given_fingerprint_of_a_phone(api: Api, session: str, pages: Pages) -> None:
     given = generate(Criteria(("mobile",), ("android",), ("fr-FR",)), "156.0.1.2", random.Random(3))
     put(api, session, FINGERPRINT.rpartition("/")[0], {"fingerprint.json": "{"})
@@ -306,6 +307,7 @@ def test_given_fingerprint_of_a_phone(api: Api, session: str, pages: Pages) -> N
         assert pages.headers["/phone"]["sec-ch-ua-mobile"] == "?1"
 
 
+@pytest.mark.long
 def test_user_agent_of_another_browser(api: Api, session: str, pages: Pages) -> None:
     firefox = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"
     with browser(api, session, useStealth=True, userAgent=firefox, fingerprint={}) as (page, data):
@@ -318,7 +320,7 @@ def test_user_agent_of_another_browser(api: Api, session: str, pages: Pages) -> 
         assert not [name for name in headers if name.startswith("sec-ch-ua")]
 
 
-@pytest.mark.parametrize("scheme", ["http", "socks5"])
+@pytest.mark.parametrize("scheme", ["http", pytest.param("socks5", marks=pytest.mark.long)])
 def test_proxy_with_credentials(api: Api, session: str, pages: Pages, scheme: str) -> None:
     port = pages.server.server_port
     with proxying(scheme, users={"me": "se:cret"}, hosts={"inner.example": "127.0.0.1"}) as proxy:
@@ -340,6 +342,7 @@ def test_proxy_with_credentials(api: Api, session: str, pages: Pages, scheme: st
     assert "browser_proxy" not in api.shell(session, "cat /proc/[0-9]*/cmdline 2>/dev/null; true")
 
 
+@pytest.mark.long
 def test_proxy_that_is_away(api: Api, session: str) -> None:
     with proxying("http") as proxy:
         away = proxy.port
@@ -352,6 +355,7 @@ def test_proxy_that_is_away(api: Api, session: str) -> None:
         )
 
 
+@pytest.mark.long
 def test_extension_brought_by_a_context(api: Api, pages: Pages, tmp_path: Path) -> None:
     archive = tmp_path / "retitle.zip"
     with zipfile.ZipFile(archive, "w") as made:

@@ -121,6 +121,7 @@ async def test_machine_without_chromium(monkeypatch: pytest.MonkeyPatch) -> None
     assert "apt install chromium" in answer["message"]
 
 
+@pytest.mark.long
 async def test_cookies_are_carried_to_the_next_session(local_runtime: Runtime, context: Context) -> None:
     lists = [{"path": path} for path in ("/Local State", "/Default/Cookies", "/Default/Cookies-journal")]
     policy = json.dumps({"bwList": {"whiteLists": lists}})
@@ -159,6 +160,7 @@ async def test_downloads_are_files_of_the_session(local_runtime: Runtime) -> Non
     assert await output(local_runtime, session, "cat ~/Downloads/report.zip") == "hello"
 
 
+@pytest.mark.long
 async def test_two_sessions_have_two_browsers(local_runtime: Runtime) -> None:
     sessions = [await local_runtime.create(BROWSER_IMAGE) for _ in range(2)]
     before = sessions[0].meter.measure()["mem_used"]

@@ -105,8 +105,8 @@ def test_many_connections_at_once(link: str) -> None:
             page.open(f"data:text/html,<title>{number}</title>")
             return page.run("Number(document.title)")
 
-    with ThreadPoolExecutor(16) as pool:
-        assert list(pool.map(work, range(16))) == list(range(16))
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(work, range(8))) == list(range(8))
 
 
 # --- who is refused ----------------------------------------------------------------------------------------------

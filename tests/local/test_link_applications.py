@@ -15,7 +15,7 @@ import pytest
 
 import agb.local
 
-from .browser import Browser, chromium, needs_chromium
+from .browser import Browser, chromium, needs_chromium, new_visitor
 from .conftest import Api
 
 PYTHON = os.environ.get("AGB_APPLICATIONS_PYTHON", "")
@@ -70,7 +70,7 @@ def applications() -> Iterator[Api]:
 
 @pytest.fixture
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+    with chromium(tmp_path_factory.mktemp("profile")) as address, new_visitor(address) as browser:
         yield browser
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-import pytest
-
-from .browser import Browser, chromium, needs_chromium
+from .browser import Browser, needs_chromium
 from .conftest import Api
 
 pytestmark = needs_chromium
@@ -66,21 +63,15 @@ asyncio.run(main())
 '''
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as browser:
-        yield browser
-
-
-def test_application_runs_as_on_a_host_of_its_own(api: Api, browser: Browser) -> None:
+def test_application_runs_as_on_a_host_of_its_own(api: Api, visitor: Browser) -> None:
     session = api.create()["sessionId"]
     api.start(session, APP)
     link = api.link_by_path(session)
-    shown = urlsplit(browser.open(link))
+    shown = urlsplit(visitor.open(link))
     server = urlsplit(link)
     token = server.path.strip("/").split("/")[-1]
     assert shown.netloc == f"30100-{session}-{token}.localhost:{server.port}"
-    seen = browser.run("seen")
+    seen = visitor.run("seen")
     assert seen == {
         "style": "rgb(1, 2, 3)",
         "route": "/route/2",
@@ -89,13 +80,13 @@ def test_application_runs_as_on_a_host_of_its_own(api: Api, browser: Browser) ->
         "socket": f"hello localhost:{server.port} None",
     }
     # A route of the application that is opened anew, and an address that the application makes of its own host.
-    assert browser.open(f"{link}route/2?y=1") == f"http://{shown.netloc}/route/2?x=1"
-    assert urlsplit(browser.open(f"{link}moved")).netloc == shown.netloc
+    assert visitor.open(f"{link}route/2?y=1") == f"http://{shown.netloc}/route/2?x=1"
+    assert urlsplit(visitor.open(f"{link}moved")).netloc == shown.netloc
     other = api.create()["sessionId"]
     api.start(other, APP)
-    browser.open(f"{api.link(other)}cookie")
-    assert browser.run("document.body.innerText") == ""  # cookies belong to one link
+    visitor.open(f"{api.link(other)}cookie")
+    assert visitor.run("document.body.innerText") == ""  # cookies belong to one link
     for name in (session, other):
         api.release(name)
-    browser.open(link)
-    assert "no such link" in browser.run("document.body.innerText")
+    visitor.open(link)
+    assert "no such link" in visitor.run("document.body.innerText")

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
 from websockets.sync.client import ClientConnection
 
-from .browser import SECONDS, Browser, chromium, needs_chromium
+from .browser import SECONDS, Browser, needs_chromium
 from .browsers import cdp_link, initialize, new_session, status_of, websocket
 from .conftest import Api
 
@@ -32,13 +32,6 @@ def shown(api: Api) -> Iterator[str]:
     api.release(session_id)
 
 
-@pytest.fixture(scope="module")
-def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """The browser of a person."""
-    with chromium(tmp_path_factory.mktemp("viewer")) as browser:
-        yield browser
-
-
 def page_of(api: Api, session_id: str) -> str:
     return str(api.post("/mcp/getMcpResource", sessionId=session_id)["resourceUrl"])
 
@@ -55,39 +48,39 @@ def messages(view: ClientConnection) -> Iterator[str | bytes]:
             yield view.recv(SECONDS)
 
 
-def test_person_fills_a_form(api: Api, shown: str, viewer: Browser) -> None:
-    viewer.open(page_of(api, shown))
-    viewer.until("!document.querySelector('#browser').hidden && document.querySelector('canvas').width > 300")
-    assert viewer.until("document.querySelector('#tabs .shown').textContent").startswith("Form")
-    assert viewer.run("document.querySelector('#address').value").startswith("data:text/html,")
+def test_person_fills_a_form(api: Api, shown: str, visitor: Browser) -> None:
+    visitor.open(page_of(api, shown))
+    visitor.until("!document.querySelector('#browser').hidden && document.querySelector('canvas').width > 300")
+    assert visitor.until("document.querySelector('#tabs .shown').textContent").startswith("Form")
+    assert visitor.run("document.querySelector('#address').value").startswith("data:text/html,")
 
-    viewer.run("document.querySelector('#browser').scrollIntoView()")
-    box = viewer.run("JSON.stringify(document.querySelector('canvas').getBoundingClientRect())")
+    visitor.run("document.querySelector('#browser').scrollIntoView()")
+    box = visitor.run("JSON.stringify(document.querySelector('canvas').getBoundingClientRect())")
     x, y = (json.loads(box)[side] + json.loads(box)[size] * 0.52 for side, size in (("x", "width"), ("y", "height")))
     for kind in ("mousePressed", "mouseReleased"):
-        viewer._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        visitor._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
     for letter in "Hi":
         code = {"key": letter, "windowsVirtualKeyCode": ord(letter.upper())}
-        viewer._call("Input.dispatchKeyEvent", type="keyDown", text=letter, **code)
-        viewer._call("Input.dispatchKeyEvent", type="keyUp", **code)
-    viewer._call("Input.insertText", text=" 世界 😀")  # as an input method does
+        visitor._call("Input.dispatchKeyEvent", type="keyDown", text=letter, **code)
+        visitor._call("Input.dispatchKeyEvent", type="keyUp", **code)
+    visitor._call("Input.insertText", text=" 世界 😀")  # as an input method does
 
     with websocket(cdp_link(api, shown)) as connection:
         page = Browser(connection, is_first=True)
         assert page.until(f"{VALUE} === 'Hi 世界 😀' && {VALUE}") == "Hi 世界 😀"
-        viewer._call("Input.dispatchKeyEvent", type="rawKeyDown", key="Backspace", windowsVirtualKeyCode=8)
+        visitor._call("Input.dispatchKeyEvent", type="rawKeyDown", key="Backspace", windowsVirtualKeyCode=8)
         assert page.until(f"{VALUE} === 'Hi 世界 ' && {VALUE}") == "Hi 世界 "
 
-    viewer.run("document.querySelector('#address').value = 'data:text/html,<title>Other</title>'")
-    viewer.run("document.querySelector('#bar').requestSubmit()")
-    viewer.until("document.querySelector('#tabs .shown').textContent.startsWith('Other')")
-    viewer.run("document.querySelector('#back').click()")
-    viewer.until("document.querySelector('#tabs .shown').textContent.startsWith('Form')")
-    viewer.run("document.querySelector('#new-tab').click()")
-    viewer.until("document.querySelectorAll('#tabs > span').length === 2")
-    viewer.run("document.querySelector('#tabs .shown [title=Close]').click()")
-    viewer.until("document.querySelectorAll('#tabs > span').length === 1")
-    errors = viewer.run("document.body.className")
+    visitor.run("document.querySelector('#address').value = 'data:text/html,<title>Other</title>'")
+    visitor.run("document.querySelector('#bar').requestSubmit()")
+    visitor.until("document.querySelector('#tabs .shown').textContent.startsWith('Other')")
+    visitor.run("document.querySelector('#back').click()")
+    visitor.until("document.querySelector('#tabs .shown').textContent.startsWith('Form')")
+    visitor.run("document.querySelector('#new-tab').click()")
+    visitor.until("document.querySelectorAll('#tabs > span').length === 2")
+    visitor.run("document.querySelector('#tabs .shown [title=Close]').click()")
+    visitor.until("document.querySelectorAll('#tabs > span').length === 1")
+    errors = visitor.run("document.body.className")
     assert errors == "live"
 
 
