@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -384,7 +385,8 @@ def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
             with browser.connect():
                 pytest.fail("entered")
     assert failed.value.kind is ErrorKind.UNREACHABLE
-    for text in (str(refused.value), str(failed.value), repr(option), caplog.text):
+    traceback = "".join(format_exception(failed.value))
+    for text in (str(refused.value), str(failed.value), traceback, repr(option), caplog.text):
         for secret in ("7f3a90c1d2e4b5a6", "0c9d8e7f-1a2b", "hunter2secret", "geheim-123"):
             assert secret not in text
 
