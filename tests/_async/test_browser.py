@@ -167,6 +167,19 @@ async def test_session_that_was_deleted(runtime: LocalServer) -> None:
             await session.browser.start()
 
 
+async def test_start_that_is_refused_means_that_no_browser_runs() -> None:
+    started, gone = value({"port": 9222}), refuse("InvalidMcpSession.NotFound", "the session is not found", 404)
+    async with scripted_browser(started, gone, gone) as (browser, server):
+        await browser.start()
+        with pytest.raises(BrowserError):
+            await browser.start()
+        assert not browser.is_initialized()
+        assert not await browser.initialize()
+        assert browser.error is not None
+        assert browser.error.kind is ErrorKind.NOT_FOUND
+        assert len(server.requests) == 3
+
+
 # --- Playwright --------------------------------------------------------------------------------------------------
 
 
