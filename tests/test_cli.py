@@ -238,6 +238,23 @@ def test_process_that_runs_detached(agb: AGB, shared_session: Session, run: Any)
     shared_session.command.attach(process).cleanup()
 
 
+def test_list_of_processes_has_a_line_for_each(agb: AGB, shared_session: Session, run: Any) -> None:
+    session_id = shared_session.session_id
+    script = f"# {uuid4().hex}\nsleep 600\ntrue\n"
+    with shared_session.command.start(script) as process:
+        [line] = [line for line in run("logs", session_id).out.splitlines() if process.process_id in line]
+        assert line.endswith(f"{script.splitlines()[0]} …")
+        whole = {row["id"]: row["command"] for row in run("logs", session_id, "--json").data}
+        assert whole[process.process_id].endswith(script.strip())
+
+
+def test_browser_that_is_not_there(
+    agb: AGB, shared_session: Session, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webbrowser.open", lambda url: False)
+    assert run("open", shared_session.session_id).out.startswith("http")
+
+
 def test_shell_without_a_terminal(agb: AGB, shared_session: Session, run: Any) -> None:
     ran = run("shell", shared_session.session_id, stdin=b"cd /tmp\npwd\nexit 4\n")
     assert (ran.code, ran.out) == (4, "/tmp\n")

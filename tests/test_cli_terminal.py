@@ -12,26 +12,34 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from agb import AGB, Config, CreateSessionParams, Session
-from agb.local import LocalServer
+from agb.local import LocalServer, serve
 
 IMAGE = "agb-code-space-1"
 LIMIT = 60.0
 """Seconds until an expected text must be there, on a loaded machine."""
 
 
-class Terminal:
-    """A command in a pseudo-terminal of 100 columns and 30 lines."""
+def _own_terminal() -> None:
+    """Make the standard input the terminal of the new process, and SIGINT what it is there; test workers ignore it."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    def __init__(self, runtime: LocalServer, *words: str, **env: str) -> None:
+
+class Terminal:
+    """A command in a pseudo-terminal of 30 lines."""
+
+    def __init__(self, runtime: LocalServer, *words: str, columns: int = 100, **env: str) -> None:
         self.screen = b""
         settings = {"AGB_API_KEY": runtime.api_key, "AGB_ENDPOINT": runtime.endpoint, "TERM": "xterm-256color"}
+        settings["COLUMNS"] = ""  # the width is that of the terminal
         self._own, inner = pty.openpty()
-        self.resize(30, 100)
+        self.resize(30, columns)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "agb", *words],
             stdin=inner,
@@ -39,7 +47,7 @@ class Terminal:
             stderr=inner,
             env=os.environ | settings | env,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_own_terminal,
         )
         os.close(inner)
 
@@ -75,6 +83,10 @@ class Terminal:
     def _taken(self) -> str:
         taken, self.screen = self.screen, b""
         return taken.decode("utf-8", "replace")
+
+    @property
+    def is_raw(self) -> bool:
+        return not termios.tcgetattr(self._own)[3] & termios.ICANON
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -171,3 +183,52 @@ def test_ctrl_c_ends_quietly(runtime: LocalServer, session: Session, terminals: 
     ended, rest = code.end()
     assert ended == 130
     assert "Traceback" not in rest
+
+
+def test_ctrl_c_at_a_question(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    question = Terminal(runtime, "rm", "--label", "terminal=" + session.get_labels().raise_for_error().data["terminal"])
+    terminals.append(question)
+    question.until("[y/N]: ")
+    question.type("\x03")
+    code, rest = question.end()
+    assert code == 130
+    assert rest.endswith("^C\r\n")
+    assert session.get_status().status == "RUNNING"
+
+
+def test_narrow_terminal(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
+    """A row is a block of lines where the columns do not fit."""
+    label = "terminal=" + session.get_labels().raise_for_error().data["terminal"]
+    listing = Terminal(runtime, "ls", "--label", label, columns=40)
+    terminals.append(listing)
+    code, shown = listing.end()
+    assert code == 0
+    assert shown.splitlines()[:3] == [f"ID      {session.session_id}", f"IMAGE   {IMAGE}", "STATE   RUNNING"]
+
+
+def test_progress_bar_leaves_the_summary(
+    runtime: LocalServer, session: Session, terminals: list[Terminal], tmp_path: Path
+) -> None:
+    (tmp_path / "data").write_bytes(bytes(2**20))
+    copy = Terminal(runtime, "cp", str(tmp_path / "data"), f"{session.session_id}:/tmp/data", columns=200)
+    terminals.append(copy)
+    code, shown = copy.end()
+    assert code == 0
+    bar, _, summary = shown.partition("copied ")
+    assert "1.0/1.0 MB" in bar
+    assert "1.0 MiB in" in summary
+    assert "\x1b" not in summary
+
+
+def test_runtime_that_ends_while_a_shell_is_open(terminals: list[Terminal]) -> None:
+    with serve(warm=0) as runtime, AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as agb:
+        session_id = agb.create(CreateSessionParams(image_id=IMAGE)).raise_for_error().session.session_id
+        shell = Terminal(runtime, "shell", session_id)
+        terminals.append(shell)
+        shell.until("$ ")
+        assert shell.is_raw
+    code, shown = shell.end()
+    assert code in (4, 5)
+    assert not shell.is_raw
+    assert shown.count("agb: ") == 1
+    assert "Traceback" not in shown

@@ -55,8 +55,8 @@ def browsers(session: Session, page: sync_api.Page, other: async_api.Page) -> No
     with session.browser.page() as first:
         assert_type(first, sync_api.Page)
     assert_type(session.browser.screenshot(page), bytes)
-    awaited = session.browser.screenshot(other)
-    assert_type(awaited, Coroutine[Any, Any, bytes])
+    awaited = assert_type(session.browser.screenshot(other), Coroutine[Any, Any, bytes])
+    awaited.close()
 
 
 async def asynchronous_browsers(session: AsyncSession, page: async_api.Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from agb.local.api.dashboard.views import Changes, Part, Rows, output_of
 
 from .browser import chromium, needs_chromium
 from .conftest import Api
+from .desktops import IMAGE as DESKTOP_IMAGE
+from .desktops import needs_desktop
 
 HOSTILE = "<script>alert('1')</script>&\"'"
 
@@ -209,6 +212,21 @@ def test_looking_is_no_activity(viewer: httpx.Client, api: Api, session: str) ->
         viewer.get(f"/sessions/{session}/files")
     idle = update(viewer, "/events")["rows"]["sessions"]["rows"][session].partition("<td data-name=idle>")[2]
     assert int(idle.partition(" s")[0]) >= 2
+
+
+@needs_desktop
+def test_screen_is_shown_live_in_the_page_of_its_session(viewer: httpx.Client, api: Api, base: str, host: str) -> None:
+    session = api.post("/mcp/createSession", {"imageId": DESKTOP_IMAGE})["sessionId"]
+    try:
+        [frame] = re.findall(r'<iframe class=live src="([^"]+)"', viewer.get(f"/sessions/{session}").text)
+        url = urlsplit(frame.replace("&amp;", "&"))
+        page = httpx.get(f"{base}{url.path}?{url.query}", headers={"host": url.netloc})
+        assert page.status_code == 200
+        assert "<body class=live data-only=live>" in page.text
+        assert f"frame-ancestors http://{host}" in page.headers["content-security-policy"]
+        assert f"frame-src {url.scheme}://localhost:*" in viewer.get("/").headers["content-security-policy"]
+    finally:
+        api.release(session)
 
 
 def test_files_are_shown_and_downloaded(viewer: httpx.Client, api: Api, session: str) -> None:

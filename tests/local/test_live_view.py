@@ -127,6 +127,16 @@ def test_tab_that_has_the_keyboard_keeps_it(api: Api, shown: str, viewer: Browse
     viewer.until("document.activeElement.ariaLabel === 'Renamed'")
 
 
+def test_what_has_the_keyboard_is_not_replaced(api: Api, shown: str, viewer: Browser) -> None:
+    viewer.open(page_of(api, shown))
+    viewer.run("show('<a id=old href=#>link</a>')")
+    viewer.run("document.querySelector('#old').focus()")
+    viewer.run("show('<p id=new>')")
+    assert viewer.run("document.querySelector('#old') === document.activeElement")
+    viewer.run("document.activeElement.blur(); show('<p id=new>')")
+    assert viewer.run("document.querySelector('#new') !== null")
+
+
 def test_pictures_wait_for_the_viewer(api: Api, shown: str) -> None:
     moving = (
         "<body><script>setInterval(() => document.body.style.background = `hsl(${Date.now()} 50% 50%)`, 5)</script>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from .settings import client
 if TYPE_CHECKING:
     from .. import Session
     from ..exceptions import AGBError
+    from ..results.transfers import FailedTransfer
 
 _REMOTE = re.compile(r"(?P<session>[A-Za-z0-9][A-Za-z0-9_-]+):(?P<path>.*)", re.DOTALL)
 """SESSION:PATH. A local name with a colon in it is written with a directory before it, as ``./a:b``."""
@@ -63,12 +64,14 @@ def _put(session: Session, source: Path, given: str, out: Output) -> int:
     target = _absolute(session, given)
     if given.endswith("/") or not given or _is_directory(session, target):
         target = f"{target.rstrip('/')}/{source.resolve().name}"
+    failures: Sequence[FailedTransfer] = ()
     with transfer_progress(out, f"copy {source}") as progress:
         if source.is_dir():
             done = session.file.upload_dir(source, target, progress=progress.report)
-            return _summary(out, progress, str(source), f"{session.session_id}:{target}", done.error, done.failures)
-        sent = session.file.upload(str(source), target, progress_cb=progress.report_done)
-        return _summary(out, progress, str(source), f"{session.session_id}:{target}", sent.error, [])
+            error, failures = done.error, done.failures
+        else:
+            error = session.file.upload(str(source), target, progress_cb=progress.of(source.stat().st_size)).error
+    return _summary(out, progress, str(source), f"{session.session_id}:{target}", error, failures)
 
 
 def _absolute(session: Session, path: str) -> str:
@@ -79,8 +82,13 @@ def _absolute(session: Session, path: str) -> str:
 
 
 def _is_directory(session: Session, path: str) -> bool:
+    return bool(_info(session, path).get("isDirectory"))
+
+
+def _info(session: Session, path: str) -> Mapping[str, Any]:
+    """Return what the session knows about a path; nothing if it is not there."""
     found = session.file.info(path)
-    return found.success and bool(found.file_info) and bool(found.file_info.get("isDirectory"))
+    return found.file_info or {} if found.success else {}
 
 
 # --- out of the session -----------------------------------------------------------------------------------------------
@@ -88,15 +96,17 @@ def _is_directory(session: Session, path: str) -> bool:
 
 def _get(session: Session, given: str, target: Path, *, ends_with_slash: bool, out: Output) -> int:
     source = _absolute(session, given)
-    is_directory = _is_directory(session, source)
+    info = _info(session, source)
     if ends_with_slash or target.is_dir():
         target = target / (source.rstrip("/").rpartition("/")[2] or session.session_id)
+    failures: Sequence[FailedTransfer] = ()
     with transfer_progress(out, f"copy {given}") as progress:
-        if is_directory:
+        if info.get("isDirectory"):
             done = session.file.download_dir(source, target, progress=progress.report)
-            return _summary(out, progress, f"{session.session_id}:{source}", str(target), done.error, done.failures)
-        got = session.file.download(source, str(target), progress_cb=progress.report_done)
-        return _summary(out, progress, f"{session.session_id}:{source}", str(target), got.error, [])
+            error, failures = done.error, done.failures
+        else:
+            error = session.file.download(source, str(target), progress_cb=progress.of(info.get("size"))).error
+    return _summary(out, progress, f"{session.session_id}:{source}", str(target), error, failures)
 
 
 # --- progress and summary ---------------------------------------------------------------------------------------------
@@ -117,9 +127,9 @@ class Progress:
         if self.bar is not None:
             self.bar.update(self.task, completed=self.done, total=total)
 
-    def report_done(self, done: int) -> None:
-        """Take the bytes that were moved."""
-        self.report(done, None)
+    def of(self, total: int | None) -> Callable[[int], None]:
+        """Return what takes the bytes that were moved, of a transfer whose size is known before."""
+        return lambda done: self.report(done, total)
 
 
 @contextmanager
@@ -136,7 +146,12 @@ def transfer_progress(out: Output, what: str) -> Iterator[Progress]:
 
 
 def _summary(
-    out: Output, progress: Progress, source: str, target: str, error: AGBError | None, failures: list[Any]
+    out: Output,
+    progress: Progress,
+    source: str,
+    target: str,
+    error: AGBError | None,
+    failures: Sequence[FailedTransfer],
 ) -> int:
     """Print what was copied and what was not, and return the exit code."""
     seconds = time.monotonic() - progress.began

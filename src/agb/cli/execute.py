@@ -245,4 +245,8 @@ async def _list(session: AsyncSession, out: Output) -> None:
         }
         for one in await session.command.processes()
     ]
+    if not out.is_json:
+        for row in rows:
+            first, _, more = row["command"].strip().partition("\n")
+            row["command"] = f"{first} …" if more else first
     out.values(rows, ("id", "pid", "state", "exit_code", "command"), "no processes")

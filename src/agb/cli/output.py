@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 DONE, FAILED, USAGE, REFUSED, NOT_FOUND, UNREACHABLE, TIMED_OUT = 0, 1, 2, 3, 4, 5, 6
 """Exit codes; 1 is an error of this program, or something that was only done in part."""
 INTERRUPTED = 130
+_NARROWEST = 16
+"""Characters that the last column of a table needs at least, unless its text is shorter."""
 
 
 class CommandFailed(Exception):
@@ -85,9 +87,7 @@ class Output:
         elif self.shared.quiet and key is not None:
             click.echo(clean(value[key]))
         else:
-            width = max(map(len, value))
-            for name, entry in value.items():
-                click.echo(f"{name.replace('_', ' '):<{width}}  {cell(entry)}".rstrip())
+            lines({name.replace("_", " "): cell(entry) for name, entry in value.items()})
 
 
 def cell(value: Any) -> str:
@@ -104,21 +104,38 @@ def cell(value: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: fitted to the width of a terminal, or whole and plain in a pipe."""
+    """Print a table: whole and plain in a pipe, otherwise fitted to the width of the terminal.
+
+    The last column is folded. In a terminal that is too narrow for the others, each row becomes a block of lines.
+    """
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     if not is_terminal():
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
         for row in (header, *rows):
             click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
         return
     from rich.table import Table
     from rich.text import Text
 
+    screen = console()
+    left = screen.width - sum(width + 2 for width in widths[:-1])
+    if left < min(widths[-1], _NARROWEST):
+        for number, row in enumerate(rows):
+            click.echo("\n" if number else "", nl=False)
+            lines(dict(zip(header, row, strict=True)))
+        return
     drawn = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for number, name in enumerate(header):
-        drawn.add_column(name, no_wrap=number == 0, overflow="fold")
+    for number, name in enumerate(header, 1):
+        drawn.add_column(name, no_wrap=number < len(header), overflow="fold")
     for row in rows:
         drawn.add_row(*map(Text, row))
-    console().print(drawn)
+    screen.print(drawn)
+
+
+def lines(value: Mapping[str, str]) -> None:
+    """Print a line for each property of a thing."""
+    width = max(map(len, value))
+    for name, text in value.items():
+        click.echo(f"{name:<{width}}  {text}".rstrip())
 
 
 def console(*, stderr: bool = False) -> Console:

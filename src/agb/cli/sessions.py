@@ -334,7 +334,12 @@ def open_(shared: Shared, session_id: str | None, only_print: bool) -> None:
             url = agb.attach(session_id).info().raise_for_error().data["resource_url"]
     if out.is_json:
         out.data({"id": session_id, "url": url})
-    elif only_print or click.launch(url) != 0:
+        return
+    if not only_print:
+        import webbrowser
+
+        only_print = not webbrowser.open(url)  # it returns whether there is a browser
+    if only_print:
         click.echo(url)
 
 
@@ -354,7 +359,9 @@ def browser(shared: Shared, session_id: str, stealth: bool, user_agent: str | No
     out = Output(shared)
     with client(shared) as agb:
         session = agb.get(session_id).raise_for_error().session
+        # Without an option, a browser that runs already is used with those it has.
+        is_set = stealth or user_agent is not None or start_url is not None
         option = BrowserOption(use_stealth=stealth, user_agent=user_agent, default_navigate_url=start_url)
-        session.browser.start(option)
+        session.browser.start(option if is_set else None)
         url = session.browser.get_endpoint_url()
     out.value({"id": session_id, "url": url}, "url")

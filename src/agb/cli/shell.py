@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from .._async.modules.process import AsyncProcess
 
 # `pty.spawn` copies between the process and the terminal. The name of the terminal is left where a change of the
-# window's size finds it. `script` does the same where there is no Python.
+# window's size finds it. `script` does the same where there is no Python. Lists of processes show the first line.
 _INSIDE: Final = """\
+# agb shell
 d=$(mktemp -d) && echo "$d" >&2
 inner='tty >"$AGB_SHELL_DIR/tty"; stty rows "$AGB_ROWS" cols "$AGB_COLUMNS"
 unset AGB_ROWS AGB_COLUMNS AGB_SHELL_DIR; shell=$(command -v bash || command -v sh); exec "$shell" -i'

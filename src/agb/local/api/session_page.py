@@ -26,6 +26,7 @@ from ..errors import Refused
 from ..sessions.images import has_browser
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
+from .dashboard.access import dashboard_origin
 from .desktop import LONGEST_TYPED, VIEWER
 from .links import Links
 from .request import base_url
@@ -42,10 +43,15 @@ def screen_url(session: LocalSession, base: str, code: str) -> str:
     return f"ws{base.removeprefix('http')}/sessions/{session.id}/screen?{urlencode({'authcode': code})}"
 
 
-def page_url(session: LocalSession, base: str) -> str:
-    """Return a URL of a session's page with a fresh auth code; ``base`` is scheme and host of this server."""
-    query = urlencode({"resourceId": session.resource_id, "authcode": session.new_ticket()})
-    return f"{base}/sessions/{session.id}/page?{query}"
+def page_url(session: LocalSession, base: str, *, only_live: bool = False) -> str:
+    """Return a URL of a session's page with a fresh auth code; ``base`` is scheme and host of this server.
+
+    ``only_live`` leaves out all but the live view of its screen or browser.
+    """
+    query = {"resourceId": session.resource_id, "authcode": session.new_ticket()} | (
+        {"only": "live"} if only_live else {}
+    )
+    return f"{base}/sessions/{session.id}/page?{urlencode(query)}"
 
 
 class SessionPage:
@@ -62,12 +68,13 @@ class SessionPage:
         except Refused:
             session = None
         if session is None or not session.check_ticket(request.query_params.get("authcode", "")):
-            return _page("session_page.html", 403, title="No session to show", session=None)
+            return _page("session_page.html", 403, title="No session to show", session=None, only_live=False)
         is_part = request.query_params.get("part") == "content"
         now = datetime.now(UTC)
         return _page(
             "session_content.html" if is_part else "session_page.html",
             view=self._view(session, request),
+            only_live=request.query_params.get("only") == "live",
             title=f"Session {session.id}",
             session=session,
             labels=labels.shown(session.labels),
@@ -180,13 +187,15 @@ def _headers(view: _View) -> dict[str, str]:
     """Return the headers of a page: it may load what it brings, and the viewer of a screen that it shows."""
     style, script = _source(_file("session_page.css")), _source(_script(browses=view.browses))
     connections = "'self'"
+    framing = dashboard_origin(view.base) if view.base else "'none'"
     if view.screen_url:
         script += f" {_source(_file('session_screen.js'))} {view.base}{VIEWER}/"
         connections += f" ws{view.base.removeprefix('http')}"
     return {
         "content-security-policy": (
             f"default-src 'none'; style-src {style}; script-src {script}; connect-src {connections}; "
-            "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+            "img-src data:; base-uri 'none'; form-action 'none'; "
+            f"frame-ancestors {framing}"
         ),
         "cache-control": "no-store",
         "referrer-policy": "no-referrer",

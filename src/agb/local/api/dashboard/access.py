@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from ..request import same_secret
 
+HOST = "dashboard.localhost"
+"""The host name at which the dashboard is served."""
 CODE_SECONDS = 24 * 3600.0
 COOKIE_SECONDS = 12 * 3600.0
 _MOST = 100
 """Codes, and cookies, that are valid at the same time; the oldest ones end first."""
+
+
+def dashboard_origin(server_url: str) -> str:
+    """Return scheme and host of the dashboard of a server."""
+    port = urlsplit(server_url).port
+    return f"http://{HOST}{f':{port}' if port else ''}"
 
 
 class Access:

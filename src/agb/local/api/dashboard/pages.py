@@ -22,12 +22,10 @@ from ...sessions.session import LocalSession
 from ..links import Links
 from ..open_requests import OpenRequests
 from ..session_page import page_url
-from .access import COOKIE_SECONDS, Access
+from .access import COOKIE_SECONDS, HOST, Access, dashboard_origin
 from .usage import EVERY, Usage
 from .views import Changes, Part, Rows, Views, asset
 
-HOST = "dashboard.localhost"
-"""The host name at which the dashboard is served."""
 _MOST_VIEWERS = 20
 """Pages that get live updates at the same time."""
 _SHOWN = 64 * 1024
@@ -36,7 +34,7 @@ _DOWNLOAD_LIMIT = 64 * 2**20
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'self' http://localhost:*; frame-ancestors 'none'"
+        "frame-src http://localhost:*; base-uri 'none'; form-action 'self' http://localhost:*; frame-ancestors 'none'"
     ),
     "cache-control": "no-store",
     "referrer-policy": "same-origin",  # with no-referrer, forms would send no Origin
@@ -57,8 +55,7 @@ def is_dashboard(host: str) -> bool:
 
 def dashboard_url(server_url: str, code: str = "") -> str:
     """Return the address of the dashboard of a server; ``code`` lets one browser in."""
-    port = urlsplit(server_url).port
-    return f"http://{HOST}{f':{port}' if port else ''}/" + (f"?code={quote(code)}" if code else "")
+    return f"{dashboard_origin(server_url)}/" + (f"?code={quote(code)}" if code else "")
 
 
 class Dashboard:
@@ -143,7 +140,9 @@ class Dashboard:
     async def _show_session(self, request: Request) -> Response:
         session = self._session(request)
         events = f"/sessions/{session.id}/events"
-        return self._page("session.html", title=session.id, session=session, events=events)
+        live = session.has_desktop or session.browser.is_running
+        live_url = page_url(session, _api_base(request), only_live=True) if live else ""
+        return self._page("session.html", title=session.id, session=session, events=events, live_url=live_url)
 
     async def _show_files(self, request: Request) -> Response:
         session = self._session(request)
@@ -194,11 +193,7 @@ class Dashboard:
                 self._runtime.release(session.id)
                 return RedirectResponse("/", 303, _HEADERS)
             case "open":
-                # Its page is on the origin of the API, which a browser that shows this page reaches as localhost.
-                port = urlsplit(f"//{request.headers['host']}").port
-                return RedirectResponse(
-                    page_url(session, f"http://localhost{f':{port}' if port else ''}"), 303, _HEADERS
-                )
+                return RedirectResponse(page_url(session, _api_base(request)), 303, _HEADERS)
         return self._message("There is no such action", "", 404)
 
     # --- live updates -------------------------------------------------------------------------------------------------
@@ -297,6 +292,12 @@ class _Live(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = StreamingResponse(self._updates, media_type="text/event-stream", headers=_HEADERS)
         await self._dashboard.serve_updates(response, scope, receive, send)
+
+
+def _api_base(connection: HTTPConnection) -> str:
+    """Return scheme and host of the API, as a browser that shows the dashboard reaches it."""
+    port = urlsplit(f"//{connection.headers['host']}").port
+    return f"http://localhost{f':{port}' if port else ''}"
 
 
 def _is_own(connection: HTTPConnection) -> bool:
