@@ -22,6 +22,7 @@ from agb.cli.app import root
 from agb.cli.parser import Group
 from agb.cli.sessions import age
 from agb.local import LocalServer
+from tests.local.browser import needs_chromium
 from tests.servers import LIST, Sessions, refuse, scripted
 
 IMAGE = "agb-code-space-1"
@@ -248,7 +249,20 @@ def test_list_of_processes_has_a_line_for_each(agb: AGB, shared_session: Session
         assert whole[process.process_id].endswith(script.strip())
 
 
-def test_browser_that_is_not_there(
+@needs_chromium
+def test_address_of_a_browser(agb: AGB, shared_session: Session, run: Any) -> None:
+    with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+        started = run("browser", session.session_id)
+        assert (started.code, started.out[:5]) == (0, "ws://")
+        assert run("browser", session.session_id, "--json").data == {
+            "id": session.session_id,
+            "url": started.out.strip(),
+        }
+    without = run("browser", shared_session.session_id)
+    assert (without.code, without.err.count("\n")) == (3, 1)
+
+
+def test_computer_without_a_browser(
     agb: AGB, shared_session: Session, run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("webbrowser.open", lambda url: False)

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -166,6 +167,19 @@ async def test_session_that_was_deleted(runtime: LocalServer) -> None:
         assert session.browser.error.kind is ErrorKind.NOT_FOUND
         with pytest.raises(BrowserError):
             await session.browser.start()
+
+
+async def test_start_that_is_refused_means_that_no_browser_runs() -> None:
+    started, gone = value({"port": 9222}), refuse("InvalidMcpSession.NotFound", "the session is not found", 404)
+    async with scripted_browser(started, gone, gone) as (browser, server):
+        await browser.start()
+        with pytest.raises(BrowserError):
+            await browser.start()
+        assert not browser.is_initialized()
+        assert not await browser.initialize()
+        assert browser.error is not None
+        assert browser.error.kind is ErrorKind.NOT_FOUND
+        assert len(server.requests) == 3
 
 
 # --- Playwright --------------------------------------------------------------------------------------------------
@@ -395,7 +409,8 @@ async def test_secrets_are_not_shown(caplog: pytest.LogCaptureFixture) -> None:
             async with browser.connect():
                 pytest.fail("entered")
     assert failed.value.kind is ErrorKind.UNREACHABLE
-    for text in (str(refused.value), str(failed.value), repr(option), caplog.text):
+    traceback = "".join(format_exception(failed.value))
+    for text in (str(refused.value), str(failed.value), traceback, repr(option), caplog.text):
         for secret in ("7f3a90c1d2e4b5a6", "0c9d8e7f-1a2b", "hunter2secret", "geheim-123"):
             assert secret not in text
 

@@ -136,3 +136,13 @@ async def test_without_playwright_the_refusal_says_what_to_install(monkeypatch: 
     with pytest.raises(NoDriver, match=r"pip install 'agb\[browser\]'"):
         await driver.connect(cast("Browser", Echo()))
     await driver.close()
+
+
+def test_dialogs_that_others_answer_are_not_collected() -> None:
+    """Pages may show any number of dialogs to a program that answers them, while the agent does nothing."""
+    nothing: Any = None
+    pages = Pages(nothing)
+    for number in range(1000):
+        pages._asked(cast("Any", number))
+    kept: list[Any] = list(pages._unanswered)
+    assert kept == list(range(950, 1000))

@@ -83,6 +83,7 @@ def test_crashed_browser(api: Api, browsing: str) -> None:
     said = no_cdp_link(api, browsing)
     assert said.startswith("The browser ended by SIGSEGV")
     assert said.endswith("initialize it again")
+    assert "isolated origin" not in said  # printed at each start
     assert status_of(link) == 404
 
     assert initialize(api, browsing)["success"]

@@ -222,7 +222,9 @@ def test_refused_text_is_not_typed_in_part(terminal: Desk) -> None:
 def test_code_image_offers_no_desktop(api: Api, session: str) -> None:
     result = api.tool(session, "click_mouse", x=1, y=1)
     assert result["isError"]
-    assert f"not offered by the image {CODE_IMAGE}" in result["content"][0]["text"]
+    text = result["content"][0]["text"]
+    having = "agb-computer-use-1, agb-computer-use-ubuntu-2204"
+    assert text.endswith(f"not offered by the image {CODE_IMAGE}; create the session with one of {having}")
     assert api.shell(session, "echo ${DISPLAY-none}") == "none\n"
 
 

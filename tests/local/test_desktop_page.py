@@ -108,5 +108,44 @@ def test_person_types_into_a_terminal_on_the_page(desk: Desk) -> None:
         position = desk.position()
         assert abs(position[0] - x) <= 2
         assert abs(position[1] - y) <= 2
+
+        page.keyboard.press("Control+F6")  # Tab would go to the screen
+        page.wait_for_selector("#text:focus")
+        page.keyboard.insert_text("größer, 日本語 😀")  # as an input method does
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#text:placeholder-shown")  # it was typed
+        page.get_by_role("button", name="Enter").click()
+        text += "größer, 日本語 😀\n"
+        assert desk.typed(text, "by_hand") == text
+        page.get_by_role("textbox", name="Text to type").press("Shift+Tab")
+        assert page.evaluate("document.activeElement.ariaLabel").startswith("Screen of the session")
+        assert problems == []
         browser.close()
     desk.close_terminals()
+
+
+def test_who_may_type(desk: Desk, api: Api, session: str) -> None:
+    page = desk.api.post("/mcp/getMcpResource", sessionId=desk.id)["resourceUrl"]
+    url = page.replace("/page?", "/typed?")
+    ours = {"origin": api.server.endpoint}
+    for address, headers in (
+        (url, {}),
+        (url, {"origin": "https://example.com"}),
+        (url.replace("authcode=", "authcode=x"), ours),
+        (url.replace(desk.id, session), ours),
+    ):
+        assert httpx.post(address, content="x", headers=headers).status_code == 403
+    without_desktop = api.post("/mcp/getMcpResource", sessionId=session)["resourceUrl"].replace("/page?", "/typed?")
+    answer = httpx.post(without_desktop, content="x", headers=ours)
+    assert (answer.status_code, "has no desktop" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [(b"\xff", 400, "UTF-8"), (b"x" * 5000, 413, "too long"), (b"a\x07", 400, "control character")],
+)
+def test_text_that_is_not_typed(desk: Desk, body: bytes, status: int, reason: str) -> None:
+    page = desk.api.post("/mcp/getMcpResource", sessionId=desk.id)["resourceUrl"]
+    headers = {"origin": desk.api.server.endpoint}
+    answer = httpx.post(page.replace("/page?", "/typed?"), content=body, headers=headers)
+    assert (answer.status_code, reason in answer.text) == (status, True), answer.text

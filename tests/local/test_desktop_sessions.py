@@ -17,8 +17,8 @@ from agb.local.desktop.programs import DesktopPrograms
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 
-from .browser import needs_chromium
-from .browsers import cdp_link, initialize, tab
+from .browser import Browser, needs_chromium
+from .browsers import cdp_link, initialize, tab, websocket
 from .conftest import Api
 from .desktops import IMAGE, Desk, needs_desktop
 from .runtimes import call, needs_bubblewrap, output, run
@@ -137,6 +137,9 @@ def test_browser_appears_on_the_screen(api: Api) -> None:
     session = api.post("/mcp/createSession", {"imageId": IMAGE})["sessionId"]
     desk = Desk(api, session)
     assert initialize(api, session)["success"]
+    with websocket(cdp_link(api, session)) as connection:
+        first = Browser(connection, is_first=True)
+        assert first.run("outerHeight - innerHeight") < 110  # no bar about switches between the toolbar and the page
     with tab(cdp_link(api, session)) as page:
         page.open("data:text/html,<title>On the screen</title><body style='background:rgb(12,200,34)'>")
         desk.wait_for("wmctrl -l | grep -q 'On the screen'")

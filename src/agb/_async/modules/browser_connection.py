@@ -99,12 +99,8 @@ async def connected(
         async with driver() as own, connected(browser, own, record, deadline) as found:
             yield found
         return
-    url = await browser._get_endpoint_url(deadline)
     process = os.getpid()
-    try:
-        connection = await playwright.chromium.connect_over_cdp(url, timeout=max(1.0, deadline.left() * 1000))
-    except Exception as error:
-        raise _not_connected(browser, error) from error
+    connection = await _connect(browser, playwright, deadline)
     try:
         if record is None:
             yield connection
@@ -114,6 +110,23 @@ async def connected(
     finally:
         if os.getpid() == process:
             await shielded(connection.close)
+
+
+async def _connect(
+    browser: AsyncBrowser, playwright: playwright_api.Playwright, deadline: Deadline
+) -> playwright_api.Browser:
+    """Return a connection to the running browser of a session.
+
+    The text of Playwright's error has the URL of the browser, which is a secret. The error raised here has a masked
+    copy of that text. It is raised outside of the handler, so that tracebacks and logs do not reach the original by its
+    cause or context.
+    """
+    url = await browser._get_endpoint_url(deadline)
+    try:
+        return await playwright.chromium.connect_over_cdp(url, timeout=max(1.0, deadline.left() * 1000))
+    except Exception as error:
+        failure = _not_connected(browser, error)
+    raise failure
 
 
 def _not_connected(browser: AsyncBrowser, error: Exception) -> BrowserError:

@@ -122,15 +122,17 @@ class Browser(BrowserNames):
         _check_option(option)
         wanted = option or self._option or BrowserOption()
         form = wanted.to_map()
+        if self._is_initialized and form != self._sent:
+            self.error = BrowserError(
+                f"The browser of session {self.session_id} runs with another option: destroy() it first",
+                session_id=self.session_id,
+            )
+            raise self.error
         try:
-            if self._is_initialized and form != self._sent:
-                raise BrowserError(
-                    f"The browser of session {self.session_id} runs with another option: destroy() it first",
-                    session_id=self.session_id,
-                )
             call = ops.init_browser(self.session_id, form)
             started, _ = self.session.get_client().call(call, deadline=deadline)
         except AGBError as error:
+            self._note_failure(error)
             self.error = error
             raise
         self._option, self._sent = wanted, form
@@ -167,6 +169,11 @@ class Browser(BrowserNames):
         self._option, self._sent = None, {}
         self.endpoint_router_port, self.warnings, self.error = None, (), error
 
+    def _note_failure(self, error: AGBError) -> None:
+        """Forget the browser if an error of a start, or of its address, means that it does not run (any more)."""
+        if error.kind in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
+            self._reset(error)
+
     def _not_initialized(self, text: str) -> BrowserError:
         return BrowserError(f"{text} {self.error}" if self.error else text, session_id=self.session_id)
 
@@ -198,8 +205,7 @@ class Browser(BrowserNames):
         try:
             return self._fetch_endpoint_url(deadline)
         except AGBError as error:
-            if error.kind in (ErrorKind.REFUSED, ErrorKind.NOT_FOUND):
-                self._reset(error)
+            self._note_failure(error)
             raise
 
     def _fetch_endpoint_url(self, deadline: Deadline) -> str:

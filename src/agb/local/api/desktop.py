@@ -19,9 +19,12 @@ from ..errors import Refused
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from .open_requests import OpenRequests
+from .request import base_url
 
 VIEWER = "/novnc"
 """The path of the files of noVNC."""
+LONGEST_TYPED = 1000
+"""Characters of a text that the page types at a time."""
 _CHUNK = 1 << 16
 _INPUT = (4, 5, 6)
 """First bytes of the messages that a viewer sends when a key, the mouse or the clipboard is used (RFC 6143, 7.5)."""
@@ -39,6 +42,7 @@ def routes(runtime: Runtime, requests: OpenRequests) -> list[BaseRoute]:
     found: list[BaseRoute] = [
         Route("/sessions/{session_id}/screenshots/{name}", desktop.screenshot, methods=["GET"]),
         WebSocketRoute("/sessions/{session_id}/screen", desktop.screen),
+        Route("/sessions/{session_id}/typed", desktop.typed, methods=["POST"]),
     ]
     if runtime.desktop_programs.viewer is not None:
         found.append(Mount(VIEWER, StaticFiles(directory=runtime.desktop_programs.viewer)))
@@ -80,6 +84,25 @@ class _Desktops:
                 both_ways.start_soon(_carry_in, websocket, connected, session, both_ways.cancel_scope)
                 await _carry_out(websocket, connected)
                 both_ways.cancel_scope.cancel()
+
+    async def typed(self, request: Request) -> Response:
+        """Type a text on a desktop: what the page's viewer cannot send as keys. Only a page of this server may ask."""
+        session = self._session(request.path_params["session_id"])
+        is_ours = request.headers.get("origin") == base_url(request)
+        if session is None or not is_ours or not session.check_ticket(request.query_params.get("authcode", "")):
+            return PlainTextResponse("The session ended, or this address expired.\n", 403)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_TYPED * 4:  # bytes of a character in UTF-8
+                return PlainTextResponse("The text is too long.\n", 413)
+        session.touch()
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            return PlainTextResponse("The text is not UTF-8.\n", 400)
+        why_not = await session.type_on_desktop(text)
+        return PlainTextResponse(f"{why_not}\n", 400) if why_not else Response(status_code=204)
 
     def _session(self, session_id: str) -> LocalSession | None:
         try:

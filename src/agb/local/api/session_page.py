@@ -27,7 +27,7 @@ from ..sessions.images import has_browser
 from ..sessions.runtime import Runtime
 from ..sessions.session import LocalSession
 from .dashboard.access import dashboard_origin
-from .desktop import VIEWER
+from .desktop import LONGEST_TYPED, VIEWER
 from .links import Links
 from .request import base_url
 
@@ -166,6 +166,7 @@ def _environment() -> Environment:
     environment.filters.update(duration=duration, short_duration=short_duration)
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
     environment.globals.update(
+        longest_text=LONGEST_TYPED,
         style=Markup(_file("session_page.css")),  # noqa: S704
         screen_script=Markup(_file("session_screen.js")),  # noqa: S704
         script={browses: Markup(_script(browses=browses)) for browses in (False, True)},  # noqa: S704

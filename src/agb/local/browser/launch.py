@@ -52,6 +52,10 @@ _ARGUMENTS = (
     "--force-color-profile=srgb",
     "--mute-audio",
 )
+_SHOWN = (
+    # No bar across the first page that calls switches of the list above unsafe; ChromeDriver starts Chromium so, too.
+    "--test-type",
+)
 _LISTS = ("--disable-features", "--enable-features", "--disable-blink-features", "--enable-blink-features")
 """Switches with a list as their value."""
 
@@ -82,7 +86,7 @@ def command_line(program: str, profile: str, options: LaunchOptions, *, sandboxe
 
     ``sandboxed`` is whether Chromium makes its own sandbox as well.
     """
-    own = [*([] if shown else ["--headless"]), *_ARGUMENTS, f"--user-data-dir={profile}"]
+    own = [*(_SHOWN if shown else ["--headless"]), *_ARGUMENTS, f"--user-data-dir={profile}"]
     if not sandboxed:
         own.append("--no-sandbox")
     # Without extensions a start is a fifth faster; the PDF viewer is none that this switch concerns.

@@ -17,8 +17,11 @@ _LEFT_SECONDS = 3.0
 _LAST_WORDS = 3
 _KEPT = 1 << 16
 _LISTENING = re.compile(rb"^DevTools listening on ws://[^/\s]+:(\d+)(/devtools/browser/[\w-]+)", re.MULTILINE)
-_NOISE = ("dbus/", "crashpad/", "DevTools listening")
-"""Parts of lines that are no reason for an end: there is no D-Bus in a session, and the crash handler lacks /sys."""
+_NOISE = ("dbus/", "crashpad/", "isolated_origin", "DevTools listening")
+"""Parts of lines that are no reason for an end.
+
+There is no D-Bus in a session, the crash handler lacks /sys, and the address given for Google's accounts has a port.
+"""
 _LACKS_SANDBOX = (b"No usable sandbox!", b"Failed to move to new namespace", b"without --no-sandbox")
 # The lock of a profile outlives a browser that was killed. Its process number may be another program's by now, which
 # the next browser would take for itself. There is one browser per session, so the lock is never in use.

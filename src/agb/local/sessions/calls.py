@@ -16,7 +16,7 @@ from ..kernels.base import Execution
 from ..sandbox.sandbox import SandboxGone
 from . import tools
 from .arguments import BadArgument
-from .images import tools_of
+from .images import IMAGES, tools_of
 from .session import CallRecord, LocalSession, RunningCall
 from .tasks import stop
 from .tools import RUN_CODE, Tool, ToolReply
@@ -48,8 +48,11 @@ async def call_tool(
     offered = {tool.name: tool for tool in tools_of(session.image_id)}
     tool = offered.get(name)
     if tool is None:
-        text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; offered are "
-        return ToolReply(text + ", ".join(offered), is_error=True)
+        text = f"The tool {name[:100]!r} is not offered by the image {session.image_id}; "
+        having = [image for image, tools in IMAGES.items() if any(tool.name == name for tool in tools)]
+        if having:
+            return ToolReply(f"{text}create the session with one of {', '.join(having)}", is_error=True)
+        return ToolReply(f"{text}offered are {', '.join(offered)}", is_error=True)
     with _recorded(session, tool, args, route) as call:
         if hang_up is not None and tool.ends_with_caller:
             reply = await _until(hang_up, tool.call(session, args), tool)

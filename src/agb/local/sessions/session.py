@@ -224,6 +224,14 @@ class LocalSession:
             return Reply.failure(f"{tool}: the image {self.image_id} has no desktop")
         return await self._programs.desktop.call(tool, args, seconds=seconds)
 
+    async def type_on_desktop(self, text: str) -> str:
+        """Type a text into the window that has the focus; return why it was not typed, or an empty text."""
+        try:
+            reply = await self.on_desktop("input_text", {"text": text})
+        except SandboxGone as error:
+            return str(error)
+        return "" if reply.ok else reply.text
+
     async def connect_to_screen(self) -> socket.socket:
         """Return a non-blocking socket connected to the VNC server of the desktop. Raises ``OSError``."""
         if self._programs.desktop is None:

@@ -34,10 +34,11 @@ async function paint(data) {
 
 // --- tabs and address ---
 
-function button(text, title, action) {
+function button(text, title, name, action) {
   const made = document.createElement("button");
   made.textContent = text;
   made.title = title;
+  made.setAttribute("aria-label", name);
   made.onclick = action;
   return made;
 }
@@ -47,13 +48,16 @@ function showState(news) {
   const changed = news.shown !== state.shown, old = state.tabs.find(tab => tab.id === news.shown);
   const asked = JSON.stringify(news.dialog) !== JSON.stringify(state.dialog) && news.dialog;
   state = news;
+  const buttons = () => [...part("tabs").querySelectorAll("button")], focused = buttons().indexOf(document.activeElement);
   part("tabs").replaceChildren(...news.tabs.map(tab => {
     const item = document.createElement("span");
     item.className = tab.id === news.shown ? "shown" : "";
-    item.append(button(tab.title || tab.url, tab.url, () => send("tab", {id: tab.id})),
-      button("×", "Close", () => send("close", {id: tab.id})));
+    const name = tab.title || tab.url, choice = button(name, tab.url, name, () => send("tab", {id: tab.id}));
+    if (item.className) choice.setAttribute("aria-current", "true");
+    item.append(choice, button("×", "Close", `Close ${name}`, () => send("close", {id: tab.id})));
     return item;
   }));
+  if (focused >= 0 && news.tabs.length) buttons().at(Math.min(focused, news.tabs.length * 2 - 1)).focus();
   const shown = news.tabs.find(tab => tab.id === news.shown);
   if (shown && (changed || !old || old.url !== shown.url)) addressBar.value = shown.url;
   if (asked) setTimeout(() => answer(asked), 0);
@@ -120,8 +124,19 @@ function key(event, isDown) {
   send("key", {is_down: isDown, key: event.key, code: event.code, number: event.keyCode & 255, text: isDown ? typed : "",
     modifiers: modifiers(event), repeat: event.repeat});
 }
-keys.onkeydown = event => key(event, true);
-keys.onkeyup = event => key(event, false);
+// All keys go to the page, Tab among them. Ctrl+F6 leaves it, once Ctrl is up: the page must see that as well.
+let isLeaving = false;
+keys.onkeydown = event => {
+  if (!event.ctrlKey || event.key !== "F6") { key(event, true); return; }
+  event.preventDefault();
+  isLeaving = true;
+};
+keys.onkeyup = event => {
+  key(event, false);
+  if (!isLeaving || event.key !== "Control") return;
+  isLeaving = false;
+  addressBar.focus();
+};
 function text() {
   if (keys.value) send("text", {text: keys.value});
   keys.value = "";

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 DIALOG_SECONDS: Final = 1.0
 """How long a dialog is left to the page's other users; a program that drives the page may want to answer it."""
+
+_MOST_UNANSWERED: Final = 50
 
 
 class NoPage(Exception):
@@ -31,8 +34,11 @@ class Pages:
         self._locks: WeakKeyDictionary[Page, asyncio.Lock] = WeakKeyDictionary()
         self._acting: list[list[str]] = []
         self._dialogs: set[asyncio.Task[None]] = set()
-        self._unanswered: list[Dialog] = []
-        """Dialogs that were opened while the agent did nothing; they belong to whatever opened them."""
+        self._unanswered: deque[Dialog] = deque(maxlen=_MOST_UNANSWERED)
+        """Dialogs that were opened while the agent did nothing; they belong to whatever opened them.
+
+        Which of them are answered by now is not known, so only the last ones are kept: a page has one at a time.
+        """
         self._watched: set[BrowserContext] = set()
 
     @property

@@ -112,7 +112,7 @@ class XServer:
             stdout=output,
             stderr=output,
             pass_fds=inherited,
-            # Safe here: it is called while this program has one thread.
+            # Safe although this program may have other threads: the function takes no lock that one of them may hold.
             preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0),
         )
 
