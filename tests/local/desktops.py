@@ -67,7 +67,9 @@ class Desk:
         """Open a terminal that has the focus and writes what is typed, with Enter at its end, to a file."""
         program = f"stty -echo; exec cat > {file}"
         self.shell(f"rm -f {file}; xterm -T {file} -geometry 60x10+300+300 -e sh -c {shlex.quote(program)} &")
-        self.wait_for(f"test -e {file} && xdotool getactivewindow getwindowname | grep -qx {file}")
+        # The window manager makes it the active window first, and then adds it to its list.
+        shown = f"xdotool getactivewindow getwindowname | grep -qx {file} && wmctrl -l | grep -q '{file}$'"
+        self.wait_for(f"test -e {file} && {shown}")
 
     def close_terminals(self) -> None:
         """End the terminals, and return once the screen shows none of them.

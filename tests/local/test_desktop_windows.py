@@ -18,10 +18,12 @@ __all__ = ["desk"]
 @pytest.fixture
 def window(desk: Desk) -> Iterator[dict[str, Any]]:
     """The window of a terminal."""
-    desk.terminal()
-    (found,) = desk.call("list_root_windows")
-    yield found
-    desk.close_terminals()
+    try:
+        desk.terminal()
+        (found,) = desk.call("list_root_windows")
+        yield found
+    finally:
+        desk.close_terminals()
 
 
 def _state(desk: Desk, window_id: int) -> set[str]:

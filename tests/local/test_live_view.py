@@ -84,50 +84,50 @@ def test_person_fills_a_form(api: Api, shown: str, visitor: Browser) -> None:
     assert errors == "live"
 
 
-def press(viewer: Browser, key: str, number: int, modifiers: int = 0) -> None:
+def press(visitor: Browser, key: str, number: int, modifiers: int = 0) -> None:
     for kind in ("rawKeyDown", "keyUp"):
-        viewer._call(
+        visitor._call(
             "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=number, modifiers=modifiers
         )
 
 
-def test_keyboard_alone_reaches_everything(api: Api, shown: str, viewer: Browser) -> None:
+def test_keyboard_alone_reaches_everything(api: Api, shown: str, visitor: Browser) -> None:
     """Tab goes through tabs, buttons and address into the page, which receives it from there on."""
     with websocket(cdp_link(api, shown)) as connection:
         Browser(connection, is_first=True).open(FORM)
-    viewer.open(page_of(api, shown))
-    viewer.until("document.querySelector('#tabs .shown').textContent.startsWith('Form')")
-    viewer.run("document.querySelector('#tabs button').focus()")
+    visitor.open(page_of(api, shown))
+    visitor.until("document.querySelector('#tabs .shown').textContent.startsWith('Form')")
+    visitor.run("document.querySelector('#tabs button').focus()")
     names = []
     for _ in range(8):
-        names.append(viewer.run("document.activeElement.ariaLabel"))
-        press(viewer, "Tab", 9)
+        names.append(visitor.run("document.activeElement.ariaLabel"))
+        press(visitor, "Tab", 9)
     assert names[:-1] == ["Form", "Close Form", "New tab", "Back", "Forward", "Reload", "Address"]
     assert names[-1].startswith("The page; what is typed here")
-    assert viewer.run("document.querySelector('#tabs button').ariaCurrent") == "true"
-    assert viewer.run("document.activeElement.id") == "keys"
-    viewer._call("Input.dispatchKeyEvent", type="rawKeyDown", key="F6", windowsVirtualKeyCode=117, modifiers=2)
-    viewer._call("Input.dispatchKeyEvent", type="keyUp", key="Control", windowsVirtualKeyCode=17)
-    assert viewer.run("document.activeElement.id") == "address"
+    assert visitor.run("document.querySelector('#tabs button').ariaCurrent") == "true"
+    assert visitor.run("document.activeElement.id") == "keys"
+    visitor._call("Input.dispatchKeyEvent", type="rawKeyDown", key="F6", windowsVirtualKeyCode=117, modifiers=2)
+    visitor._call("Input.dispatchKeyEvent", type="keyUp", key="Control", windowsVirtualKeyCode=17)
+    assert visitor.run("document.activeElement.id") == "address"
 
 
-def test_tab_that_has_the_keyboard_keeps_it(api: Api, shown: str, viewer: Browser) -> None:
-    viewer.open(page_of(api, shown))
-    viewer.until("document.querySelector('#tabs .shown')")
-    viewer.run("document.querySelector('#tabs button').focus()")
+def test_tab_that_has_the_keyboard_keeps_it(api: Api, shown: str, visitor: Browser) -> None:
+    visitor.open(page_of(api, shown))
+    visitor.until("document.querySelector('#tabs .shown')")
+    visitor.run("document.querySelector('#tabs button').focus()")
     with websocket(cdp_link(api, shown)) as connection:
         Browser(connection, is_first=True).open("data:text/html,<title>Renamed</title>")
-    viewer.until("document.activeElement.ariaLabel === 'Renamed'")
+    visitor.until("document.activeElement.ariaLabel === 'Renamed'")
 
 
-def test_what_has_the_keyboard_is_not_replaced(api: Api, shown: str, viewer: Browser) -> None:
-    viewer.open(page_of(api, shown))
-    viewer.run("show('<a id=old href=#>link</a>')")
-    viewer.run("document.querySelector('#old').focus()")
-    viewer.run("show('<p id=new>')")
-    assert viewer.run("document.querySelector('#old') === document.activeElement")
-    viewer.run("document.activeElement.blur(); show('<p id=new>')")
-    assert viewer.run("document.querySelector('#new') !== null")
+def test_what_has_the_keyboard_is_not_replaced(api: Api, shown: str, visitor: Browser) -> None:
+    visitor.open(page_of(api, shown))
+    visitor.run("show('<a id=old href=#>link</a>')")
+    visitor.run("document.querySelector('#old').focus()")
+    visitor.run("show('<p id=new>')")
+    assert visitor.run("document.querySelector('#old') === document.activeElement")
+    visitor.run("document.activeElement.blur(); show('<p id=new>')")
+    assert visitor.run("document.querySelector('#new') !== null")
 
 
 def test_pictures_wait_for_the_viewer(api: Api, shown: str) -> None:

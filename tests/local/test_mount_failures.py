@@ -444,6 +444,7 @@ async def test_file_that_grows_is_stored_as_it_is_now(context: Context) -> None:
     await context.uploaded(session)
     first = context.content(f"{PLACE}/log")
     assert first == (b"0123456789" * len(first))[: len(first)] != b""
+    await context.shell(session, f"until [ $(stat -c %s log) -gt {len(first)} ]; do :; done")
     await context.uploaded(session)
     assert len(context.content(f"{PLACE}/log")) > len(first)
 
