@@ -130,6 +130,8 @@ class AsyncWarmSessions(Generic[SessionT]):
         self._keep_alive_every = (options.params.idle_release_timeout or USUAL_IDLE) / 3
         self.clock = time.monotonic
         self._lock = Lock()  # never held while waiting
+        self._asking = 0
+        """Callers of `get`, those included that have not begun to wait."""
         self._all: dict[str, Warm[SessionT]] = {}
         self._ready: Queue[Warm[SessionT] | _Failure] = Queue()
         self._creating = self._failures = 0
@@ -186,10 +188,16 @@ class AsyncWarmSessions(Generic[SessionT]):
             ClosedResource: the pool is closed.
             Exception: the session that was to be returned could not be created or prepared.
         """
-        self._create_wanted(1)
-        if self.is_closed:  # the sessions in the queue are being deleted
-            raise ClosedResource
-        item = await self._ready.get(seconds)
+        with self._lock:
+            self._asking += 1
+        try:
+            self._create_wanted(1)
+            if self.is_closed:  # the sessions in the queue are being deleted
+                raise ClosedResource
+            item = await self._ready.get(seconds)
+        finally:
+            with self._lock:
+                self._asking -= 1
         if isinstance(item, _Failure):
             raise item.error
         return item
@@ -289,7 +297,7 @@ class AsyncWarmSessions(Generic[SessionT]):
             self.last_error = error
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 30))
         self._retry_at = self.clock() + pause
-        if self._ready.waiting_getters:
+        if self._asking > len(self._ready):  # a caller may have asked for it, and not have begun to wait yet
             self._offer(_Failure(error))
         if warm is not None:
             await self._discard(warm)
