@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from attrs import define, field, frozen
 
@@ -128,63 +128,51 @@ class ExtractOptions(Generic[T]):
     use_vision: bool | None = None
 
 
-class ObserveOutcome(tuple[bool, list[ObserveResult]]):
-    """The pair of 0.12, ``(success, elements)``, which also knows the reason of a failure; true if it is a success."""
+class _Outcome(tuple[bool, T]):
+    """A pair of 0.12, ``(success, value)``, which also knows the reason of a failure; true if it is a success."""
 
     error: AGBError | None
     """The reason of a failure."""
 
-    def __new__(cls, elements: list[ObserveResult], error: AGBError | None = None) -> ObserveOutcome:
-        """Return the outcome with these elements; with an error it is a failure."""
-        made = super().__new__(cls, (error is None, elements))
-        made.error = error
-        return made
-
-    def __bool__(self) -> bool:
-        return self[0]
-
-    def __getnewargs__(self) -> tuple[Any, ...]:
-        return self[1], self.error
-
-    @property
-    def success(self) -> bool:
-        """Whether the page was looked at; elements need not have been found."""
-        return self[0]
-
-    @property
-    def elements(self) -> list[ObserveResult]:
-        """The elements; of a failure its error is raised."""
-        if self.error is not None:
-            raise self.error
-        return self[1]
-
-
-class ExtractOutcome(tuple[bool, T | None], Generic[T]):
-    """The pair of 0.12, ``(success, value)``, which also knows the reason of a failure; true if it is a success."""
-
-    error: AGBError | None
-    """The reason of a failure."""
-
-    def __new__(cls, value: T | None, error: AGBError | None = None) -> ExtractOutcome[T]:
+    def __new__(cls, value: T, error: AGBError | None = None) -> Self:
         """Return the outcome with a value; with an error it is a failure."""
         made = super().__new__(cls, (error is None, value))
         made.error = error
         return made
 
     def __bool__(self) -> bool:
-        return self[0]
+        return self.success
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         return self[1], self.error
 
     @property
     def success(self) -> bool:
-        """Whether there is a value."""
-        return self[0]
+        """Whether the page was looked at, or there is a value."""
+        return bool(self[0])
+
+    def _value(self) -> Any:
+        """Return the value; of a failure its error is raised."""
+        if self.error is not None:
+            raise self.error
+        return self[1]
+
+
+class ObserveOutcome(_Outcome[list[ObserveResult]]):
+    """The pair of 0.12, ``(success, elements)``, with the reason of a failure; true if it is a success."""
+
+    @property
+    def elements(self) -> list[ObserveResult]:
+        """The elements, of which there may be none; of a failure its error is raised."""
+        found: list[ObserveResult] = self._value()
+        return found
+
+
+class ExtractOutcome(_Outcome[T | None], Generic[T]):
+    """The pair of 0.12, ``(success, value)``, with the reason of a failure; true if it is a success."""
 
     @property
     def value(self) -> T:
         """The value; of a failure its error is raised."""
-        if self.error is not None:
-            raise self.error
-        return self[1]  # type: ignore[return-value]
+        found: T = self._value()
+        return found

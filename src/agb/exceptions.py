@@ -149,6 +149,20 @@ class AGBError(Exception):
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
+def facts_of(error: AGBError) -> dict[str, Any]:
+    """Return the arguments by which another error reports the cause of this one."""
+    return {
+        "kind": error.kind,
+        "request_id": error.request_id,
+        "code": error.code,
+        "http_status": error.http_status,
+        "session_id": error.session_id,
+        "retry_after": error.retry_after,
+        "sent": error.sent,
+        "retryable": error.retryable,
+    }
+
+
 def _text(message: object) -> str:
     """Return the text of a message; one that is a `str` keeps its class, by which a text shown already is known."""
     return message if isinstance(message, str) else str(message)

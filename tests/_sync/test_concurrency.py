@@ -24,6 +24,34 @@ def waiting(queue: Queue[Any], count: int) -> None:
         sleep(0)
 
 
+# --- getters that start what they wait for ---------------------------------------------------------------------------
+
+
+def test_getter_counts_as_waiting_before_it_starts_what_it_waits_for() -> None:
+    queue: Queue[str] = Queue()
+    counted: list[int] = []
+
+    def work() -> None:
+        counted.append(queue.waiting_getters)
+        queue.offer("done at once")
+
+    assert queue.get(SECONDS, work) == "done at once"
+    queue.offer("there already")
+    assert queue.get(SECONDS, work) == "there already"
+    assert counted == [1]
+
+
+def test_getter_whose_work_cannot_start_waits_no_more() -> None:
+    queue: Queue[str] = Queue()
+
+    def work() -> None:
+        raise LookupError("not started")
+
+    with pytest.raises(LookupError, match="not started"):
+        queue.get(SECONDS, work)
+    assert queue.waiting_getters == 0
+
+
 # --- task groups -----------------------------------------------------------------------------------------------------
 
 

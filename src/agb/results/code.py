@@ -11,7 +11,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 from .._wire.mime_types import MIME_TYPES
-from ..exceptions import AGBError, ExecutionError
+from ..exceptions import AGBError, ExecutionError, facts_of
 from .base import COMPLETE, Answer, ApiResponse, Shown, Truncated, entries, message_field, strings
 
 _CHART = re.compile(r"application/vnd\.vega(lite)?\.v\d+\+json")
@@ -158,18 +158,7 @@ class EnhancedCodeExecutionResult(Answer, ApiResponse):
         """Return the result of a run that ended in ``error``."""
         if not isinstance(error, ExecutionError):
             name = error.kind.name.title().replace("_", "")
-            error = ExecutionError(
-                name,
-                str(error),
-                kind=error.kind,
-                request_id=error.request_id,
-                code=error.code,
-                http_status=error.http_status,
-                session_id=error.session_id,
-                retry_after=error.retry_after,
-                sent=error.sent,
-                retryable=error.retryable,
-            )
+            error = ExecutionError(name, str(error), **facts_of(error))
         return cls(error.request_id, error=error, error_message=error.value or str(error), success=False)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:

@@ -178,8 +178,10 @@ class Queue(Generic[T]):
         if waiter.is_closed:
             raise ClosedResource
 
-    async def get(self, seconds: float | None = None) -> T:
+    async def get(self, seconds: float | None = None, on_wait: Callable[[], object] | None = None) -> T:
         """Remove the oldest item and return it; wait for one if the queue is empty.
+
+        ``on_wait`` is called when this getter has to wait and is counted among those that do.
 
         Raises:
             TimeoutError: no item arrived within so many seconds.
@@ -192,6 +194,8 @@ class Queue(Generic[T]):
         waiter = _Waiter()
         self._getters[id(waiter)] = waiter
         try:
+            if on_wait is not None:
+                on_wait()
             await waiter.wait(seconds)
         except BaseException:
             if waiter.is_done and not waiter.is_closed:

@@ -130,8 +130,6 @@ class AsyncWarmSessions(Generic[SessionT]):
         self._keep_alive_every = (options.params.idle_release_timeout or USUAL_IDLE) / 3
         self.clock = time.monotonic
         self._lock = Lock()  # never held while waiting
-        self._asking = 0
-        """Callers of `get`, those included that have not begun to wait."""
         self._all: dict[str, Warm[SessionT]] = {}
         self._ready: Queue[Warm[SessionT] | _Failure] = Queue()
         self._creating = self._failures = 0
@@ -188,16 +186,11 @@ class AsyncWarmSessions(Generic[SessionT]):
             ClosedResource: the pool is closed.
             Exception: the session that was to be returned could not be created or prepared.
         """
-        with self._lock:
-            self._asking += 1
-        try:
-            self._create_wanted(1)
-            if self.is_closed:  # the sessions in the queue are being deleted
-                raise ClosedResource
-            item = await self._ready.get(seconds)
-        finally:
-            with self._lock:
-                self._asking -= 1
+        if self.is_closed:  # the sessions in the queue are being deleted
+            raise ClosedResource
+        # A creation is started only when its caller counts as waiting: the error of one that fails at once is
+        # raised to a waiting caller, and each waiting caller beyond those has a creation started.
+        item = await self._ready.get(seconds, self._create_wanted)
         if isinstance(item, _Failure):
             raise item.error
         return item
@@ -220,8 +213,16 @@ class AsyncWarmSessions(Generic[SessionT]):
         return True
 
     def start_refreshing(self, warm: Warm[SessionT]) -> None:
-        """Make a session that was given back ready for the next caller, in a worker."""
-        if not self.is_closed and self._group is not None:
+        """Make a session that was given back ready for the next caller, in a worker if there is anything to do.
+
+        Without, it is ready at once: a caller that comes next must not find the pool empty, and have one more created.
+        """
+        if self.is_closed or self._group is None:
+            return
+        has_hooks = self._options.reset is not None or self._options.start_browser is not None
+        if not has_hooks and self._is_usable(warm):
+            self._offer_again(warm)
+        else:
             self._group.start(self._refresh, warm)
 
     def start_replacing(self, warm: Warm[SessionT]) -> None:
@@ -231,10 +232,10 @@ class AsyncWarmSessions(Generic[SessionT]):
 
     # --- creating ------------------------------------------------------------------------------------------------
 
-    def _create_wanted(self, more: int = 0) -> None:
-        """Start as many creations as callers wait for, and ``more``."""
+    def _create_wanted(self) -> None:
+        """Start as many creations as callers wait for."""
         with self._lock:
-            lack = self._ready.waiting_getters + more - len(self._ready) - self._creating
+            lack = self._ready.waiting_getters - len(self._ready) - self._creating
             count = max(0, min(lack, self._options.max - len(self._all) - self._creating))
             self._creating += count
         self._start_creating(count)
@@ -297,7 +298,7 @@ class AsyncWarmSessions(Generic[SessionT]):
             self.last_error = error
         pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(self._failures - 1, 30))
         self._retry_at = self.clock() + pause
-        if self._asking > len(self._ready):  # a caller may have asked for it, and not have begun to wait yet
+        if self._ready.waiting_getters:
             self._offer(_Failure(error))
         if warm is not None:
             await self._discard(warm)
@@ -313,7 +314,7 @@ class AsyncWarmSessions(Generic[SessionT]):
     # --- after use -----------------------------------------------------------------------------------------------
 
     async def _refresh(self, warm: Warm[SessionT]) -> None:
-        if warm.is_worn(self._options, self.clock()) or not self._is_live(warm.session.session_id):
+        if not self._is_usable(warm):
             await self._replace(warm)
             return
         try:
@@ -325,6 +326,12 @@ class AsyncWarmSessions(Generic[SessionT]):
             self.last_error = error
             await self._replace(warm)
             return
+        self._offer_again(warm)
+
+    def _is_usable(self, warm: Warm[SessionT]) -> bool:
+        return not warm.is_worn(self._options, self.clock()) and self._is_live(warm.session.session_id)
+
+    def _offer_again(self, warm: Warm[SessionT]) -> None:
         warm.used = self.clock()
         self._offer(warm)
 

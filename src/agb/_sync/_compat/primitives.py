@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from threading import TIMEOUT_MAX, Event
 from threading import Lock as _Lock
@@ -129,8 +129,10 @@ class Queue(Generic[T]):
         if waiter.is_closed:
             raise ClosedResource
 
-    def get(self, seconds: float | None = None) -> T:
+    def get(self, seconds: float | None = None, on_wait: Callable[[], object] | None = None) -> T:
         """Remove the oldest item and return it; wait for one if the queue is empty.
+
+        ``on_wait`` is called when this getter has to wait and is counted among those that do.
 
         Raises:
             TimeoutError: no item arrived within so many seconds.
@@ -145,6 +147,8 @@ class Queue(Generic[T]):
             waiter = _Waiter()
             self._getters[id(waiter)] = waiter
         try:
+            if on_wait is not None:
+                on_wait()
             waiter.wait(seconds)
         except BaseException:
             with self._lock:

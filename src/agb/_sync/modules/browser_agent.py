@@ -20,7 +20,7 @@ from ...browser_agent import (
     ObserveOutcome,
     ObserveResult,
 )
-from ...exceptions import AGBError, BrowserError, ErrorKind
+from ...exceptions import AGBError, BrowserError, ErrorKind, facts_of
 from .._compat.agent_names import AgentNames, page_ids
 from .._compat.cancellation import run_to_completion, shielded
 from .tools import run_tool
@@ -446,13 +446,4 @@ def _limits(timeout: float | None, given_ms: float | None, default: float) -> tu
 
 def _failed(name: str, error: AGBError, text: str = "") -> BrowserError:
     """Return the error of a method, with what is known about its cause."""
-    return BrowserError(
-        f"Failed to {name}: {text or error}",
-        kind=error.kind,
-        request_id=error.request_id,
-        code=error.code,
-        http_status=error.http_status,
-        session_id=error.session_id,
-        retry_after=error.retry_after,
-        sent=error.sent,
-    )
+    return BrowserError(f"Failed to {name}: {text or error}", **facts_of(error))

@@ -29,6 +29,7 @@ from ..sessions.session import LocalSession
 from .dashboard.access import dashboard_origin
 from .desktop import LONGEST_TYPED, VIEWER
 from .links import Links
+from .rendering import environment
 from .request import base_url
 
 if TYPE_CHECKING:
@@ -131,47 +132,23 @@ def sync_rows(session: LocalSession, now: datetime) -> Iterable[_Sync]:
             yield _Sync(mount.path, mount.context_id, now)
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time as people say it: ``42 s``, ``5 min 3 s``, ``2 h 10 min``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    minutes, left = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min" + (f" {left} s" if left else "")
-    return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
-
-
-def short_duration(seconds: float) -> str:
-    """Return a length of time of a call: ``17 ms``, ``1.5 s``."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
 # --- templates ---------------------------------------------------------------------------------------------------
 
 
 @functools.cache
 def _environment() -> Environment:
-    """Return the templates' environment. The import is here, since most runtimes never show a page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    """Return the environment of the page's templates."""
     from markupsafe import Markup
 
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(duration=duration, short_duration=short_duration)
+    made = environment(_TEMPLATES)
     # Our own files, put into the document as they are: the content security policy allows exactly these texts.
-    environment.globals.update(
+    made.globals.update(
         longest_text=LONGEST_TYPED,
         style=Markup(_file("session_page.css")),  # noqa: S704
         screen_script=Markup(_file("session_screen.js")),  # noqa: S704
         script={browses: Markup(_script(browses=browses)) for browses in (False, True)},  # noqa: S704
     )
-    return environment
+    return made
 
 
 def _file(name: str) -> str:

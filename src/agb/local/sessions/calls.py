@@ -95,7 +95,8 @@ async def stream_code(session: LocalSession, args: Mapping[str, Any], execution:
 
 @contextlib.contextmanager
 def _recorded(session: LocalSession, tool: Tool, args: Mapping[str, Any], route: str) -> Iterator[_Call]:
-    running = RunningCall(datetime.now(UTC), tool.name, route, time.perf_counter(), tool.summary(args))
+    session.calls += 1
+    running = RunningCall(session.calls, datetime.now(UTC), tool.name, route, time.perf_counter(), tool.summary(args))
     session.running_calls.append(running)
     call = _Call()
     try:
@@ -104,5 +105,5 @@ def _recorded(session: LocalSession, tool: Tool, args: Mapping[str, Any], route:
     finally:
         session.running_calls.remove(running)
         seconds = time.perf_counter() - running.began
-        record = CallRecord(running.at, tool.name, route, seconds, call.ok, running.summary, call.text[:_REPLY])
-        session.recent_calls.append(record)
+        about = (running.number, running.at, tool.name, route, seconds)
+        session.recent_calls.append(CallRecord(*about, call.ok, running.summary, call.text[:_REPLY]))

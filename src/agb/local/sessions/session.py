@@ -39,6 +39,8 @@ _RECENT_CALLS = 50
 class CallRecord:
     """A tool call as the session's page shows it; ``route`` is api, link or stream."""
 
+    number: int
+    """Of the calls of its session, from 1."""
     at: datetime
     tool: str
     route: str
@@ -53,6 +55,7 @@ class CallRecord:
 class RunningCall:
     """A tool call under way; ``began`` is on the clock of `time.perf_counter`."""
 
+    number: int
     at: datetime
     tool: str
     route: str
@@ -96,6 +99,8 @@ class LocalSession:
         self.resource_id = f"r-{secrets.token_hex(8)}"
         self.recent_calls: deque[CallRecord] = deque(maxlen=_RECENT_CALLS)
         self.running_calls: list[RunningCall] = []
+        self.calls = 0
+        """How many calls there were."""
         self.sandbox = programs.sandbox
         self.browser = browser
         self.agent = agent

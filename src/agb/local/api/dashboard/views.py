@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,10 @@ from ...._version import __version__
 from ...._wire import labels
 from ...contexts.stored import StoredContext
 from ...sessions.runtime import Runtime
-from ...sessions.session import CallRecord, LocalSession
+from ...sessions.session import CallRecord, LocalSession, RunningCall
 from ..links import Links
-from ..session_page import duration, short_duration, sync_rows
+from ..rendering import environment
+from ..session_page import sync_rows
 from .usage import Usage, polyline
 
 if TYPE_CHECKING:
@@ -146,29 +146,25 @@ def _context(context: StoredContext, files: int, size: int) -> dict[str, Any]:
     return {"context": context, "files": files, "size": size, "last_used": time.time() - context.last_used}
 
 
-def _running(call: Any, now: datetime) -> dict[str, Any]:
-    return {
-        "key": f"call-{id(call)}",
-        "state": "running",
-        "tool": call.tool,
-        "route": call.route,
-        "summary": call.summary,
-        "seconds": (now - call.at).total_seconds(),
-        "at": call.at,
-        "output": "",
-    }
+def _running(call: RunningCall, now: datetime) -> dict[str, Any]:
+    return _call(call, "running", (now - call.at).total_seconds())
 
 
 def _ended(call: CallRecord) -> dict[str, Any]:
+    return _call(call, "ok" if call.ok else "failed", call.seconds, output_of(call.tool, call.reply))
+
+
+def _call(call: RunningCall | CallRecord, state: str, seconds: float, output: str = "") -> dict[str, Any]:
+    """Return what is shown of a call; its key stays the same when it ends, so its row does."""
     return {
-        "key": f"call-{hashlib.sha256(repr((call.at, call.tool, call.seconds)).encode()).hexdigest()[:12]}",
-        "state": "ok" if call.ok else "failed",
+        "key": f"call-{call.number}",
+        "state": state,
         "tool": call.tool,
         "route": call.route,
         "summary": call.summary,
-        "seconds": call.seconds,
+        "seconds": seconds,
         "at": call.at,
-        "output": output_of(call.tool, call.reply),
+        "output": output,
     }
 
 
@@ -221,25 +217,7 @@ class Changes:
 
 @functools.cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(duration=duration, short_duration=short_duration, size=_size)
-    return environment
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
+    return environment(_TEMPLATES)
 
 
 def asset(name: str) -> str:
