@@ -203,7 +203,7 @@ def lend(session_id: str, client: Any) -> None:
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:
-    namespace: dict[str, Any] = {**{n: getattr(agb, n) for n in agb.__all__}, "agb": client, "__name__": "__main__"}
+    namespace: dict[str, Any] = {**{n: getattr(agb, n) for n in agb.__all__}, "client": client, "__name__": "__main__"}
     checker = doctest.OutputChecker()
     parsed = doctest.DocTestParser().get_examples(text, name)
     assert parsed

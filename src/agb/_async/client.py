@@ -90,8 +90,8 @@ class AsyncAGB(Closable, BlockHint):
         ImportError: a SOCKS proxy without ``agb[socks]``.
 
     Example:
-        >>> async with AsyncAGB() as agb:
-        ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> async with AsyncAGB() as client:
+        ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...         result = await session.code.run("print('hello')", "python")
         ...         print(result.logs.stdout)
         ['hello\n']
@@ -200,7 +200,7 @@ class AsyncAGB(Closable, BlockHint):
             ``error`` say what is missing; ``context_status`` has all downloads. Never raises for a failed call.
 
         Example:
-            >>> result = await agb.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> result = await client.create(CreateSessionParams(image_id="agb-code-space-1"))
             >>> session = result.raise_for_error().session
             >>> deleted = await session.delete()
             >>> deleted.success
@@ -249,7 +249,7 @@ class AsyncAGB(Closable, BlockHint):
                 deleted.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.command.execute("echo hello")
             ...     print(result.stdout, end="")
             hello
@@ -257,7 +257,7 @@ class AsyncAGB(Closable, BlockHint):
         from .block import AsyncBlock
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
-        return AsyncBlock("agb.session(params)", "session", block)
+        return AsyncBlock("client.session(params)", "session", block)
 
     @asynccontextmanager
     async def _session(
@@ -378,7 +378,7 @@ class AsyncAGB(Closable, BlockHint):
             ...     result = await session.command.execute(f"expr {number} '*' {number}")
             ...     return int(result.raise_for_error().stdout)
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> async with agb.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
+            >>> async with client.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
             ...     async for outcome in outcomes:
             ...         print(outcome.item, outcome.value)
             2 4
@@ -455,7 +455,7 @@ class AsyncAGB(Closable, BlockHint):
 
         Example:
             >>> from agb import SessionRef
-            >>> agb.attach(SessionRef("s-1", str(agb.client.endpoint))).session_id
+            >>> client.attach(SessionRef("s-1", str(client.endpoint))).session_id
             's-1'
         """
         if isinstance(ref, str):
@@ -530,7 +530,7 @@ class AsyncAGB(Closable, BlockHint):
             An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.
 
         Example:
-            >>> async for session in agb.iterate({"project": "demo"}):
+            >>> async for session in client.iterate({"project": "demo"}):
             ...     await session.delete()
         """
         arguments.check_session_list(labels, None, limit)
@@ -600,7 +600,7 @@ class AsyncAGB(Closable, BlockHint):
 
         Example:
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> async with agb.pool(params, min=1, max=2) as pool:
+            >>> async with client.pool(params, min=1, max=2) as pool:
             ...     async with pool.session() as session:
             ...         result = await session.command.execute("echo hello")
             ...         print(result.stdout, end="")
@@ -640,7 +640,7 @@ class AsyncAGB(Closable, BlockHint):
         line.
 
         Args:
-            owner: such as ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``.
+            owner: such as ``"pool:nightly"`` for ``client.pool(..., name="nightly")``.
             even_if_alive: whether to delete those too whose owner process still runs.
             timeout: seconds for each call.
 
@@ -651,7 +651,7 @@ class AsyncAGB(Closable, BlockHint):
             SessionError: the sessions could not be listed.
 
         Example:
-            >>> reaped = await agb.reap("pool:nightly")
+            >>> reaped = await client.reap("pool:nightly")
             >>> reaped.deleted
             []
         """
@@ -665,7 +665,7 @@ class AsyncAGB(Closable, BlockHint):
         """Return what the client is doing: its connections, its creations, and what holds them up.
 
         Example:
-            >>> agb.stats().held_up_by
+            >>> client.stats().held_up_by
             ''
         """
         from ..stats import ClientStats

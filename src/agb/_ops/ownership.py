@@ -37,7 +37,7 @@ def _is_word(owner: Owner, attribute: Any, value: str) -> None:
 class Owner:
     """What a session belongs to, such as a pool or a map.
 
-    Its sessions can be listed by its label: ``agb.list({ownership.OWNER: owner.label})``.
+    Its sessions can be listed by its label: ``client.list({ownership.OWNER: owner.label})``.
 
     Args:
         kind: ``"pool"`` or ``"map"``.

@@ -91,8 +91,8 @@ class AGB(Closable, BlockHint):
         ImportError: a SOCKS proxy without ``agb[socks]``.
 
     Example:
-        >>> with AGB() as agb:
-        ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> with AGB() as client:
+        ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...         result = session.code.run("print('hello')", "python")
         ...         print(result.logs.stdout)
         ['hello\n']
@@ -201,7 +201,7 @@ class AGB(Closable, BlockHint):
             ``error`` say what is missing; ``context_status`` has all downloads. Never raises for a failed call.
 
         Example:
-            >>> result = agb.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> result = client.create(CreateSessionParams(image_id="agb-code-space-1"))
             >>> session = result.raise_for_error().session
             >>> deleted = session.delete()
             >>> deleted.success
@@ -250,7 +250,7 @@ class AGB(Closable, BlockHint):
                 deleted.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.command.execute("echo hello")
             ...     print(result.stdout, end="")
             hello
@@ -258,7 +258,7 @@ class AGB(Closable, BlockHint):
         from .block import Block
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
-        return Block("agb.session(params)", "session", block)
+        return Block("client.session(params)", "session", block)
 
     @contextmanager
     def _session(
@@ -379,7 +379,7 @@ class AGB(Closable, BlockHint):
             ...     result = session.command.execute(f"expr {number} '*' {number}")
             ...     return int(result.raise_for_error().stdout)
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> with agb.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
+            >>> with client.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
             ...     for outcome in outcomes:
             ...         print(outcome.item, outcome.value)
             2 4
@@ -452,7 +452,7 @@ class AGB(Closable, BlockHint):
 
         Example:
             >>> from agb import SessionRef
-            >>> agb.attach(SessionRef("s-1", str(agb.client.endpoint))).session_id
+            >>> client.attach(SessionRef("s-1", str(client.endpoint))).session_id
             's-1'
         """
         if isinstance(ref, str):
@@ -527,7 +527,7 @@ class AGB(Closable, BlockHint):
             An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.
 
         Example:
-            >>> for session in agb.iterate({"project": "demo"}):
+            >>> for session in client.iterate({"project": "demo"}):
             ...     session.delete()
         """
         arguments.check_session_list(labels, None, limit)
@@ -597,7 +597,7 @@ class AGB(Closable, BlockHint):
 
         Example:
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> with agb.pool(params, min=1, max=2) as pool:
+            >>> with client.pool(params, min=1, max=2) as pool:
             ...     with pool.session() as session:
             ...         result = session.command.execute("echo hello")
             ...         print(result.stdout, end="")
@@ -637,7 +637,7 @@ class AGB(Closable, BlockHint):
         line.
 
         Args:
-            owner: such as ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``.
+            owner: such as ``"pool:nightly"`` for ``client.pool(..., name="nightly")``.
             even_if_alive: whether to delete those too whose owner process still runs.
             timeout: seconds for each call.
 
@@ -648,7 +648,7 @@ class AGB(Closable, BlockHint):
             SessionError: the sessions could not be listed.
 
         Example:
-            >>> reaped = agb.reap("pool:nightly")
+            >>> reaped = client.reap("pool:nightly")
             >>> reaped.deleted
             []
         """
@@ -662,7 +662,7 @@ class AGB(Closable, BlockHint):
         """Return what the client is doing: its connections, its creations, and what holds them up.
 
         Example:
-            >>> agb.stats().held_up_by
+            >>> client.stats().held_up_by
             ''
         """
         from ..stats import ClientStats

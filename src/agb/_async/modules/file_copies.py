@@ -80,7 +80,7 @@ class AsyncFileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         sent = await session.file.upload_dir(here, "/tmp/project")
             ...         text = await session.file.read("/tmp/project/a.txt")
             ...         got = await session.file.download_dir("/tmp/project", Path(here, "back"))
@@ -216,7 +216,7 @@ class AsyncFileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         place = await session.file.transfer_path()
             ...         sent = await session.file.upload(f"{here}/a.txt", f"{place}/a.txt")
             ...         text = await session.file.read(f"{place}/a.txt")

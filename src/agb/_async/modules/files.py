@@ -105,7 +105,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/hello.txt", "größer\n")
             ...     text = await session.file.read("/tmp/hello.txt")
             ...     raw = await session.file.read("/tmp/hello.txt", format="bytes")
@@ -200,7 +200,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             FileError: when the block is entered, or a chunk is read: the file cannot be read.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/data.bin", bytes(5_000_000))
             ...     async with session.file.read_stream("/tmp/data.bin") as chunks:
             ...         sizes = [len(chunk) async for chunk in chunks]
@@ -251,7 +251,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.file.write("/tmp/pixels.raw", bytes(range(256)) * 1000)
             ...     info = await session.file.info("/tmp/pixels.raw")
             ...     print(result.success, info.file_info["size"])
@@ -318,7 +318,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.file.write_stream("/tmp/zeros", (bytes(100_000) for _ in range(20)))
             ...     print(result.success)
             True
@@ -355,7 +355,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/app.ini", "debug = no")
             ...     edited = await session.file.edit("/tmp/app.ini", [{"oldText": "no", "newText": "yes"}])
             ...     text = await session.file.read("/tmp/app.ini")
@@ -382,7 +382,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             FileError: when the block is entered, or changes are waited for: the directory cannot be watched.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     made = await session.file.mkdir("/tmp/inbox")
             ...     async with session.file.watch("/tmp/inbox", interval=0.05) as changes:
             ...         written = await session.file.write("/tmp/inbox/a.txt", "hello")

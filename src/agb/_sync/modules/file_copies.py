@@ -81,7 +81,7 @@ class FileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         sent = session.file.upload_dir(here, "/tmp/project")
             ...         text = session.file.read("/tmp/project/a.txt")
             ...         got = session.file.download_dir("/tmp/project", Path(here, "back"))
@@ -217,7 +217,7 @@ class FileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         place = session.file.transfer_path()
             ...         sent = session.file.upload(f"{here}/a.txt", f"{place}/a.txt")
             ...         text = session.file.read(f"{place}/a.txt")

@@ -102,7 +102,7 @@ class FileSystem(FilePaths, FileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/hello.txt", "größer\n")
             ...     text = session.file.read("/tmp/hello.txt")
             ...     raw = session.file.read("/tmp/hello.txt", format="bytes")
@@ -195,7 +195,7 @@ class FileSystem(FilePaths, FileCopies):
             FileError: when the block is entered, or a chunk is read: the file cannot be read.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/data.bin", bytes(5_000_000))
             ...     with session.file.read_stream("/tmp/data.bin") as chunks:
             ...         sizes = [len(chunk) for chunk in chunks]
@@ -246,7 +246,7 @@ class FileSystem(FilePaths, FileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.file.write("/tmp/pixels.raw", bytes(range(256)) * 1000)
             ...     info = session.file.info("/tmp/pixels.raw")
             ...     print(result.success, info.file_info["size"])
@@ -313,7 +313,7 @@ class FileSystem(FilePaths, FileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.file.write_stream("/tmp/zeros", (bytes(100_000) for _ in range(20)))
             ...     print(result.success)
             True
@@ -350,7 +350,7 @@ class FileSystem(FilePaths, FileCopies):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/app.ini", "debug = no")
             ...     edited = session.file.edit("/tmp/app.ini", [{"oldText": "no", "newText": "yes"}])
             ...     text = session.file.read("/tmp/app.ini")
@@ -377,7 +377,7 @@ class FileSystem(FilePaths, FileCopies):
             FileError: when the block is entered, or changes are waited for: the directory cannot be watched.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     made = session.file.mkdir("/tmp/inbox")
             ...     with session.file.watch("/tmp/inbox", interval=0.05) as changes:
             ...         written = session.file.write("/tmp/inbox/a.txt", "hello")

@@ -216,14 +216,14 @@ class ContextFiles:
         Example:
             >>> from pathlib import Path
             >>> from tempfile import TemporaryDirectory
-            >>> made = agb.context.create("transferred")
+            >>> made = client.context.create("transferred")
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     sent = agb.context.upload(made.context_id, here, "/tmp/project")
-            ...     got = agb.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
+            ...     sent = client.context.upload(made.context_id, here, "/tmp/project")
+            ...     got = client.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
             ...     print(sent.files[0].remote_path, sent.size, got.success, Path(here, "b.txt").read_text())
             /tmp/project/a.txt 5 True hello
-            >>> deleted = agb.context.delete(made.context)
+            >>> deleted = client.context.delete(made.context)
 
         API: POST /sdk/GetContextFileUploadUrl, and PUT to the URL.
         """

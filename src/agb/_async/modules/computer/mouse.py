@@ -45,7 +45,7 @@ class AsyncMouseController:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     result = await session.computer.mouse.click(300, 200, "right")
             ...     print(result.success)
             True
@@ -123,7 +123,7 @@ class AsyncMouseController:
         """Return where the pointer is, as ``data``: the JSON text of the service, with ``x`` and ``y`` as attributes.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     moved = await session.computer.mouse.move(512, 384)
             ...     position = (await session.computer.mouse.get_position()).raise_for_error().data
             ...     print(position.x, position.y)

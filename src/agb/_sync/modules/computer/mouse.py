@@ -46,7 +46,7 @@ class MouseController:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     result = session.computer.mouse.click(300, 200, "right")
             ...     print(result.success)
             True
@@ -122,7 +122,7 @@ class MouseController:
         """Return where the pointer is, as ``data``: the JSON text of the service, with ``x`` and ``y`` as attributes.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     moved = session.computer.mouse.move(512, 384)
             ...     position = (session.computer.mouse.get_position()).raise_for_error().data
             ...     print(position.x, position.y)
