@@ -90,6 +90,49 @@ def test_examples_of_a_page(page: Path) -> None:
             client.close()
 
 
+@pytest.fixture(scope="session")
+def twins() -> dict[Path, list[str | None]]:
+    from tools.flavours import asynchronous  # imports mypy, and takes a while
+
+    return asynchronous({page: page.read_text("utf-8") for page in PAGES if page.is_relative_to(DOCS)})
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name_of(page), marks=marks_of(str(BLOCK.findall(page.read_text("utf-8")))))
+        for page in PAGES
+        if page.is_relative_to(DOCS)
+    ],
+)
+def test_asynchronous_examples_of_a_page(page: Path, twins: dict[Path, list[str | None]]) -> None:
+    """Run what the site shows in the tabs "async": it prints what the synchronous examples print.
+
+    The parts of programs run in one event loop, in which they may use each other's objects; complete programs and
+    blocks without a twin run as they are.
+    """
+    text = page.read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with asyncio.Runner() as runner:
+        for match, twin in zip(BLOCK.finditer(text), twins.get(page, []), strict=True):
+            where = f"{page.name}:{text[: match.start()].count(chr(10)) + 2}"
+            code = compile(twin or match[1], where, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                if code.co_flags & inspect.CO_COROUTINE:
+                    runner.run(types.FunctionType(code, namespace)())
+                else:
+                    exec(code, namespace)
+            assert printed.getvalue() == (match[2] or ""), where
+        for client in namespace.values():
+            if isinstance(client, agb.AsyncAGB):
+                runner.run(client.aclose())
+            elif isinstance(client, agb.AGB):
+                client.close()
+
+
 @pytest.mark.usefixtures("_configured")
 def test_tests_of_the_mocking_guide(tmp_path: Path) -> None:
     """Run the examples together as a test module, so that their fixtures and tests are executed as well."""

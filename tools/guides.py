@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 """An example, and the output that the page shows below it."""
+WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n"}
+"""Modules that an example writes before it imports them."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
 
 
@@ -20,3 +22,18 @@ def pages() -> list[Path]:
 def name_of(page: Path) -> str:
     """Return the path of a page below ``docs``, or the name of a page that is not there."""
     return str(page.relative_to(DOCS)) if page.is_relative_to(DOCS) else page.name
+
+
+def module_name(page: Path) -> str:
+    """Return a name for the module of a page's examples."""
+    return re.sub(r"[^a-z]", "_", name_of(page).lower())
+
+
+def python_of(text: str) -> str:
+    """Return the blocks of a page as one module, each at the line where it stands in the page."""
+    lines = [""] * (text.count("\n") + 1)
+    for match in BLOCK.finditer(text):
+        first = text.count("\n", 0, match.start(1))
+        block = match[1].splitlines()
+        lines[first : first + len(block)] = block
+    return "\n".join(lines) + "\n"
