@@ -11,6 +11,11 @@ BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MUL
 """An example, and the output that the page shows below it."""
 WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n"}
 """Modules that an example writes before it imports them."""
+FLAVOURS = (
+    "The examples are synchronous. In an asynchronous program use `AsyncAGB`, and write `await` before each call,\n"
+    "`async with` and `async for`."
+)
+"""What a guide says of its examples where only one flavour of them is shown."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
 
 

@@ -1,0 +1,118 @@
+"""Hooks of the documentation site: both flavours of each example in tabs, edit links, and ``llms.txt``.
+
+The pages are plain Markdown with one flavour of each example, which reads well on a code host. In the site an example
+becomes two tabs, "async" and "sync", where `tools.flavours` makes a twin of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import Files
+from mkdocs.structure.nav import Navigation
+from mkdocs.structure.pages import Page
+
+from tools.flavours import asynchronous
+from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT
+
+ON_THE_SITE = "Each example has two tabs, for both flavours; those of parts of programs show `await` without the function around it."
+MARK = re.compile(r"^<!-- (?:long|sync only) -->\n", re.MULTILINE)
+
+_twins: dict[Path, list[str | None]] = {}
+_texts: dict[str, str] = {}
+"""The Markdown of each page, by its address, for ``llms-full.txt``."""
+
+
+def on_config(config: MkDocsConfig) -> None:
+    """Find the address of the repository, for the edit links."""
+    config.repo_url = os.environ.get("AGB_REPOSITORY_URL") or _origin()
+    if not config.repo_url:
+        config.edit_uri = None
+
+
+def _origin() -> str:
+    """Return the web address of the remote repository, empty if there is none."""
+    command = ["git", "config", "--get", "remote.origin.url"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    ssh = re.fullmatch(r"(?:ssh://)?git@([^:/]+)[:/](.+)", found)
+    address = f"https://{ssh[1]}/{ssh[2]}" if ssh else found
+    return address.removesuffix(".git") if address.startswith("https://") and "@" not in address else ""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Make the twins of all examples at once, which is much faster than page by page."""
+    _twins.update(asynchronous({path: path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))}))
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Put both flavours of each example into tabs."""
+    _texts[page.file.src_uri] = MARK.sub("", markdown)
+    path = Path(page.file.abs_src_path or "")
+    return MARK.sub("", with_tabs(markdown, _twins.get(path, [])).replace(FLAVOURS, ON_THE_SITE))
+
+
+def with_tabs(text: str, twins: list[str | None]) -> str:
+    """Return a page with tabs in place of each block that has a twin."""
+    parts = []
+    end = 0
+    for match, twin in zip(BLOCK.finditer(text), twins, strict=True):
+        parts.append(text[end : match.start()])
+        end = match.end()
+        if twin is None:
+            parts.append(match[0])
+            continue
+        parts.extend((_tab("async", twin), _tab("sync", match[1])))
+        if match[2] is not None:
+            parts.append(f"\n```text\n{match[2]}```\n")
+    return "".join([*parts, text[end:]])
+
+
+def _tab(name: str, source: str) -> str:
+    return f'=== "{name}"\n\n' + textwrap.indent(f"```python\n{source}```\n", "    ") + "\n"
+
+
+# --- llms.txt ----------------------------------------------------------------------------------------------------
+
+
+def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> None:
+    """Keep the order of the pages."""
+    config.extra["ordered"] = list(_sections(nav.items))
+
+
+def _sections(items: list[Any], section: str = "") -> Iterator[tuple[str, Page]]:
+    for item in items:
+        if isinstance(item, Page):
+            yield section, item
+        elif item.children:
+            yield from _sections(item.children, section or item.title)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Write ``llms.txt``, a list of the pages with a sentence on each, and ``llms-full.txt``, all pages as one text."""
+    lines = [f"# {config.site_name}", "", f"> {config.site_description}", ""]
+    whole = list(lines)
+    last = ""
+    for section, page in config.extra["ordered"]:
+        text = _texts[page.file.src_uri]
+        if section != last:
+            lines += ["", f"## {section}", ""]
+            last = section
+        lines.append(f"- [{page.title}]({page.file.dest_uri}): {first_sentence(text)}")
+        whole += [f"<!-- {page.file.src_uri} -->", "", text.strip(), ""]
+    site = Path(config.site_dir)
+    (site / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    (site / "llms-full.txt").write_text("\n".join(whole) + "\n", "utf-8")
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence below the title of a page, without its links."""
+    paragraphs = (part for part in text.split("\n\n") if part.strip() and not part.startswith(("#", "!", "<", "|")))
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(next(paragraphs, "").split()))
+    return re.split(r"(?<=[.:])\s", words, maxsplit=1)[0].rstrip(":")
