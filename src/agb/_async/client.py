@@ -78,9 +78,9 @@ class AsyncAGB(Closable, BlockHint):
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
             `ssl.SSLContext`; False for all of them, which is unsafe.
         hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
-            an answer is lost or a program is killed; see docs/wire-differences.md.
+            an answer is lost or a program is killed; see docs/reference/wire-differences.md.
         on_request: called before each request, with a `RequestEvent`, to which it may add headers; what it raises ends
-            the call. See docs/tracing.md.
+            the call. See docs/guides/tracing.md.
         on_response: called at the end of each request, with a `ResponseEvent`.
         on_retry: called for each further attempt, with a `RetryEvent`.
 
@@ -334,7 +334,7 @@ class AsyncAGB(Closable, BlockHint):
     ) -> AsyncBatch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
-        See docs/map.md for journals and further attempts, and docs/distributed.md for executors.
+        See docs/guides/batches.md for journals and further attempts, and docs/guides/executors.md for executors.
 
         Args:
             function: called with a session and an item; what it returns is the item's value, what it raises the item's
