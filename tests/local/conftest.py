@@ -175,4 +175,4 @@ def visitor(address_of_a_browser: str) -> Iterator[Browser]:
 # --- runtime ---
 
 from .mounted import context  # noqa: E402, F401
-from .runtimes import box, local_runtime  # noqa: E402, F401
+from .runtimes import box, local_runtime, shared_box, shared_runtime  # noqa: E402, F401

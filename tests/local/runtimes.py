@@ -64,6 +64,19 @@ async def box(local_runtime: Runtime) -> LocalSession:
     return await local_runtime.create(IMAGE)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_runtime() -> AsyncIterator[Runtime]:
+    """A runtime for the tests of a module that run in the event loop of the module."""
+    async with Runtime(allow_none=True, network="isolated") as runtime:
+        yield runtime
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_box(shared_runtime: Runtime) -> LocalSession:
+    """A session for those that leave nothing behind by which another one could notice them."""
+    return await shared_runtime.create(IMAGE)
+
+
 @asynccontextmanager
 async def application(
     clock: Callable[[], float] = time.monotonic,

@@ -316,7 +316,7 @@ async def test_a_hundred_thousand_matches(local_runtime: Runtime, box: LocalSess
 # --- errors ---
 
 
-@pytest.mark.asyncio
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("tool", "args", "said"),
     [
@@ -346,13 +346,16 @@ async def test_a_hundred_thousand_matches(local_runtime: Runtime, box: LocalSess
     ],
 )
 @needs_bubblewrap  # root may read everything
-async def test_refused(local_runtime: Runtime, box: LocalSession, tool: str, args: dict[str, Any], said: str) -> None:
+async def test_refused(
+    shared_runtime: Runtime, shared_box: LocalSession, tool: str, args: dict[str, Any], said: str
+) -> None:
     await output(
-        local_runtime,
-        box,
-        "mkfifo pipe; ln -s loop loop; touch secret readonly f; chmod 0 secret; chmod 444 readonly; mkdir d",
+        shared_runtime,
+        shared_box,
+        "test -e d || { mkfifo pipe; ln -s loop loop; touch secret readonly f; chmod 0 secret; chmod 444 readonly;"
+        " mkdir d; }",
     )
-    assert said in await refused(local_runtime, box, tool, **args)
+    assert said in await refused(shared_runtime, shared_box, tool, **args)
 
 
 @pytest.mark.asyncio

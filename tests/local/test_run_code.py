@@ -352,6 +352,7 @@ async def test_a_message_without_end_does_not_fill_the_memory(local_runtime: Run
     assert "this is a new one" in "".join(again["stderr"])
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -366,8 +367,10 @@ async def test_a_message_without_end_does_not_fill_the_memory(local_runtime: Run
         ({"code": "'\ud800'", "language": "python"}, "half of a surrogate pair"),
     ],
 )
-async def test_bad_arguments(local_runtime: Runtime, box: LocalSession, args: dict[str, object], said: str) -> None:
-    reply = await call(local_runtime, box, "run_code", **args)
+async def test_bad_arguments(
+    shared_runtime: Runtime, shared_box: LocalSession, args: dict[str, object], said: str
+) -> None:
+    reply = await call(shared_runtime, shared_box, "run_code", **args)
     assert reply.is_error
     assert said in reply.text
 
