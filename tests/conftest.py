@@ -16,6 +16,8 @@ import agb.local
 from agb import Config
 from agb._ops import ownership
 
+from .browsers import browsing_session, running  # noqa: F401
+
 # Tests start hundreds of interpreters that import the package; each would compile it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
