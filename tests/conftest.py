@@ -127,6 +127,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=repetitions)
         left = set(repetitions)
         items[:] = [item for item in items if item not in left]
+    _put_together(items, "address_of_a_browser")
+
+
+def _put_together(items: list[pytest.Item], fixture: str) -> None:
+    """Let modules whose tests share something of their process follow one another.
+
+    A process of xdist gets tests that follow one another, until it is idle and takes some of another one.
+    """
+    modules = {item.path for item in items if fixture in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in modules)
 
 
 def _repeats_on_trio(item: pytest.Item) -> bool:

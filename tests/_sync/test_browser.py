@@ -203,13 +203,13 @@ def test_blocks_share_a_driver_and_the_last_one_stops_the_browser(runtime: Local
         outer.__enter__()
         with pytest.raises(ZeroDivisionError):
             with browser.page() as page:
-                assert len(drivers()) == 1
                 outlive(outer, page, browser)
         assert (drivers(), browser.is_initialized()) == ([], False)
 
 
 def outlive(outer: Any, page: Page, browser: Browser) -> None:
     """Leave a block before the one of the page within it, which then fails."""
+    assert len(drivers()) == 1
     assert page in page.context.pages
     outer.__exit__(None, None, None)
     assert browser.is_initialized()
