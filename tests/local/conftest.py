@@ -140,6 +140,14 @@ def session(api: Api) -> Iterator[str]:
     api.ask("POST", "/mcp/releaseSession", json={"sessionId": session_id})  # unless the test has done so
 
 
+@pytest.fixture(scope="module")
+def shared_session(api: Api) -> Iterator[str]:
+    """The id of a session for those tests of a module that leave nothing behind by which another could notice them."""
+    session_id = api.create()["sessionId"]
+    yield session_id
+    api.release(session_id)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A directory on a file system of 16 MiB."""
