@@ -302,14 +302,14 @@ async def test_searching(local_runtime: Runtime, box: LocalSession) -> None:
 
 @needs_bubblewrap  # for a /dev/shm of its own, where files are made and go fast
 @pytest.mark.asyncio
-async def test_a_hundred_thousand_matches(local_runtime: Runtime, box: LocalSession) -> None:
-    make = "import os\nfor i in range(100_000): os.close(os.open(f'{i % 100}/{i}.txt', os.O_CREAT))"
+async def test_many_matches(local_runtime: Runtime, box: LocalSession) -> None:
+    make = "import os\nfor i in range(30_000): os.close(os.open(f'{i % 100}/{i}.txt', os.O_CREAT))"
     await output(local_runtime, box, f'mkdir {{0..99}}; python3 -c "{make}"', cwd="/dev/shm")
     text, other = await asyncio.gather(
         done(local_runtime, box, "search_files", path="/dev/shm", pattern="*.txt"),
         done(local_runtime, box, "read_file", path="/dev/null"),  # not held up by it
     )
-    assert text.count("\n") == 99_999
+    assert text.count("\n") == 29_999
     assert other == ""
 
 
