@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx._transports.default as httpx_transport
+import httpx
 import hypothesis
 import pytest
 
@@ -45,18 +45,20 @@ def _interruptible() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_are_read_once() -> Iterator[None]:
     """Let httpx clients of the tests themselves share a TLS context: reading its certificates takes 30 ms each time."""
-    make = httpx_transport.create_ssl_context
-    made = functools.cache(make)
+    make = httpx.create_ssl_context
+
+    @functools.cache
+    def made(*environment: str | None) -> ssl.SSLContext:
+        del environment
+        return make()
 
     def context(*, trust_env: bool = True, **given: Any) -> ssl.SSLContext:
-        asked = {name: value for name, value in given.items() if value is not None}
-        from_environment = trust_env and ("SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ)
-        if asked != {"verify": True} or from_environment:
-            return make(trust_env=trust_env, **given)
-        return made()
+        if trust_env and {name: value for name, value in given.items() if value is not None} == {"verify": True}:
+            return made(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+        return make(trust_env=trust_env, **given)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(httpx_transport, "create_ssl_context", context)
+        patch.setattr("httpx._transports.default.create_ssl_context", context)
         yield
 
 
