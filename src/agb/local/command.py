@@ -110,8 +110,9 @@ def _say(text: str) -> None:
 def serve_child(*, is_shared: bool = False) -> int:
     """Serve for the program that started this one, and only as long as it lives.
 
-    If it is shared, that is as long as any program holds the other end of stdin. The program that starts it writes one line of JSON with the options to stdin, which keeps the key out of sight, and keeps stdin open; one
-    line comes back on stdout: ``{"url", "api_key", "report"}`` once the server listens, or ``{"error"}``.
+    It writes one line of JSON with the options to stdin, which keeps the key out of sight, and keeps stdin open; one
+    line comes back on stdout: ``{"url", "api_key", "report"}`` once the server listens, or ``{"error"}``. A shared one
+    serves as long as any program holds the other end of stdin.
     """
     try:
         options = Options.from_mapping(_options_from(sys.stdin.fileno()))

@@ -10,17 +10,35 @@ if TYPE_CHECKING:
     from .cassette import Cassette as Cassette
     from .cassette import UnknownRequest as UnknownRequest
     from .clients import Service as Service
+    from .fake_files import ToolFailure as ToolFailure
+    from .fake_service import FakeCall as FakeCall
     from .fake_service import FakeService as FakeService
+    from .fake_tools import CodeAnswer as CodeAnswer
+    from .fake_tools import CommandAnswer as CommandAnswer
     from .faults import Faults as Faults
 
 _MODULES = {
     "Cassette": "cassette",
+    "CodeAnswer": "fake_tools",
+    "CommandAnswer": "fake_tools",
+    "FakeCall": "fake_service",
     "FakeService": "fake_service",
     "Faults": "faults",
     "Service": "clients",
+    "ToolFailure": "fake_files",
     "UnknownRequest": "cassette",
 }
-__all__ = ["Cassette", "FakeService", "Faults", "Service", "UnknownRequest"]
+__all__ = [
+    "Cassette",
+    "CodeAnswer",
+    "CommandAnswer",
+    "FakeCall",
+    "FakeService",
+    "Faults",
+    "Service",
+    "ToolFailure",
+    "UnknownRequest",
+]
 
 
 def __getattr__(name: str) -> object:

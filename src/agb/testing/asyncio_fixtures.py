@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import pytest_asyncio
 
-from .plugin import asynchronous_fixtures
+from .async_fixtures import asynchronous_fixtures
 
 client, session = asynchronous_fixtures(pytest_asyncio.fixture, "asyncio")

@@ -16,12 +16,12 @@ import re
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from attrs import define, field, frozen
 
-from .._ops.ownership import HIDDEN
+from .._wire.labels import HIDDEN
 from .._wire.toolcall import parse_tool_list
 from .masking import Mask
 from .observed import ReceivedAnswer, SentRequest
@@ -107,7 +107,7 @@ class Cassette:
             UnknownRequest: there is none, and nothing is recorded.
         """
         if request.is_upgrade:
-            self._fail(
+            raise self._unknown_request(
                 "live output uses a WebSocket, which a cassette does not record: run the code without it, or use the "
                 "fixtures without agb_cassette"
             )
@@ -119,19 +119,18 @@ class Cassette:
                 if not exchange.is_used and self._matches(exchange.request, shape):
                     exchange.is_used = True
                     return self._replayed(exchange.answer)
-        if self.records:
-            return None
-        self._fail(self._explained(shape))
+        if not self.records:
+            raise self._unknown_request(self._explained(shape))
+        return None
 
     def after(self, request: SentRequest, answer: ReceivedAnswer) -> None:
         """Record an exchange."""
         with self._lock:
             self._made.append(_Raw(request, answer))
 
-    def _fail(self, text: str) -> NoReturn:
-        __tracebackhide__ = True
+    def _unknown_request(self, text: str) -> UnknownRequest:
         self._unknown.append(text)
-        raise UnknownRequest(text)
+        return UnknownRequest(text)
 
     def check_known(self) -> None:
         """Fail the test for a request without a recorded answer, whose error the program has handled."""
@@ -235,7 +234,9 @@ def path_for(item: pytest.Item) -> Path:
     """Return the file of a test: ``cassettes/<module>/<test>.yaml``, in the directory of the module."""
     names = [part.name for part in item.listchain()[::-1] if part.name and part.path == item.path]
     inner = ".".join(reversed(names[:-1] if len(names) > 1 else names))
-    return item.path.parent / "cassettes" / item.path.stem / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', inner).strip('-')}.yaml"
+    return (
+        item.path.parent / "cassettes" / item.path.stem / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', inner).strip('-')}.yaml"
+    )
 
 
 def described(request: SentRequest, netloc: str, mask: Mask) -> dict[str, Any]:
@@ -280,7 +281,7 @@ def _with_short_tool_list(body: Any) -> Any:
     if not (isinstance(data, dict) and data.get("toolList")):
         return body
     short = [
-        {**tool, "inputSchema": {"properties": dict.fromkeys(tool["inputSchema"].get("properties", ()), {})}}
+        {**tool, "inputSchema": {"properties": {name: {} for name in tool["inputSchema"].get("properties", ())}}}
         if "inputSchema" in tool
         else tool
         for tool in parse_tool_list(data["toolList"])

@@ -134,7 +134,8 @@ class Faults:
         if unmet := [fault for fault in self._faults if not fault.met]:
             seen = ", ".join(sorted({names.split()[-1] for names in self.seen})) or "none"
             pytest.fail(
-                f"no request met these faults: {', '.join(map(str, unmet))}. Operations requested: {seen}", pytrace=False
+                f"no request met these faults: {', '.join(map(str, unmet))}. Operations requested: {seen}",
+                pytrace=False,
             )
 
     def _add(self, fault: Fault) -> Fault:
@@ -221,6 +222,7 @@ class Faults:
     def _wait(self, fault: Fault | None) -> None:
         if fault is not None and fault.seconds:
             self._listener.over.wait(fault.seconds)
+
 
 def _receive_request(client: socket.socket, parser: h11.Connection) -> _Request | None:
     head = _next_event(client, parser)

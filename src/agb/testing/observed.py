@@ -6,7 +6,7 @@ The two transports do the I/O of the two flavours; an observer does none, so the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import httpx
 from attrs import field, frozen
@@ -142,7 +142,7 @@ class AsyncObservedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _interested(observers: Sequence[Observer], request: httpx.Request) -> list[Any]:
+def _interested(observers: Sequence[Observer], request: httpx.Request) -> list[Observer]:
     target: bytes = request.extensions.get("target") or request.url.raw_path
     path = target.decode("ascii").partition("?")[0]
     return [observer for observer in observers if observer.wants(path)]

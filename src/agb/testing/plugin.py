@@ -7,11 +7,12 @@ each fixture loads what it needs.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from .async_fixtures import asynchronous_fixtures
 
 if TYPE_CHECKING:
     from .. import AGB, AsyncAGB, AsyncSession, CreateSessionParams, Session
@@ -71,7 +72,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def agb_runtime_options() -> dict[str, Any]:
-    """The options of the local runtime, those of `agb.local.serve`; override it in ``conftest.py``."""
+    """Return the options of the local runtime, those of `agb.local.serve`; override it in ``conftest.py``."""
     return {}
 
 
@@ -79,7 +80,7 @@ def agb_runtime_options() -> dict[str, Any]:
 def agb_runtime(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, agb_runtime_options: Mapping[str, Any]
 ) -> Iterator[Service]:
-    """The service that tests run on: one local runtime per run, or that of ``--agb-endpoint``."""
+    """Yield the service that tests run on: one local runtime per run, or that of ``--agb-endpoint``."""
     from .clients import Service
 
     config = request.config
@@ -111,7 +112,7 @@ def agb_runtime(
 
 @pytest.fixture
 def _agb_connection(request: pytest.FixtureRequest) -> Connection:
-    """What the clients of the test connect to: the runtime, the faults before it, or a cassette."""
+    """Return what the clients of the test connect to: the runtime, the faults before it, or a cassette."""
     from .clients import Connection, Service
 
     has_faults, has_cassette = (name in request.fixturenames for name in ("agb_faults", "agb_cassette"))
@@ -137,7 +138,7 @@ def _agb_connection(request: pytest.FixtureRequest) -> Connection:
 
 @pytest.fixture
 def agb_client(_agb_connection: Connection) -> Iterator[AGB]:
-    """A client of the service; a test that leaves sessions of it behind fails."""
+    """Yield a client of the service; a test that leaves sessions of it behind fails."""
     with _agb_connection.client() as client:
         yield client
         _agb_connection.check_left_behind("agb_client")
@@ -145,7 +146,7 @@ def agb_client(_agb_connection: Connection) -> Iterator[AGB]:
 
 @pytest.fixture(scope="session")
 def agb_session_params() -> CreateSessionParams:
-    """What `agb_session` and `async_agb_session` are created from; override it for another image."""
+    """Return what `agb_session` and `async_agb_session` are created from; override it for another image."""
     from ..session_params import CreateSessionParams
 
     return CreateSessionParams(image_id="agb-code-space-1")
@@ -153,21 +154,22 @@ def agb_session_params() -> CreateSessionParams:
 
 @pytest.fixture
 def agb_session(agb_client: AGB, agb_session_params: CreateSessionParams) -> Iterator[Session]:
-    """A new session, which is deleted after the test."""
+    """Yield a new session, which is deleted after the test."""
     with agb_client.session(agb_session_params) as session:
         yield session
 
 
 @pytest.fixture
 def async_agb_client(request: pytest.FixtureRequest, _agb_connection: Connection) -> Iterator[AsyncAGB]:
-    """An asynchronous client of the service; a test that leaves sessions of it behind fails."""
+    """Yield an asynchronous client of the service; a test that leaves sessions of it behind fails."""
     yield _asynchronous(request, "async_agb_client")
     _agb_connection.check_left_behind("async_agb_client")
 
 
 @pytest.fixture
 def async_agb_session(request: pytest.FixtureRequest, async_agb_client: AsyncAGB) -> AsyncSession:
-    """A new session of `async_agb_client`, which is deleted after the test."""
+    """Return a new session of `async_agb_client`, which is deleted after the test."""
+    del async_agb_client  # requested first, so that its test for sessions left behind comes last
     session: AsyncSession = _asynchronous(request, "async_agb_session")
     return session
 
@@ -189,31 +191,7 @@ def _asynchronous(request: pytest.FixtureRequest, name: str) -> Any:
     )
 
 
-Fixture = Callable[..., Any]
-
-
-def asynchronous_fixtures(fixture: Callable[..., Callable[[Fixture], Any]], plugin: str) -> list[Any]:
-    """Return the asynchronous fixtures as those of a plugin, whose decorator of fixtures is passed."""
-
-    async def client(_agb_connection: Connection) -> AsyncIterator[AsyncAGB]:
-        made: AbstractAsyncContextManager[AsyncAGB] = _agb_connection.async_client()
-        async with made as opened:
-            yield opened
-
-    async def session(
-        async_agb_client: AsyncAGB, agb_session_params: CreateSessionParams
-    ) -> AsyncIterator[AsyncSession]:
-        async with async_agb_client.session(agb_session_params) as created:
-            yield created
-
-    return [
-        fixture(name=f"_async_agb_client_of_{plugin}")(client),
-        fixture(name=f"_async_agb_session_of_{plugin}")(session),
-    ]
-
-
-_of_anyio = asynchronous_fixtures(pytest.fixture, "anyio")
-_client_of_anyio, _session_of_anyio = _of_anyio
+_client_of_anyio, _session_of_anyio = asynchronous_fixtures(pytest.fixture, "anyio")
 
 
 # --- faults and cassettes ----------------------------------------------------------------------------------------
@@ -221,21 +199,20 @@ _client_of_anyio, _session_of_anyio = _of_anyio
 
 @pytest.fixture
 def agb_faults(request: pytest.FixtureRequest) -> Iterator[Faults]:
-    """Faults between the clients of the test and the local runtime; a fault that no request meets fails the test."""
+    """Yield the faults between the test's clients and the local runtime; one that no request meets fails the test."""
     if request.config.getoption("--agb-endpoint"):
         pytest.skip("agb_faults stands before a local runtime, and --agb-endpoint names another service")
     from .faults import Faults
 
     service: Service = request.getfixturevalue("agb_runtime")
-    running: AbstractContextManager[Faults] = Faults.before(service.endpoint)
-    with running as faults:
+    with Faults.before(service.endpoint) as faults:
         yield faults
     faults.check_met()
 
 
 @pytest.fixture
 def agb_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
-    """The recorded exchanges of the test's clients, in ``cassettes/<module>/<test>.yaml`` beside the test's module."""
+    """Yield the cassette of the test's clients, ``cassettes/<module>/<test>.yaml`` beside the test's module."""
     from .cassette import Cassette, path_for
 
     failed_before = request.session.testsfailed
