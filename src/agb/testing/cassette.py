@@ -33,6 +33,8 @@ HOST = "service.invalid"
 """In cassettes, in place of host and port of the service, which are others in each run."""
 ENDPOINT = f"http://{HOST}"
 _FORMAT = 1
+_COMPARED = 4000
+"""Characters of requests that are compared to find the one that is most like another."""
 _KEPT_HEADERS = ("content-type", "retry-after", "etag", "location", "x-agb-mode", "x-agb-mtime")
 _LEFT_OUT = ("sdkStats", "requestId", "mtime")
 """Fields of requests that say nothing about what is requested; the last is the time of a file that is sent."""
@@ -53,6 +55,11 @@ class Exchange:
     request: dict[str, Any]
     answer: dict[str, Any]
     is_used: bool = field(default=False, eq=False)
+    text: str = field(init=False, eq=False, repr=False)
+    """The request, as it is compared."""
+
+    def __attrs_post_init__(self) -> None:
+        self.text = _text(self.request)
 
 
 @frozen
@@ -115,8 +122,9 @@ class Cassette:
             self._netloc = request.netloc  # a test's first request goes to the service
         with self._lock:
             shape = described(request, self._netloc, Mask())
+            text = _text(shape)
             for exchange in self._recorded:
-                if not exchange.is_used and self._matches(exchange.request, shape):
+                if not exchange.is_used and self._matches(exchange.text, text):
                     exchange.is_used = True
                     return self._replayed(exchange.answer)
         if not self.records:
@@ -141,9 +149,8 @@ class Cassette:
 
     # --- matching ------------------------------------------------------------------------------------------------
 
-    def _matches(self, recorded: dict[str, Any], shape: dict[str, Any]) -> bool:
+    def _matches(self, old: str, new: str) -> bool:
         """Return whether a request is the recorded one, with other random names at most."""
-        old, new = _text(recorded), _text(shape)
         if old == new:
             return True
         if _RANDOM.sub("", old) != _RANDOM.sub("", new):
@@ -169,19 +176,23 @@ class Cassette:
         what = f"{shape['method']} {shape['url']}"
         if not self._recorded:
             return f"{what} is not recorded: there is no cassette {self.path}; --agb-record=once records one"
-        same = [exchange for exchange in self._recorded if self._matches(exchange.request, shape)]
+        text = _text(shape)
+        same = [exchange for exchange in self._recorded if self._matches(exchange.text, text)]
         if same:
             return f"{what} is recorded {_times(len(same))} in {self.path}, and was requested once more"
-        dumped = self._dumped(shape)
-        nearest = max(
-            self._recorded,
-            key=lambda one: (
-                one.request["url"] == shape["url"],
-                difflib.SequenceMatcher(None, _text(one.request), _text(shape)).ratio(),
-            ),
-        )
+
+        def likeness(one: Exchange) -> tuple[bool, float]:
+            matcher = difflib.SequenceMatcher(None, one.text[:_COMPARED], text[:_COMPARED], autojunk=False)
+            return one.request["url"] == shape["url"], matcher.quick_ratio()
+
+        nearest = max(self._recorded, key=likeness)
         difference = difflib.unified_diff(
-            self._dumped(nearest.request).splitlines(), dumped.splitlines(), "recorded", "requested", lineterm="", n=9
+            self._dumped(nearest.request).splitlines(),
+            self._dumped(shape).splitlines(),
+            "recorded",
+            "requested",
+            lineterm="",
+            n=9,
         )
         return (
             f"{what} is not recorded in {self.path} (--agb-record=new adds it, all records all anew); the recorded "
