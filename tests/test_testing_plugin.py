@@ -13,6 +13,9 @@ import pytest
 
 import agb
 from agb.local import LocalServer
+from agb.testing import Cassette, UnknownRequest
+from agb.testing.observed import ReceivedAnswer, SentRequest
+from tests.test_docs import BLOCK, ROOT
 
 pytest_plugins = "pytester"
 
@@ -96,29 +99,29 @@ def test_one_runtime_for_all_workers(pytester: pytest.Pytester, run: Run) -> Non
     assert not Path("/proc", pid).exists()
 
 
-def test_asyncio_mode_auto_and_faults(pytester: pytest.Pytester, run: Run) -> None:
-    pytester.makeconftest("""
-        import pytest
+def test_guide_faults_and_asyncio_mode_auto(pytester: pytest.Pytester, run: Run) -> None:
+    """Run the examples of docs/testing.md together as a test module, and another one beside it."""
+    examples = BLOCK.findall((ROOT / "docs" / "testing.md").read_text("utf-8"))
+    pytester.makepyfile(
+        test_guide="\n".join(code for code, _ in examples),
+        test_more="""
+            from test_guide import agb_runtime_options
 
-        @pytest.fixture(scope="session")
-        def agb_runtime_options():
-            return {"allow_none": True, "network": "isolated", "warm": 0}
-    """)
-    pytester.makepyfile("""
-        async def test_dropped(agb_faults, async_agb_client):
-            fault = agb_faults.drop("ListSession", times=2)
-            assert (await async_agb_client.list()).success
-            assert fault.met == 2
+            async def test_dropped(agb_faults, async_agb_client):
+                fault = agb_faults.drop("ListSession", times=2)
+                assert (await async_agb_client.list()).success
+                assert fault.met == 2
 
-        def test_misspelled(agb_faults, agb_client):
-            agb_faults.rate_limit("listSesions")
-            assert agb_client.list().success
+            def test_misspelled(agb_faults, agb_client):
+                agb_faults.rate_limit("listSesions")
+                assert agb_client.list().success
 
-        def test_both(agb_faults, agb_cassette, agb_client):
-            pass
-    """)
-    result = run("--asyncio-mode=auto", "-p", "no:anyio")
-    result.assert_outcomes(passed=2, errors=2)
+            def test_both(agb_faults, agb_cassette, agb_client):
+                pass
+        """,
+    )
+    result = run("--asyncio-mode=auto", "-p", "no:anyio", "--agb-record=once")
+    result.assert_outcomes(passed=9, errors=2)
     result.stdout.fnmatch_lines(
         [
             "*no request met these faults: rate limit at 'listSesions'. Operations requested: listsession",
@@ -198,6 +201,45 @@ def test_cassettes(
             "*+    command: echo goodbye",
         ]
     )
+
+
+def asked(number: int, host: str = "service.invalid", *, upgrade: bool = False) -> SentRequest:
+    body = json.dumps({"sessionId": f"s-{number}"}).encode()
+    return SentRequest("POST", "http", host, "/mcp/getSession", "application/json", body, upgrade)
+
+
+def test_modes_of_a_cassette(tmp_path: Path) -> None:
+    path = tmp_path / "cassette.yaml"
+    answer = ReceivedAnswer(200, [("content-type", "application/json")], b'{"data": "http://127.0.0.1:9/a"}')
+    assert not Cassette(path).records
+    with pytest.raises(UnknownRequest, match=r"there is no cassette .*--agb-record=once records one"):
+        Cassette(path).before(asked(1))
+    for mode, number in (("once", 1), ("new", 2)):
+        cassette = Cassette(path, mode)
+        assert cassette.before(asked(number, "127.0.0.1:9")) is None
+        cassette.after(asked(number, "127.0.0.1:9"), answer)
+        cassette.save()
+    assert not Cassette(path, "once").records
+    replayed = Cassette(path)
+    for number in (2, 1):
+        found = replayed.before(asked(number))
+        assert found is not None
+        assert json.loads(found.body) == {"data": "http://service.invalid/a"}
+    with pytest.raises(UnknownRequest, match="is recorded once in .* and was requested once more"):
+        replayed.before(asked(1))
+    with pytest.raises(pytest.fail.Exception, match="was requested once more"):
+        replayed.check_known()
+    with pytest.raises(UnknownRequest, match="live output uses a WebSocket"):
+        replayed.before(asked(1, upgrade=True))
+    renewed = Cassette(path, "all")
+    assert renewed.before(asked(1, "127.0.0.1:9")) is None
+    renewed.after(asked(1, "127.0.0.1:9"), answer)
+    renewed.save()
+    with pytest.raises(UnknownRequest, match="s-2"):
+        Cassette(path).before(asked(2))
+    path.write_text("format: 7\n")
+    with pytest.raises(ValueError, match="is not a cassette: it has the format 7"):
+        Cassette(path)
 
 
 def test_option_without_a_key(run: Run) -> None:
