@@ -225,7 +225,7 @@ def test_modes_of_a_cassette(tmp_path: Path) -> None:
         found = replayed.before(asked(number))
         assert found is not None
         assert json.loads(found.body) == {"data": "http://service.invalid/a"}
-    with pytest.raises(UnknownRequest, match="is recorded once in .* and was requested once more"):
+    with pytest.raises(UnknownRequest, match=r"is recorded once in .* and was requested once more"):
         replayed.before(asked(1))
     with pytest.raises(pytest.fail.Exception, match="was requested once more"):
         replayed.check_known()

@@ -74,6 +74,7 @@ class Observer(Protocol):
 
     def wants(self, path: str) -> bool:
         """Return whether exchanges with this path are shown to it; the bodies of others are not read."""
+        ...
 
     def before(self, request: SentRequest) -> ReceivedAnswer | None:
         """Take a request that is about to be sent; an answer keeps it from being sent."""

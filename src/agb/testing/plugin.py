@@ -216,7 +216,7 @@ def agb_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     from .cassette import Cassette, path_for
 
     failed_before = request.session.testsfailed
-    cassette = Cassette(path_for(request.node), request.config.getoption("--agb-record"))
+    cassette = Cassette(path_for(request.node), str(request.config.getoption("--agb-record")))
     yield cassette
     cassette.save()
     if request.session.testsfailed == failed_before:
