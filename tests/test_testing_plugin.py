@@ -15,7 +15,7 @@ import agb
 from agb.local import LocalServer
 from agb.testing import Cassette, UnknownRequest
 from agb.testing.observed import ReceivedAnswer, SentRequest
-from tests.test_docs import BLOCK, ROOT
+from tools.guides import BLOCK, DOCS
 
 pytest_plugins = "pytester"
 
@@ -100,8 +100,8 @@ def test_one_runtime_for_all_workers(pytester: pytest.Pytester, run: Run) -> Non
 
 
 def test_guide_faults_and_asyncio_mode_auto(pytester: pytest.Pytester, run: Run) -> None:
-    """Run the examples of docs/testing.md together as a test module, and another one beside it."""
-    examples = BLOCK.findall((ROOT / "docs" / "testing.md").read_text("utf-8"))
+    """Run the examples of docs/guides/testing.md together as a test module, and another one beside it."""
+    examples = BLOCK.findall((DOCS / "guides" / "testing.md").read_text("utf-8"))
     pytester.makepyfile(
         test_guide="\n".join(code for code, _ in examples),
         test_more="""
