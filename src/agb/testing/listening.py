@@ -39,7 +39,7 @@ class Listener:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.run(self._serve, sock)
 
-    def run(self, function: Callable[..., None], *sockets: socket.socket) -> None:
+    def run(self, function: Callable[..., None], *sockets: socket.socket) -> threading.Thread:
         """Run a function in a thread; its sockets are shut down, which ends it, when the listener is closed."""
         with self._lock:
             self._threads = [thread for thread in self._threads if thread.is_alive()]
@@ -50,6 +50,7 @@ class Listener:
             thread = threading.Thread(target=function, args=sockets, daemon=True)
             self._threads.append(thread)
             thread.start()
+            return thread
 
     def add(self, sock: socket.socket) -> None:
         """Shut down this socket too when the listener is closed."""

@@ -42,7 +42,7 @@ class Tunnel:
 
     def pass_on(self, early: bytes) -> None:
         """Pass on the bytes of both directions; ``early`` came with the handshake."""
-        self._listener.run(self._pass_up, self._client, self._runtime)
+        up = self._listener.run(self._pass_up, self._client, self._runtime)
         with suppress(OSError):
             data = early or self._runtime.recv(_PIECE)
             while data and self._left != 0:
@@ -52,6 +52,7 @@ class Tunnel:
                 self._left = None if self._left is None else self._left - len(data)
                 data = b"" if self._left == 0 else self._runtime.recv(_PIECE)
         self._end()
+        up.join()  # the sockets are closed after this
 
     def _pass_up(self, client: socket.socket, runtime: socket.socket) -> None:
         frames = Frames()
