@@ -108,11 +108,6 @@ class ServerProcess:
         if self._stdin is not None:
             self._stdin.close()
 
-    def wait(self) -> None:
-        """Return when the process has ended, however long other programs hold the lifeline."""
-        if self._process is not None:
-            self._process.wait()
-
     def stop(self) -> None:
         """Return when the server has released its sessions and its process is gone; may be called more than once."""
         with self._lock:

@@ -65,6 +65,7 @@ class SharedRuntime:
                 server = self._running() or self._start()
             except BaseException:
                 os.close(self._users)
+                self._users = None
                 raise
             _lock(self._users, is_shared=True)
             return server
@@ -79,15 +80,22 @@ class SharedRuntime:
             os.close(self._users)
             if self._lifeline is not None:
                 os.close(self._lifeline)
+            self._users = self._lifeline = None
             if self._started is not None:
                 self._started.let_go()
         if is_last:
             self.wait()
 
     def wait(self) -> None:
-        """Wait until the runtime has ended, if this process has started it."""
-        if self._started is not None:
-            self._started.wait()
+        """Wait until no process uses the runtime and it has ended, if this process has started it."""
+        if self._started is None:
+            return
+        users = os.open(self._directory / "users", os.O_RDWR)
+        try:
+            _lock(users, is_shared=False, waits=True)
+        finally:
+            os.close(users)
+        self._started.stop()
 
     def _start(self) -> LocalServer:
         lifeline = self._directory / f"lifeline-{os.getpid()}"
