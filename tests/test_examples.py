@@ -1,0 +1,171 @@
+"""The programs of `examples/`: each is run as its user would run it, and a page of the cookbook shows it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from agb import AGB
+from agb.local import LocalServer
+from tests.browsers import needs_browser
+from tools.guides import BLOCK, DOCS, ROOT
+
+EXAMPLES = ROOT / "examples"
+SECONDS = 120
+"""For each wait: what it waits for takes a second at most on a machine that does nothing else."""
+
+
+@pytest.fixture(autouse=True)
+def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AGB_API_KEY", runtime.api_key)
+    monkeypatch.setenv("AGB_ENDPOINT", runtime.endpoint)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(name: str) -> str:
+    """Run an example to its end, and return what it has printed."""
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name)], capture_output=True, text=True, timeout=SECONDS, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    return done.stdout
+
+
+# --- pages -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+def test_a_page_of_the_cookbook_shows_the_example(path: Path) -> None:
+    shown = [block for page in sorted((DOCS / "cookbook").glob("*.md")) for block, _ in BLOCK.findall(page.read_text())]
+    assert path.read_text("utf-8") in shown, (
+        "no page has this text: copy the file into the page, or the page to the file"
+    )
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "cookbook").glob("*.md")), ids=lambda page: page.name)
+def test_a_page_begins_with_a_complete_program(page: Path) -> None:
+    first = BLOCK.search(page.read_text("utf-8"))
+    assert first is not None
+    assert first[1] in [path.read_text("utf-8") for path in EXAMPLES.glob("*.py")]
+
+
+# --- services ----------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def served(name: str) -> Iterator[str]:
+    """Serve the application of an example with uvicorn, as its command does, and yield its address."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive())
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(SECONDS)
+        assert not thread.is_alive()
+
+
+def wait_until(happens: Any) -> None:
+    end = time.monotonic() + SECONDS
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def events_of(answer: httpx.Response) -> Iterator[tuple[str, Any]]:
+    """Yield the name and the value of each server-sent event."""
+    name = ""
+    for line in answer.iter_lines():
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
+
+
+def is_deleted(session_id: str) -> bool:
+    with AGB() as client:
+        return not client.get(session_id)
+
+
+SERVICES = ["stream_service", "stream_service_async"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_streams_output(name: str) -> None:
+    code = "import sys\nprint('one\\ntwo')\nprint('three', file=sys.stderr)\n1 / 0"
+    with served(name) as address, httpx.stream("POST", f"{address}/run", content=code, timeout=SECONDS) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        (first, session_id), *others = events_of(answer)
+        assert first == "session"
+        wait_until(lambda: is_deleted(session_id))
+    assert "".join(value for name, value in others if name == "stdout") == "one\ntwo\n"
+    assert "".join(value for name, value in others if name == "stderr") == "three\n"
+    assert others[-2:] == [("error", "ZeroDivisionError: division by zero"), ("finished", False)]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_deletes_the_session_of_a_client_that_disconnects(name: str) -> None:
+    """The code is silent when the client goes, so the service learns of it by the connection, not by writing."""
+    code = "import time\nprint('begun', flush=True)\ntime.sleep(3600)"
+    with served(name) as address:
+        with httpx.stream("POST", f"{address}/run", content=code, timeout=SECONDS) as answer:
+            events = events_of(answer)
+            _, session_id = next(events)
+            assert next(events) == ("stdout", "begun\n")
+            assert not is_deleted(session_id)
+        wait_until(lambda: is_deleted(session_id))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_that_is_stopped_deletes_the_sessions_of_open_streams(name: str) -> None:
+    code = "import time\nwhile True: print('tick', flush=True); time.sleep(0.1)"
+    with httpx.Client(timeout=SECONDS) as http, contextlib.ExitStack() as serving:
+        address = serving.enter_context(served(name))
+        with http.stream("POST", f"{address}/run", content=code) as answer:
+            events = events_of(answer)
+            _, session_id = next(events)
+            assert next(events) == ("stdout", "tick\n")
+            serving.close()
+            assert is_deleted(session_id)
+
+
+# --- programs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["resumable_batch", "resumable_batch_async"])
+def test_batch_goes_on_after_it_was_killed(name: str) -> None:
+    program = [sys.executable, str(EXAMPLES / f"{name}.py")]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "2 done now\n"
+        first.send_signal(signal.SIGKILL)
+    lines = run(f"{name}.py").splitlines()
+    assert [line.split()[0] for line in lines] == ["2", "4", "4"]
+    assert lines[0] == "2 from the journal"
+
+
+@pytest.mark.parametrize("name", ["agent_loop", "agent_loop_async"])
+def test_agent(name: str) -> None:
+    assert run(f"{name}.py") == "The sum of the squares is 50.\n"
