@@ -27,9 +27,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mypy import build
+from mypy.main import process_options
 from mypy.modulefinder import BuildSource
 from mypy.nodes import CallExpr, Expression
-from mypy.options import Options
 from mypy.types import CallableType, Instance, Overloaded, ProperType, Type, TypeType, get_proper_type
 
 import agb
@@ -93,12 +93,10 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     So the text of each page begins at a line of its own, beyond the lines that other modules have. Other letters than
     those of ASCII, which occur in strings only, are replaced, since mypy's columns behind them are wrong.
     """
-    options = Options()
-    options.mypy_path = [str(ROOT / "src")]
+    arguments = [f"--config-file={ROOT / 'pyproject.toml'}", "--cache-dir", str(ROOT / ".mypy_cache")]
+    _, options = process_options(arguments)  # those of the command `mypy`, whose cache is used, too
     options.export_types = options.preserve_asts = True
-    options.ignore_missing_imports = True
-    options.cache_dir = str(ROOT / ".mypy_cache")
-    options.python_executable = sys.executable
+    options.mypy_path = [str(ROOT / "src")]
     sources = [
         BuildSource(None, module_name(page), "\n" * (DISTANCE * number) + re.sub(r"[^\x00-\x7f]", "x", python_of(text)))
         for number, (page, text) in enumerate(pages.items(), start=1)
