@@ -175,7 +175,9 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the site of the documentation into build/site; a warning is an error."""
     install(session, "dev")
-    session.run("python", "-m", "mkdocs", "build", "--strict", "--quiet", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"})
+    session.run(
+        "python", "-m", "mkdocs", "build", "--strict", "--quiet", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"}
+    )
 
 
 @nox.session

@@ -29,7 +29,7 @@ from tests.desktops import needs_desktop, shared_desktop
 from tools.guides import BLOCK, DOCS, PICTURE, anchors_of, name_of, pages
 
 LONG = "<!-- long -->\n"
-"""Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
+"""Before a block that starts browsers for what tests show already; it is run by `nox -s examples` and `nox -s long`."""
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
 PAGES = pages()
 MADE_BY_THE_BUILD = "messages.md"

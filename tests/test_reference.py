@@ -16,14 +16,39 @@ from tools.messages import messages
 
 ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
 TWINS = re.compile(r"^\| `(\w+)` \| `(\w+)` \|$", re.MULTILINE)
-STARTED_WITH = """
-    AsyncAGB AsyncAGB.create AsyncAGB.session AsyncAGB.get AsyncAGB.attach AsyncAGB.iterate AsyncAGB.map AsyncAGB.pool
-    AsyncAGB.reap AsyncSession.set_labels AsyncSession.get_link AsyncSession.delete
-    AsyncCode.run AsyncCode.stream AsyncCommand.execute AsyncCommand.start AsyncProcess.stream AsyncProcess.wait
-    AsyncFileSystem.read AsyncFileSystem.write AsyncFileSystem.list AsyncFileSystem.upload_dir
-    AsyncFileSystem.download_dir AsyncFileSystem.watch AsyncContextService AsyncBrowser.page AsyncBrowser.connect
-    AsyncScreenController.screenshot AsyncMouseController.click AsyncKeyboardController.type SandboxExecutor
-""".split()
+STARTED_WITH = [
+    "AsyncAGB",
+    "AsyncAGB.create",
+    "AsyncAGB.session",
+    "AsyncAGB.get",
+    "AsyncAGB.attach",
+    "AsyncAGB.iterate",
+    "AsyncAGB.map",
+    "AsyncAGB.pool",
+    "AsyncAGB.reap",
+    "AsyncSession.set_labels",
+    "AsyncSession.get_link",
+    "AsyncSession.delete",
+    "AsyncCode.run",
+    "AsyncCode.stream",
+    "AsyncCommand.execute",
+    "AsyncCommand.start",
+    "AsyncProcess.stream",
+    "AsyncProcess.wait",
+    "AsyncFileSystem.read",
+    "AsyncFileSystem.write",
+    "AsyncFileSystem.list",
+    "AsyncFileSystem.upload_dir",
+    "AsyncFileSystem.download_dir",
+    "AsyncFileSystem.watch",
+    "AsyncContextService",
+    "AsyncBrowser.page",
+    "AsyncBrowser.connect",
+    "AsyncScreenController.screenshot",
+    "AsyncMouseController.click",
+    "AsyncKeyboardController.type",
+    "SandboxExecutor",
+]
 """What people begin with; each has an example."""
 
 

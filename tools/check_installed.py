@@ -1,6 +1,6 @@
 """What an installed package must be: typed, without tests, small. Run by the python of an environment with it alone.
 
-    python tools/check_installed.py
+python tools/check_installed.py
 """
 
 from __future__ import annotations

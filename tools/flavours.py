@@ -57,8 +57,10 @@ def asynchronous(pages: Mapping[Path, str]) -> dict[Path, list[str | None]]:
 # --- what mypy knows ---------------------------------------------------------------------------------------------
 
 
-DISTANCE = 100_000
-"""Lines by which the pages are apart; no module has so many. See `_types_of`."""
+FIRST_LINE = 50_000
+"""The line where the first page begins; no module has so many. See `_types_of`."""
+DISTANCE = 2_000
+"""Lines by which the pages are apart; no page has so many."""
 
 
 class _Types:
@@ -97,10 +99,10 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     _, options = process_options(arguments)  # those of the command `mypy`, whose cache is used, too
     options.export_types = options.preserve_asts = True
     options.mypy_path = [str(ROOT / "src")]
-    sources = [
-        BuildSource(None, module_name(page), "\n" * (DISTANCE * number) + re.sub(r"[^\x00-\x7f]", "x", python_of(text)))
-        for number, (page, text) in enumerate(pages.items(), start=1)
-    ]
+    sources = []
+    for number, (page, text) in enumerate(pages.items()):
+        source = re.sub(r"[^\x00-\x7f]", "x", python_of(text))
+        sources.append(BuildSource(None, module_name(page), "\n" * (FIRST_LINE + DISTANCE * number) + source))
     written = [BuildSource(None, name.removesuffix(".py"), text) for name, text in WRITTEN.items()]
     result = build.build([*sources, *written], options)
     if result.errors:
@@ -108,11 +110,11 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     found = {page: _Types() for page in pages}
     numbered = list(found.values())
     for value in result.types:
-        number, line = divmod(value.line, DISTANCE)
-        if 0 < number <= len(numbered):
+        number, line = divmod(value.line - FIRST_LINE, DISTANCE)
+        if 0 <= number < len(numbered):
             shift = value.line - line
             place = (line, value.column, (value.end_line or value.line) - shift, value.end_column or value.column)
-            numbered[number - 1].add(place, value, result.types)
+            numbered[number].add(place, value, result.types)
     return found
 
 

@@ -23,7 +23,10 @@ from tools.flavours import asynchronous
 from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence
 from tools.messages import as_page
 
-ON_THE_SITE = "Each example has two tabs, for both flavours; those of parts of programs show `await` without the function around it."
+ON_THE_SITE = (
+    "Each example has two tabs, one for each flavour. An asynchronous part of a program shows `await` without the "
+    "function around it."
+)
 MARK = re.compile(r"^<!-- (?:long|sync only) -->\n", re.MULTILINE)
 
 _twins: dict[Path, list[str | None]] = {}

@@ -94,12 +94,15 @@ def _twin(member: griffe.Object, package: griffe.Module) -> str | None:
 
 def _add_parameters(one: griffe.Class) -> None:
     """Give a class of attrs the signature that it has when the program runs."""
-    if "__init__" in one.members or not any("attrs" in str(decorator.value) or str(decorator.value).split("(")[0] in {"define", "frozen"} for decorator in one.decorators):
+    if "__init__" in one.members or not any(
+        "attrs" in str(decorator.value) or str(decorator.value).split("(")[0] in {"define", "frozen"}
+        for decorator in one.decorators
+    ):
         return
     home: Any = importlib.import_module(one.module.path)
     signature = inspect.signature(getattr(home, one.name))
     parameters = [griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)]
-    kinds = {
+    kinds: dict[Any, Any] = {
         inspect.Parameter.POSITIONAL_OR_KEYWORD: griffe.ParameterKind.positional_or_keyword,
         inspect.Parameter.KEYWORD_ONLY: griffe.ParameterKind.keyword_only,
     }
