@@ -26,12 +26,13 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import BROWSING, needs_browser
 from tests.desktops import needs_desktop, shared_desktop
-from tools.guides import BLOCK, DOCS, PICTURE, name_of, pages
+from tools.guides import BLOCK, DOCS, PICTURE, anchors_of, name_of, pages
 
 LONG = "<!-- long -->\n"
-"""Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
+"""Before a block that starts browsers for what tests show already; it is run by `nox -s examples` and `nox -s long`."""
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
 PAGES = pages()
+MADE_BY_THE_BUILD = "messages.md"
 
 
 @pytest.fixture
@@ -149,9 +150,14 @@ def test_pages_have_examples() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_of_a_page_exist(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text):
+        if "://" in target or target.endswith(MADE_BY_THE_BUILD):
+            continue
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors_of(linked.read_text("utf-8")), f"{target}#{anchor}"
 
 
 # --- docstrings --------------------------------------------------------------------------------------------------

@@ -27,9 +27,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mypy import build
+from mypy.main import process_options
 from mypy.modulefinder import BuildSource
 from mypy.nodes import CallExpr, Expression
-from mypy.options import Options
 from mypy.types import CallableType, Instance, Overloaded, ProperType, Type, TypeType, get_proper_type
 
 import agb
@@ -57,8 +57,10 @@ def asynchronous(pages: Mapping[Path, str]) -> dict[Path, list[str | None]]:
 # --- what mypy knows ---------------------------------------------------------------------------------------------
 
 
-DISTANCE = 100_000
-"""Lines by which the pages are apart; no module has so many. See `_types_of`."""
+FIRST_LINE = 50_000
+"""The line where the first page begins; no module has so many. See `_types_of`."""
+DISTANCE = 2_000
+"""Lines by which the pages are apart; no page has so many."""
 
 
 class _Types:
@@ -93,16 +95,14 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     So the text of each page begins at a line of its own, beyond the lines that other modules have. Other letters than
     those of ASCII, which occur in strings only, are replaced, since mypy's columns behind them are wrong.
     """
-    options = Options()
-    options.mypy_path = [str(ROOT / "src")]
+    arguments = [f"--config-file={ROOT / 'pyproject.toml'}", "--cache-dir", str(ROOT / ".mypy_cache")]
+    _, options = process_options(arguments)  # those of the command `mypy`, whose cache is used, too
     options.export_types = options.preserve_asts = True
-    options.ignore_missing_imports = True
-    options.cache_dir = str(ROOT / ".mypy_cache")
-    options.python_executable = sys.executable
-    sources = [
-        BuildSource(None, module_name(page), "\n" * (DISTANCE * number) + re.sub(r"[^\x00-\x7f]", "x", python_of(text)))
-        for number, (page, text) in enumerate(pages.items(), start=1)
-    ]
+    options.mypy_path = [str(ROOT / "src")]
+    sources = []
+    for number, (page, text) in enumerate(pages.items()):
+        source = re.sub(r"[^\x00-\x7f]", "x", python_of(text))
+        sources.append(BuildSource(None, module_name(page), "\n" * (FIRST_LINE + DISTANCE * number) + source))
     written = [BuildSource(None, name.removesuffix(".py"), text) for name, text in WRITTEN.items()]
     result = build.build([*sources, *written], options)
     if result.errors:
@@ -110,11 +110,11 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     found = {page: _Types() for page in pages}
     numbered = list(found.values())
     for value in result.types:
-        number, line = divmod(value.line, DISTANCE)
-        if 0 < number <= len(numbered):
+        number, line = divmod(value.line - FIRST_LINE, DISTANCE)
+        if 0 <= number < len(numbered):
             shift = value.line - line
             place = (line, value.column, (value.end_line or value.line) - shift, value.end_column or value.column)
-            numbered[number - 1].add(place, value, result.types)
+            numbered[number].add(place, value, result.types)
     return found
 
 

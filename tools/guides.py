@@ -42,3 +42,25 @@ def python_of(text: str) -> str:
         block = match[1].splitlines()
         lines[first : first + len(block)] = block
     return "\n".join(lines) + "\n"
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence below the title of a page, without its links."""
+    paragraphs = (part for part in text.split("\n\n") if part.strip() and not part.startswith(("#", "!", "<", "|")))
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(next(paragraphs, "").split()))
+    return re.split(r"(?<=[.:])\s", words, maxsplit=1)[0].rstrip(":")
+
+
+def anchors_of(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as the site makes them."""
+    found: set[str] = set()
+    for line in re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL).splitlines():
+        if heading := re.fullmatch(r"#+ (.+)", line):
+            words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[1])
+            anchor = first = re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", words).strip().lower())
+            number = 0
+            while anchor in found:
+                number += 1
+                anchor = f"{first}_{number}"
+            found.add(anchor)
+    return found

@@ -82,7 +82,11 @@ def _text(node: ast.expr) -> str:
 
 def as_page() -> str:
     """Return the page of all messages."""
-    lines = ["# All messages", "", "The texts of the exceptions of this package, for the search. `…` is what varies. What"]
+    lines = [
+        "# All messages",
+        "",
+        "The texts of the exceptions of this package, for the search. `…` is what varies. What",
+    ]
     lines += ["to do: [table of errors](errors.md), [troubleshooting](../troubleshooting.md).", ""]
     for area, texts in messages().items():
         lines += [f"## {area}", ""]

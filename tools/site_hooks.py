@@ -15,14 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import Files
+from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
 from tools.flavours import asynchronous
-from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT
+from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence
+from tools.messages import as_page
 
-ON_THE_SITE = "Each example has two tabs, for both flavours; those of parts of programs show `await` without the function around it."
+ON_THE_SITE = (
+    "Each example has two tabs, one for each flavour. An asynchronous part of a program shows `await` without the "
+    "function around it."
+)
 MARK = re.compile(r"^<!-- (?:long|sync only) -->\n", re.MULTILINE)
 
 _twins: dict[Path, list[str | None]] = {}
@@ -46,16 +50,32 @@ def _origin() -> str:
     return address.removesuffix(".git") if address.startswith("https://") and "@" not in address else ""
 
 
+OF_THE_ROOT = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md", "security.md": "SECURITY.md"}
+"""Pages of the site that are files of the repository's root, where code hosts look for them."""
+
+
 def on_files(files: Files, config: MkDocsConfig) -> None:
-    """Make the twins of all examples at once, which is much faster than page by page."""
+    """Add the generated pages; make the twins of all examples at once, which is much faster than page by page."""
+    for name, source in OF_THE_ROOT.items():
+        files.append(File.generated(config, name, content=_below_docs((ROOT / source).read_text("utf-8"))))
+    files.append(File.generated(config, "reference/messages.md", content=as_page()))
     _twins.update(asynchronous({path: path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))}))
+
+
+def _below_docs(text: str) -> str:
+    """Return a page of the root with its links as of a page of the site."""
+    for name, source in OF_THE_ROOT.items():
+        text = text.replace(f"]({source})", f"]({name})")
+    text = text.replace("](README.md)", "](index.md)").replace("](docs/", "](")
+    return re.sub(r"\[([^\]]+)\]\((?:LICENSE|tests|benchmarks)[^)]*\)", r"\1", text)
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Put both flavours of each example into tabs."""
     _texts[page.file.src_uri] = MARK.sub("", markdown)
-    path = Path(page.file.abs_src_path or "")
-    return MARK.sub("", with_tabs(markdown, _twins.get(path, [])).replace(FLAVOURS, ON_THE_SITE))
+    twins = _twins.get(Path(page.file.abs_src_path or ""))
+    shown = markdown if twins is None else with_tabs(markdown, twins)
+    return MARK.sub("", shown.replace(FLAVOURS, ON_THE_SITE))
 
 
 def with_tabs(text: str, twins: list[str | None]) -> str:
@@ -109,10 +129,3 @@ def on_post_build(config: MkDocsConfig) -> None:
     site = Path(config.site_dir)
     (site / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
     (site / "llms-full.txt").write_text("\n".join(whole) + "\n", "utf-8")
-
-
-def first_sentence(text: str) -> str:
-    """Return the first sentence below the title of a page, without its links."""
-    paragraphs = (part for part in text.split("\n\n") if part.strip() and not part.startswith(("#", "!", "<", "|")))
-    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(next(paragraphs, "").split()))
-    return re.split(r"(?<=[.:])\s", words, maxsplit=1)[0].rstrip(":")

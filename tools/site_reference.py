@@ -15,11 +15,8 @@ from typing import Any
 
 import griffe
 
-import agb
-from tools.guides import ROOT
-
-_EXAMPLE = re.compile(r"^Examples?:\n((?:(?: {4}.*)?\n?)+)\Z", re.MULTILINE)
-_NO_PACKAGE = "_sync"
+_EXAMPLE = re.compile(r"^Examples?:\n", re.MULTILINE)
+_TWINS = "_sync"
 
 
 def as_program(example: str) -> str:
@@ -35,12 +32,11 @@ def as_program(example: str) -> str:
 def with_programs(text: str, twin: str | None) -> str:
     """Return a docstring whose example is a program, in tabs if there is a twin with another one."""
     text = inspect.cleandoc(text)
-    found = _EXAMPLE.search(text)
-    if found is None or ">>>" not in found[1]:
+    before, example, after = _split(text)
+    if ">>>" not in example:
         return text
-    program = as_program(found[1])
-    other = _EXAMPLE.search(inspect.cleandoc(twin)) if twin else None
-    second = as_program(other[1]) if other else program
+    program = as_program(example)
+    second = as_program(_split(inspect.cleandoc(twin))[1]) if twin else program
     if second == program:
         shown = f"```python\n{program}```\n"
     else:
@@ -48,7 +44,18 @@ def with_programs(text: str, twin: str | None) -> str:
             f'=== "{name}"\n\n' + textwrap.indent(f"```python\n{one}```\n", "    ")
             for name, one in (("async", program), ("sync", second))
         )
-    return f"{text[: found.start()]}**Example**\n\n{shown}"
+    return f"{before}**Example**\n\n{shown}\n{after}"
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Return a docstring before its section "Example", the lines of that, and what is behind it."""
+    found = _EXAMPLE.search(text)
+    if found is None:
+        return text, "", ""
+    rest = text[found.end() :]
+    end = re.search(r"^\S", rest, re.MULTILINE)
+    middle = end.start() if end else len(rest)
+    return text[: found.start()], rest[:middle], rest[middle:]
 
 
 class Reference(griffe.Extension):
@@ -61,7 +68,7 @@ class Reference(griffe.Extension):
 
     def _visit(self, owner: griffe.Object, package: griffe.Module) -> None:
         for member in list(owner.members.values()):
-            if member.is_alias or _NO_PACKAGE in member.path.split("."):
+            if member.is_alias or _TWINS in member.path.split("."):
                 continue
             if member.docstring is not None:
                 member.docstring.value = with_programs(member.docstring.value, _twin(member, package))
@@ -87,12 +94,15 @@ def _twin(member: griffe.Object, package: griffe.Module) -> str | None:
 
 def _add_parameters(one: griffe.Class) -> None:
     """Give a class of attrs the signature that it has when the program runs."""
-    if "__init__" in one.members or not any("attrs" in str(decorator.value) or str(decorator.value).split("(")[0] in {"define", "frozen"} for decorator in one.decorators):
+    if "__init__" in one.members or not any(
+        "attrs" in str(decorator.value) or str(decorator.value).split("(")[0] in {"define", "frozen"}
+        for decorator in one.decorators
+    ):
         return
     home: Any = importlib.import_module(one.module.path)
     signature = inspect.signature(getattr(home, one.name))
     parameters = [griffe.Parameter("self", kind=griffe.ParameterKind.positional_or_keyword)]
-    kinds = {
+    kinds: dict[Any, Any] = {
         inspect.Parameter.POSITIONAL_OR_KEYWORD: griffe.ParameterKind.positional_or_keyword,
         inspect.Parameter.KEYWORD_ONLY: griffe.ParameterKind.keyword_only,
     }

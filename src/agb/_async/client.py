@@ -434,6 +434,11 @@ class AsyncAGB(Closable, BlockHint):
             The session as ``session``, or why there is none. Never raises for a failed call.
 
         API: POST /mcp/getSession.
+
+        Example:
+            >>> found = await client.get("s-nowhere")
+            >>> found.success
+            False
         """
         try:
             arguments.check_session_id(session_id)

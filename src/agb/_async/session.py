@@ -428,6 +428,12 @@ class AsyncSession:
             ValueError: ``on_sync_failure`` is neither of the two.
 
         API: POST /mcp/releaseSessionAsync, POST /mcp/getSessionInfo; before them POST /sdk/SyncContext.
+
+        Example:
+            >>> result = await client.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> deleted = await result.raise_for_error().session.delete()
+            >>> deleted.success
+            True
         """
         from .modules.deletion import store_contexts, wait_until_gone
 

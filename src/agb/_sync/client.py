@@ -433,6 +433,11 @@ class AGB(Closable, BlockHint):
             The session as ``session``, or why there is none. Never raises for a failed call.
 
         API: POST /mcp/getSession.
+
+        Example:
+            >>> found = client.get("s-nowhere")
+            >>> found.success
+            False
         """
         try:
             arguments.check_session_id(session_id)

@@ -429,6 +429,12 @@ class Session:
             ValueError: ``on_sync_failure`` is neither of the two.
 
         API: POST /mcp/releaseSessionAsync, POST /mcp/getSessionInfo; before them POST /sdk/SyncContext.
+
+        Example:
+            >>> result = client.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> deleted = result.raise_for_error().session.delete()
+            >>> deleted.success
+            True
         """
         from .modules.deletion import store_contexts, wait_until_gone
 

@@ -136,6 +136,17 @@ class AsyncFileCopies:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
             ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         done = await session.command.execute("mkdir out && echo 42 > out/answer.txt", check=True)
+            ...         got = await session.file.download_dir("out", here)
+            ...     print(got.success, Path(here, "answer.txt").read_text())
+            True 42
+            <BLANKLINE>
         """
         remote_path = ops.check_path(remote_path, "remote_path")
         check_size(max_size)

@@ -137,6 +137,17 @@ class FileCopies:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
             ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         done = session.command.execute("mkdir out && echo 42 > out/answer.txt", check=True)
+            ...         got = session.file.download_dir("out", here)
+            ...     print(got.success, Path(here, "answer.txt").read_text())
+            True 42
+            <BLANKLINE>
         """
         remote_path = ops.check_path(remote_path, "remote_path")
         check_size(max_size)
