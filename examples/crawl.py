@@ -19,7 +19,8 @@ with AGB() as client, client.session(PARAMS) as session:
     for name, text in SITE.items():
         session.file.write(f"site/{name}", text).raise_for_error()
     session.command.start(["python3", "-m", "http.server", "8000", "--directory", "site"])
-    session.command.execute("curl -s --retry 50 --retry-connrefused --retry-delay 1 http://127.0.0.1:8000", check=True)
+    wait = "until curl -s http://127.0.0.1:8000; do sleep 0.1; done"
+    session.command.execute(wait, timeout_ms=60_000, check=True)
     with session.browser.page() as page:
         queue = deque([START])
         seen = {START}

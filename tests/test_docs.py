@@ -17,6 +17,7 @@ import sys
 import time
 import types
 from collections.abc import AsyncIterator, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,12 +27,13 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import BROWSING, needs_browser
 from tests.desktops import needs_desktop, shared_desktop
-from tools.guides import BLOCK, DOCS, PICTURE, anchors_of, name_of, pages
+from tools.guides import BLOCK, DOCS, LONG, PICTURE, anchors_of, is_marked, name_of, pages
 
-LONG = "<!-- long -->\n"
-"""Before a block that starts browsers for what tests show already; it is run by `nox -s examples` and `nox -s long`."""
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
+"""Whether to run examples that are marked `LONG`, which start browsers or a cluster: `nox -s examples` and others do."""
 PAGES = pages()
+needs_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="needs pandas")
+
 MADE_BY_THE_BUILD = "messages.md"
 
 
@@ -47,8 +49,8 @@ def _configured(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def marks_of(text: str) -> list[pytest.MarkDecorator]:
     """Return the marks by which examples are skipped where what they need is missing."""
-    needs = {"agb-browser-use": needs_browser, "agb-computer-use": needs_desktop}
-    return [mark for image, mark in needs.items() if image in text]
+    needs = {"agb-browser-use": needs_browser, "agb-computer-use": needs_desktop, "import pandas": needs_pandas}
+    return [mark for needed, mark in needs.items() if needed in text]
 
 
 def marks_of_example(name: str, text: str) -> list[pytest.MarkDecorator]:
@@ -73,7 +75,7 @@ def test_examples_of_a_page(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
-        if not RUNS_LONG and text[: match.start()].endswith(LONG):
+        if not RUNS_LONG and is_marked(LONG, text, match.start()):
             continue
         line = text[: match.start()].count("\n") + 2
         code = compile("\n" * (line - 1) + match[1], str(page), "exec", dont_inherit=True)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
 import json
-import os
-import re
-import signal
+import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import uvicorn
+from PIL import Image
 
 from agb import AGB
 from agb.local import LocalServer
@@ -28,6 +29,10 @@ from tools.guides import BLOCK, DOCS, ROOT
 EXAMPLES = ROOT / "examples"
 SECONDS = 120
 """For each wait: what it waits for takes a second at most on a machine that does nothing else."""
+
+
+TWINS = sorted(path for path in EXAMPLES.glob("*_async.py") if path.name != "stream_service_async.py")
+"""Programs that the site makes from the synchronous ones."""
 
 
 @pytest.fixture(autouse=True)
@@ -49,12 +54,14 @@ def run(name: str) -> str:
 # --- pages -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+SHOWN = sorted({*EXAMPLES.glob("*.py")} - {*TWINS})
+
+
+@pytest.mark.parametrize("path", SHOWN, ids=lambda path: path.name)
 def test_a_page_of_the_cookbook_shows_the_example(path: Path) -> None:
+    """Both have the same text: change both."""
     shown = [block for page in sorted((DOCS / "cookbook").glob("*.md")) for block, _ in BLOCK.findall(page.read_text())]
-    assert path.read_text("utf-8") in shown, (
-        "no page has this text: copy the file into the page, or the page to the file"
-    )
+    assert path.read_text("utf-8") in shown
 
 
 @pytest.mark.parametrize("page", sorted((DOCS / "cookbook").glob("*.md")), ids=lambda page: page.name)
@@ -87,7 +94,7 @@ def served(name: str) -> Iterator[str]:
         assert not thread.is_alive()
 
 
-def wait_until(happens: Any) -> None:
+def wait_until(happens: Callable[[], bool]) -> None:
     end = time.monotonic() + SECONDS
     while not happens():
         assert time.monotonic() < end
@@ -154,18 +161,64 @@ def test_service_that_is_stopped_deletes_the_sessions_of_open_streams(name: str)
 # --- programs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["resumable_batch", "resumable_batch_async"])
+@pytest.mark.parametrize("name", ["resumable_batch.py", "resumable_batch_async.py"])
 def test_batch_goes_on_after_it_was_killed(name: str) -> None:
-    program = [sys.executable, str(EXAMPLES / f"{name}.py")]
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen([sys.executable, str(EXAMPLES / name)], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         assert first.stdout.readline() == "2 done now\n"
-        first.send_signal(signal.SIGKILL)
-    lines = run(f"{name}.py").splitlines()
+        first.kill()
+    lines = run(name).splitlines()
     assert [line.split()[0] for line in lines] == ["2", "4", "4"]
     assert lines[0] == "2 from the journal"
 
 
-@pytest.mark.parametrize("name", ["agent_loop", "agent_loop_async"])
+@pytest.mark.parametrize("name", ["agent_loop.py", "agent_loop_async.py"])
 def test_agent(name: str) -> None:
-    assert run(f"{name}.py") == "The sum of the squares is 50.\n"
+    assert run(name) == "The sum of the squares is 50.\n"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="needs pandas")
+def test_figure(tmp_path: Path) -> None:
+    assert run("figure.py") == "{'apples': 123, 'pears': 36}\nsold.png\n"
+    with Image.open(tmp_path / "sold.png") as picture:
+        assert picture.width > picture.height > 100
+
+
+@pytest.mark.long
+@needs_browser
+@pytest.mark.parametrize("name", ["crawl.py", "crawl_async.py"])
+def test_crawl(name: str) -> None:
+    assert run(name) == "Home 2\nFruit 2\nPears 0\n"
+
+
+@pytest.mark.long
+def test_dask() -> None:
+    assert run("dask_batch.py") == "[1, 4, 9, 16, 25, 36]\n"
+
+
+def test_tests_of_a_program(tmp_path: Path) -> None:
+    """Run the example in a directory of its own, where pytest finds no configuration of this project."""
+    shutil.copy(EXAMPLES / "test_report.py", tmp_path)
+    plugin = (
+        [] if any(point.name == "agb" for point in entry_points(group="pytest11")) else ["-p", "agb.testing.plugin"]
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *plugin]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.long
+def test_asynchronous_programs_are_the_twins_of_the_synchronous_ones() -> None:
+    """So that both do the same; the site shows the same text in a tab."""
+    from tools.flavours import asynchronous  # imports mypy, and takes a while
+
+    pages = {page: page.read_text("utf-8") for page in (DOCS / "cookbook").glob("*.md")}
+    twins = {
+        block: twin
+        for page, found in asynchronous(pages).items()
+        for (block, _), twin in zip(BLOCK.findall(pages[page]), found, strict=True)
+    }
+    for path in TWINS:
+        twin = twins[path.with_name(path.name.replace("_async", "")).read_text("utf-8")]
+        assert twin is not None
+        assert ast.dump(ast.parse(path.read_text("utf-8"))) == ast.dump(ast.parse(twin)), path.name

@@ -33,9 +33,8 @@ from mypy.nodes import CallExpr, Expression
 from mypy.types import CallableType, Instance, Overloaded, ProperType, Type, TypeType, get_proper_type
 
 import agb
-from tools.guides import BLOCK, ROOT, WRITTEN, module_name, python_of
+from tools.guides import BLOCK, ROOT, SYNC_ONLY, WRITTEN, is_marked, module_name, python_of
 
-SYNC_ONLY = "<!-- sync only -->\n"
 WIDTH = 100
 """Columns of the examples in the site."""
 
@@ -168,7 +167,7 @@ class _Page:
         self._types = types
         self._module = module_name(page)
         self._blocks = [
-            (match[1], text.count("\n", 0, match.start(1)), not text[: match.start()].endswith(SYNC_ONLY))
+            (match[1], text.count("\n", 0, match.start(1)), not is_marked(SYNC_ONLY, text, match.start()))
             for match in BLOCK.finditer(text)
         ]
         self._trees = []
@@ -406,8 +405,10 @@ def _completed(twin: str, source: str) -> str:
     }
     lines = twin.splitlines(keepends=True)
     body = [line if row in literal or not line.strip() else f"    {line}" for row, line in enumerate(lines)][start:]
-    head = "".join(lines[:start])
-    return f"import asyncio\n{head}\n\nasync def main() -> None:\n{''.join(body)}\n\nasyncio.run(main())\n"
+    first_import = next(node.lineno for node in first.body if isinstance(node, (ast.Import, ast.ImportFrom))) - 1
+    lines.insert(first_import, "import asyncio\n")  # behind the docstring
+    head = "".join(lines[: start + 1])
+    return f"{head}\n\nasync def main() -> None:\n{''.join(body)}\n\nasyncio.run(main())\n"
 
 
 def _opens_client(value: ast.expr) -> bool:

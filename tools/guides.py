@@ -16,6 +16,8 @@ FLAVOURS = (
     "`async with` and `async for`."
 )
 """What a guide says of its examples where only one flavour of them is shown."""
+SYNC_ONLY, LONG = "sync only", "long"
+"""Marks of an example, each a comment on a line of its own before it: it has no asynchronous form; it takes long."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
 
 
@@ -32,6 +34,12 @@ def name_of(page: Path) -> str:
 def module_name(page: Path) -> str:
     """Return a name for the module of a page's examples."""
     return re.sub(r"[^a-z]", "_", name_of(page).lower())
+
+
+def is_marked(mark: str, text: str, start: int) -> bool:
+    """Return whether the example that starts there has a mark, beside others or alone."""
+    marks = re.search(r"(?:^<!-- [a-z ]+ -->\n)*\Z", text[:start], re.MULTILINE)
+    return marks is not None and f"<!-- {mark} -->\n" in marks[0]
 
 
 def python_of(text: str) -> str:
