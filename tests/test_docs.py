@@ -30,7 +30,7 @@ from tests.desktops import needs_desktop, shared_desktop
 from tools.guides import BLOCK, DOCS, LONG, PICTURE, anchors_of, is_marked, name_of, pages
 
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
-"""Whether to run examples that are marked `LONG`, which start browsers or a cluster: `nox -s examples` and others do."""
+"""Whether to run examples that are marked `LONG`, which start browsers or a cluster; `nox -s examples` sets it."""
 PAGES = pages()
 needs_pandas = pytest.mark.skipif(find_spec("pandas") is None, reason="needs pandas")
 

@@ -178,8 +178,9 @@ def test_agent(name: str) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="needs pandas")
-def test_figure(tmp_path: Path) -> None:
-    assert run("figure.py") == "{'apples': 123, 'pears': 36}\nsold.png\n"
+@pytest.mark.parametrize("name", ["figure.py", pytest.param("figure_async.py", marks=pytest.mark.long)])
+def test_figure(name: str, tmp_path: Path) -> None:
+    assert run(name) == "{'apples': 123, 'pears': 36}\nsold.png\n"
     with Image.open(tmp_path / "sold.png") as picture:
         assert picture.width > picture.height > 100
 
@@ -199,6 +200,10 @@ def test_dask() -> None:
 def test_tests_of_a_program(tmp_path: Path) -> None:
     """Run the example in a directory of its own, where pytest finds no configuration of this project."""
     shutil.copy(EXAMPLES / "test_report.py", tmp_path)
+    options = {"network": "isolated", "warm": 0, "allow_none": True}  # a runtime like that of the other tests
+    (tmp_path / "conftest.py").write_text(
+        f"import pytest\n\n@pytest.fixture(scope='session')\ndef agb_runtime_options():\n    return {options}\n"
+    )
     plugin = (
         [] if any(point.name == "agb" for point in entry_points(group="pytest11")) else ["-p", "agb.testing.plugin"]
     )

@@ -405,8 +405,8 @@ def _completed(twin: str, source: str) -> str:
     }
     lines = twin.splitlines(keepends=True)
     body = [line if row in literal or not line.strip() else f"    {line}" for row, line in enumerate(lines)][start:]
-    first_import = next(node.lineno for node in first.body if isinstance(node, (ast.Import, ast.ImportFrom))) - 1
-    lines.insert(first_import, "import asyncio\n")  # behind the docstring
+    docstring = ast.get_docstring(first, clean=False)
+    lines.insert(0 if docstring is None else first.body[0].end_lineno or 0, "import asyncio\n")
     head = "".join(lines[: start + 1])
     return f"{head}\n\nasync def main() -> None:\n{''.join(body)}\n\nasyncio.run(main())\n"
 
