@@ -15,7 +15,7 @@ def square(session: Session, number: int) -> int:
 def main() -> None:
     """Start two workers on this machine; `Client("tcp://scheduler:8786")` connects to a cluster that runs already."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as dask,
         AGB() as client,
         client.map(
