@@ -183,9 +183,18 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def examples(session: nox.Session) -> None:
-    """Run the examples of the README, the documentation and the docstrings, in both flavours."""
+    """Run the examples of the README, the documentation and the docstrings, and the programs of `examples/`."""
     install(session, "dev")
-    session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs, env={"AGB_LONG": "all"})
+    session.run(
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "tests/test_docs.py",
+        "tests/test_examples.py",
+        *session.posargs,
+        env={"AGB_LONG": "all"},
+    )
 
 
 @nox.session

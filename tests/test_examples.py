@@ -6,6 +6,7 @@ import ast
 import contextlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,13 @@ def test_a_page_of_the_cookbook_shows_the_example(path: Path) -> None:
     assert path.read_text("utf-8") in shown
 
 
+def test_the_list_of_examples_is_complete() -> None:
+    text = (EXAMPLES / "README.md").read_text("utf-8")
+    assert [path.name for path in sorted(EXAMPLES.glob("*.py")) if f"[{path.name}]({path.name})" not in text] == []
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (EXAMPLES / target).exists(), target
+
+
 @pytest.mark.parametrize("page", sorted((DOCS / "cookbook").glob("*.md")), ids=lambda page: page.name)
 def test_a_page_begins_with_a_complete_program(page: Path) -> None:
     first = BLOCK.search(page.read_text("utf-8"))
@@ -74,19 +82,30 @@ def test_a_page_begins_with_a_complete_program(page: Path) -> None:
 # --- services ----------------------------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def served(name: str) -> Iterator[str]:
-    """Serve the application of an example with uvicorn, as its command does, and yield its address."""
+def application(name: str, framework: str) -> Any:
+    """Return the application of an example, or for FastAPI one that is made as its page says."""
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    server = uvicorn.Server(uvicorn.Config(module.app, port=0, log_level="warning", timeout_graceful_shutdown=1))
+    if framework == "starlette":
+        return module.app
+    app = pytest.importorskip("fastapi").FastAPI(lifespan=module.lifespan)
+    app.post("/run")(module.run)
+    return app
+
+
+@contextlib.contextmanager
+def served(name: str, framework: str = "starlette") -> Iterator[str]:
+    """Serve the application of an example with uvicorn, as its command does, and yield its address."""
+    app = application(name, framework)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
         wait_until(lambda: server.started or not thread.is_alive())
+        assert server.started
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
@@ -132,11 +151,13 @@ def test_service_streams_output(name: str) -> None:
     assert others[-2:] == [("error", "ZeroDivisionError: division by zero"), ("finished", False)]
 
 
-@pytest.mark.parametrize("name", SERVICES)
-def test_service_deletes_the_session_of_a_client_that_disconnects(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "framework"), [*((name, "starlette") for name in SERVICES), ("stream_service_async", "fastapi")]
+)
+def test_service_deletes_the_session_of_a_client_that_disconnects(name: str, framework: str) -> None:
     """The code is silent when the client goes, so the service learns of it by the connection, not by writing."""
     code = "import time\nprint('begun', flush=True)\ntime.sleep(3600)"
-    with served(name) as address:
+    with served(name, framework) as address:
         with httpx.stream("POST", f"{address}/run", content=code, timeout=SECONDS) as answer:
             events = events_of(answer)
             _, session_id = next(events)
