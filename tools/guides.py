@@ -48,7 +48,7 @@ def first_sentence(text: str) -> str:
     """Return the first sentence below the title of a page, without its links."""
     paragraphs = (part for part in text.split("\n\n") if part.strip() and not part.startswith(("#", "!", "<", "|")))
     words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(next(paragraphs, "").split()))
-    return re.split(r"(?<=[.:])\s", words, maxsplit=1)[0].rstrip(":")
+    return re.split(r"(?<=\.)\s", words, maxsplit=1)[0]
 
 
 def anchors_of(text: str) -> set[str]:
