@@ -6,7 +6,6 @@ deleted, with no point of cancellation in between. So `task_cleanup`, which Insp
 sample has not; a creation that is cancelled deletes its session itself.
 """
 
-# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import errno
