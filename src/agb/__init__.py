@@ -119,12 +119,16 @@ if TYPE_CHECKING:
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
     from .fingerprint import FingerprintFormat as FingerprintFormat
+    from .hooks import RequestEvent as RequestEvent
+    from .hooks import ResponseEvent as ResponseEvent
+    from .hooks import RetryEvent as RetryEvent
     from .language import Language as Language
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
     from .outcomes import BatchStats as BatchStats
     from .outcomes import Outcome as Outcome
     from .owned import OwnedSession as OwnedSession
+    from .owned import Owner as Owner
     from .owned import Reaped as Reaped
     from .refs import SessionRef as SessionRef
     from .results import AppOperationResult as AppOperationResult
@@ -286,9 +290,10 @@ _HOMES = {
     ),
     ".fingerprint": ("FingerprintFormat",),
     ".language": ("Language",),
+    ".hooks": ("RequestEvent", "ResponseEvent", "RetryEvent"),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
-    ".owned": ("OwnedSession", "Reaped"),
+    ".owned": ("OwnedSession", "Owner", "Reaped"),
     ".stats": ("ClientStats", "CreationStats", "SessionPoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
@@ -380,6 +385,7 @@ _MODULES = frozenset(
         "executor",
         "extension",
         "fingerprint",
+        "hooks",
         "limits",
         "owned",
         "local",

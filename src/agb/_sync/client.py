@@ -13,10 +13,11 @@ from attrs import evolve
 
 from .._ops import arguments, ownership
 from .._ops import sessions as ops
-from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
+from .._wire.exchange import checked_hooks
 from ..config import Config, Endpoint, settings
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from ..hooks import RequestEvent, ResponseEvent, RetryEvent
 from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from ..browser_options import BrowserOption
     from ..outcomes import RetryOn
-    from ..owned import Reaped
+    from ..owned import Owner, Reaped
     from ..results.narrowed import GetSessionFailure, GetSessionSuccess, SessionFailure, SessionSuccess
     from ..session_params import CreateSessionParams
     from ..stats import ClientStats
@@ -77,7 +78,11 @@ class AGB(Closable, BlockHint):
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
             `ssl.SSLContext`; False for all of them, which is unsafe.
         hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
-            an answer is lost or a program is killed; see docs/wire-differences.md.
+            an answer is lost or a program is killed; see docs/reference/wire-differences.md.
+        on_request: called before each request, with a `RequestEvent`, to which it may add headers; what it raises ends
+            the call. See docs/guides/tracing.md.
+        on_response: called at the end of each request, with a `ResponseEvent`.
+        on_retry: called for each further attempt, with a `RetryEvent`.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: the settings in use.
@@ -110,6 +115,9 @@ class AGB(Closable, BlockHint):
         proxy: str | None = None,
         verify: Verify = True,
         hidden_labels: bool = True,
+        on_request: Callable[[RequestEvent], object] | None = None,
+        on_response: Callable[[ResponseEvent], object] | None = None,
+        on_retry: Callable[[RetryEvent], object] | None = None,
     ) -> None:
         self._hidden_labels = HiddenLabels(hidden_labels)
         self.settings = settings(api_key, cfg)
@@ -125,6 +133,7 @@ class AGB(Closable, BlockHint):
             limits=limits,
             proxy=proxy,
             verify=verify,
+            hooks=checked_hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
         self._context: ContextService | None = None
         self._limiter = CreateLimiter(self.client.limits, partial(is_gone, self.client))
@@ -193,7 +202,7 @@ class AGB(Closable, BlockHint):
                 session; otherwise ``session.context.info()`` returns the progress.
             timeout: seconds for all of it; without it the creation has the client's time-out, and the data 300
                 seconds more.
-            owner: the pool or batch that the session belongs to, by which it is found again.
+            owner: what the session belongs to, by which `reap` and ``agb gc --owner`` find it when its program is gone.
 
         Returns:
             The session as ``session``, or why there is none. If data of a context is missing, because its download
@@ -213,6 +222,7 @@ class AGB(Closable, BlockHint):
             params = arguments.check_create_params(params)
         except ValueError as error:
             return SessionResult.failed(SessionError(str(error)))
+        arguments.check_owner(owner)
         from .lifecycle.creation import Creation
 
         creation = Creation(self.client, self._limiter, self.attach, params, owner, self._hidden_labels)
@@ -232,7 +242,12 @@ class AGB(Closable, BlockHint):
         return evolve(result, error_message=message, error=missing, context_status=status)
 
     def session(
-        self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
+        self,
+        params: CreateSessionParams,
+        *,
+        wait_for_contexts: bool = True,
+        timeout: float | None = None,
+        owner: Owner | None = None,
     ) -> Block[Session]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
@@ -244,6 +259,7 @@ class AGB(Closable, BlockHint):
             params: what to create it from.
             wait_for_contexts: as for `create`; if data is missing, the error is raised and the block is not entered.
             timeout: seconds for creating it, as for `create`.
+            owner: what the session belongs to, as for `create`.
 
         Raises:
             SessionError: the session could not be created, data of a context is missing, or the session could not be
@@ -257,14 +273,14 @@ class AGB(Closable, BlockHint):
         """
         from .block import Block
 
-        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout, owner=owner)
         return Block("agb.session(params)", "session", block)
 
     @contextmanager
     def _session(
-        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None
+        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None, owner: Owner | None
     ) -> Iterator[Session]:
-        created = self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        created = self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout, owner=owner)
         session = created.raise_for_error().session
         assert session is not None  # a success has one
         process = BlockProcess()
@@ -325,7 +341,7 @@ class AGB(Closable, BlockHint):
     ) -> Batch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
-        See docs/map.md for journals and further attempts, and docs/distributed.md for executors.
+        See docs/guides/batches.md for journals and further attempts, and docs/guides/executors.md for executors.
 
         Args:
             function: called with a session and an item; what it returns is the item's value, what it raises the item's
@@ -630,15 +646,26 @@ class AGB(Closable, BlockHint):
 
     # --- sessions that are left behind, and stats ----------------------------------------------------------------
 
-    def reap(self, owner: Owner | str, *, even_if_alive: bool = False, timeout: float | None = None) -> Reaped:
-        """Delete the sessions that an owner, such as a pool or a map, has left behind.
+    def reap(
+        self,
+        owner: Owner | str,
+        *,
+        even_if_alive: bool = False,
+        older_than: float | None = None,
+        timeout: float | None = None,
+    ) -> Reaped:
+        """Delete the sessions that an owner, such as a pool, a map or a run of a framework, has left behind.
 
         A session whose owner process still runs on this machine is kept. ``agb gc`` does the same from the command
         line.
 
         Args:
-            owner: such as ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``.
+            owner: an `Owner`, with a part only the sessions of this part; or the name of one, such as
+                ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``. A ``*`` at the end of a name stands for
+                anything: ``"inspect:*"``. The service compares whole labels, so the labels of all sessions are then
+                read.
             even_if_alive: whether to delete those too whose owner process still runs.
+            older_than: only those that were created so many seconds ago, or earlier.
             timeout: seconds for each call.
 
         Returns:
@@ -646,16 +673,18 @@ class AGB(Closable, BlockHint):
 
         Raises:
             SessionError: the sessions could not be listed.
+            TypeError, ValueError: ``owner`` or ``older_than`` cannot be used.
 
         Example:
             >>> reaped = agb.reap("pool:nightly")
             >>> reaped.deleted
             []
         """
-        from .lifecycle.reaper import delete, owned
+        from .lifecycle.reaper import delete, older, owned
 
-        label = owner if isinstance(owner, str) else owner.label
-        found = owned(self, {ownership.OWNER: label}, timeout)
+        selection = ownership.owned_by(owner)
+        age = None if older_than is None else arguments.check_age(older_than)
+        found = older(owned(self, selection, timeout), age)
         return delete(self, found, even_if_alive=even_if_alive, timeout=timeout)
 
     def stats(self) -> ClientStats:
