@@ -18,7 +18,7 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_tests.integration_tests import SandboxIntegrationTests
 
-from agb import AGB, AsyncAGB, CommandError, Config, CreateSessionParams
+from agb import AGB, AsyncAGB, AsyncSession, CommandError, Config, CreateSessionParams
 from agb.integrations.deepagents import AGBSandbox
 from agb.local import LocalServer, serve
 
@@ -88,6 +88,7 @@ class TestAsyncSession(SandboxIntegrationTests):
 
 
 async def _end(agb: AsyncAGB, sandbox: AGBSandbox) -> None:
+    assert isinstance(sandbox.session, AsyncSession)
     await agb.delete(sandbox.session)
     await agb.aclose()
 

@@ -18,10 +18,8 @@ def test_sandbox_of_an_agent(runtime: LocalServer) -> None:
     params = CreateSessionParams(image_id="agb-code-space-1")
     with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(params) as session:
         sandbox = AGBSandbox(session)
-        assert [one.error for one in sandbox.upload_files([("/tmp/a/b", b"\xff"), ("c", b"")])] == [
-            None,
-            "invalid_path",
-        ]
+        uploaded = sandbox.upload_files([("/tmp/a/b", b"\xff"), ("c", b"")])
+        assert [one.error for one in uploaded] == [None, "invalid_path"]
         assert sandbox.download_files(["/tmp/a/b"])[0].content == b"\xff"
         response = sandbox.execute("echo out; echo err >&2; exit 3")
         assert (response.output, response.exit_code) == ("out\nerr\n", 3)

@@ -33,7 +33,7 @@ __all__ = ["AGBSandbox"]
 
 TIMEOUT = 30 * 60
 """Seconds that a command may take, unless the caller sets others."""
-_ERRORS = {
+_ERRORS: dict[ErrorKind, str] = {
     ErrorKind.NOT_FOUND: FILE_NOT_FOUND,
     ErrorKind.PERMISSION_DENIED: PERMISSION_DENIED,
     ErrorKind.IS_A_DIRECTORY: IS_DIRECTORY,
@@ -111,7 +111,7 @@ class AGBSandbox(BaseSandbox):
         return _response(self._blocking.exec(_joined(command), timeout=limit), limit)
 
     async def aexecute(self, command: str, *, timeout: int | None = None) -> ExecuteResponse:
-        """Do the same as `execute`; a command whose caller is cancelled is ended if the session is an `AsyncSession`."""
+        """Do the same as `execute`; with an `AsyncSession`, a command whose caller is cancelled is ended."""
         if self._sandbox is None:
             return await super().aexecute(command, timeout=timeout)
         limit = self._limit(timeout)
@@ -130,7 +130,8 @@ class AGBSandbox(BaseSandbox):
     async def aupload_files(self, files: list[tuple[str, bytes]]) -> list[FileUploadResponse]:
         """Do the same as `upload_files`."""
         if self._sandbox is None:
-            return await super().aupload_files(files)
+            responses: list[FileUploadResponse] = await super().aupload_files(files)
+            return responses
         return _uploaded(files, await self._sandbox.upload(_absolute(files)))
 
     def download_files(self, paths: list[str]) -> list[FileDownloadResponse]:
@@ -140,7 +141,8 @@ class AGBSandbox(BaseSandbox):
     async def adownload_files(self, paths: list[str]) -> list[FileDownloadResponse]:
         """Do the same as `download_files`."""
         if self._sandbox is None:
-            return await super().adownload_files(paths)
+            responses: list[FileDownloadResponse] = await super().adownload_files(paths)
+            return responses
         return _downloaded(paths, await self._sandbox.download([path for path in paths if _is_absolute(path)]))
 
 
@@ -152,9 +154,8 @@ def _joined(command: str) -> str:
 def _response(outcome: ExecOutcome, limit: float | None) -> ExecuteResponse:
     output = outcome.stdout.decode("utf-8", "replace")
     if outcome.timed_out:
-        output += (
-            f"{'' if output.endswith(chr(10)) or not output else chr(10)}Command timed out after {limit:g} seconds"
-        )
+        output += "\n" if output and not output.endswith("\n") else ""
+        output += f"Command timed out after {limit:g} seconds"
     return ExecuteResponse(output=output, exit_code=outcome.exit_code, truncated=outcome.truncated)
 
 
