@@ -41,7 +41,7 @@ def session_id(_configured: None) -> Iterator[str]:
         yield session.session_id
 
 
-class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc, name-defined]
+class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc]
     @pytest.fixture
     def fs_join(self) -> Callable[..., str]:
         return posixpath.join
@@ -50,7 +50,7 @@ class Fixtures(abstract.AbstractFixtures):  # type: ignore[misc, name-defined]
 class ContextFixtures(Fixtures):
     @pytest.fixture
     def fs(self) -> AGBContextFileSystem:
-        return fsspec.filesystem("agb")
+        return AGBContextFileSystem()
 
     @pytest.fixture
     def fs_path(self, context: str) -> str:
@@ -64,7 +64,7 @@ class ContextFixtures(Fixtures):
 class SessionFixtures(Fixtures):
     @pytest.fixture
     def fs(self) -> AGBSessionFileSystem:
-        return fsspec.filesystem("agb-session")
+        return AGBSessionFileSystem()
 
     @pytest.fixture
     def fs_path(self, session_id: str) -> str:
