@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any
 
 from .._async.client import AsyncAGB
 from .._async.sandbox import AsyncSandbox
@@ -180,9 +180,9 @@ class AGBFileSystem(AsyncFileSystem):  # type: ignore[misc]  # fsspec has no typ
     ) -> AGBFile:
         if mode == "xb" and self.exists(path):
             raise _os_error(errno.EEXIST, path)
-        return AGBFile(
-            self, path, mode, block_size or "default", autocommit, cache_options=cache_options or {}, **options
-        )
+        if block_size is not None:
+            options["block_size"] = block_size
+        return AGBFile(self, path, mode, autocommit=autocommit, cache_options=cache_options or {}, **options)
 
     def created(self, path: str) -> Any:
         """Return None: the service does not say when a file was created.
@@ -232,11 +232,10 @@ class AGBFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no type
         if self.mode == "ab" and self.fs.exists(self.path):
             self._content.write(self.fs.cat_file(self.path))
 
-    def _upload_chunk(self, final: bool = False) -> bool:
+    def _upload_chunk(self, final: bool = False) -> None:
         self._content.write(self.buffer.getvalue())
         if final and self.autocommit:
             self.commit()
-        return True
 
     def commit(self) -> None:
         """Store the file."""
@@ -267,7 +266,7 @@ class AGBContextFileSystem(AGBFileSystem):
         >>> fs.rm("agb://numbers", recursive=True)
     """
 
-    protocol: ClassVar[str] = "agb"
+    protocol = "agb"
 
     def __init__(self, *, client: AsyncAGB | None = None, **more: Any) -> None:
         super().__init__(client=client, **more)
@@ -401,7 +400,9 @@ class AGBContextFileSystem(AGBFileSystem):
             (await self.client.context.delete_file(context_id, inner)).raise_for_error()
         self._forget(path)
 
-    async def _rm(self, path: Any, recursive: bool = False, batch_size: int | None = None, **options: Any) -> None:
+    async def _rm(  # pyright: ignore[reportIncompatibleMethodOverride]  # its parameters are narrower than used
+        self, path: Any, recursive: bool = False, batch_size: int | None = None, **options: Any
+    ) -> builtins.list[None]:
         paths = path if isinstance(path, builtins.list) else [path]
         contexts = [one for one in map(self._strip_protocol, paths) if one and "/" not in one]
         others = [one for one in paths if self._strip_protocol(one) not in contexts]
@@ -411,6 +412,7 @@ class AGBContextFileSystem(AGBFileSystem):
             if not recursive:
                 raise _os_error(errno.EISDIR, one)
             await self._delete_context(one)
+        return []
 
     async def _mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
         del create_parents, options
@@ -488,7 +490,7 @@ class AGBSessionFileSystem(AGBFileSystem):
         '1 2 3'
     """
 
-    protocol: ClassVar[str] = "agb-session"
+    protocol = "agb-session"
 
     def _sandbox(self, path: str) -> tuple[AsyncSandbox, str]:
         """Return the session of a path, and the path in it."""
@@ -604,13 +606,16 @@ class AGBSessionFileSystem(AGBFileSystem):
         del options
         await self._remove(path, recursive=False)
 
-    async def _rm(self, path: Any, recursive: bool = False, batch_size: int | None = None, **options: Any) -> None:
+    async def _rm(  # pyright: ignore[reportIncompatibleMethodOverride]  # its parameters are narrower than used
+        self, path: Any, recursive: bool = False, batch_size: int | None = None, **options: Any
+    ) -> builtins.list[None]:
         del batch_size, options
         paths = path if isinstance(path, builtins.list) else [path]
         for one in await self._expand_path(paths) if not recursive else [self._strip_protocol(each) for each in paths]:
             if recursive and not await self._exists(one):
                 raise _os_error(errno.ENOENT, one)
             await self._remove(one, recursive=recursive)
+        return []
 
     async def _remove(self, path: str, *, recursive: bool) -> None:
         sandbox, inner = self._sandbox(path)
