@@ -22,7 +22,10 @@ pytest_plugins = "pytester"
 SRC = Path(agb.__file__).parent.parent
 IS_INSTALLED = any(point.name == "agb" for point in entry_points(group="pytest11"))
 PLUGIN = [] if IS_INSTALLED else ["-p", "agb.testing.plugin"]
-"""The environment of development may have been made before there was the plugin."""
+"""How the plugin is loaded: the environment of development may have been made before there was one."""
+
+OTHERS = [part for name in ("hypothesispytest", "pytest_httpx", "respx") for part in ("-p", f"no:{name}")]
+"""Plugins that are left out, since they take half of the time in which pytest starts."""
 
 Run = Callable[..., pytest.RunResult]
 
@@ -35,7 +38,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
     def run(*arguments: str) -> pytest.RunResult:
         loop_scope = "" if "no:asyncio" in arguments else "asyncio_default_fixture_loop_scope = function\n"
         pytester.makeini(f"[pytest]\nfilterwarnings = error\n{loop_scope}")
-        return pytester.runpytest_subprocess(*PLUGIN, "-p", "no:cacheprovider", *arguments, timeout=120)
+        return pytester.runpytest_subprocess(*PLUGIN, *OTHERS, "-p", "no:cacheprovider", *arguments, timeout=120)
 
     return run
 
