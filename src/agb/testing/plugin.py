@@ -98,8 +98,8 @@ def agb_runtime(
     base = tmp_path_factory.getbasetemp()
     is_worker = hasattr(config, "workerinput")  # of pytest-xdist, whose workers have directories below that of the run
     name = hashlib.sha256(json.dumps(dict(agb_runtime_options), sort_keys=True, default=str).encode()).hexdigest()[:16]
-    shared = SharedRuntime((base.parent if is_worker else base) / f"agb-runtime-{name}", agb_runtime_options)
     try:
+        shared = SharedRuntime((base.parent if is_worker else base) / f"agb-runtime-{name}", agb_runtime_options)
         server = shared.acquire()
     except CannotStart as error:
         pytest.fail(f"agb_runtime: {error}", pytrace=False)
