@@ -125,6 +125,7 @@ if TYPE_CHECKING:
     from .outcomes import BatchStats as BatchStats
     from .outcomes import Outcome as Outcome
     from .owned import OwnedSession as OwnedSession
+    from .owned import Owner as Owner
     from .owned import Reaped as Reaped
     from .refs import SessionRef as SessionRef
     from .results import AppOperationResult as AppOperationResult
@@ -284,7 +285,7 @@ _HOMES = {
     ".language": ("Language",),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
-    ".owned": ("OwnedSession", "Reaped"),
+    ".owned": ("OwnedSession", "Owner", "Reaped"),
     ".stats": ("ClientStats", "CreationStats", "SessionPoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
