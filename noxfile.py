@@ -29,6 +29,11 @@ APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streaml
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
 
+INTEGRATIONS = {
+    "mcp": "[local,mcp]",
+}
+"""The adapters, and what of the package each suite installs."""
+
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
 
@@ -231,6 +236,16 @@ def interop(session: nox.Session) -> None:
     command = [python, "-m", "pytest", "-c", "tests/interop/pytest.ini", "tests/interop"]
     runtime = shutil.which("python", path=session.bin)
     session.run(*command, *session.posargs, external=True, env={"AGB_RUNTIME_PYTHON": runtime})
+
+
+@nox.session
+@nox.parametrize("adapter", list(INTEGRATIONS), ids=list(INTEGRATIONS))
+def integrations(session: nox.Session, adapter: str) -> None:
+    """Run the suites of the adapters, each with its framework in an environment of its own."""
+    install(session, "test", "types", extra=INTEGRATIONS[adapter])
+    files = sorted(str(path) for path in Path("tests/integrations").glob(f"test_{adapter}*.py"))
+    session.run("python", "-m", "pytest", "-q", *files, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+    session.run("mypy", "-m", f"agb.integrations.{adapter}")
 
 
 @nox.session

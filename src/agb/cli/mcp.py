@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import click
 
 from .output import USAGE, CommandFailed, Output
 from .parser import DURATION, Shared, command
-from .settings import async_client
+from .settings import async_client, connection
 
 if TYPE_CHECKING:
     from .. import AsyncAGB
@@ -106,18 +107,12 @@ def _serve(shared: Shared, options: Options, http: Http | None, ready: Callable[
                 await serve_http(server, http, ready)
 
     if not local:
-        _check(shared)
+        connection(shared)  # raises what is wrong with the settings, before anything is served
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         anyio.run(main)
     except CannotStart as error:
         raise CommandFailed(str(error)) from error
-
-
-def _check(shared: Shared) -> None:
-    """Raise what is wrong with the settings before anything is served."""
-    from .settings import connection
-
-    connection(shared)
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field
 
+from ..._async._compat.cancellation import shielded
 from ..._async.client import AsyncAGB
 from ..._async.lifecycle.deletion import delete_surely, warn_left_behind
 from ..._async.session import AsyncSession
@@ -207,7 +208,7 @@ class Conversations:
         except AGBError as error:
             if await self._has_ended(held, error):
                 self._forget(held, "it has ended")
-                raise Refused(_gone(held.id, "it has ended")) from error
+                raise Refused(_loss(conversation) or _gone(held.id, "it has ended")) from error
             raise
         finally:
             held.calls -= 1
@@ -231,9 +232,8 @@ class Conversations:
         async with conversation.creating:
             if conversation.current is not None:
                 return conversation.current
-            if conversation.lost is not None:
-                reason, conversation.lost = conversation.lost, None
-                raise Refused(f"{reason} The next call begins with a new session.")
+            if (loss := _loss(conversation)) is not None:
+                raise Refused(loss)
             return await self.create(conversation)
 
     async def _has_ended(self, held: HeldSession, error: AGBError) -> bool:
@@ -267,8 +267,7 @@ class Conversations:
         if held.released.is_set():
             return None
         self._forget(held, reason)
-        with anyio.CancelScope(shield=True):
-            return await delete_surely(held.session)
+        return await shielded(lambda: delete_surely(held.session))
 
     def _forget(self, held: HeldSession, reason: str) -> None:
         """Take a session away from its conversation; it is not used any more."""
@@ -280,6 +279,14 @@ class Conversations:
         conversation = held.conversation
         if conversation is not None and conversation.current is held:
             conversation.current, conversation.lost = None, _gone(held.id, reason)
+
+
+def _loss(conversation: Conversation | None) -> str | None:
+    """Return, once, that the current session is gone: the next call begins with a new one, without its files."""
+    if conversation is None or conversation.lost is None:
+        return None
+    reason, conversation.lost = conversation.lost, None
+    return f"{reason} The next call begins with a new session."
 
 
 def _gone(session_id: str, reason: str) -> str:

@@ -11,7 +11,8 @@ import anyio
 import mcp_types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
-from mcp_types import CallToolResult, ListToolsResult
+from mcp.shared.exceptions import MCPError
+from mcp_types import INTERNAL_ERROR, CallToolResult, ListToolsResult
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from ..._async.client import AsyncAGB
@@ -37,7 +38,7 @@ INSTRUCTIONS: Final = (
     "with a browser. A session without calls for {idle:g} seconds is released with its files."
 )
 
-_log = logging.getLogger("agb")
+_log = logging.getLogger("agb.mcp")
 
 
 class AgbServer(Server[Conversations]):
@@ -85,6 +86,13 @@ class AgbServer(Server[Conversations]):
             return await _reporting(context, lambda: tool.run(call, params.arguments or {}))
         except (AGBError, Refused, ValueError, TypeError) as error:
             return failure(str(error))
+        except MCPError:
+            raise
+        except Exception as error:
+            # A fault of this program: its text is for the log of the server, and not for the client.
+            _log.exception("the tool %s failed", tool.name)
+            text = f"the tool {tool.name} failed by {type(error).__name__}; the log of the server says where"
+            raise MCPError(INTERNAL_ERROR, text) from error
 
     def _conversation(self, context: Context) -> Conversation | None:
         """Return the conversation of a request, None if the client has none.
@@ -108,8 +116,7 @@ def _all_tools() -> list[Tool]:
 
 async def _reporting(context: Context, function: Callable[[], Awaitable[T]]) -> T:
     """Call a function, and report to the client meanwhile that it is still in progress."""
-    outcome: list[T] = []
-    errors: list[Exception] = []
+    outcome: T | Exception
     begin = anyio.current_time()
 
     async def report() -> None:
@@ -121,13 +128,13 @@ async def _reporting(context: Context, function: Callable[[], Awaitable[T]]) -> 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(report)
         try:
-            outcome.append(await function())
+            outcome = await function()
         except Exception as error:  # raised below: a task group would put it into a group
-            errors.append(error)
+            outcome = error
         tasks.cancel_scope.cancel()
-    for error in errors:
-        raise error
-    return outcome[0]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def create_server(connect: Callable[[], AsyncAGB], options: Options | None = None) -> AgbServer:

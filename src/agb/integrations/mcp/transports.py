@@ -70,8 +70,9 @@ class _Lines:
     """
 
     def __init__(self, descriptor: int) -> None:
+        mode = os.fstat(descriptor).st_mode
         self._descriptor = descriptor
-        self._is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._waits = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
     async def __aiter__(self) -> AsyncIterator[str]:
         pending = bytearray()
@@ -85,10 +86,10 @@ class _Lines:
             yield pending.decode("utf-8", "replace")
 
     async def _read(self) -> bytes:
-        if self._is_file:  # always readable, and no event loop can wait for it
-            await anyio.lowlevel.checkpoint()
-        else:
+        if self._waits:
             await anyio.wait_readable(self._descriptor)
+        else:  # a file, or the null device: always readable, and no event loop can wait for it
+            await anyio.lowlevel.checkpoint()
         return os.read(self._descriptor, 65_536)
 
 
