@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,8 @@ import httpx
 import pytest
 
 pytest.importorskip("mcp")
+
+from mcp.client.streamable_http import StreamableHTTPTransport
 
 from agb import AGB, Config
 from agb.local import LocalServer
@@ -245,23 +248,15 @@ async def test_session_of_a_client_without_a_conversation_cannot_be_guessed(
             assert (await alone.failure("list_files", session_id=service_id)).startswith("there is no session")
             assert (await one.failure("list_files", session_id=created["session_id"])).startswith("there is no session")
             await one.ask("write_file", path="secret", content="of one")
-            header = {"mcp-session-id": await _mcp_session_of(url, one)}
+            header = {"mcp-session-id": _mcp_session_of_the_client()}
             async with over_http(url, mode="auto", headers=header) as thief:
                 assert "pass the session_id" in await thief.failure("read_file", path="secret")
 
 
-async def _mcp_session_of(url: str, agent: Agent) -> str:
-    """Return the id of the MCP session of a client, which only the client itself knows."""
-    del url
-    import gc
-
-    from mcp.client.streamable_http import StreamableHTTPTransport
-
-    (found,) = {
-        one.session_id for one in gc.get_objects() if isinstance(one, StreamableHTTPTransport) and one.session_id
-    }
-    del agent
-    assert found is not None
+def _mcp_session_of_the_client() -> str:
+    """Return the id of the MCP session of the only client with one, which only that client knows."""
+    transports = [one for one in gc.get_objects() if isinstance(one, StreamableHTTPTransport)]
+    (found,) = {str(one.session_id) for one in transports if one.session_id}
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import anyio
 import mcp_types
@@ -25,7 +25,7 @@ from .options import Options
 from .tool import Call, Tool, tools_of
 
 T = TypeVar("T")
-Context = ServerRequestContext[Conversations, Any]
+Context: TypeAlias = "ServerRequestContext[Conversations, Any]"
 
 PROGRESS_SECONDS: Final = 5.0
 """Seconds between the reports of a call that takes longer; clients wait for a call that reports progress."""
@@ -116,7 +116,8 @@ def _all_tools() -> list[Tool]:
 
 async def _reporting(context: Context, function: Callable[[], Awaitable[T]]) -> T:
     """Call a function, and report to the client meanwhile that it is still in progress."""
-    outcome: T | Exception
+    outcome: list[T] = []
+    failed: list[Exception] = []
     begin = anyio.current_time()
 
     async def report() -> None:
@@ -128,13 +129,13 @@ async def _reporting(context: Context, function: Callable[[], Awaitable[T]]) -> 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(report)
         try:
-            outcome = await function()
+            outcome.append(await function())
         except Exception as error:  # raised below: a task group would put it into a group
-            outcome = error
+            failed.append(error)
         tasks.cancel_scope.cancel()
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    if failed:
+        raise failed[0]
+    return outcome[0]
 
 
 def create_server(connect: Callable[[], AsyncAGB], options: Options | None = None) -> AgbServer:

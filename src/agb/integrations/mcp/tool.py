@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Any, TypeVar
 
 import mcp_types
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata, func_metadata
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import Field, ValidationError
@@ -48,11 +48,7 @@ class Tool:
     function: Callable[..., Awaitable[CallToolResult]]
     title: str
     annotations: ToolAnnotations
-    metadata: FuncMetadata = field(init=False)
-
-    @metadata.default
-    def _metadata(self) -> FuncMetadata:
-        return func_metadata(self.function, skip_names=["call"])
+    metadata: FuncMetadata = field(init=False, default=Factory(lambda self: _schemas(self), takes_self=True))
 
     @property
     def name(self) -> str:
@@ -85,6 +81,10 @@ class Tool:
         result = self.metadata.convert_result(await self.function(call=call, **checked))
         assert isinstance(result, CallToolResult)  # no tool asks the client for input
         return result
+
+
+def _schemas(tool: Tool) -> FuncMetadata:
+    return func_metadata(tool.function, skip_names=["call"])
 
 
 def tool(
