@@ -27,6 +27,7 @@ PUBLIC_TYPES = {
         "events",
         "exceptions",
         "fingerprint",
+        "hooks",
         "outcomes",
         "language",
         "limits",

@@ -14,8 +14,10 @@ from attrs import evolve
 from .._ops import arguments, ownership
 from .._ops import sessions as ops
 from .._wire.deadline import Deadline
+from .._wire.exchange import checked_hooks
 from ..config import Config, Endpoint, settings
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from ..hooks import RequestEvent, ResponseEvent, RetryEvent
 from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
@@ -76,7 +78,11 @@ class AGB(Closable, BlockHint):
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
             `ssl.SSLContext`; False for all of them, which is unsafe.
         hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
-            an answer is lost or a program is killed; see docs/wire-differences.md.
+            an answer is lost or a program is killed; see docs/reference/wire-differences.md.
+        on_request: called before each request, with a `RequestEvent`, to which it may add headers; what it raises ends
+            the call. See docs/guides/tracing.md.
+        on_response: called at the end of each request, with a `ResponseEvent`.
+        on_retry: called for each further attempt, with a `RetryEvent`.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: the settings in use.
@@ -109,6 +115,9 @@ class AGB(Closable, BlockHint):
         proxy: str | None = None,
         verify: Verify = True,
         hidden_labels: bool = True,
+        on_request: Callable[[RequestEvent], object] | None = None,
+        on_response: Callable[[ResponseEvent], object] | None = None,
+        on_retry: Callable[[RetryEvent], object] | None = None,
     ) -> None:
         self._hidden_labels = HiddenLabels(hidden_labels)
         self.settings = settings(api_key, cfg)
@@ -124,6 +133,7 @@ class AGB(Closable, BlockHint):
             limits=limits,
             proxy=proxy,
             verify=verify,
+            hooks=checked_hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
         self._context: ContextService | None = None
         self._limiter = CreateLimiter(self.client.limits, partial(is_gone, self.client))
@@ -331,7 +341,7 @@ class AGB(Closable, BlockHint):
     ) -> Batch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
-        See docs/map.md for journals and further attempts, and docs/distributed.md for executors.
+        See docs/guides/batches.md for journals and further attempts, and docs/guides/executors.md for executors.
 
         Args:
             function: called with a session and an item; what it returns is the item's value, what it raises the item's
