@@ -245,7 +245,9 @@ def integrations(session: nox.Session, adapter: str) -> None:
     install(session, "test", "types", extra=INTEGRATIONS[adapter])
     files = sorted(str(path) for path in Path("tests/integrations").glob(f"test_{adapter}*.py"))
     session.run("python", "-m", "pytest", "-q", *files, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
-    session.run("mypy", "-m", f"agb.integrations.{adapter}")
+    examples = f"integrations and {adapter}"
+    session.run("python", "-m", "pytest", "-q", "-n0", "tests/test_docs.py", "-k", examples)
+    session.run("mypy", "-p", f"agb.integrations.{adapter}", *files)
 
 
 @nox.session

@@ -27,7 +27,7 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import needs_browser
 from tests.desktops import needs_desktop, shared_desktop
-from tools.guides import BLOCK, DOCS, PICTURE, name_of, pages, python_of
+from tools.guides import BLOCK, DOCS, PICTURE, name_of, pages
 
 LONG = "<!-- long -->\n"
 """Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
@@ -53,10 +53,10 @@ def marks_of(text: str) -> list[pytest.MarkDecorator]:
 
 def marks_of_page(page: Path) -> list[pytest.MarkDecorator]:
     """Return those of a page; one about a framework is skipped where the framework is not installed."""
-    text = page.read_text("utf-8")
-    marks = marks_of(str(BLOCK.findall(text)))
+    code = "\n".join(code for code, _ in BLOCK.findall(page.read_text("utf-8")))
+    marks = marks_of(code)
     if page.is_relative_to(DOCS / "integrations"):
-        packages = set(re.findall(r"^ *(?:from|import) (\w+)", python_of(text), re.MULTILINE))
+        packages = set(re.findall(r"^ *(?:from|import) (\w+)", code, re.MULTILINE))
         marks += [pytest.mark.skipif(find_spec(name) is None, reason=f"needs {name}") for name in sorted(packages)]
     return marks
 
@@ -130,9 +130,9 @@ def documented() -> Iterator[tuple[str, str]]:
         try:
             module = importlib.import_module(info.name)
         except ImportError as error:
-            if "needs the extra" not in str(error):
+            if "pip install 'agb[" not in str(error):
                 raise
-            continue  # an adapter whose framework is not installed; `nox -s integrations` runs its examples
+            continue  # the framework of an adapter is not installed; `nox -s integrations` runs the examples
         for name, value in {"": module, **vars(module)}.items():
             if name and getattr(value, "__module__", None) != module.__name__:
                 continue

@@ -18,6 +18,6 @@ except ImportError as error:
 
 from .options import BadOptions, Http, Options
 from .server import create_server
-from .transports import serve_http, serve_stdio
+from .transports import http_app, serve_http, serve_stdio
 
-__all__ = ["BadOptions", "Http", "Options", "create_server", "serve_http", "serve_stdio"]
+__all__ = ["BadOptions", "Http", "Options", "create_server", "http_app", "serve_http", "serve_stdio"]

@@ -44,8 +44,7 @@ _log = logging.getLogger("agb.mcp")
 class AgbServer(Server[Conversations]):
     """An MCP server of the official package, and the conversations that it has.
 
-    It is served by `serve_stdio` or `serve_http`, by ``streamable_http_app`` of its base class, or connected to in this
-    process.
+    It is served by `serve_stdio`, `serve_http` or `http_app`, or connected to in this process.
     """
 
     def __init__(self, conversations: Conversations) -> None:
@@ -146,7 +145,8 @@ def create_server(connect: Callable[[], AsyncAGB], options: Options | None = Non
         options: images and limits.
 
     Example:
+        >>> from agb.integrations.mcp import Http, Options, create_server, http_app
         >>> server = create_server(AsyncAGB, Options(image="agb-code-space-1", idle_time=300))
-        >>> app = server.streamable_http_app()
+        >>> app = http_app(server, Http(port=8000))
     """
     return AgbServer(Conversations(connect, options or Options()))
