@@ -18,6 +18,7 @@ from mcp import Client, MCPError
 
 from agb import AGB, AsyncAGB, Config
 from agb.integrations.mcp import Options, create_server
+from agb.integrations.mcp.conversations import Conversations, Refused
 from agb.local import LocalServer
 from tests.desktops import needs_desktop
 from tests.local.browser import needs_chromium
@@ -123,6 +124,39 @@ async def test_link_leads_to_a_server_in_the_session(runtime: LocalServer) -> No
             assert (await http.get(link["url"])).text == "<h1>hello</h1>"
         await agent.ask("run_command", command=f"kill -- -{started.structured_content['pid']}")
         assert "port" in await agent.failure("make_link", port=0)
+
+
+async def test_calls_cancelled_while_their_session_is_created_leave_none(
+    runtime: LocalServer, sessions: Sessions
+) -> None:
+    async with in_process(runtime, name=sessions.name) as agent:
+        begin = anyio.current_time()
+        await agent.ask("create_session")
+        duration = anyio.current_time() - begin
+        await agent.ask("delete_session")
+        for step in range(12):
+            with anyio.move_on_after(duration * step / 8):
+                await agent.ask("list_files")
+            await agent.client.call_tool("delete_session", {})  # an error if there is none
+            await sessions.until_gone()
+
+
+async def test_session_that_is_created_while_the_server_ends_is_released(
+    runtime: LocalServer, sessions: Sessions
+) -> None:
+    """Its request is one that the server does not cancel."""
+
+    def connect() -> AsyncAGB:
+        return AsyncAGB(runtime.api_key, Config(runtime.endpoint, 60_000))
+
+    conversations = Conversations(connect, Options(name=sessions.name))
+    async with anyio.create_task_group() as requests:
+        async with conversations.running():
+            requests.start_soon(conversations.create, None)
+            await anyio.sleep(0)
+        assert sessions.ids == []
+        with pytest.raises(Refused, match="the server ends"):
+            await conversations.create(None)
 
 
 # --- code and commands --------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 
 ItemT = TypeVar("ItemT")
 
+LONGEST_REASON: Final = 4000
+"""Characters of the reason of a failure; it may quote arguments."""
 PICTURE_LIMIT: Final = 3_500_000
 """Bytes of the pictures of one answer; in base64 they are less than the 5 MB that models accept."""
 _SIGNATURES: Final = (
@@ -28,7 +30,7 @@ def answer(text: str, pictures: Iterable[ImageContent] = (), values: dict[str, A
 
 def failure(text: str) -> CallToolResult:
     """Return the answer of a tool that failed; the model reads why."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
+    return CallToolResult(content=[TextContent(type="text", text=text[:LONGEST_REASON])], is_error=True)
 
 
 # --- text ---------------------------------------------------------------------------------------------------------

@@ -91,7 +91,9 @@ class Conversations:
         self._tasks: TaskGroup | None = None
         self._conversations: dict[str, Conversation] = {}
         self._held: dict[str, HeldSession] = {}
-        self._creating = 0
+        self._creations: set[anyio.Event] = set()
+        """Those in progress; each is set when its session is held, or there is none."""
+        self._is_closing = False
         self._released: OrderedDict[str, tuple[Conversation | None, str]] = OrderedDict()
         """Why sessions were released that a call may still name."""
 
@@ -106,12 +108,13 @@ class Conversations:
                 with anyio.CancelScope(shield=True):
                     await self._release_all()
                 tasks.cancel_scope.cancel()
-                self._agb = self._tasks = None
 
     async def _release_all(self) -> None:
-        for conversation in self._conversations.values():
-            conversation.is_over = True
+        """Release all sessions, also those that are still being created by requests whose clients have gone."""
+        self._is_closing = True
         self._conversations.clear()
+        for creation in list(self._creations):
+            await creation.wait()
         async with anyio.create_task_group() as deletions:
             for held in list(self._held.values()):
                 deletions.start_soon(self._release, held, "the server has ended")
@@ -149,7 +152,9 @@ class Conversations:
             Refused: there are as many sessions as there may be, or the conversation has ended meanwhile.
             AGBError: it was not created.
         """
-        if len(self._held) + self._creating >= self.options.max_sessions:
+        if self._is_closing:
+            raise Refused("the server ends")
+        if len(self._held) + len(self._creations) >= self.options.max_sessions:
             raise Refused(
                 f"the server has {self.options.max_sessions} sessions, which is its limit: delete one, or wait until "
                 "an idle one is released"
@@ -159,15 +164,17 @@ class Conversations:
             image_id=image or self.options.image,
             idle_release_timeout=math.ceil(self.options.idle_time) + SERVICE_MARGIN,
         )
-        self._creating += 1
+        creation = anyio.Event()
+        self._creations.add(creation)
         try:
             created = await self._agb.create(params, owner=self.options.owner)
+            session = created.raise_for_error().session
+            # No checkpoint from here on: a session that was created is held, and so released.
+            held = HeldSession(f"{session.session_id}.{secrets.token_hex(16)}", session, Sandbox(session), conversation)
+            self._held[held.id] = held
         finally:
-            self._creating -= 1
-        session = created.raise_for_error().session
-        # No checkpoint from here on, so a session that was created is held.
-        held = HeldSession(f"{session.session_id}.{secrets.token_hex(16)}", session, Sandbox(session), conversation)
-        self._held[held.id] = held
+            self._creations.remove(creation)
+            creation.set()
         return self._begin(held)
 
     def _begin(self, held: HeldSession) -> HeldSession:
@@ -178,7 +185,8 @@ class Conversations:
             raise Refused("the conversation has ended")
         if conversation is not None:
             conversation.current, conversation.lost = held, None
-        self._tasks.start_soon(self._watch, held)
+        if not self._is_closing:
+            self._tasks.start_soon(self._watch, held)
         return held
 
     async def delete(self, held: HeldSession) -> None:

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from ..._async.modules.browser_agent import AsyncBrowserAgent
 from ...browser_agent import ActOptions, ExtractOptions, ObserveOptions, ObserveResult
-from .answers import PICTURE_LIMIT, answer, page_of, paged, picture
+from .answers import PICTURE_LIMIT, answer, page_of, picture
 from .conversations import HeldSession, Refused
 from .tool import Call, SessionId, tool
 
@@ -103,8 +103,10 @@ async def browser_observe(
         }
 
     values, following = page_of(found, 0, call.options.answer_limit, value)
-    lines = [json.dumps(one, ensure_ascii=False) for one in values]
-    return answer(paged(lines, 0, len(found), following, "elements"), values={"elements": values})
+    text = "\n".join(json.dumps(one, ensure_ascii=False) for one in values) or "no elements"
+    if following is not None:
+        text += f"\n[{following} of {len(found)} elements are shown: ask for fewer at a time]"
+    return answer(text, values={"elements": values})
 
 
 @tool("Read from a page", reads=True, outside=True)

@@ -69,7 +69,7 @@ class AgbServer(Server[Conversations]):
 
     def _schema(self, name: str) -> dict[str, Any] | None:
         tool = self._tools.get(name)
-        return None if tool is None else tool.metadata.arg_model.model_json_schema(by_alias=True)
+        return None if tool is None else tool.schema
 
     async def _list(self, context: Context, params: mcp_types.PaginatedRequestParams | None) -> ListToolsResult:
         del context, params  # all fit on one page

@@ -48,7 +48,9 @@ class Tool:
     function: Callable[..., Awaitable[CallToolResult]]
     title: str
     annotations: ToolAnnotations
-    metadata: FuncMetadata = field(init=False, default=Factory(lambda self: _schemas(self), takes_self=True))
+    metadata: FuncMetadata = field(init=False, default=Factory(lambda self: _metadata(self), takes_self=True))
+    schema: dict[str, Any] = field(init=False, default=Factory(lambda self: _schema(self), takes_self=True))
+    """The JSON Schema of its arguments."""
 
     @property
     def name(self) -> str:
@@ -61,7 +63,7 @@ class Tool:
             name=self.name,
             title=self.title,
             description=" ".join((self.function.__doc__ or "").split()),
-            input_schema=self.metadata.arg_model.model_json_schema(by_alias=True),
+            input_schema=self.schema,
             output_schema=self.metadata.output_schema,
             annotations=self.annotations,
         )
@@ -83,8 +85,12 @@ class Tool:
         return result
 
 
-def _schemas(tool: Tool) -> FuncMetadata:
+def _metadata(tool: Tool) -> FuncMetadata:
     return func_metadata(tool.function, skip_names=["call"])
+
+
+def _schema(tool: Tool) -> dict[str, Any]:
+    return tool.metadata.arg_model.model_json_schema(by_alias=True)
 
 
 def tool(
