@@ -87,7 +87,7 @@ async def test_the_tools_in_one_conversation(runtime: LocalServer, sessions: Ses
         await agent.ask("write_file", path="site/index.html", content="<h1>hello</h1>", **named)
         assert await agent.text("read_file", path="site/index.html", **named) == "<h1>hello</h1>"
         assert await agent.text("list_files", **named) == "site/"
-        assert await agent.text("search_files", pattern="hello", **named) == "./site/index.html:1: <h1>hello</h1>"
+        assert await agent.text("search_files", pattern="hello", **named) == "site/index.html:1: <h1>hello</h1>"
         picture = "from PIL import Image; Image.new('RGB', (20, 10), 'red')"
         assert pictures_of(await agent.ask("run_code", code=picture, **named))[0].size == (20, 10)
         server = "python3 -u -m http.server 30100 -d site"

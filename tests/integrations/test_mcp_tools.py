@@ -256,10 +256,10 @@ async def test_files(runtime: LocalServer) -> None:
             "total": 2,
             "next_offset": None,
         }
-        assert await agent.text("find_files", pattern="**/*.py", path="src") == "src/deep/a.py"
-        assert await agent.text("search_files", pattern="import", path="src", glob="*.py") == (
-            "src/deep/a.py:1: import sys"
-        )
+        for path in ("src", "./src", "src/", "."):
+            assert await agent.text("find_files", pattern="**/*.py", path=path) == "src/deep/a.py"
+        for where in ({"path": "src", "glob": "*.py"}, {"path": ".", "glob": "**/*.py"}, {"path": "./src/deep"}):
+            assert await agent.text("search_files", pattern="import", **where) == "src/deep/a.py:1: import sys"
         found = (
             await agent.ask("search_files", pattern="IMPORT (sys|no)", regex=True, ignore_case=True)
         ).structured_content
