@@ -161,10 +161,14 @@ if TYPE_CHECKING:
     from .results import FileChangeEvent as FileChangeEvent
     from .results import FileChangeResult as FileChangeResult
     from .results import FileContentResult as FileContentResult
+    from .results import FileEditResult as FileEditResult
+    from .results import FileGrepResult as FileGrepResult
     from .results import FileInfo as FileInfo
     from .results import FileInfoResult as FileInfoResult
+    from .results import FileMatch as FileMatch
     from .results import FileSearchResult as FileSearchResult
     from .results import FileUrlResult as FileUrlResult
+    from .results import FileWriteBatchResult as FileWriteBatchResult
     from .results import GetSessionData as GetSessionData
     from .results import GetSessionResult as GetSessionResult
     from .results import InstalledAppListResult as InstalledAppListResult
@@ -323,9 +327,13 @@ _HOMES = {
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
+        "FileEditResult",
+        "FileGrepResult",
         "FileInfo",
         "FileInfoResult",
+        "FileMatch",
         "FileSearchResult",
+        "FileWriteBatchResult",
         "FileUrlResult",
         "GetSessionData",
         "GetSessionResult",
