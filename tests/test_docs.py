@@ -17,7 +17,6 @@ import sys
 import time
 import types
 from collections.abc import AsyncIterator, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,7 +26,7 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import needs_browser
 from tests.desktops import needs_desktop, shared_desktop
-from tools.guides import BLOCK, DOCS, PICTURE, name_of, pages
+from tools.guides import BLOCK, DOCS, PICTURE, missing_for, name_of, pages
 
 LONG = "<!-- long -->\n"
 """Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
@@ -51,16 +50,6 @@ def marks_of(text: str) -> list[pytest.MarkDecorator]:
     return [mark for image, mark in needs.items() if image in text]
 
 
-def marks_of_page(page: Path) -> list[pytest.MarkDecorator]:
-    """Return those of a page; one about a framework is skipped where the framework is not installed."""
-    code = "\n".join(code for code, _ in BLOCK.findall(page.read_text("utf-8")))
-    marks = marks_of(code)
-    if page.is_relative_to(DOCS / "integrations"):
-        packages = set(re.findall(r"^ *(?:from|import) (\w+)", code, re.MULTILINE))
-        marks += [pytest.mark.skipif(find_spec(name) is None, reason=f"needs {name}") for name in sorted(packages)]
-    return marks
-
-
 def marks_of_example(name: str, text: str) -> list[pytest.MarkDecorator]:
     """Return those of a docstring; the browser of the synchronous flavour repeats that of the asynchronous one."""
     marks = marks_of(text)
@@ -70,13 +59,18 @@ def marks_of_example(name: str, text: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=name_of(page), marks=marks_of_page(page)) for page in PAGES],
+    [
+        pytest.param(page, id=name_of(page), marks=marks_of(str(BLOCK.findall(page.read_text("utf-8")))))
+        for page in PAGES
+    ],
 )
 def test_examples_of_a_page(page: Path) -> None:
     """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
 
     The pictures of a page are those that its examples save (`tools/guide_pictures.py`).
     """
+    if missing := missing_for(page):
+        pytest.skip(f"its examples need {missing}")
     text = page.read_text(encoding="utf-8")
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for match in BLOCK.finditer(text):
@@ -129,10 +123,10 @@ def documented() -> Iterator[tuple[str, str]]:
             continue
         try:
             module = importlib.import_module(info.name)
-        except ImportError as error:
-            if "pip install 'agb[" not in str(error):
+        except ImportError:  # the framework of an adapter is not installed
+            if not info.name.startswith("agb.integrations."):
                 raise
-            continue  # the framework of an adapter is not installed; `nox -s integrations` runs the examples
+            continue
         for name, value in {"": module, **vars(module)}.items():
             if name and getattr(value, "__module__", None) != module.__name__:
                 continue

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from inspect_ai import Task, eval
+from inspect_ai import Task
+from inspect_ai import eval as evaluate
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.log import EvalLog
-from inspect_ai.model import ChatMessage, ChatMessageTool, ModelOutput, get_model
+from inspect_ai.model import ChatMessage, ChatMessageTool, ModelOutput, ModelUsage, get_model
 from inspect_ai.scorer import match
 from inspect_ai.solver import generate, use_tools
 from inspect_ai.tool import bash
@@ -55,8 +56,14 @@ def multiply(messages: list[ChatMessage], *_: Any) -> ModelOutput:
     """Ask for the command, then answer with its output."""
     last = messages[-1]
     if isinstance(last, ChatMessageTool):
-        return ModelOutput.from_content("mockllm", last.text.strip())
-    return ModelOutput.for_tool_call("mockllm", "bash", {"cmd": MULTIPLY})
+        return counted(ModelOutput.from_content("mockllm", last.text.strip()))
+    return counted(ModelOutput.for_tool_call("mockllm", "bash", {"command": MULTIPLY}))
+
+
+def counted(output: ModelOutput) -> ModelOutput:
+    """Add numbers of tokens, which the scripted model would count with a table from the network."""
+    output.usage = ModelUsage(input_tokens=1, output_tokens=1, total_tokens=2)
+    return output
 
 
 async def wait_in_the_model(*_: Any) -> ModelOutput:
@@ -69,7 +76,7 @@ async def wait_in_the_model(*_: Any) -> ModelOutput:
 def wait_in_a_tool(*_: Any) -> ModelOutput:
     """Ask for a command that does not end."""
     print("waiting", flush=True)
-    return ModelOutput.for_tool_call("mockllm", "bash", {"cmd": "sleep 1000"})
+    return counted(ModelOutput.for_tool_call("mockllm", "bash", {"command": "sleep 1000"}))
 
 
 SCRIPTS: dict[str, Script] = {"multiply": multiply, "model": wait_in_the_model, "tool": wait_in_a_tool}
@@ -78,7 +85,7 @@ SCRIPTS: dict[str, Script] = {"multiply": multiply, "model": wait_in_the_model, 
 def run(one: Task, script: Script, *, at_once: int, log_dir: Path, **options: Any) -> EvalLog:
     """Run a task and return its log; raise ``KeyboardInterrupt`` if it was interrupted."""
     model = get_model("mockllm/model", custom_outputs=script, memoize=False)
-    logs = eval(
+    logs = evaluate(
         one,
         model=model,
         max_samples=at_once,

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("inspect_ai")
 
 from inspect_ai.util import SandboxEnvironment
-from inspect_ai.util._sandbox.self_check import *
+from inspect_ai.util._sandbox.self_check import *  # noqa: F403  # as its docstring says
 
 from agb.integrations.inspect import AGBSandboxEnvironment
 from agb.local import LocalServer, serve

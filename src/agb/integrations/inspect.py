@@ -6,7 +6,6 @@ deleted, with no point of cancellation in between. So `task_cleanup`, which Insp
 sample has not; a creation that is cancelled deletes its session itself.
 """
 
-# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import errno
@@ -57,7 +56,8 @@ __all__ = ["AGBSandboxConfig", "AGBSandboxEnvironment", "SessionOptions"]
 KIND = "inspect"
 """The kind of owner of all sessions that are created here."""
 CONFIG_FILES = ["agb.yaml", "agb.yml"]
-_START = 'mkdir -p -- "$1" && cd -- "$1" && pwd -P && id -un && id -u'
+_START = 'mkdir -p -- "$1" && cd -- "$1" && pwd -P'
+"""Creates the working directory, and prints its absolute path."""
 _CANNOT_EXECUTE = 126
 """The exit code for a program that exists and cannot be executed."""
 _GONE = {SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND}
@@ -184,8 +184,7 @@ class _Run:
         if start.exit_code != 0:
             why = start.stderr.decode("utf-8", "replace").strip()
             raise RuntimeError(f"the working directory {options.cwd or '~'} cannot be used: {why}")
-        cwd, *user = start.stdout.decode("utf-8", "surrogateescape").splitlines()
-        return AGBSandboxEnvironment(self, session, cwd, user)
+        return AGBSandboxEnvironment(self, session, start.stdout.decode("utf-8", "surrogateescape").removesuffix("\n"))
 
     async def delete(self, session_ids: Iterable[str]) -> None:
         """Delete sessions; one that cannot be deleted is reported by a warning, and tried again at the end."""
@@ -229,12 +228,10 @@ def _run_for(limits: Limits) -> _Run:
 class AGBSandboxEnvironment(SandboxEnvironment):
     """A session, as Inspect uses it. Inspect makes it; ``sandbox("name")`` returns it in solvers and tools."""
 
-    def __init__(self, run: _Run, session: AsyncSession, cwd: str, user: Iterable[str]) -> None:
+    def __init__(self, run: _Run, session: AsyncSession, cwd: str) -> None:
         super().__init__()
         self.session = session
         self._run = run
-        self._user = set(user)
-        """The name and the number of the user that programs run as."""
         self._sandbox = Sandbox(session, cwd=cwd)
 
     # --- the life of sessions ------------------------------------------------------------------------------------
@@ -371,12 +368,14 @@ class AGBSandboxEnvironment(SandboxEnvironment):
                 cwd=cwd,
                 env=env,
                 stdin=input,
-                user=None if user is None or user in self._user else user,
+                user=user,
                 timeout=timeout,
                 output_limit=limit,
             )
         except AGBError as error:
-            _raise_exec(error, user, cwd)
+            if "user" in error.extra:
+                raise SandboxUserUnsupportedError(str(error)) from error
+            _raise_os_error(error, cwd or ".")
         stdout, stderr = (text.decode("utf-8", "replace") for text in (outcome.stdout, outcome.stderr))
         if outcome.timed_out:
             timed_out = TimeoutError(f"Command timed out after {timeout} seconds")
@@ -429,11 +428,11 @@ class AGBSandboxEnvironment(SandboxEnvironment):
 
         Raises:
             ConnectionError: the session was deleted.
-            NotImplementedError: ``user`` is another user than that of the session.
+            NotImplementedError: ``user`` is given.
         """
         session_id = self.session.session_id
-        if user is not None and user not in self._user:
-            raise NotImplementedError(f"a shell cannot run as the user {user!r}")
+        if user is not None:
+            raise NotImplementedError("`agb shell` runs as the user of the session")
         if session_id not in self._run.sessions:
             raise ConnectionError(f"session {session_id} was deleted")
         command = shlex.join(["agb", "shell", session_id, "--cwd", self._sandbox.cwd or "."])
@@ -451,11 +450,6 @@ def _owner(run: _Run, task_name: str, metadata: Mapping[str, Any]) -> Owner:
     if active is None:  # without an evaluation around it
         return Owner.from_ids(KIND, run.name, task_name, sample_id)
     return Owner.from_ids(KIND, active.run_id or active.eval_id, task_name, sample_id, active.epoch)
-
-
-def _raise_exec(error: AGBError, user: str | None, cwd: str | None) -> NoReturn:
-    """Raise what Inspect expects when a program could not be run."""
-    _raise_os_error(error, cwd or ".")
 
 
 def _raise_os_error(error: AGBError, path: str) -> NoReturn:

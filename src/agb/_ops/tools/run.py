@@ -182,7 +182,12 @@ def as_user(user: str, *, session_id: str) -> ToolCall[AsUser]:
             case _:
                 raise invalid("shell", f"{result.stdout[:200]!r}", reply, session_id, CommandError)
         raise CommandError(
-            f"Could not {RUN}: {why}", kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES
+            f"Could not {RUN}: {why}",
+            kind=kind,
+            request_id=reply.request_id,
+            session_id=session_id,
+            sent=Sent.YES,
+            user=user,  # the same kinds are those of a working directory
         )
 
     return evolve(call, read=lambda reply: read(call.read(reply), reply), repeatable=True)  # type: ignore[arg-type, return-value]
