@@ -90,7 +90,8 @@ def _metadata(tool: Tool) -> FuncMetadata:
 
 
 def _schema(tool: Tool) -> dict[str, Any]:
-    return tool.metadata.arg_model.model_json_schema(by_alias=True)
+    schema: dict[str, Any] = tool.metadata.arg_model.model_json_schema(by_alias=True)
+    return schema
 
 
 def tool(
