@@ -79,9 +79,14 @@ async def test_create_and_delete_sessions(runtime: LocalServer, sessions: Sessio
         assert await agent.text("list_files") == "no entries"  # the second is the current one
         assert await agent.text("read_file", path="one", session_id=first["session_id"]) == "1"
         assert "2 sessions, which is its limit" in await agent.failure("create_session")
-        await agent.ask("delete_session", session_id=first["session_id"])
-        assert "because it was deleted" in await agent.failure("list_files", session_id=first["session_id"])
         await agent.ask("delete_session")
+        assert await agent.text("list_files") == "one  1"  # the first is the current one again
+        second = (await agent.ask("create_session")).structured_content
+        assert second is not None
+        deleted = await agent.text("delete_session", session_id=first["session_id"])
+        assert deleted.endswith(f"The current session is now {second['session_id']}.")
+        assert "because it was deleted" in await agent.failure("list_files", session_id=first["session_id"])
+        assert (await agent.text("delete_session")).endswith("The next call begins with a new session.")
         assert sessions.ids == []
         assert "no current session" in await agent.failure("delete_session")
         await agent.ask("list_files")  # begins with a new one

@@ -46,10 +46,18 @@ class Conversation:
 
     is_over: bool = False
     current: HeldSession | None = None
+    """The session that was created last, of those that exist."""
     lost: str | None = None
-    """Why there is no current session any more, until the agent has been informed."""
+    """Why the session that was the current one is gone, until the agent has been informed."""
     creating: anyio.Lock = field(factory=anyio.Lock)
     """Held while the current session is created, so that calls at the same time share it."""
+
+    @property
+    def following(self) -> str:
+        """What the next call works in, as a sentence."""
+        if self.current is None:
+            return "The next call begins with a new session."
+        return f"The current session is now {self.current.id}."
 
 
 @define(eq=False)
@@ -101,7 +109,7 @@ class Conversations:
     async def running(self) -> AsyncIterator[None]:
         """Hold sessions for the time of a block; all of them are released at its end, also if it is cancelled."""
         async with self._connect() as agb, anyio.create_task_group() as tasks:
-            self._agb, self._tasks = agb, tasks
+            self._agb, self._tasks, self._is_closing = agb, tasks, False
             try:
                 yield
             finally:
@@ -238,11 +246,9 @@ class Conversations:
                 "create_session, and pass the session_id that it returns to every call"
             )
         async with conversation.creating:
-            if conversation.current is not None:
-                return conversation.current
             if (loss := _loss(conversation)) is not None:
                 raise Refused(loss)
-            return await self.create(conversation)
+            return conversation.current or await self.create(conversation)
 
     async def _has_ended(self, held: HeldSession, error: AGBError) -> bool:
         """Return whether an error is that of a session that has ended; a missing file is of the same kind."""
@@ -286,15 +292,17 @@ class Conversations:
             self._released.popitem(last=False)
         conversation = held.conversation
         if conversation is not None and conversation.current is held:
-            conversation.current, conversation.lost = None, _gone(held.id, reason)
+            others = [other for other in self._held.values() if other.conversation is conversation]
+            conversation.current = others[-1] if others else None
+            conversation.lost = _gone(held.id, reason)
 
 
 def _loss(conversation: Conversation | None) -> str | None:
-    """Return, once, that the current session is gone: the next call begins with a new one, without its files."""
+    """Return, once, that the current session is gone with its files, and which one is next."""
     if conversation is None or conversation.lost is None:
         return None
     reason, conversation.lost = conversation.lost, None
-    return f"{reason} The next call begins with a new session."
+    return f"{reason} {conversation.following}"
 
 
 def _gone(session_id: str, reason: str) -> str:

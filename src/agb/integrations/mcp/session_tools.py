@@ -54,7 +54,8 @@ async def delete_session(call: Call, session_id: SessionId = None) -> CallToolRe
         raise Refused("there is no current session in this conversation")
     async with call.session(session_id) as held:
         await call.conversations.delete(held)
-    return answer(f"Deleted the session {held.id}.")
+    following = "" if held.conversation is None else f" {held.conversation.following}"
+    return answer(f"Deleted the session {held.id}.{following}")
 
 
 @tool("Make a link", reads=True, outside=True)
