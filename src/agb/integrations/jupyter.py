@@ -2,8 +2,8 @@
 
 `AGBProvisioner` creates a session and starts ipykernel in it. The kernel listens inside the session; a link leads to a
 program beside it (`jupyter_relay`), which connects WebSockets to its ports. On this machine a thread listens at the
-ports that Jupyter has chosen, and opens a WebSocket for each connection. Jupyter's messages pass unchanged, so all that a
-kernel can do works: completion, input, widgets, interrupts. They are signed with the key of the connection file.
+ports that Jupyter has chosen, and opens a WebSocket for each connection. Jupyter's messages pass unchanged, so all that
+a kernel can do works: completion, input, widgets, interrupts. They are signed with the key of the connection file.
 
 ``python -m agb.integrations.jupyter install --user`` installs the kernel specification ``agb-python``.
 """
@@ -32,7 +32,7 @@ from ..session_params import CreateSessionParams
 try:
     from jupyter_client.connect import KernelConnectionInfo
     from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.provisioning import KernelProvisionerBase
+    from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
     from traitlets import Unicode
 except ImportError as error:
     raise ImportError("kernels in sessions need Jupyter: pip install 'agb[jupyter]'") from error
@@ -49,7 +49,7 @@ NAME = "agb-python"
 """The name of the kernel specification."""
 
 
-class AGBProvisioner(KernelProvisionerBase):  # type: ignore[misc]  # Jupyter's base has no types in some versions
+class AGBProvisioner(KernelProvisionerBase):
     """A provisioner of Jupyter kernels: each kernel has a session of its own, which is deleted with it.
 
     The key and the endpoint are read as those of ``AsyncAGB()`` are. The owner of a session is ``jupyter:KERNEL``, so
@@ -71,7 +71,7 @@ class AGBProvisioner(KernelProvisionerBase):  # type: ignore[misc]  # Jupyter's 
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Choose the ports on this machine."""
-        manager = self.parent
+        manager: Any = self.parent
         manager.write_connection_file()
         self.connection_info = manager.get_connection_info()
         return await super().pre_launch(cmd=manager.format_kernel_cmd(), **kwargs)
@@ -97,12 +97,13 @@ class AGBProvisioner(KernelProvisionerBase):  # type: ignore[misc]  # Jupyter's 
         return self.connection_info
 
     async def _start(self, session: AsyncSession) -> AsyncProcess:
-        key = self.connection_info["key"]
+        given: Any = self.connection_info
+        key = given["key"]
         inside = {
             **{f"{channel}_port": 0 for channel in _CHANNELS},  # the kernel chooses them, and writes them down
             "ip": "127.0.0.1",
             "transport": "tcp",
-            "signature_scheme": self.connection_info["signature_scheme"],
+            "signature_scheme": given["signature_scheme"],
             "key": key.decode() if isinstance(key, bytes) else key,
         }
         (await session.file.write(_CONNECTION_FILE, json.dumps(inside))).raise_for_error()
@@ -113,7 +114,7 @@ class AGBProvisioner(KernelProvisionerBase):  # type: ignore[misc]  # Jupyter's 
         if self._forwarder is None:
             await session.command.start(["python3", _RELAY, _CONNECTION_FILE, str(_RELAY_PORT)])
             link = (await session.get_link(port=_RELAY_PORT)).raise_for_error().data
-            ports = {channel: self.connection_info[f"{channel}_port"] for channel in _CHANNELS}
+            ports = {channel: given[f"{channel}_port"] for channel in _CHANNELS}
             self._forwarder = _Forwarder(link, ports)
             self._forwarder.start()
         return kernel
@@ -165,7 +166,9 @@ class AGBProvisioner(KernelProvisionerBase):  # type: ignore[misc]  # Jupyter's 
             await asyncio.get_running_loop().run_in_executor(None, forwarder.stop)
         session, self._session = self._session, None
         if session is not None:
-            (await session.delete()).raise_for_error()
+            deleted = await session.delete()
+            if deleted.error is not None and deleted.error.kind is not ErrorKind.NOT_FOUND:
+                raise deleted.error
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
