@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,9 @@ FLAVOURS = (
 )
 """What a guide says of its examples where only one flavour of them is shown."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
+
+NEEDS = re.compile(r"<!-- needs: (\w+) -->")
+"""The package that the examples of a page import; only ``nox -s integrations`` installs it."""
 
 
 def pages() -> list[Path]:
@@ -64,3 +68,9 @@ def anchors_of(text: str) -> set[str]:
                 anchor = f"{first}_{number}"
             found.add(anchor)
     return found
+
+
+def missing_for(page: Path) -> str:
+    """Return the name of the package that the examples of a page need, if it is not installed, else an empty string."""
+    needed = NEEDS.search(page.read_text("utf-8"))
+    return needed[1] if needed and find_spec(needed[1]) is None else ""

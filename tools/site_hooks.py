@@ -22,7 +22,7 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
 from tools.flavours import asynchronous, formatted
-from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence
+from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence, missing_for
 from tools.messages import as_page
 
 ON_THE_SITE = (
@@ -63,7 +63,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for name, source in OF_THE_ROOT.items():
         files.append(File.generated(config, name, content=_below_docs((ROOT / source).read_text("utf-8"))))
     files.append(File.generated(config, "reference/messages.md", content=as_page()))
-    _twins.update(asynchronous({path: path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))}))
+    _twins.update(
+        asynchronous({path: path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md")) if not missing_for(path)})
+    )
 
 
 def _below_docs(text: str) -> str:
