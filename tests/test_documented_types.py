@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tools.flavours import asynchronous
-from tools.guides import BLOCK, DOCS, ROOT, WRITTEN, module_name, pages, python_of
+from tools.guides import BLOCK, DOCS, ROOT, WRITTEN, missing_for, module_name, pages, python_of
 
 NARROWING = """
 from collections.abc import Coroutine
@@ -84,7 +84,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not os.environ.get("AGB_CHECK_TYPES"):
         pytest.skip("nox -s types runs it: a type checker reads the whole package first")
     directory = tmp_path_factory.mktemp("examples")
-    texts = {page: page.read_text("utf-8") for page in pages()}
+    texts = {page: page.read_text("utf-8") for page in pages() if not missing_for(page)}
     for page, text in texts.items():
         if BLOCK.search(text):
             (directory / f"{module_name(page)}.py").write_text(python_of(text), "utf-8")

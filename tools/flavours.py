@@ -23,6 +23,7 @@ import inspect
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from mypy.types import CallableType, Instance, Overloaded, ProperType, Type, Typ
 import agb
 from tools.guides import BLOCK, ROOT, SYNC_ONLY, WRITTEN, is_marked, module_name, python_of
 
-WIDTH = 100
+WIDTH = 84
 """Columns of the examples in the site."""
 
 Place = tuple[int, int, int, int]
@@ -50,7 +51,9 @@ def asynchronous(pages: Mapping[Path, str]) -> dict[Path, list[str | None]]:
     """
     with_examples = {page: text for page, text in pages.items() if BLOCK.search(text)}
     types = _types_of(with_examples)
-    return {page: _Page(page, text, types[page]).blocks() for page, text in with_examples.items()}
+    twins = {page: _Page(page, text, types[page]).blocks() for page, text in with_examples.items()}
+    shown = iter(formatted([twin for blocks in twins.values() for twin in blocks if twin is not None]))
+    return {page: [twin and next(shown) for twin in blocks] for page, blocks in twins.items()}
 
 
 # --- what mypy knows ---------------------------------------------------------------------------------------------
@@ -183,7 +186,7 @@ class _Page:
             edits = _Edits(source, line)
             if has_twin:
                 self._edit(tree, edits)
-            twins.append(_formatted(_completed(edits.result(), source)) if edits else None)
+            twins.append(_completed(edits.result(), source) if edits else None)
         return twins
 
     def _find_coroutines(self) -> None:
@@ -415,12 +418,16 @@ def _opens_client(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "AGB"
 
 
-def _formatted(source: str) -> str:
-    ruff = [sys.executable, "-m", "ruff"]
-    options = ["--isolated", f"--line-length={WIDTH}", "-"]
-    for command in (["check", "--select=I", "--fix-only", "--quiet"], ["format", "--quiet"]):
-        ran = subprocess.run([*ruff, *command, *options], input=source, capture_output=True, text=True, check=False)
-        if ran.returncode:
-            raise SyntaxError(f"{ran.stderr}\n{source}")
-        source = ran.stdout
-    return source
+def formatted(sources: list[str]) -> list[str]:
+    """Return blocks as ruff formats them, with their imports in order."""
+    with tempfile.TemporaryDirectory() as name:
+        paths = [Path(name, f"block_{number}.py") for number in range(len(sources))]
+        for path, source in zip(paths, sources, strict=True):
+            path.write_text(source, "utf-8")
+        ruff = [sys.executable, "-m", "ruff"]
+        for command in (["check", "--select=I", "--fix-only"], ["format", f"--line-length={WIDTH}"]):
+            command = [*ruff, *command, "--isolated", "--no-cache", "--quiet", name]
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            if ran.returncode:
+                raise SyntaxError(ran.stdout + ran.stderr)
+        return [path.read_text("utf-8") for path in paths]

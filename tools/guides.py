@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,6 +20,9 @@ FLAVOURS = (
 SYNC_ONLY, LONG = "sync only", "long"
 """Marks of an example, each a comment on a line of its own before it: it has no asynchronous form; it takes long."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
+
+NEEDS = re.compile(r"<!-- needs: (\w+) -->")
+"""The package that the examples of a page need; a development environment may be without it."""
 
 
 def pages() -> list[Path]:
@@ -56,7 +60,7 @@ def first_sentence(text: str) -> str:
     """Return the first sentence below the title of a page, without its links."""
     paragraphs = (part for part in text.split("\n\n") if part.strip() and not part.startswith(("#", "!", "<", "|")))
     words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(next(paragraphs, "").split()))
-    return re.split(r"(?<=[.:])\s", words, maxsplit=1)[0].rstrip(":")
+    return re.split(r"(?<=\.)\s", words, maxsplit=1)[0]
 
 
 def anchors_of(text: str) -> set[str]:
@@ -72,3 +76,9 @@ def anchors_of(text: str) -> set[str]:
                 anchor = f"{first}_{number}"
             found.add(anchor)
     return found
+
+
+def missing_for(page: Path) -> str:
+    """Return the name of the package that the examples of a page need, if it is not installed, else an empty string."""
+    needed = NEEDS.search(page.read_text("utf-8"))
+    return needed[1] if needed and find_spec(needed[1]) is None else ""

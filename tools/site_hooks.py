@@ -6,6 +6,8 @@ becomes two tabs, "async" and "sync", where `tools.flavours` makes a twin of it.
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import re
 import subprocess
@@ -19,14 +21,16 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
-from tools.flavours import asynchronous
-from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence
+from tools.flavours import asynchronous, formatted
+from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence, missing_for
 from tools.messages import as_page
 
 ON_THE_SITE = (
     "Each example has two tabs, one for each flavour. An asynchronous part of a program shows `await` without the "
     "function around it."
 )
+ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
+FOREIGN_SCRIPT = "https://unpkg.com/iframe-worker/shim"
 MARK = re.compile(r"^<!-- (?:long|sync only) -->\n", re.MULTILINE)
 
 _twins: dict[Path, list[str | None]] = {}
@@ -59,7 +63,9 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
     for name, source in OF_THE_ROOT.items():
         files.append(File.generated(config, name, content=_below_docs((ROOT / source).read_text("utf-8"))))
     files.append(File.generated(config, "reference/messages.md", content=as_page()))
-    _twins.update(asynchronous({path: path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md"))}))
+    _twins.update(
+        asynchronous({path: path.read_text("utf-8") for path in sorted(DOCS.rglob("*.md")) if not missing_for(path)})
+    )
 
 
 def _below_docs(text: str) -> str:
@@ -82,13 +88,15 @@ def with_tabs(text: str, twins: list[str | None]) -> str:
     """Return a page with tabs in place of each block that has a twin."""
     parts = []
     end = 0
-    for match, twin in zip(BLOCK.finditer(text), twins, strict=True):
+    blocks = list(BLOCK.finditer(text))
+    sources = iter(formatted([match[1] for match, twin in zip(blocks, twins, strict=True) if twin]))
+    for match, twin in zip(blocks, twins, strict=True):
         parts.append(text[end : match.start()])
         end = match.end()
         if twin is None:
             parts.append(match[0])
             continue
-        parts.extend((_tab("async", twin), _tab("sync", match[1])))
+        parts.extend((_tab("async", twin), _tab("sync", next(sources))))
         if match[2] is not None:
             parts.append(f"\n```text\n{match[2]}```\n")
     return "".join([*parts, text[end:]])
@@ -125,7 +133,34 @@ def on_post_build(config: MkDocsConfig) -> None:
             lines += ["", f"## {section}", ""]
             last = section
         lines.append(f"- [{page.title}]({page.file.dest_uri}): {first_sentence(text)}")
-        whole += [f"<!-- {page.file.src_uri} -->", "", text.strip(), ""]
+        described = ENTRY.sub(lambda match: as_text(match[1]), text)
+        whole += [f"<!-- {page.file.src_uri} -->", "", described.strip(), ""]
     site = Path(config.site_dir)
+    for path in site.rglob("*.html"):  # the theme would load a script from elsewhere
+        text = path.read_text("utf-8")
+        local = "../" * (len(path.relative_to(site).parts) - 1) + "offline-search.js"
+        path.write_text(text.replace(FOREIGN_SCRIPT, local), "utf-8")
     (site / "llms.txt").write_text("\n".join(lines) + "\n", "utf-8")
     (site / "llms-full.txt").write_text("\n".join(whole) + "\n", "utf-8")
+
+
+def as_text(path: str) -> str:
+    """Return the signature and the docstring of a public name, and of the methods of a class."""
+    module, _, name = path.rpartition(".")
+    value = getattr(importlib.import_module(module), name)
+    parts = [f"## {name}{_signature(value)}", inspect.getdoc(value) or ""]
+    if inspect.isclass(value):
+        for member, one in inspect.getmembers(value):
+            function = one.fget if isinstance(one, property) else one
+            if not member.startswith("_") and inspect.isfunction(function) and function.__module__.startswith("agb"):
+                parts += [f"### {name}.{member}{_signature(one)}", inspect.getdoc(one) or ""]
+    return "\n\n".join(parts)
+
+
+def _signature(value: object) -> str:
+    if not callable(value):
+        return ""
+    try:
+        return str(inspect.signature(value))
+    except (TypeError, ValueError):  # a class of constants, a type alias
+        return ""

@@ -66,10 +66,10 @@ async def test_files() -> None:
     async with client(fake) as agb, agb.session(IMAGE) as session:
         files = session.file
         assert (await files.write("/tmp/a.txt", "größer")).success
-        assert (await files.write("/tmp/big", bytes(3_000_000))).success
+        assert (await files.write("/tmp/big", bytes(1_500_000))).success
         assert (await files.write("/tmp/a.txt", "!", "append")).success
         assert (await files.read("/tmp/a.txt")).content == "größer!"
-        assert len((await files.read("/tmp/big", format="bytes")).content) == 3_000_000
+        assert len((await files.read("/tmp/big", format="bytes")).content) == 1_500_000
         assert (await files.exists("/tmp/a.txt")).data
         assert not (await files.exists("/tmp/none")).data
         assert (await files.edit("/tmp/a.txt", [{"oldText": "gr", "newText": "GR"}])).success

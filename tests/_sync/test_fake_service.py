@@ -67,10 +67,10 @@ def test_files() -> None:
     with client(fake) as agb, agb.session(IMAGE) as session:
         files = session.file
         assert files.write("/tmp/a.txt", "größer").success
-        assert files.write("/tmp/big", bytes(3_000_000)).success
+        assert files.write("/tmp/big", bytes(1_500_000)).success
         assert files.write("/tmp/a.txt", "!", "append").success
         assert files.read("/tmp/a.txt").content == "größer!"
-        assert len(files.read("/tmp/big", format="bytes").content) == 3_000_000
+        assert len(files.read("/tmp/big", format="bytes").content) == 1_500_000
         assert files.exists("/tmp/a.txt").data
         assert not files.exists("/tmp/none").data
         assert files.edit("/tmp/a.txt", [{"oldText": "gr", "newText": "GR"}]).success

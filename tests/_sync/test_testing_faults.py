@@ -57,7 +57,7 @@ def test_faults_of_live_output(runtime: LocalServer, faults: Faults) -> None:
     """Also on a WebSocket that was used before: each message of the client may meet a fault."""
     with AGB(runtime.api_key, Config(faults.endpoint)) as agb, agb.session(IMAGE) as session:
         assert session.code.run("print(1)", "python", stream_beta=True).logs.stdout == ["1\n"]
-        for fault in (faults.cut("stream", after=40), faults.drop("stream"), faults.drop("stream", at="answer")):
+        for fault in (faults.cut("stream", after=40), faults.drop("stream")):
             broken = session.code.run("print(2)", "python", stream_beta=True).error
             assert broken is not None
             assert broken.kind is ErrorKind.UNREACHABLE

@@ -79,7 +79,9 @@ def test_users_that_are_killed(tmp_path: Path) -> None:
 
 
 def test_runtime_that_cannot_start(tmp_path: Path) -> None:
-    shared = SharedRuntime(tmp_path / "shared", {"isolation": "nonsense"})
+    with pytest.raises(CannotStart, match="cannot be imported by the runtime"):
+        SharedRuntime(tmp_path / "shared", {"planner": lambda request: None})
+    shared = SharedRuntime(tmp_path / "shared", {"isolation": "nonsense", "data_dir": tmp_path})
     for _ in range(2):
         with pytest.raises(CannotStart, match="isolation must be one of"):
             shared.acquire()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from .._wire.call import json_text
+from ..owned import Owner
 from . import ownership
 
 if TYPE_CHECKING:
@@ -27,6 +28,21 @@ def check_count(name: str, value: object, least: int = 1) -> None:
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if value < least:
         raise ValueError(f"{name} is a number >= {least}, not {value}")
+
+
+def check_owner(owner: object) -> None:
+    """Raise `TypeError` unless this is an owner, or None."""
+    if owner is not None and not isinstance(owner, Owner):
+        raise TypeError(f"owner is an Owner, not {type(owner).__name__}")
+
+
+def check_age(seconds: object) -> float:
+    """Return an age of sessions in seconds; 0 is allowed."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"older_than is a number of seconds, not {seconds!r}")
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"older_than is a number of seconds, 0 or more, not {seconds!r}")
+    return float(seconds)
 
 
 def check_interval(seconds: object) -> None:
@@ -238,6 +254,23 @@ def check_transfer(context_id: object, remote: object, concurrency: object) -> t
     if concurrency < 1:
         raise ValueError(f"concurrency is a number of files >= 1, not {concurrency}")
     return context_id, remote
+
+
+def check_part(offset: object, limit: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless they are the first byte of a part and its size, None to the end."""
+    check_size(0 if offset is None else offset, "offset")
+    check_size(limit, "limit")
+    if offset is None:
+        raise TypeError("offset must be a number of bytes, not None")
+
+
+def as_bytes(name: str, value: object) -> bytes:
+    """Return bytes, or a text as UTF-8; raise ``TypeError`` for anything else."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    raise TypeError(f"{name} must be text or bytes, not {type(value).__name__}")
 
 
 def check_size(size: object, name: str = "max_size") -> None:

@@ -17,8 +17,9 @@ from .._wire.reply import NO_SUCH_OPERATION, TOOL_SESSION_NOT_FOUND, envelope
 from .._wire.shape import Shape, ShapeError
 from .._wire.toolcall import BY_API
 from ..session_params import CreateSessionParams
+from .fake_contexts import FILES_HOST, Beside, FakeContext, Refusal
 from .fake_files import FakeFiles, ToolFailure
-from .fake_state import FILES_HOST, Beside, FakeContext, FakeSession, FakeState, Refusal
+from .fake_state import FakeSession, FakeState
 from .fake_tools import CodeAnswer, CommandAnswer, default_text
 
 _CALLS: tuple[Call[Any], ...] = (

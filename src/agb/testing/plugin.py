@@ -98,8 +98,8 @@ def agb_runtime(
     base = tmp_path_factory.getbasetemp()
     is_worker = hasattr(config, "workerinput")  # of pytest-xdist, whose workers have directories below that of the run
     name = hashlib.sha256(json.dumps(dict(agb_runtime_options), sort_keys=True, default=str).encode()).hexdigest()[:16]
-    shared = SharedRuntime((base.parent if is_worker else base) / f"agb-runtime-{name}", agb_runtime_options)
     try:
+        shared = SharedRuntime((base.parent if is_worker else base) / f"agb-runtime-{name}", agb_runtime_options)
         server = shared.acquire()
     except CannotStart as error:
         pytest.fail(f"agb_runtime: {error}", pytrace=False)
@@ -218,6 +218,6 @@ def agb_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
     failed_before = request.session.testsfailed
     cassette = Cassette(path_for(request.node), str(request.config.getoption("--agb-record")))
     yield cassette
-    cassette.save()
-    if request.session.testsfailed == failed_before:
+    if request.session.testsfailed == failed_before:  # a test that has failed may have made a part of its requests only
+        cassette.save()
         cassette.check_known()

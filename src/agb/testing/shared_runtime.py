@@ -25,6 +25,7 @@ from typing import Any
 
 from attrs import asdict
 
+from ..local import planner_options
 from ..local.child import LocalServer, ServerProcess
 from ..local.errors import CannotStart
 from ..local.report import Report
@@ -39,7 +40,9 @@ class SharedRuntime:
     """
 
     def __init__(self, directory: Path, options: Mapping[str, Any]) -> None:
-        self._options = dict(options)
+        self._options = {**options, **planner_options(options.get("planner"))}
+        if self._options.get("data_dir") is not None:
+            self._options["data_dir"] = str(self._options["data_dir"])
         self._directory = directory
         self._users: int | None = None
         self._lifeline: int | None = None
@@ -96,6 +99,7 @@ class SharedRuntime:
         finally:
             os.close(users)
         self._started.stop()
+        self._started = None
 
     def _start(self) -> LocalServer:
         lifeline = self._directory / f"lifeline-{os.getpid()}"

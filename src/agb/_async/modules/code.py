@@ -75,7 +75,7 @@ class AsyncCode:
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
-            Any exception of a callback; the execution is stopped then.
+            Exception: that of a callback; the execution is stopped then.
 
         Example:
             >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:

@@ -76,7 +76,7 @@ class Code:
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
-            Any exception of a callback; the execution is stopped then.
+            Exception: that of a callback; the execution is stopped then.
 
         Example:
             >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:

@@ -39,6 +39,16 @@ class EditArguments(Arguments, frozen=True, rename="camel"):
     path: Path
     edits: Annotated[list[Edit], Meta(description="Replacements, made in this order; all of them or none.")]
     dry_run: Annotated[bool, Meta(description="Whether to return the difference and change nothing.")] = False
+    replace_all: Annotated[
+        bool, Meta(description="Whether every occurrence is replaced; otherwise there must be exactly one.")
+    ] = True
+    report: Annotated[
+        Literal["difference", "counts"],
+        Meta(
+            description="What is returned: the difference, or the number of occurrences of each text that was looked "
+            "for, as a JSON array; it ends with the first text whose number is not as wanted: nothing was changed then."
+        ),
+    ] = "difference"
 
 
 class MoveArguments(Arguments, frozen=True):
@@ -111,7 +121,7 @@ class SearchArguments(Arguments, frozen=True, rename="camel"):
 def _tool(name: str, description: str, kind: type[Arguments], *, summarized: str = "path") -> Tool:
     async def call(session: LocalSession, given: Any) -> ToolReply:
         reply = await session.files.call(name, msgspec.to_builtins(given))
-        return ToolReply(reply.text, is_error=not reply.ok)
+        return ToolReply(reply.text, is_error=not reply.ok, errno=reply.errno)
 
     return Tool(name, _SERVER, description, kind, call, summarized=summarized)
 
@@ -120,13 +130,13 @@ async def write_file(session: LocalSession, given: WriteArguments) -> ToolReply:
     """Write a file; the content goes beside the other arguments, as the bytes it is."""
     args = {"path": given.path, "mode": given.mode, "format": given.format}
     reply = await session.files.call("write_file", args, given.content.encode())
-    return ToolReply(reply.text, is_error=not reply.ok)
+    return ToolReply(reply.text, is_error=not reply.ok, errno=reply.errno)
 
 
 async def get_file_change(session: LocalSession, given: PathArguments) -> ToolReply:
     """Return the changes since the previous call; the text is a JSON array."""
     reply = await session.files.changes(given.path)
-    return ToolReply(reply.text, is_error=not reply.ok)
+    return ToolReply(reply.text, is_error=not reply.ok, errno=reply.errno)
 
 
 FILE_TOOLS: Final = (
