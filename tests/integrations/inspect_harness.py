@@ -22,6 +22,7 @@ from inspect_ai.model import ChatMessage, ChatMessageTool, ModelOutput, ModelUsa
 from inspect_ai.scorer import match
 from inspect_ai.solver import generate, use_tools
 from inspect_ai.tool import bash
+from inspect_ai.util import SandboxEnvironmentSpec
 
 from agb.integrations.inspect import AGBSandboxConfig
 
@@ -41,7 +42,7 @@ def task(samples: int, config: AGBSandboxConfig | str | None = None, **options: 
         )
         for number in range(1, samples + 1)
     ]
-    sandbox = "agb" if config is None else ("agb", config)
+    sandbox = SandboxEnvironmentSpec("agb", config)
     return Task(
         dataset=MemoryDataset(dataset),
         solver=[use_tools(bash(timeout=60)), generate()],
