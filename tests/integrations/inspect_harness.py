@@ -83,7 +83,7 @@ def wait_in_a_tool(*_: Any) -> ModelOutput:
 SCRIPTS: dict[str, Script] = {"multiply": multiply, "model": wait_in_the_model, "tool": wait_in_a_tool}
 
 
-def run(one: Task, script: Script, *, at_once: int, log_dir: Path, **options: Any) -> EvalLog:
+def run(one: Task | str, script: Script, *, at_once: int, log_dir: Path, **options: Any) -> EvalLog:
     """Run a task and return its log; raise ``KeyboardInterrupt`` if it was interrupted."""
     model = get_model("mockllm/model", custom_outputs=script, memoize=False)
     logs = evaluate(

@@ -108,6 +108,41 @@ def test_options_are_read_from_a_file(agb: AGB, tmp_path: Path) -> None:
     assert read_config(str(options)).all["other"] == SessionOptions(cwd="/tmp")
 
 
+def test_file_beside_the_task_is_found_and_may_be_gone_at_the_end(
+    agb: AGB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "evaluation" / "task.py"
+    beside.parent.mkdir()
+    beside.write_text(
+        "from inspect_ai import task\n"
+        "from tests.integrations import inspect_harness\n"
+        "@task\n"
+        "def multiply():\n"
+        "    return inspect_harness.task(2)\n"
+    )
+    options = beside.parent / "agb.yaml"
+    options.write_text("labels: {suite: beside}\ncwd: here\n")
+    found: list[int] = []
+
+    def script(messages: list[ChatMessage], *rest: Any) -> ModelOutput:
+        options.unlink(missing_ok=True)
+        found.append(agb.list({"suite": "beside"}).total_count)
+        return multiply(messages, *rest)
+
+    monkeypatch.chdir(tmp_path)
+    assert accuracy(run("evaluation/task.py", script, at_once=2, log_dir=tmp_path)) == 1.0
+    assert max(found) > 0
+    assert count(agb) == 0
+
+
+def test_samples_with_several_sessions_do_not_wait_for_each_other(agb: AGB, tmp_path: Path) -> None:
+    config = AGBSandboxConfig(max_sessions=3, sandboxes={"other": SessionOptions()}, create_timeout=60)
+    assert accuracy(run(task(4, config), multiply, at_once=4, log_dir=tmp_path)) == 1.0
+    assert count(agb) == 0
+    with pytest.raises(ValueError, match="less than the 2 sessions of a sample"):
+        AGBSandboxConfig(max_sessions=1, sandboxes={"other": SessionOptions()})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [("image: x", "image\n  Extra inputs"), ("- 1", "holds options by name"), ("max_sessions: 0", "max_")],

@@ -13,7 +13,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, overload
 
 import anyio
 
@@ -31,7 +31,7 @@ try:
         SandboxUserUnsupportedError,
         sandboxenv,
     )
-    from pydantic import BaseModel, ConfigDict, Field
+    from pydantic import BaseModel, ConfigDict, Field, model_validator
 except ImportError as error:
     why = f"the adapter for Inspect AI needs the extra 'inspect': pip install 'agb[inspect]' ({error})"
     raise ImportError(why) from error
@@ -61,7 +61,7 @@ _START = 'mkdir -p -- "$1" && cd -- "$1" && pwd -P'
 _CANNOT_EXECUTE = 126
 """The exit code for a program that exists and cannot be executed."""
 _GONE = {SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND}
-_NO_ANSWER = {ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER, ErrorKind.BAD_CREDENTIALS}
+_NO_ANSWER = {ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER}
 _OS_ERRORS: dict[ErrorKind, tuple[type[OSError], int]] = {
     ErrorKind.NOT_FOUND: (FileNotFoundError, errno.ENOENT),
     ErrorKind.PERMISSION_DENIED: (PermissionError, errno.EACCES),
@@ -116,7 +116,7 @@ class AGBSandboxConfig(SessionOptions, frozen=True):
         sandboxes: further sessions of each sample, by the name by which ``sandbox(name)`` finds them.
         creates_per_second: how many sessions are created per second at most. In any case creations slow down when the
             service asks for it.
-        max_sessions: how many sessions may be alive at a time; further samples wait.
+        max_sessions: how many sessions may be alive at a time; further samples wait. At least those of one sample.
 
     Example:
         >>> from agb.integrations.inspect import AGBSandboxConfig
@@ -129,6 +129,12 @@ class AGBSandboxConfig(SessionOptions, frozen=True):
     max_sessions: int | None = Field(default=None, ge=1)
 
     __hash__ = SessionOptions.__hash__
+
+    @model_validator(mode="after")
+    def _a_sample_fits(self) -> Self:
+        if self.max_sessions is not None and self.max_sessions < len(self.all):
+            raise ValueError(f"max_sessions is less than the {len(self.all)} sessions of a sample")
+        return self
 
     @property
     def limits(self) -> Limits:
@@ -155,24 +161,47 @@ def read_config(config: BaseModel | str | None) -> AGBSandboxConfig:
         return config
     if not isinstance(config, str):
         raise TypeError(f"the configuration of the sandbox 'agb' is an AGBSandboxConfig, not {type(config).__name__}")
+    if (known := _files.get(_key(config))) is not None:
+        return known
     values = yaml.safe_load(Path(config).read_text("utf-8"))
     if values is not None and not isinstance(values, dict):
         raise ValueError(f"{config} holds options by name, such as 'image_id: agb-code-space-1'")
     return AGBSandboxConfig(**(values or {}))
 
 
+_files: dict[str, AGBSandboxConfig] = {}
+"""The options of files by path, while tasks with them run: a file may change, or be gone, until the clean-up."""
+
+
+def _key(config: str) -> str:
+    return str(Path(config).resolve())
+
+
 class _Run:
-    """What the samples of an evaluation share: the client, and the sessions that were not deleted yet."""
+    """What the samples of an evaluation share: the client, and the sessions that were not deleted yet.
+
+    Where the number of sessions is limited and a sample has several, samples create theirs one after the other. So no
+    two samples wait for each other's sessions: the one that creates waits for samples that have all of theirs.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.client = AsyncAGB(limits=limits)
         self.users = 0
         self.name = ownership.nameless()
+        self.files: set[str] = set()
+        self._creating = anyio.Lock()
         self.sessions: dict[str, AsyncSession] = {}
 
-    async def create(self, options: SessionOptions, owner: Owner, created: list[str]) -> AGBSandboxEnvironment:
-        """Create a session and its working directory; the id of the session is added to ``created`` in any case."""
+    async def create(self, config: AGBSandboxConfig, owner: Owner, created: list[str]) -> dict[str, SandboxEnvironment]:
+        """Create the sessions of a sample; their ids are added to ``created`` in any case."""
+        if len(config.all) == 1 or config.max_sessions is None:
+            return {name: await self._create(one, owner, created) for name, one in config.all.items()}
+        async with self._creating:
+            return {name: await self._create(one, owner, created) for name, one in config.all.items()}
+
+    async def _create(self, options: SessionOptions, owner: Owner, created: list[str]) -> AGBSandboxEnvironment:
+        """Create a session and its working directory."""
         made = await self.client.create(options.params, timeout=options.create_timeout, owner=owner)
         session = made.raise_for_error().session
         assert session is not None  # a success has one
@@ -211,6 +240,8 @@ class _Run:
         """Close the client."""
         if _runs.get(self.limits) is self:
             del _runs[self.limits]
+        for file in self.files:
+            _files.pop(file, None)
         await self.client.aclose()
 
 
@@ -254,7 +285,12 @@ class AGBSandboxEnvironment(SandboxEnvironment):
             ValueError: there is no API key, or an option cannot be used.
         """
         del task_name
-        _run_for(read_config(config).limits).users += 1
+        options = read_config(config)
+        run = _run_for(options.limits)
+        run.users += 1
+        if isinstance(config, str):
+            run.files.add(_key(config))
+            _files[_key(config)] = options
 
     @classmethod
     async def sample_init(
@@ -271,7 +307,7 @@ class AGBSandboxEnvironment(SandboxEnvironment):
         owner = _owner(run, task_name, metadata)
         created: list[str] = []
         try:
-            return {name: await run.create(one, owner, created) for name, one in options.all.items()}
+            return await run.create(options, owner, created)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await run.delete(created)
