@@ -12,7 +12,7 @@ import pytest
 
 from agb.local import LocalServer
 
-GUIDE = Path(__file__).parent.parent / "docs" / "cli.md"
+GUIDE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 

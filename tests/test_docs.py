@@ -26,13 +26,12 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import needs_browser
 from tests.desktops import needs_desktop, shared_desktop
+from tools.guides import BLOCK, DOCS, PICTURE, name_of, pages
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LONG = "<!-- long -->\n"
 """Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+PAGES = pages()
 
 
 @pytest.fixture
@@ -60,7 +59,10 @@ def marks_of_example(name: str, text: str) -> list[pytest.MarkDecorator]:
 @pytest.mark.usefixtures("_configured")
 @pytest.mark.parametrize(
     "page",
-    [pytest.param(page, id=page.name, marks=marks_of(str(BLOCK.findall(page.read_text("utf-8"))))) for page in PAGES],
+    [
+        pytest.param(page, id=name_of(page), marks=marks_of(str(BLOCK.findall(page.read_text("utf-8")))))
+        for page in PAGES
+    ],
 )
 def test_examples_of_a_page(page: Path) -> None:
     """Run the blocks of a page in order, in one namespace; a text block behind one is its expected output.
@@ -79,7 +81,7 @@ def test_examples_of_a_page(page: Path) -> None:
             exec(code, namespace)
         assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
     shown = "".join(block for block, _ in BLOCK.findall(text))
-    for name in re.findall(r"!\[[^\]]*\]\(images/([^)]+)\)", text):
+    for name in PICTURE.findall(text):
         if name not in shown:  # made by `tools/screenshots.py`
             continue
         assert Path(name).stat().st_size > 1000, name
@@ -91,7 +93,7 @@ def test_examples_of_a_page(page: Path) -> None:
 @pytest.mark.usefixtures("_configured")
 def test_tests_of_the_mocking_guide(tmp_path: Path) -> None:
     """Run the examples together as a test module, so that their fixtures and tests are executed as well."""
-    blocks = BLOCK.findall((ROOT / "docs" / "mocking.md").read_text("utf-8"))
+    blocks = BLOCK.findall((DOCS / "guides" / "mocking.md").read_text("utf-8"))
     (tmp_path / "test_guide.py").write_text("\n".join(code for code, _ in blocks), "utf-8")
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_guide.py"]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
@@ -102,7 +104,7 @@ def test_pages_have_examples() -> None:
     assert sum(len(BLOCK.findall(page.read_text("utf-8"))) for page in PAGES) >= 10
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_of_a_page_exist(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
         if "://" not in target:

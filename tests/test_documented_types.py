@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+from tools.guides import BLOCK, ROOT, name_of, pages
+
 WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n"}
 """Modules that an example writes before it imports them."""
 
@@ -91,9 +90,9 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not os.environ.get("AGB_CHECK_TYPES"):
         pytest.skip("nox -s types runs it: a type checker reads the whole package first")
     directory = tmp_path_factory.mktemp("examples")
-    for page in PAGES:
+    for page in pages():
         if (code := python_of(page.read_text("utf-8"))).strip():
-            (directory / f"{page.stem.lower().replace('-', '_')}_examples.py").write_text(code, "utf-8")
+            (directory / f"{re.sub(r'[^a-z]', '_', name_of(page).lower())}.py").write_text(code, "utf-8")
     for name, text in {**WRITTEN, "narrowing.py": NARROWING}.items():
         (directory / name).write_text(text, "utf-8")
     return directory

@@ -1,6 +1,6 @@
 """The pictures of the guides: made by the examples of the guides themselves.
 
-    python tools/guide_pictures.py
+    python -m tools.guide_pictures
 
 A guide shows a picture as ``![...](images/name.png)`` if one of its examples saves ``name.png``. This runs the
 examples of each such guide in order, against a local runtime and in an empty directory, and writes what they have saved
@@ -10,7 +10,6 @@ to ``docs/images``, large ones at half the size, and with few colours, so that t
 from __future__ import annotations
 
 import os
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -19,10 +18,8 @@ from typing import Any
 from PIL import Image
 
 import agb.local
+from tools.guides import BLOCK, DOCS, PICTURE, pages
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SHOWN = re.compile(r"!\[[^\]]*\]\(images/([^)]+)\)")
 COLOURS = 32
 WIDEST = 1000
 """Pixels of a picture that is stored in its own size."""
@@ -31,11 +28,11 @@ WIDEST = 1000
 def write_pictures(page: Path) -> list[Path]:
     """Run the examples of a page in the current directory and write the pictures that it shows; return their paths."""
     text = page.read_text("utf-8")
-    names = SHOWN.findall(text)
+    names = PICTURE.findall(text)
     if not names:
         return []
     namespace: dict[str, Any] = {"__name__": "__main__"}
-    for source in BLOCK.findall(text):
+    for source, _ in BLOCK.findall(text):
         exec(compile(source, str(page), "exec", dont_inherit=True), namespace)
     return [_write(Path(name), DOCS / "images" / name) for name in names]
 
@@ -55,7 +52,7 @@ def main() -> None:
     with agb.local.serve(allow_none=True) as server, tempfile.TemporaryDirectory() as directory:
         os.environ["AGB_API_KEY"], os.environ["AGB_ENDPOINT"] = server.api_key, server.endpoint
         os.chdir(directory)
-        for page in sorted(DOCS.glob("*.md")):
+        for page in pages():
             for path in write_pictures(page):
                 sys.stderr.write(f"wrote {path.relative_to(DOCS.parent)} ({path.stat().st_size:,} bytes)\n")
         os.chdir(DOCS)

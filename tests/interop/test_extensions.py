@@ -153,7 +153,7 @@ def test_cleanup_deletes_the_context(agb: AGB, archive: Path) -> None:
 
 @pytest.mark.only_0_12
 def test_context_of_the_user_is_deleted_by_0_12(agb: AGB, archive: Path) -> None:
-    """Why this project's own service looks first (docs/migration.md)."""
+    """Why this project's own service looks first (docs/start/agbcloud-sdk.md)."""
     from agb import ExtensionsService
 
     mine: Context | None = agb.context.create(f"interop-mine-{uuid4().hex}").context

@@ -77,7 +77,7 @@ class AGB(Closable, BlockHint):
         verify: which certificates are trusted: True for the usual ones, the path of a file or directory of others, an
             `ssl.SSLContext`; False for all of them, which is unsafe.
         hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
-            an answer is lost or a program is killed; see docs/wire-differences.md.
+            an answer is lost or a program is killed; see docs/reference/wire-differences.md.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: the settings in use.
@@ -325,7 +325,7 @@ class AGB(Closable, BlockHint):
     ) -> Batch[ItemT, ValueT]:
         """Apply a function to many items, each in a session, many at a time.
 
-        See docs/map.md for journals and further attempts, and docs/distributed.md for executors.
+        See docs/guides/batches.md for journals and further attempts, and docs/guides/executors.md for executors.
 
         Args:
             function: called with a session and an item; what it returns is the item's value, what it raises the item's
