@@ -28,6 +28,8 @@ SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
+INTEGRATIONS = {"harbor": "3.12"}
+"""The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
@@ -221,6 +223,20 @@ def puppeteer(session: nox.Session) -> None:
     )
     command = ["python", "-m", "pytest", "-n0", "tests/local/test_puppeteer.py"]
     session.run(*command, *session.posargs, env={"AGB_PUPPETEER": f"{directory}/node_modules/puppeteer-core"})
+
+
+@nox.session
+@nox.parametrize(["python", "adapter"], [nox.param(INTEGRATIONS[name], name, id=name) for name in INTEGRATIONS])
+def integrations(session: nox.Session, adapter: str) -> None:
+    """Test an adapter with its framework: the suite, the examples of its guide, and the types."""
+    install(session, "test", "types", extra=f"[local,{adapter}]")
+    module = adapter.replace("-", "_")
+    suite = [str(path) for path in sorted(Path("tests/integrations").glob(f"test_{module}*.py"))]
+    guide = f"tests/test_docs.py::test_examples_of_a_page[integrations/{adapter}.md]"
+    # The frameworks use what they themselves have deprecated.
+    command = ["python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *suite, guide]
+    session.run(*command, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+    session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
 
 
 @nox.session

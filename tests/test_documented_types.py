@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.guides import BLOCK, ROOT, name_of, pages
+from tools.guides import BLOCK, ROOT, missing_for, name_of, pages
 
 WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n"}
 """Modules that an example writes before it imports them."""
@@ -91,7 +91,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("nox -s types runs it: a type checker reads the whole package first")
     directory = tmp_path_factory.mktemp("examples")
     for page in pages():
-        if (code := python_of(page.read_text("utf-8"))).strip():
+        if not missing_for(page) and (code := python_of(page.read_text("utf-8"))).strip():
             (directory / f"{re.sub(r'[^a-z]', '_', name_of(page).lower())}.py").write_text(code, "utf-8")
     for name, text in {**WRITTEN, "narrowing.py": NARROWING}.items():
         (directory / name).write_text(text, "utf-8")

@@ -1,0 +1,1 @@
+"""Tests of the adapters for frameworks, with the frameworks themselves."""
