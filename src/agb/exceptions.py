@@ -46,6 +46,14 @@ class ErrorKind(StrEnum):
     """The service answered with a refusal."""
     NOT_FOUND = "not found"
     """The service answered that the session, context or file does not exist (any more)."""
+    PERMISSION_DENIED = "permission denied"
+    """The session's user may not do this with the file, as with `PermissionError`."""
+    IS_A_DIRECTORY = "is a directory"
+    """The path is that of a directory, as with `IsADirectoryError`."""
+    NOT_A_DIRECTORY = "not a directory"
+    """The path, or a part of it, is not a directory, as with `NotADirectoryError`."""
+    EXISTS = "exists"
+    """There is something at the path already, as with `FileExistsError`."""
     BAD_CREDENTIALS = "bad credentials"
     """The service does not accept the API key or token."""
     RATE_LIMITED = "rate limited"
@@ -72,7 +80,18 @@ class ErrorKind(StrEnum):
         return self in _FAILURES
 
 
-_REFUSALS = frozenset({ErrorKind.REFUSED, ErrorKind.NOT_FOUND, ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED})
+_REFUSALS = frozenset(
+    {
+        ErrorKind.REFUSED,
+        ErrorKind.NOT_FOUND,
+        ErrorKind.PERMISSION_DENIED,
+        ErrorKind.IS_A_DIRECTORY,
+        ErrorKind.NOT_A_DIRECTORY,
+        ErrorKind.EXISTS,
+        ErrorKind.BAD_CREDENTIALS,
+        ErrorKind.RATE_LIMITED,
+    }
+)
 _FAILURES = frozenset(
     {ErrorKind.TIMED_OUT, ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER, ErrorKind.TOO_LARGE}
 )

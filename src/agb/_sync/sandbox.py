@@ -13,21 +13,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..exceptions import AGBError, CommandError, ErrorKind, FileError
+from .._ops.tools.run import OUTPUT_LIMIT
+from ..exceptions import AGBError, ErrorKind, FileError
 from ..results.sandbox import Entry, ExecOutcome, Match
-from ._compat.cancellation import shielded
 from ._compat.concurrency import gather
 
 if TYPE_CHECKING:
-    from .modules.process import Process
     from .session import Session
 
-OUTPUT_LIMIT = 16 << 20
-"""Bytes of each output that are returned, unless the caller sets others."""
 CONCURRENT_FILES = 4
 """Files that are transferred at the same time."""
-TIMED_OUT = 124
-"""Exit code of a program that its time limit ended, as of the program timeout."""
 
 
 class Sandbox:
@@ -89,41 +84,15 @@ class Sandbox:
             CommandError: it could not be run: no such directory, no such session, no answer.
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-        if user is not None or self.user is not None:
-            raise CommandError(f"programs cannot be run as the user {user or self.user!r}")
-        limit = self.output_limit if output_limit is None else output_limit
-        words = ["sh", "-c", _SHELL, command] if isinstance(command, str) else list(command)
-        if stdin is not None:
-            data = stdin.encode() if isinstance(stdin, str) else stdin
-            input_file = self._temporary(data)
-            words = ["sh", "-c", 'f=$0; exec 3<"$f"; rm -f -- "$f"; exec "$@" <&3 3<&-', input_file, *words]
-        process = self.session.command.start(words, cwd=self._path(cwd) if cwd else self.cwd, envs=env)
-        try:
-            return self._outcome(process, timeout, limit)
-        finally:
-            shielded(process.cleanup)
-
-    def _outcome(self, process: Process, timeout: float | None, limit: int) -> ExecOutcome:
-        stdout, stderr = bytearray(), bytearray()
-        timed_out = False
-        try:
-            with process.stream(timeout=timeout) as output:
-                while (pieces := output.read_bytes()) is not None:
-                    stdout += pieces[0][: limit + 1 - len(stdout)]
-                    stderr += pieces[1][: limit + 1 - len(stderr)]
-        except CommandError as error:
-            if error.kind is not ErrorKind.TIMED_OUT or timeout is None:
-                raise
-            timed_out = True
-        code = TIMED_OUT if timed_out else process.poll()
-        assert code is not None  # the process has ended
-        truncated = max(len(stdout), len(stderr)) > limit
-        return ExecOutcome(code, bytes(stdout[:limit]), bytes(stderr[:limit]), timed_out, truncated)
-
-    def _temporary(self, data: bytes) -> str:
-        made = self.session.command.execute("umask 077; mktemp", 60_000, check=True).stdout.strip()
-        self.session.file.write(made, data).raise_for_error()
-        return made
+        return self.session.command.run(
+            command,
+            cwd=self._path(cwd) if cwd else self.cwd,
+            envs=env,
+            stdin=stdin,
+            user=self.user if user is None else user,
+            timeout=timeout,
+            output_limit=self.output_limit if output_limit is None else output_limit,
+        )
 
     # --- files ---------------------------------------------------------------------------------------------------
 
@@ -276,6 +245,3 @@ class Sandbox:
 
     def _path(self, path: str) -> str:
         return posixpath.join(self.cwd, path) if self.cwd else path
-
-
-_SHELL = 'if command -v bash >/dev/null; then exec bash -c -- "$0"; else exec sh -c -- "$0"; fi'

@@ -37,6 +37,9 @@ class ToolReply:
     """The text; base64 for a picture without text; None if the answer has neither."""
     is_error: bool
     request_id: str
+    errno: str = ""
+    """The name of the operating system's error, such as ``EACCES``, if the tool failed by one and the service says so.
+    """
 
 
 @frozen
@@ -151,7 +154,7 @@ class _Content(Shape):
 
 
 _ITEM = Object(dict.fromkeys(("type", "text", "data", "blob"), maybe(TEXT)))
-_RESULT = Object({"isError": maybe(FLAG), "content": maybe(Array(_Content()))})
+_RESULT = Object({"isError": maybe(FLAG), "content": maybe(Array(_Content())), "errno": maybe(TEXT)})
 BY_API = Object({"data": maybe(_RESULT)})
 BY_LINK = Object({"data": needed(JsonText(Object({"result": needed(_RESULT)})))})
 
@@ -163,7 +166,7 @@ def _read_api(reply: Reply) -> ToolReply:
     texts = [item["text"] for item in items if item.get("type") == "text"]
     pictures = [item["data"] for item in items if item.get("type") == "image" and "data" in item]
     text = "\n".join(texts) if texts else next(iter(pictures), None)
-    return ToolReply(text, result.get("isError", False), reply.request_id)
+    return ToolReply(text, result.get("isError", False), reply.request_id, result.get("errno", ""))
 
 
 def _read_link(reply: Reply, request_id: str) -> ToolReply:
@@ -179,7 +182,7 @@ def _read_link(reply: Reply, request_id: str) -> ToolReply:
         raise
     first: dict[str, str] = next(iter(result.get("content", [])), {})
     text = next((first[key] for key in ("text", "blob", "data") if first.get(key)), "")
-    return ToolReply(text, result.get("isError", False), request_id)
+    return ToolReply(text, result.get("isError", False), request_id, result.get("errno", ""))
 
 
 def parse_tool_list(value: Any) -> list[dict[str, Any]]:

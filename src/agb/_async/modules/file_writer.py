@@ -21,18 +21,17 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from attrs import frozen
 
-from ..._ops.sessions import get_session
 from ..._ops.tools import file_scripts as scripts
 from ..._ops.tools import files as ops
-from ..._wire.toolcall import ToolCall, parse_tool_list
+from ..._wire.toolcall import ToolCall
 from ...exceptions import AGBError, FileError, Sent
 from ...results.base import BoolResult
-from ...results.sessions import GetSessionResult, McpTool
 from .._compat.concurrency import gather
 from .._compat.iteration import AnyBytesIterable, each
 from .._compat.primitives import Lock
 from ..host.progress import AsyncProgressReport
 from .file_calls import CHUNK, CONCURRENT_CALLS, OLD_CHUNK, AsyncFileCalls, random_token
+from .tools import offered_tools
 
 if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
@@ -273,16 +272,7 @@ class AsyncFileWriter:
     async def _can_take_bytes(self, calls: AsyncFileCalls) -> bool:
         """Return whether `write_file` takes bytes; the service is asked if the session's tool list does not say."""
         takes = ops.takes_bytes(self._session.tool_list or [])
-        return bool(ops.takes_bytes(await self._tools(calls)) if takes is None else takes)
-
-    async def _tools(self, calls: AsyncFileCalls) -> Sequence[McpTool]:
-        """Return the tools of the session's image, or of the session itself if it was attached to by its id."""
-        if self._session.image_id:
-            return (await self._session.list_mcp_tools(timeout=calls.left())).tools
-        api = self._session.get_client()
-        result = await api.result(get_session(self._id), GetSessionResult, timeout=calls.left())
-        tools = parse_tool_list(result.data.tool_list if result.data else "")
-        return [McpTool(tool["name"], input_schema=tool.get("inputSchema")) for tool in tools]
+        return bool(ops.takes_bytes(await offered_tools(self._session, calls.left())) if takes is None else takes)
 
 
 class _Append:

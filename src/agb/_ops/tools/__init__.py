@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
 from ..._wire.shape import WHOLE, Object, maybe
 from ..._wire.toolcall import LONGEST_RUN, ToolReply
 from ...exceptions import AGBError, ErrorKind, Sent, SessionError
+
+if TYPE_CHECKING:
+    from ...results.sessions import McpTool
+
 
 DISCARDED = Object(dict.fromkeys(("stdout", "stderr", "results"), maybe(WHOLE)))
 """How much output exceeded the limit of the service and is missing, by its kind."""
@@ -16,6 +23,21 @@ def reason_of(name: str, reply: ToolReply) -> str:
     return text or "the session gave no reason"
 
 
+_KINDS = {
+    "ENOENT": ErrorKind.NOT_FOUND,
+    "EACCES": ErrorKind.PERMISSION_DENIED,
+    "EPERM": ErrorKind.PERMISSION_DENIED,
+    "EISDIR": ErrorKind.IS_A_DIRECTORY,
+    "ENOTDIR": ErrorKind.NOT_A_DIRECTORY,
+    "EEXIST": ErrorKind.EXISTS,
+}
+
+
+def kind_of_errno(reply: ToolReply) -> ErrorKind:
+    """Return the kind of a tool's failure as far as the service reports the operating system's error."""
+    return _KINDS.get(reply.errno, ErrorKind.REFUSED)
+
+
 def tool_failure(
     name: str, reply: ToolReply, session_id: str, error: type[AGBError] = SessionError, description: str = ""
 ) -> AGBError:
@@ -23,12 +45,21 @@ def tool_failure(
     text = reply.text or f"the tool {name!r} failed without a reason"
     return error(
         f"Could not {description}: {reason_of(name, reply)}" if description else text,
-        kind=ErrorKind.REFUSED,
+        kind=kind_of_errno(reply),
         request_id=reply.request_id,
         session_id=session_id,
         sent=Sent.YES,
         tool=name,
     )
+
+
+def has_argument(tools: Iterable[McpTool], name: str, argument: str) -> bool | None:
+    """Return whether a tool of a list has an argument, None if the list does not say."""
+    for tool in tools:
+        properties = tool.input_schema.get("properties")
+        if tool.name == name and isinstance(properties, Mapping):
+            return argument in properties
+    return None
 
 
 def check_time_limit(name: str, value: float, unit: str, per_second: int) -> None:

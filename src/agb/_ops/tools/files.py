@@ -19,7 +19,7 @@ from ...exceptions import AGBError, ErrorKind, FileError, Sent
 from ...results.base import BoolResult
 from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
 from ...results.sessions import McpTool
-from . import invalid, reason_of
+from . import has_argument, invalid, kind_of_errno, reason_of
 from .file_names import is_odd
 
 T = TypeVar("T")
@@ -56,11 +56,7 @@ def takes_bytes(tools: Iterable[McpTool]) -> bool | None:
     The protocol does not require it; a service that takes bytes has an argument ``format``, which is ``binary`` as
     with `read_file`.
     """
-    for tool in tools:
-        properties = tool.input_schema.get("properties")
-        if tool.name == "write_file" and isinstance(properties, Mapping):
-            return "format" in properties
-    return None
+    return has_argument(tools, "write_file", "format")
 
 
 # --- arguments ---------------------------------------------------------------------------------------------------
@@ -264,7 +260,14 @@ def _call(
     return ToolCall(name, args, read_or_raise, repeatable=repeatable, error=FileError, description=description)
 
 
-_MISSING = re.compile(r"not found|no such file|does not exist|not exist", re.IGNORECASE)
+_KINDS_BY_TEXT = (
+    (re.compile(r"not found|no such file|does not exist|not exist", re.IGNORECASE), ErrorKind.NOT_FOUND),
+    (re.compile(r"permission denied|operation not permitted", re.IGNORECASE), ErrorKind.PERMISSION_DENIED),
+    (re.compile(r"not a directory", re.IGNORECASE), ErrorKind.NOT_A_DIRECTORY),
+    (re.compile(r"is a directory", re.IGNORECASE), ErrorKind.IS_A_DIRECTORY),
+    (re.compile(r"file exists|already exists", re.IGNORECASE), ErrorKind.EXISTS),
+)
+_QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 _ATTEMPT = re.compile(r"cannot [a-z]+ (?:'[^']*'|\"[^\"]*\"): ")
 _TOOL_WORDS = (
     ("give recursive true to delete it and all that is in it", "recursive=True removes it with everything in it"),
@@ -273,14 +276,23 @@ _TOOL_WORDS = (
 """What the local runtime says to a caller of its tools, and what the caller of a method reads."""
 
 
+def _kind_of(reply: ToolReply) -> ErrorKind:
+    """Return the kind of a tool's failure: by the field for it, or by the tool's words, but never by a file's name."""
+    if reply.errno:
+        return kind_of_errno(reply)
+    words = _QUOTED.sub("", reply.text or "")
+    return next((kind for pattern, kind in _KINDS_BY_TEXT if pattern.search(words)), ErrorKind.REFUSED)
+
+
 def file_failure(name: str, reply: ToolReply, session_id: str, description: str) -> FileError:
     """Return the error for a file tool that failed; its kind distinguishes a missing file from any other failure."""
     why = _ATTEMPT.sub("", reason_of(name, reply), count=1)  # the description says it, in the caller's words
     for theirs, ours in _TOOL_WORDS:
         why = why.replace(theirs, ours)
     text = f"Could not {description}: {why}"
-    kind = ErrorKind.NOT_FOUND if _MISSING.search(reply.text or "") else ErrorKind.REFUSED
-    return FileError(text, kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES, tool=name)
+    return FileError(
+        text, kind=_kind_of(reply), request_id=reply.request_id, session_id=session_id, sent=Sent.YES, tool=name
+    )
 
 
 def check_regular(info: Mapping[str, Any], path: str, session_id: str, request_id: str) -> None:
@@ -288,7 +300,8 @@ def check_regular(info: Mapping[str, Any], path: str, session_id: str, request_i
     where = {"session_id": session_id, "request_id": request_id, "sent": Sent.YES}
     if not info or info.get("isDirectory") is True:
         why = "it is a directory" if info else "it does not exist, or has no properties"
-        raise FileError(f"Could not read {path!r}: {why}", **where)
+        reason = ErrorKind.IS_A_DIRECTORY if info else ErrorKind.NOT_FOUND
+        raise FileError(f"Could not read {path!r}: {why}", kind=reason, **where)
     kind = str(info.get("type", "")).lower()
     if info.get("isFile") is False or any(word in kind for word in ("device", "pipe", "fifo", "socket")):
         raise FileError(f"Could not read {path!r}: it is not a regular file{f' but a {kind}' if kind else ''}", **where)

@@ -36,7 +36,7 @@ from attrs import evolve, frozen
 from ..._wire.toolcall import ToolCall
 from ...exceptions import AGBError, CommandError, ErrorKind, Sent
 from ...results.commands import CommandResult, ProcessInfo
-from .program import check_text, run_script
+from .program import MARK, check_text, run_script
 from .shell import shell
 
 T = TypeVar("T")
@@ -48,6 +48,19 @@ PIECE = 48 * 1024
 SCRIPT_LIMIT = 30.0
 """Seconds that a script may take to start a program, to send a signal, or to clean up."""
 
+# A process that has made a session of its own is not in the group; it is found by the variable that all of them
+# inherit. They are looked for until there are none, since one of them may start another meanwhile, and a limited number
+# of times, since what cannot be killed would be found for ever. A zombie has no environment.
+_KILL_TREE = f"""\
+kill_tree() {{
+  read -r p <"$1/pid" && kill -s KILL -- "-$p" 2>/dev/null
+  n=0; while [ $n -lt 50 ]; do
+    found=$(grep -slzxF "{MARK}=${{1##*/}}" /proc/[0-9]*/environ); [ -n "$found" ] || break
+    for f in $found; do f=${{f%/environ}}; kill -s KILL "${{f#/proc/}}" 2>/dev/null; done; n=$((n + 1))
+  done
+}}
+"""
+
 # --- starting -------------------------------------------------------------------------------------------------------
 
 # A program in the background of a shell that is not interactive ignores SIGINT for ever; so the supervisor is started
@@ -55,12 +68,12 @@ SCRIPT_LIMIT = 30.0
 # supervisor's shell about a program that was killed out of the program's own output. The watchdog is killed by its own
 # id first: if the program is over before `setsid` has run, there is no group yet.
 _SUPERVISE = """\
-d=$1 shell=$2 mask=$3 limit=$4 piped=$5
+d=$1 shell=$2 mask=$3 limit=$4 piped=$5 kill_tree=$6
 echo $$ >"$d/supervisor"
 if [ -n "$limit" ]; then
   setsid sh -c '
-    sleep "$2"; : >"$1/expired"; read -r p <"$1/pid"; kill -s TERM -- "-$p"; sleep 5; kill -s KILL -- "-$p"
-  ' sh "$d" "$limit" &
+    sleep "$2"; : >"$1/expired"; read -r p <"$1/pid"; kill -s TERM -- "-$p"; sleep 5; eval "$3"; kill_tree "$1"
+  ' sh "$d" "$limit" "$kill_tree" &
   watchdog=$!
 fi
 input=/dev/null
@@ -74,7 +87,7 @@ fi
 code=$?
 read -r p <"$d/pid"
 [ -z "$limit" ] || kill -s KILL -- "$watchdog" "-$watchdog"
-[ ! -e "$d/expired" ] || kill -s KILL -- "-$p"
+[ ! -e "$d/expired" ] || { eval "$kill_tree"; kill_tree "$d"; }
 [ -z "$piped" ] || [ -d "$d/closed" ] || kill "$holder"
 echo "$code" >"$d/exit.new" && mv "$d/exit.new" "$d/exit"
 [ -z "$piped" ] || : <>"$d/stdin"
@@ -87,15 +100,18 @@ _BASE = (
 _START = (
     _BASE
     + f"""\
+kill_tree={quote(_KILL_TREE)}
 fail() {{ [ -z "$d" ] || rm -rf -- "$d"; echo "the process could not be started: $1" >&2; exit 71; }}
-run=$AGB_RUN; unset AGB_RUN; d=
+run=${{AGB_RUN:-}} file=${{AGB_FILE:-}}; unset AGB_RUN AGB_FILE; d=
 command -v setsid >/dev/null && command -v base64 >/dev/null || fail "the session has no setsid or no base64"
 mkdir -p -- "$base" && [ -O "$base" ] && d=$(mktemp -d "$base/XXXXXXXXXXXX") || {{ d=; fail "no directory in $base"; }}
-printf %s "$run" | base64 -d >"$d/run" && mkfifo "$d/ready" && : >"$d/stdout" && : >"$d/stderr" || fail "no space left"
+if [ -n "$file" ]; then mv -- "$file" "$d/run" || fail "no script"
+else printf %s "$run" | base64 -d >"$d/run" || fail "no space left"; fi
+mkfifo "$d/ready" && : >"$d/stdout" && : >"$d/stderr" || fail "no space left"
 unset run; [ -z "$piped" ] || mkfifo "$d/stdin" || fail "no fifo"
 shell=$(command -v bash || command -v sh)
 supervise={quote(_SUPERVISE)}
-set -- sh -c "$supervise" agb-process "$d" "$shell" "$umask_before" "$limit" "$piped"
+set -- sh -c "$supervise" agb-process "$d" "$shell" "$umask_before" "$limit" "$piped" "$kill_tree"
 if setsid -f true 2>/dev/null; then setsid -f "$@" </dev/null >/dev/null 2>&1
 else setsid "$@" </dev/null >/dev/null 2>&1 & fi
 read -r pid <"$d/ready" || fail "its supervisor ended"
@@ -113,6 +129,14 @@ class Started:
     pid: int
 
 
+def check_start(cwd: str | None, stdin: bool) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless a process can be started so."""
+    if not isinstance(stdin, bool):
+        raise TypeError(f"stdin must be True or False, not {stdin!r}; the input of the program goes to write()")
+    if cwd is not None:
+        check_text(cwd, "cwd")
+
+
 def start(
     command: str | Sequence[str],
     *,
@@ -120,17 +144,19 @@ def start(
     envs: Mapping[str, str] | None = None,
     stdin: bool = False,
     timeout: float | None = None,
+    file: str = "",
     session_id: str,
 ) -> ToolCall[Started]:
-    """Return the call that starts a program; wrong arguments raise ``ValueError`` or ``TypeError``."""
-    if not isinstance(stdin, bool):
-        raise TypeError(f"stdin must be True or False, not {stdin!r}; the input of the program goes to write()")
-    if cwd is not None:
-        check_text(cwd, "cwd")
-    payload = b64encode(run_script(command, envs).encode()).decode("ascii")
+    """Return the call that starts a program; wrong arguments raise ``ValueError`` or ``TypeError``.
+
+    ``file`` is a file of the session with the result of `run_script`, which is moved away; it is needed if that has
+    more than `LONGEST` bytes.
+    """
+    check_start(cwd, stdin)
+    data = {"AGB_FILE": file} if file else {"AGB_RUN": b64encode(run_script(command, envs).encode()).decode("ascii")}
     script = f"limit={'' if timeout is None else f'{timeout:.3f}'} piped={'1' if stdin else ''}\n{_START}"
     words = command if isinstance(command, str) else join(command)
-    return _call(script, SCRIPT_LIMIT, session_id, _started, f"start: {words}", cwd=cwd, envs={"AGB_RUN": payload})
+    return _call(script, SCRIPT_LIMIT, session_id, _started, f"start: {words}", cwd=cwd, envs=data)
 
 
 def _started(text: str) -> Started:
@@ -344,11 +370,11 @@ def signal_name(signal: int | str) -> str:
 
 def send_signal(process_id: str, signal: int | str, *, session_id: str) -> ToolCall[str]:
     """Return the call that sends a signal to a process and all processes of its group."""
-    script = f"""\
-[ ! -f exit ] || {{ echo agb-process ended; exit 0; }}
-read -r p <pid
-kill -s {quote(signal_name(signal))} -- "-$p" && echo agb-process done
-"""
+    name = signal_name(signal)
+    send = f'read -r p <pid; kill -s {quote(name)} -- "-$p" && echo agb-process done'
+    if name in ("KILL", "9"):
+        send = f'{_KILL_TREE}kill_tree "$PWD"; echo agb-process done'
+    script = f"[ ! -f exit ] || {{ echo agb-process ended; exit 0; }}\n{send}\n"
     shown = f"send {signal} to process {process_id}"
     return _call(_in_directory(process_id) + script, SCRIPT_LIMIT, session_id, _status, shown)
 
@@ -358,9 +384,11 @@ kill -s {quote(signal_name(signal))} -- "-$p" && echo agb-process done
 # until `kill -s 0` finds no process of the group, and then no supervisor, which still opens its end of the fifo when
 # `exit` is written, and would make the file anew; for a second only, since in a session whose first process reaps no
 # orphans a dead process would be found for ever.
-_CLEAN = """\
+_CLEAN = (
+    _KILL_TREE
+    + """\
 if [ ! -f exit ]; then
-  read -r p <pid; kill -s KILL -- "-$p" 2>/dev/null
+  kill_tree "$PWD"; read -r p <pid
   n=0; while [ ! -f exit ] && [ $n -lt 250 ] && read -r s <supervisor && kill -0 "$s" 2>/dev/null; do
     n=$((n + 1)); sleep 0.02
   done
@@ -369,6 +397,7 @@ fi
 n=0; while [ $n -lt 50 ] && read -r s <supervisor && kill -0 "$s" 2>/dev/null; do n=$((n + 1)); sleep 0.02; done
 d=$PWD; cd / && rm -rf -- "$d" && echo agb-process done
 """
+)
 
 
 def clean_up(process_id: str, *, session_id: str) -> ToolCall[str]:

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 LONGEST = 90_000
-"""Bytes of command line and environment: in base64 they must fit into one variable (128 KiB)."""
+"""Bytes of a script that travels in a variable, which has 128 KiB at most, in base64; a longer one is in a file."""
+LONGEST_ARGUMENT = (1 << 17) - 1
+"""Bytes that Linux allows in one argument of a program."""
+MARK = "AGB_COMMAND_ID"
+"""A variable of a process and all it starts, by which those that have detached themselves are found."""
 
 
 def command_line(command: str | Sequence[str]) -> list[str]:
@@ -41,7 +45,8 @@ def check_text(value: object, name: str) -> None:
     raise ValueError(f"{name} cannot be written as UTF-8: its character {position} is half of a surrogate pair")
 
 
-def _check_environment(envs: Mapping[str, str]) -> None:
+def check_environment(envs: Mapping[str, str]) -> None:
+    """Raise unless a program can receive these variables."""
     if not isinstance(envs, Mapping):
         raise TypeError(f"envs must be a dict of strings to strings, not {type(envs).__name__}")
     for name, value in envs.items():
@@ -59,26 +64,32 @@ def _check_environment(envs: Mapping[str, str]) -> None:
 def run_script(command: str | Sequence[str], envs: Mapping[str, str] | None = None) -> str:
     """Return the script that becomes the program: ``$1`` is the directory, ``$2`` the shell, ``$3`` the umask.
 
+    A command that is longer than an argument may be is evaluated by the shell from a descriptor. The environment has
+    the process's id, the name of the directory.
+
     Every word is quoted, and ``--`` keeps a command that begins with ``-`` or ``+`` from being an option. A program
     whose name `env` would take for a variable (``a=b``) or an option (``-``) is started by a shell in between.
     """
     words = command_line(command)
     variables = {} if envs is None else envs
-    _check_environment(variables)
+    check_environment(variables)
     assignments = " ".join(quote(f"{name}={value}") for name, value in variables.items())
     if words[0] == "":
-        program = f'"$2" -c -- {quote(words[1])}'
+        is_long = len(words[1].encode()) > LONGEST_ARGUMENT
+        program = _evaluated(words[1]) if is_long else f'"$2" -c -- {quote(words[1])}'
     elif words[0] == "-" or "=" in words[0]:
         program = f""""$2" -c '"$@"' sh {" ".join(map(quote, words))}"""
     else:
         program = " ".join(map(quote, words))
-    script = _RUN + f"exec env -- {assignments} {program}\n"
-    if len(script.encode()) > LONGEST:
-        raise ValueError(
-            f"command line and environment have {len(script.encode()):,} bytes together, and the limit is {LONGEST:,}; "
-            "write the data to a file or to the process's input"
-        )
-    return script
+    return f'{_RUN}exec env -- {MARK}="${{1##*/}}" {assignments} {program}\n'
+
+
+def _evaluated(command: str) -> str:
+    """Return the words of a shell that evaluates a command which it reads from a here-document."""
+    end = "AGB_END"
+    while end in command:
+        end += "_"
+    return f"""\"$2" -c 'eval "$(cat <&3)" 3<&-' 3<<'{end}'\n{command}\n{end}"""
 
 
 # The first line removes the script, which may hold secrets; a shell has read its only block by then, or keeps it open.

@@ -11,6 +11,7 @@ from ...exceptions import AGBError
 
 if TYPE_CHECKING:
     from ...results.narrowed import ResultKind
+    from ...results.sessions import McpTool
     from .protocols import SessionAccess
 
 T = TypeVar("T")
@@ -47,3 +48,20 @@ def tool_result(
         return run_tool(session, call, timeout=timeout)
     except AGBError as error:
         return kind.failed(error)
+
+
+def offered_tools(session: SessionAccess, timeout: float | None = None) -> list[McpTool]:
+    """Return the tools of the session's image, or of the session itself if it was attached to by its id.
+
+    Raises:
+        AGBError: the service was not asked, refused, or there was no valid answer.
+    """
+    from ..._ops.sessions import get_session  # not needed before
+    from ..._wire.toolcall import parse_tool_list
+    from ...results.sessions import GetSessionResult, McpTool
+
+    if session.image_id:
+        return session.list_mcp_tools(timeout=timeout).tools
+    result = session.get_client().result(get_session(session.session_id), GetSessionResult, timeout=timeout)
+    tools = parse_tool_list(result.data.tool_list if result.data else "")
+    return [McpTool(tool["name"], input_schema=tool.get("inputSchema")) for tool in tools]

@@ -263,4 +263,5 @@ def _check_token(request: ApiRequest, session: LocalSession) -> None:
 def _result(reply: ToolReply, base: str) -> dict[str, Any]:
     """Return a tool's result; always one text item, since clients differ in how they read none or several."""
     text = f"{base}{reply.path}" if reply.path else reply.text
-    return {"isError": reply.is_error, "content": [{"type": "text", "text": text}]}
+    result = {"isError": reply.is_error, "content": [{"type": "text", "text": text}]}
+    return {**result, "errno": reply.errno} if reply.errno else result

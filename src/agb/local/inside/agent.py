@@ -15,6 +15,7 @@ that follows a ``spawn`` always finds the process.
     {op: spawn, id, argv, env, cwd, fds: 3 or 4}    {event: started, id, pid} or {event: failed, id, errno, file},
                                                     {event: exited, id, code} when it has ended
     {op: signal, id, signal, group}
+    {op: end_tree, id, mark}
     {op: connect, id, port}                         {event: connected, id} with the socket, or {event: failed, ...}
 """
 
@@ -203,6 +204,8 @@ class Agent:
                 self._spawn(request, fds)
             case "signal":
                 self._signal(request["id"], request["signal"], group=request["group"])
+            case "end_tree":
+                self._end_tree(request["id"], os.fsencode(request["mark"]))
             case "connect":
                 self._connect(request["id"], request["port"], list(_LOOPBACK))
 
@@ -272,6 +275,26 @@ class Agent:
             else:
                 os.kill(pid, signum)
 
+    def _end_tree(self, number: int, mark: bytes) -> None:
+        """Kill a program with everything it has started.
+
+        A process belongs to it as a descendant, by its process group or session, or by a variable of its environment
+        that all programs inherit: one that has made a session of its own and lost its parent is found by that alone.
+        They are stopped first, until a search finds no others, so that none of them starts another meanwhile.
+        """
+        pid = self._pids.get(number)
+        if pid is None:
+            return
+        stopped: set[int] = set()
+        while new := _tree(pid, mark) - stopped:
+            for one in new:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(one, signal.SIGSTOP)
+            stopped |= new
+        for one in stopped:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
+
     # --- connections ---
 
     def _connect(self, number: int, port: int, addresses: list[tuple[socket.AddressFamily, str]]) -> None:
@@ -326,16 +349,26 @@ def end_descendants() -> None:
             return
 
 
-def _descendants(root: int) -> list[int]:
-    from pathlib import Path  # only a session without a sandbox needs it
+def _tree(root: int, mark: bytes) -> set[int]:
+    """Return the processes that belong to a program that was started in a session of its own, itself included."""
+    found = {root, *_descendants(root)}
+    own = os.getpid()
+    for pid, (_, group, session) in _processes().items():
+        if pid != own and pid not in found and (root in (group, session) or _is_marked(pid, mark)):
+            found |= {pid, *_descendants(pid)}
+    return found
 
+
+def _is_marked(pid: int, mark: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        return mark in _contents(pid, "environ").split(b"\0")
+    return False
+
+
+def _descendants(root: int) -> list[int]:
     parents: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with contextlib.suppress(OSError):
-            fields = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            parents.setdefault(int(fields[1]), []).append(int(entry.name))
+    for pid, (parent, _, _) in _processes().items():
+        parents.setdefault(parent, []).append(pid)
     found: list[int] = []
     waiting = [root]
     while waiting:
@@ -343,6 +376,22 @@ def _descendants(root: int) -> list[int]:
         found += children
         waiting += children
     return found
+
+
+def _processes() -> dict[int, tuple[int, int, int]]:
+    """Return the parent, the process group and the session of each process."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                fields = _contents(int(name), "stat").rpartition(b")")[2].split()
+                found[int(name)] = (int(fields[1]), int(fields[2]), int(fields[3]))
+    return found
+
+
+def _contents(pid: int, name: str) -> bytes:
+    with open(f"/proc/{pid}/{name}", "rb") as file:
+        return file.read()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import json
 import socket
@@ -32,6 +33,9 @@ class Reply:
 
     content: bytes
     ok: bool
+    errno: str = ""
+    """The name of the operating system's error by which a request failed, such as ``EACCES``; empty if there is none.
+    """
 
     @classmethod
     def failure(cls, why: str) -> Reply:
@@ -143,7 +147,8 @@ class Helper:
                 number = header.get("id") if isinstance(header, dict) else None
                 reply = self._replies.get(number) if type(number) is int else None
                 if reply is not None and not reply.done():
-                    reply.set_result(Reply(blob, header.get("ok") is True))
+                    name = errno.errorcode.get(header["errno"], "") if type(header.get("errno")) is int else ""
+                    reply.set_result(Reply(blob, header.get("ok") is True, name))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError, RecursionError):
             return
         finally:

@@ -70,6 +70,11 @@ class Process:
         if not self.exited.done():
             await self._sandbox.send({"op": "signal", "id": self._number, "signal": signum, "group": group})
 
+    async def end_tree(self, mark: str) -> None:
+        """Kill it with everything it has started, which has ``mark``, a variable with its value, in its environment."""
+        if not self.exited.done():
+            await self._sandbox.send({"op": "end_tree", "id": self._number, "mark": mark})
+
 
 class Sandbox:
     """A sandbox: :meth:`open` starts it, :meth:`close` ends it.

@@ -196,7 +196,7 @@ async def _start_app(session: LocalSession, given: StartArguments) -> ToolReply:
 
 async def _stop_by_command(session: LocalSession, given: StopByCommandArguments) -> ToolReply:
     """Run a shell command."""
-    result = await run_shell(session.sandbox, session.shell, given.stop_cmd, timeout=_STOP_SECONDS, cwd=None, envs=None)
+    result = await run_shell(session.sandbox, session.shell, given.stop_cmd, timeout=_STOP_SECONDS)
     if result.exit_code == 0:
         return ToolReply("true")
     why = result.stderr.strip() or f"exit code {result.exit_code}"

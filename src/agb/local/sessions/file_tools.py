@@ -111,7 +111,7 @@ class SearchArguments(Arguments, frozen=True, rename="camel"):
 def _tool(name: str, description: str, kind: type[Arguments], *, summarized: str = "path") -> Tool:
     async def call(session: LocalSession, given: Any) -> ToolReply:
         reply = await session.files.call(name, msgspec.to_builtins(given))
-        return ToolReply(reply.text, is_error=not reply.ok)
+        return ToolReply(reply.text, is_error=not reply.ok, errno=reply.errno)
 
     return Tool(name, _SERVER, description, kind, call, summarized=summarized)
 
@@ -120,13 +120,13 @@ async def write_file(session: LocalSession, given: WriteArguments) -> ToolReply:
     """Write a file; the content goes beside the other arguments, as the bytes it is."""
     args = {"path": given.path, "mode": given.mode, "format": given.format}
     reply = await session.files.call("write_file", args, given.content.encode())
-    return ToolReply(reply.text, is_error=not reply.ok)
+    return ToolReply(reply.text, is_error=not reply.ok, errno=reply.errno)
 
 
 async def get_file_change(session: LocalSession, given: PathArguments) -> ToolReply:
     """Return the changes since the previous call; the text is a JSON array."""
     reply = await session.files.changes(given.path)
-    return ToolReply(reply.text, is_error=not reply.ok)
+    return ToolReply(reply.text, is_error=not reply.ok, errno=reply.errno)
 
 
 FILE_TOOLS: Final = (

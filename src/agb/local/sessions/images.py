@@ -10,7 +10,8 @@ from .browser_tools import BROWSER_SCREENSHOT, BROWSER_TOOLS
 from .desktop_tools import DESKTOP_TOOLS
 from .file_tools import FILE_TOOLS
 from .page_use import PAGE_USE_TOOLS
-from .tools import GET_METRICS, RUN_CODE, SHELL, Tool
+from .shell_tool import SHELL
+from .tools import GET_METRICS, RUN_CODE, Tool
 
 _BASE: Final = (RUN_CODE, SHELL, *FILE_TOOLS, GET_METRICS)
 _BROWSER: Final = (*_BASE, *BROWSER_TOOLS, *PAGE_USE_TOOLS)

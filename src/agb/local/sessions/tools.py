@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 from attrs import frozen
@@ -19,7 +18,6 @@ from ..sandbox.sandbox import SandboxGone
 from . import arguments
 from .arguments import Arguments, BadArgument, Text
 from .session import LocalSession
-from .shell import LONGEST, run_shell
 
 _ALIASES: Final = {
     "py": "python",
@@ -40,6 +38,8 @@ class ToolReply:
     is_error: bool = False
     path: str = ""
     """A path of this server; its URL is the text."""
+    errno: str = ""
+    """The name of the operating system's error by which the tool failed, such as ``EACCES``."""
 
 
 @frozen
@@ -92,71 +92,10 @@ class Tool:
         """Return one short line about a call."""
         text = str(given.get(self.summarized, "")) if self.summarized else ""
         envs = given.get("envs")
-        if self.name == SHELL.name and isinstance(envs, Mapping) and envs.get(SHOWN):
+        if self.name == "shell" and isinstance(envs, Mapping) and envs.get(SHOWN):
             text = f"({envs[SHOWN]})"
         line = " ".join(text[: 4 * _SUMMARY].encode("utf-8", "replace").decode().split())
         return line if len(line) <= _SUMMARY else f"{line[: _SUMMARY - 1]}…"
-
-
-# --- shell ---
-
-
-class ShellArguments(Arguments, frozen=True):
-    """Arguments of ``shell``."""
-
-    command: Annotated[Text, Meta(description="Command line, run by a new bash.")]
-    timeout_ms: Annotated[int, Meta(description="Milliseconds until it is killed.", ge=1, le=LONGEST_RUN * 1000)] = 1000
-    cwd: Annotated[
-        Text | None, Meta(description="Directory to run it in; relative to the session's home, which is the default.")
-    ] = None
-    envs: Annotated[dict[Text, Text] | None, Meta(description="Variables added to its environment.")] = None
-
-
-async def shell(session: LocalSession, given: ShellArguments) -> ToolReply:
-    """Run a command; the text is JSON with ``stdout``, ``stderr``, ``exit_code`` and ``traceId``.
-
-    Where they apply, it also has ``timed_out``, since a program can write any text, and ``discarded``, the bytes of
-    each stream beyond the limit.
-    """
-    if len(given.command.encode()) > LONGEST:
-        size = len(given.command.encode())
-        return _not_run(
-            f"the command has {size:,} bytes, and one may have {LONGEST:,}; write it to a file and run that"
-        )
-    envs = {name: value for name, value in (given.envs or {}).items() if name != SHOWN}
-    for key in envs:
-        if not key or "=" in key:
-            return _not_run(f"argument 'envs': {key!r} cannot be the name of a variable")
-    await session.ready_for_programs()
-    try:
-        result = await run_shell(
-            session.sandbox,
-            session.shell,
-            given.command,
-            timeout=given.timeout_ms / 1000,
-            cwd=given.cwd or None,
-            envs=envs,
-        )
-    except OSError as error:
-        if given.cwd and error.filename == str(Path(session.sandbox.home, given.cwd)):
-            return _not_run(f"argument 'cwd': cannot run in {given.cwd!r}: {error.strerror}")
-        return _not_run(f"the shell could not be started: {error.strerror or error}")
-    text: dict[str, Any] = {
-        "stdout": result.stdout,
-        "stderr": result.stderr,
-        "exit_code": result.exit_code,
-        "traceId": result.trace_id,
-    }
-    if result.has_timed_out:
-        text["timed_out"] = True
-    if result.discarded:
-        text["discarded"] = result.discarded
-    return ToolReply(to_json(text), is_error=result.exit_code != 0)
-
-
-def _not_run(why: str) -> ToolReply:
-    # Plain text without an exit code, by which clients know that nothing was run.
-    return ToolReply(f"shell: {why}", is_error=True)
 
 
 # --- run_code ---
@@ -266,15 +205,6 @@ RUN_CODE: Final = Tool(
     RunCodeArguments,
     run_code,
     summarized="code",
-    ends_with_caller=True,
-)
-SHELL: Final = Tool(
-    "shell",
-    "wuying_shell",
-    "Run a shell command and return its output.",
-    ShellArguments,
-    shell,
-    summarized="command",
     ends_with_caller=True,
 )
 GET_METRICS: Final = Tool(

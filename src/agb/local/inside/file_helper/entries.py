@@ -80,7 +80,8 @@ def move_file(job: Job) -> str:
         if error.errno == errno.EINVAL:
             raise ToolError(f"cannot move {source!r} into itself: {destination!r}") from error
         if error.errno == errno.EEXIST:
-            raise ToolError(f"cannot move {source!r}: {destination!r} already exists; delete it first") from error
+            why = f"cannot move {source!r}: {destination!r} already exists; delete it first"
+            raise ToolError(why, errno.EEXIST) from error
         if error.errno != errno.EXDEV:
             raise
         _move_across(source, destination)
@@ -138,7 +139,8 @@ def delete_file(job: Job) -> str:
     if stat.S_ISDIR(os.lstat(path).st_mode):
         if not job.args["recursive"]:
             raise ToolError(
-                f"cannot delete {path!r}: it is a directory; give recursive true to delete it and all that is in it"
+                f"cannot delete {path!r}: it is a directory; give recursive true to delete it and all that is in it",
+                errno.EISDIR,
             )
         _remove(path)
     else:

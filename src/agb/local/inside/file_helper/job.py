@@ -47,7 +47,14 @@ _ATTEMPTS = {
 
 
 class ToolError(Exception):
-    """A tool cannot do what was requested; the message is a sentence for the caller."""
+    """A tool cannot do what was requested; the message is a sentence for the caller.
+
+    ``number`` is the error of the operating system that says the same, 0 if none does.
+    """
+
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.errno = number
 
 
 class Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import errno
 import os
 import stat
 
@@ -33,7 +34,7 @@ def opened(path: str) -> Iterator[int]:
     try:
         mode = os.fstat(file).st_mode
         if stat.S_ISDIR(mode):
-            raise ToolError(f"cannot read {path!r}: it is a directory")
+            raise ToolError(f"cannot read {path!r}: it is a directory", errno.EISDIR)
         if stat.S_ISFIFO(mode):
             raise ToolError(f"cannot read {path!r}: it is a pipe, not a file")
         yield file

@@ -128,25 +128,25 @@ class FileHelper:
     def _answer(self, job: Job) -> None:
         try:
             text = _TOOLS[job.tool](job)
-            blob, ok = text if isinstance(text, bytes) else encoded(text), True
+            blob, ok, number = text if isinstance(text, bytes) else encoded(text), True, 0
             if len(blob) > 2 * MOST:
                 raise ToolError(f"the result has more than {2 * MOST >> 20} MiB; ask for less at once")
         except (OSError, ToolError) as error:
-            blob, ok = _failure(job, sentence(error, job))
+            blob, ok, number = _failure(job, sentence(error, job), error.errno or 0)
         except MemoryError:
-            blob, ok = _failure(job, "the session has not enough memory for it")
+            blob, ok, number = _failure(job, "the session has not enough memory for it")
         except Exception as error:  # a fault of this program must be answered too
-            blob, ok = _failure(job, f"failed with {type(error).__name__}: {error}")
+            blob, ok, number = _failure(job, f"failed with {type(error).__name__}: {error}")
         del self._jobs[job.number]
         with self._sending:
             try:
-                self._messages.send({"id": job.number, "ok": ok}, blob)
+                self._messages.send({"id": job.number, "ok": ok, "errno": number}, blob)
             except OSError:
                 os._exit(0)  # the runtime has closed the connection
 
 
-def _failure(job: Job, why: str) -> tuple[bytes, bool]:
-    return encoded(f"{job.tool}: {why}"), False
+def _failure(job: Job, why: str, number: int = 0) -> tuple[bytes, bool, int]:
+    return encoded(f"{job.tool}: {why}"), False, number
 
 
 def main() -> None:
