@@ -9,9 +9,9 @@ from logging import Logger
 from attrs import frozen
 from harbor.environments.base import SandboxBuildFailedError
 
+from ..archives import CannotMakeDirectory, make_directories, send
 from ..sandbox import Sandbox
 from .dockerfile import Copy, MakeDirectory, Plan, Run, Step
-from .files import CannotMakeDirectory, make_directories, send
 
 _SHOWN = 4000
 """Characters at the end of a failed command's output that its error has."""

@@ -8,7 +8,7 @@ import os
 import posixpath
 import sys
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,19 +18,20 @@ from harbor.environments.definition import require_agent_environment_definition
 from harbor.environments.options import EnvironmentOptions
 from pydantic import Field
 
-from ... import AsyncAGB, Config, CreateSessionParams
+from ... import CreateSessionParams
 from ..._async._compat.cancellation import shielded
 from ..._async.lifecycle.deletion import delete_surely
 from ..._async.session import AsyncSession
 from ..._ops.ownership import Owner
-from ...config import Settings, settings
 from ...context_sync import ContextSync, DownloadPolicy, SyncPolicy, UploadPolicy
 from ...exceptions import ErrorKind
+from ..archives import CannotMakeDirectory, make_directories, send
+from ..clients import settings_for, shared_client
 from ..sandbox import Sandbox
 from . import dockerfile as dockerfiles
 from .build import Build
 from .dockerfile import Plan
-from .files import CannotMakeDirectory, fetch, fetch_directory, make_directories, send
+from .files import fetch, fetch_directory
 
 NAME: Final = "agb"
 _ALWAYS: Final = ("logs", "tests", "solution", "installed-agent", "runtime")
@@ -81,16 +82,6 @@ class AGBOptions(EnvironmentOptions):
     endpoint: str | None = Field(default=None, description="The service; default: AGB_ENDPOINT, else the cloud.")
 
 
-def _settings(endpoint: str | None) -> Settings:
-    return settings(cfg=Config(endpoint) if endpoint else None)
-
-
-@lru_cache(maxsize=16)
-def _client(api_key: str, endpoint: str) -> AsyncAGB:
-    """Return the client of all environments of this process, so that its limits hold for all their creations."""
-    return AsyncAGB(api_key, Config(endpoint))
-
-
 class AGBEnvironment(BaseEnvironment):
     """A session of AGB as an environment of Harbor.
 
@@ -137,7 +128,7 @@ class AGBEnvironment(BaseEnvironment):
         """
         super().preflight(kwargs)
         try:
-            _settings((kwargs or {}).get("endpoint"))
+            settings_for((kwargs or {}).get("endpoint"))
         except ValueError as error:
             raise SystemExit(str(error)) from None
 
@@ -211,8 +202,7 @@ class AGBEnvironment(BaseEnvironment):
             raise error
 
     async def _create(self) -> AsyncSession:
-        found_settings = _settings(self.options.endpoint)
-        client = _client(found_settings.api_key.value, found_settings.endpoint.value)
+        client = shared_client(self.options.endpoint)
         owner = Owner("harbor", self.options.owner or self.trial_paths.trial_dir.parent.name, self.session_id)
         params = CreateSessionParams(
             image_id=self._image,
