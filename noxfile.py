@@ -28,7 +28,7 @@ SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
-INTEGRATIONS = {"inspect": "3.11"}
+INTEGRATIONS = {"harbor": "3.12", "inspect": "3.11", "swerex": "3.11"}
 """The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
@@ -238,6 +238,34 @@ def integrations(session: nox.Session, adapter: str) -> None:
     command = ["python", "-m", "pytest", "-q", *warnings, *suite, guide]
     session.run(*command, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
     session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
+    if adapter == "swerex":
+        session.install("aiohttp", "setuptools")  # which its tests need, and its package does not require
+        sources = unpacked_sources(session, "swe-rex==1.4.0")
+        conftest = Path("tests/integrations/swerex_conftest.py").read_text(encoding="utf-8")
+        (sources / "tests" / "conftest.py").write_text(conftest, encoding="utf-8")
+        (sources / "tests" / "__init__.py").touch()
+        session.run(
+            "python",
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            str(sources / "pyproject.toml"),
+            str(sources / "tests" / "test_execution.py"),
+        )
+
+
+def unpacked_sources(session: nox.Session, requirement: str) -> Path:
+    """Fetch the source distribution of a package, with its tests, and return its directory."""
+    directory = Path(session.create_tmp()).resolve()
+    shutil.rmtree(directory / "sources", ignore_errors=True)
+    name = requirement.partition("=")[0]
+    options = ["--no-deps", "--no-build-isolation", "--no-binary", name, "-d", str(directory / "sources")]
+    session.run("python", "-m", "pip", "download", "-q", *options, requirement)
+    [archive] = (directory / "sources").glob("*.tar.gz")
+    shutil.unpack_archive(archive, directory / "sources", filter="data")
+    [unpacked] = (path for path in (directory / "sources").iterdir() if path.is_dir())
+    return unpacked
 
 
 @nox.session
