@@ -22,9 +22,9 @@ from ... import CreateSessionParams
 from ..._async._compat.cancellation import shielded
 from ..._async.lifecycle.deletion import delete_surely
 from ..._async.session import AsyncSession
-from ..._ops.ownership import Owner
 from ...context_sync import ContextSync, DownloadPolicy, SyncPolicy, UploadPolicy
 from ...exceptions import ErrorKind
+from ...owned import Owner
 from ..archives import CannotMakeDirectory, make_directories, send
 from ..clients import settings_for, shared_client
 from ..sandbox import Sandbox
