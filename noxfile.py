@@ -28,7 +28,7 @@ SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
-INTEGRATIONS = {"harbor": "3.12", "swerex": "3.11"}
+INTEGRATIONS = {"harbor": "3.12", "smolagents": "3.11", "swerex": "3.11"}
 """The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
@@ -232,10 +232,10 @@ def integrations(session: nox.Session, adapter: str) -> None:
     install(session, "test", "types", extra=f"[local,{adapter}]")
     module = adapter.replace("-", "_")
     suite = [str(path) for path in sorted(Path("tests/integrations").glob(f"test_{module}*.py"))]
-    guide = f"tests/test_docs.py::test_examples_of_a_page[integrations/{adapter}.md]"
     # The frameworks use what they themselves have deprecated.
-    command = ["python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *suite, guide]
-    session.run(*command, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+    command = ["python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning"]
+    session.run(*command, *suite, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {module}")
     session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
     if adapter == "swerex":
         session.install("aiohttp", "setuptools")  # which its tests need, and its package does not require
