@@ -161,7 +161,7 @@ def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> No
     """
     needs_a_desktop = needs_desktop in marks_of(EXAMPLES[name])
     session_id = request.getfixturevalue("desktop") if needs_a_desktop else ""
-    if "._async." in name:
+    if "._async." in name or "await " in EXAMPLES[name]:
         asyncio.run(run_asynchronous_examples(name, session_id))
         return
     with agb.AGB() as client:
