@@ -134,7 +134,8 @@ def long(session: nox.Session) -> None:
         "AGB_SPARSE_MIB": "5120",
     }
     files = (
-        f"tests/local/test_{name}.py" for name in ("context_kill", "context_store", "mount_failures", "mount_kill")
+        f"tests/local/test_{name}.py"
+        for name in ("app", "context_kill", "context_store", "mount_failures", "mount_kill")
     )
     command = ["python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", *files]
     session.run(*command, *session.posargs, env=variables)

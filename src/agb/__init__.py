@@ -119,6 +119,9 @@ if TYPE_CHECKING:
     from .executor import SandboxExecutor as SandboxExecutor
     from .executor import SandboxFuture as SandboxFuture
     from .fingerprint import FingerprintFormat as FingerprintFormat
+    from .hooks import RequestEvent as RequestEvent
+    from .hooks import ResponseEvent as ResponseEvent
+    from .hooks import RetryEvent as RetryEvent
     from .language import Language as Language
     from .limits import Limits as Limits
     from .limits import PoolStats as PoolStats
@@ -282,6 +285,7 @@ _HOMES = {
     ),
     ".fingerprint": ("FingerprintFormat",),
     ".language": ("Language",),
+    ".hooks": ("RequestEvent", "ResponseEvent", "RetryEvent"),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
     ".owned": ("OwnedSession", "Reaped"),
@@ -372,6 +376,7 @@ _MODULES = frozenset(
         "executor",
         "extension",
         "fingerprint",
+        "hooks",
         "limits",
         "owned",
         "local",

@@ -27,6 +27,9 @@ DEFAULT_TIMEOUT_MS = 60_000
 LONGEST_TIMEOUT_MS = 10**300
 """About what a float can hold, in which seconds are counted."""
 
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+"""The characters of a header's name."""
+
 T = TypeVar("T")
 
 
@@ -237,6 +240,11 @@ def _api_key(argument: str, dotenv: _DotEnv) -> Setting[str]:
 def is_header_value(text: str) -> bool:
     """Return whether a key or token can be the value of a header: visible ASCII without white space."""
     return text.isascii() and text.isprintable() and " " not in text
+
+
+def is_header_name(text: str) -> bool:
+    """Return whether a text can be the name of a header: a token of HTTP."""
+    return isinstance(text, str) and text.isascii() and bool(text) and not set(text) - _TOKEN
 
 
 def _endpoint(cfg: Config | None, dotenv: _DotEnv) -> Setting[str]:

@@ -284,7 +284,7 @@ def test_sync_is_started_as_by_0_12(recorded: str, use: Callable[[Session], obje
     assert normal({**start, "query": {**start["query"], "sessionId": session}}) == normal(theirs["request"])
 
 
-# --- the way back of each difference, as docs/reference/wire-differences.md has it ---------------------------------------------
+# --- the way back of each difference, as docs/reference/wire-differences.md has it -------------------------------
 
 
 @pytest.mark.parametrize(

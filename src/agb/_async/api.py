@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, IdleTimeout, check_timeout
+from .._wire.exchange import EVERYWHERE, Exchange, handshake
 from .._wire.hints import add_hint
-from .._wire.proxy import Proxy
 from .._wire.reply import CLIENT_CLOSED, PLAIN_HEADERS, Reply, error_for, without_query
 from .._wire.retry import RetryPolicy, asks_to_slow_down
 from .._wire.secrets import remember
@@ -24,10 +22,12 @@ from .._wire.signed import REDIRECTS
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, SessionError
+from ..hooks import Hooks, RequestKind
 from ..limits import Limits, PoolStats
 from ._compat.cancellation import checkpoint
 from ._compat.http import check_client, check_transport
 from ._compat.loop import close_when_dropped, sleep
+from .net.options import check_connections
 from .net.per_loop import PerLoop
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class AsyncAPI:
         limits: Limits | None = None,
         proxy: str | None = None,
         verify: Verify = True,
+        hooks: Hooks | None = None,
         retry: RetryPolicy | None = None,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = sleep,
@@ -78,10 +79,12 @@ class AsyncAPI:
             check_client(http_client)
         if transport is not None:
             check_transport(transport)
-        _check_connections(http_client, transport, proxy, verify)
+        check_connections(http_client, transport, proxy, verify)
         self.settings = settings
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
+        self._hooks = hooks or Hooks()
+        self._has_hooks = bool(hooks)
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
         self._api_key = settings.api_key.value
@@ -121,15 +124,23 @@ class AsyncAPI:
         deadline = deadline or self.deadline(timeout)
         attempt = 1
         while True:
+            exchange = self._observed("api", call, attempt) if self._has_hooks or EVERYWHERE else None
             try:
-                reply = await self._exchange(call, deadline, compensate, on_sent)
-                return call.read(reply), reply.request_id
+                reply = await self._exchange(call, deadline, compensate, on_sent, exchange)
+                value = call.read(reply)
+                if exchange is not None:
+                    exchange.end()
+                return value, reply.request_id
             except AGBError as error:
                 if not call.base:
                     add_hint(error, self.endpoint, self.settings)
+                if exchange is not None:
+                    exchange.end(error)
                 if not is_retried or (is_paced and asks_to_slow_down(error)):
                     raise
                 wait = self.next_try(error, attempt, deadline)
+                if exchange is not None:
+                    exchange.retry(error, wait)
             await self._sleep(wait)
             attempt += 1
 
@@ -163,6 +174,11 @@ class AsyncAPI:
         """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
         check_timeout(timeout)
         return Deadline(self.timeout if timeout is None else timeout, self._clock)
+
+    def _observed(self, kind: RequestKind, call: Call[Any], attempt: int = 1) -> Exchange:
+        """Return what the hooks see of a request."""
+        path = call.path if kind == "api" else ""
+        return Exchange(self._hooks, self._clock, kind, call.description, call.method, path, call.session_id, attempt)
 
     def next_try(self, error: AGBError, attempt: int, deadline: Deadline) -> float:
         """Return the seconds to wait before the next try; raise the error if none is worth it, or time is over."""
@@ -259,7 +275,11 @@ class AsyncAPI:
         """
         from .net.signed import put_file
 
-        return await put_file(self._http(call), url, source, size, call, timeout, content_type, redirects)
+        http = self._http(call)
+        with self._observed("transfer", call) as exchange:
+            reply = await put_file(http, url, source, size, call, timeout, content_type, redirects)
+            exchange.status, exchange.bytes_sent = reply.status, size
+        return reply
 
     def download(
         self, url: str, call: Call[Any], timeout: Deadline, *, redirects: int = REDIRECTS
@@ -277,7 +297,19 @@ class AsyncAPI:
         """
         from .net.signed import get_file
 
-        return get_file(self._http(call), url, call, timeout, redirects)
+        return self._received(get_file(self._http(call), url, call, timeout, redirects), call)
+
+    @asynccontextmanager
+    async def _received(
+        self, file: AbstractAsyncContextManager[AsyncDownload], call: Call[Any]
+    ) -> AsyncIterator[AsyncDownload]:
+        with self._observed("transfer", call) as exchange:
+            async with file as download:
+                exchange.status = download.reply.status
+                try:
+                    yield download
+                finally:
+                    exchange.bytes_received = download.received
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -295,7 +327,8 @@ class AsyncAPI:
             from .net.websocket import AsyncWebSockets  # loads websockets, which most programs do without
 
             http = self._http()
-            made: PerLoop[AsyncWebSockets] = self._made.setdefault("websockets", PerLoop(lambda: AsyncWebSockets(http)))
+            make = partial(AsyncWebSockets, http, partial(handshake, self._hooks, self._clock))  # without this object
+            made: PerLoop[AsyncWebSockets] = self._made.setdefault("websockets", PerLoop(make))
             close_when_dropped(self, made)
             websockets = made
         return websockets.here().get(session_id, ws_url, token)
@@ -314,6 +347,7 @@ class AsyncAPI:
         deadline: Deadline,
         compensate: Callable[[T], Awaitable[object]] | None,
         on_sent: Callable[[], object] | None,
+        exchange: Exchange | None,
     ) -> Reply:
         """Send a call once; return the reply, or raise what kept it from coming."""
 
@@ -328,6 +362,9 @@ class AsyncAPI:
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
         headers = self._headers(endpoint, call)
         http = self._http(call)
+        if exchange is not None:
+            headers += exchange.begin()
+            exchange.bytes_sent = len(call.body or b"")
         try:
             status, received, body = await http.fetch(
                 call.method,
@@ -350,6 +387,9 @@ class AsyncAPI:
             _log.debug("%s %s: %s", call.method, call.path, failure)
             raise failure from error
         reply = Reply(call, status, received, body, self.limits.answer_bytes)
+        if exchange is not None:
+            exchange.status, exchange.bytes_received = status, len(body)
+            exchange.request_id = reply.request_id
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "%s %s -> %d, %d bytes in %.1f ms (session %s)",
@@ -427,24 +467,6 @@ _SAME_HEADERS = (
     (b"Accept-Encoding", b"gzip"),
     *PLAIN_HEADERS,
 )
-
-
-def _check_connections(http_client: Any, transport: Any, proxy: str | None, verify: Verify) -> None:
-    """Raise unless the options for connections fit together."""
-    given = [name for name, value in (("http_client", http_client), ("transport", transport)) if value is not None]
-    if len(given) > 1:
-        raise TypeError("http_client and transport are both given: a client has a transport of its own")
-    if proxy is not None and not isinstance(proxy, str):
-        raise TypeError(f"proxy is a URL such as 'http://proxy.example:3128', not {type(proxy).__name__}")
-    if not isinstance(verify, bool | str | os.PathLike | ssl.SSLContext):
-        raise TypeError(f"verify is True, False, a path or an ssl.SSLContext, not {type(verify).__name__}")
-    if isinstance(verify, str | os.PathLike) and not os.path.exists(verify):  # noqa: PTH110 - it may be either
-        raise ValueError(f"verify is the path of certificates, and {os.fspath(verify)!r} is not there")
-    for name, is_given in (("proxy", proxy is not None), ("verify", verify is not True)):
-        if given and is_given:
-            raise TypeError(f"{name} is an option of this client's own connections, and with {given[0]} it has none")
-    if proxy:
-        Proxy.parse(proxy).check()
 
 
 @lru_cache(maxsize=1024)

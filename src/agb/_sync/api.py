@@ -4,20 +4,18 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._wire.call import Call
 from .._wire.deadline import Clock, Deadline, IdleTimeout, check_timeout
+from .._wire.exchange import EVERYWHERE, Exchange, handshake
 from .._wire.hints import add_hint
-from .._wire.proxy import Proxy
 from .._wire.reply import CLIENT_CLOSED, PLAIN_HEADERS, Reply, error_for, without_query
 from .._wire.retry import RetryPolicy, asks_to_slow_down
 from .._wire.secrets import remember
@@ -25,10 +23,12 @@ from .._wire.signed import REDIRECTS
 from .._wire.toolcall import ToolAccess, ToolCall, routed
 from ..config import Endpoint, Settings, is_header_value
 from ..exceptions import AGBError, ErrorKind, SessionError
+from ..hooks import Hooks, RequestKind
 from ..limits import Limits, PoolStats
 from ._compat.cancellation import checkpoint
 from ._compat.http import check_client, check_transport
 from ._compat.loop import close_when_dropped, sleep
+from .net.options import check_connections
 from .net.per_loop import PerLoop
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class API:
         limits: Limits | None = None,
         proxy: str | None = None,
         verify: Verify = True,
+        hooks: Hooks | None = None,
         retry: RetryPolicy | None = None,
         clock: Clock = time.monotonic,
         sleep: Callable[[float], None] = sleep,
@@ -79,10 +80,12 @@ class API:
             check_client(http_client)
         if transport is not None:
             check_transport(transport)
-        _check_connections(http_client, transport, proxy, verify)
+        check_connections(http_client, transport, proxy, verify)
         self.settings = settings
         self.endpoint = Endpoint.parse(settings.endpoint.value)
         self.timeout = settings.timeout if timeout is None else timeout
+        self._hooks = hooks or Hooks()
+        self._has_hooks = bool(hooks)
         self._retry = retry or RetryPolicy()
         self._clock, self._sleep, self._random = clock, sleep, random
         self._api_key = settings.api_key.value
@@ -122,15 +125,23 @@ class API:
         deadline = deadline or self.deadline(timeout)
         attempt = 1
         while True:
+            exchange = self._observed("api", call, attempt) if self._has_hooks or EVERYWHERE else None
             try:
-                reply = self._exchange(call, deadline, compensate, on_sent)
-                return call.read(reply), reply.request_id
+                reply = self._exchange(call, deadline, compensate, on_sent, exchange)
+                value = call.read(reply)
+                if exchange is not None:
+                    exchange.end()
+                return value, reply.request_id
             except AGBError as error:
                 if not call.base:
                     add_hint(error, self.endpoint, self.settings)
+                if exchange is not None:
+                    exchange.end(error)
                 if not is_retried or (is_paced and asks_to_slow_down(error)):
                     raise
                 wait = self.next_try(error, attempt, deadline)
+                if exchange is not None:
+                    exchange.retry(error, wait)
             self._sleep(wait)
             attempt += 1
 
@@ -164,6 +175,11 @@ class API:
         """Return the time for a call that begins now: ``timeout`` seconds, or the client's own time-out."""
         check_timeout(timeout)
         return Deadline(self.timeout if timeout is None else timeout, self._clock)
+
+    def _observed(self, kind: RequestKind, call: Call[Any], attempt: int = 1) -> Exchange:
+        """Return what the hooks see of a request."""
+        path = call.path if kind == "api" else ""
+        return Exchange(self._hooks, self._clock, kind, call.description, call.method, path, call.session_id, attempt)
 
     def next_try(self, error: AGBError, attempt: int, deadline: Deadline) -> float:
         """Return the seconds to wait before the next try; raise the error if none is worth it, or time is over."""
@@ -260,7 +276,11 @@ class API:
         """
         from .net.signed import put_file
 
-        return put_file(self._http(call), url, source, size, call, timeout, content_type, redirects)
+        http = self._http(call)
+        with self._observed("transfer", call) as exchange:
+            reply = put_file(http, url, source, size, call, timeout, content_type, redirects)
+            exchange.status, exchange.bytes_sent = reply.status, size
+        return reply
 
     def download(
         self, url: str, call: Call[Any], timeout: Deadline, *, redirects: int = REDIRECTS
@@ -278,7 +298,17 @@ class API:
         """
         from .net.signed import get_file
 
-        return get_file(self._http(call), url, call, timeout, redirects)
+        return self._received(get_file(self._http(call), url, call, timeout, redirects), call)
+
+    @contextmanager
+    def _received(self, file: AbstractContextManager[Download], call: Call[Any]) -> Iterator[Download]:
+        with self._observed("transfer", call) as exchange:
+            with file as download:
+                exchange.status = download.reply.status
+                try:
+                    yield download
+                finally:
+                    exchange.bytes_received = download.received
 
     # --- streams -------------------------------------------------------------------------------------------------
 
@@ -296,7 +326,8 @@ class API:
             from .net.websocket import WebSockets  # loads websockets, which most programs do without
 
             http = self._http()
-            made: PerLoop[WebSockets] = self._made.setdefault("websockets", PerLoop(lambda: WebSockets(http)))
+            make = partial(WebSockets, http, partial(handshake, self._hooks, self._clock))  # without this object
+            made: PerLoop[WebSockets] = self._made.setdefault("websockets", PerLoop(make))
             close_when_dropped(self, made)
             websockets = made
         return websockets.here().get(session_id, ws_url, token)
@@ -315,6 +346,7 @@ class API:
         deadline: Deadline,
         compensate: Callable[[T], object] | None,
         on_sent: Callable[[], object] | None,
+        exchange: Exchange | None,
     ) -> Reply:
         """Send a call once; return the reply, or raise what kept it from coming."""
 
@@ -329,6 +361,9 @@ class API:
         target = endpoint.prefix + call.path + (f"?{call.query}" if call.query else "")
         headers = self._headers(endpoint, call)
         http = self._http(call)
+        if exchange is not None:
+            headers += exchange.begin()
+            exchange.bytes_sent = len(call.body or b"")
         try:
             status, received, body = http.fetch(
                 call.method,
@@ -351,6 +386,9 @@ class API:
             _log.debug("%s %s: %s", call.method, call.path, failure)
             raise failure from error
         reply = Reply(call, status, received, body, self.limits.answer_bytes)
+        if exchange is not None:
+            exchange.status, exchange.bytes_received = status, len(body)
+            exchange.request_id = reply.request_id
         if _log.isEnabledFor(logging.DEBUG):
             _log.debug(
                 "%s %s -> %d, %d bytes in %.1f ms (session %s)",
@@ -428,24 +466,6 @@ _SAME_HEADERS = (
     (b"Accept-Encoding", b"gzip"),
     *PLAIN_HEADERS,
 )
-
-
-def _check_connections(http_client: Any, transport: Any, proxy: str | None, verify: Verify) -> None:
-    """Raise unless the options for connections fit together."""
-    given = [name for name, value in (("http_client", http_client), ("transport", transport)) if value is not None]
-    if len(given) > 1:
-        raise TypeError("http_client and transport are both given: a client has a transport of its own")
-    if proxy is not None and not isinstance(proxy, str):
-        raise TypeError(f"proxy is a URL such as 'http://proxy.example:3128', not {type(proxy).__name__}")
-    if not isinstance(verify, bool | str | os.PathLike | ssl.SSLContext):
-        raise TypeError(f"verify is True, False, a path or an ssl.SSLContext, not {type(verify).__name__}")
-    if isinstance(verify, str | os.PathLike) and not os.path.exists(verify):  # noqa: PTH110 - it may be either
-        raise ValueError(f"verify is the path of certificates, and {os.fspath(verify)!r} is not there")
-    for name, is_given in (("proxy", proxy is not None), ("verify", verify is not True)):
-        if given and is_given:
-            raise TypeError(f"{name} is an option of this client's own connections, and with {given[0]} it has none")
-    if proxy:
-        Proxy.parse(proxy).check()
 
 
 @lru_cache(maxsize=1024)

@@ -15,8 +15,10 @@ from .._ops import arguments, ownership
 from .._ops import sessions as ops
 from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
+from .._wire.exchange import checked_hooks
 from ..config import Config, Endpoint, settings
 from ..exceptions import AGBError, ErrorKind, Sent, SessionError
+from ..hooks import RequestEvent, ResponseEvent, RetryEvent
 from ..limits import Limits
 from ..refs import SessionRef
 from ..results.base import DeleteResult
@@ -78,6 +80,10 @@ class AGB(Closable, BlockHint):
             `ssl.SSLContext`; False for all of them, which is unsafe.
         hidden_labels: whether new sessions get labels of the SDK's own beside yours, by which they are found again when
             an answer is lost or a program is killed; see docs/reference/wire-differences.md.
+        on_request: called before each request, with a `RequestEvent`, to which it may add headers; what it raises ends
+            the call. See docs/guides/tracing.md.
+        on_response: called at the end of each request, with a `ResponseEvent`.
+        on_retry: called for each further attempt, with a `RetryEvent`.
 
     Attributes:
         api_key, config, endpoint, timeout_ms: the settings in use.
@@ -110,6 +116,9 @@ class AGB(Closable, BlockHint):
         proxy: str | None = None,
         verify: Verify = True,
         hidden_labels: bool = True,
+        on_request: Callable[[RequestEvent], object] | None = None,
+        on_response: Callable[[ResponseEvent], object] | None = None,
+        on_retry: Callable[[RetryEvent], object] | None = None,
     ) -> None:
         self._hidden_labels = HiddenLabels(hidden_labels)
         self.settings = settings(api_key, cfg)
@@ -125,6 +134,7 @@ class AGB(Closable, BlockHint):
             limits=limits,
             proxy=proxy,
             verify=verify,
+            hooks=checked_hooks(on_request=on_request, on_response=on_response, on_retry=on_retry),
         )
         self._context: ContextService | None = None
         self._limiter = CreateLimiter(self.client.limits, partial(is_gone, self.client))

@@ -44,6 +44,7 @@ class AsyncDownload:
     Attributes:
         size: its bytes, None if the store does not say.
         reply: the head of the answer.
+        received: the bytes that were received so far.
     """
 
     def __init__(self, incoming: AsyncIncomingTransfer, call: Call[Any]) -> None:
@@ -52,7 +53,7 @@ class AsyncDownload:
         self._call = call
         length = "" if self.reply.header(b"transfer-encoding") else self.reply.header(b"content-length")
         self.size = int(length) if length.isdecimal() else None
-        self._received = 0
+        self.received = 0
         encoding = self.reply.header(b"content-encoding")
         if encoding not in ("", "identity"):
             message = f"the store sends the file encoded ({encoding}), which was not asked for"
@@ -67,7 +68,7 @@ class AsyncDownload:
             AGBError: the connection broke, or what was received is not the whole file.
         """
         piece = await self._incoming.receive()
-        self._received += len(piece)
+        self.received += len(piece)
         if self._md5 is not None:
             self._md5[0].update(piece)
         if not piece:
@@ -76,8 +77,8 @@ class AsyncDownload:
 
     def _check(self) -> None:
         message = ""
-        if self.size is not None and self._received != self.size:
-            message = f"received {self._received:,} of {self.size:,} bytes"
+        if self.size is not None and self.received != self.size:
+            message = f"received {self.received:,} of {self.size:,} bytes"
         elif self._md5 is not None and b64encode(self._md5[0].digest()).decode() != self._md5[1]:
             message = "the file received does not have the digest that the store sent (Content-MD5)"
         if message:

@@ -7,7 +7,7 @@ its headers and checks the answer; then it gets the frames (`websocket_connectio
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -16,6 +16,7 @@ from websockets.uri import parse_uri
 
 from ..._version import __version__
 from ..._wire.deadline import Deadline
+from ..._wire.exchange import Exchange
 from ..._wire.reply import CLIENT_CLOSED
 from ..._wire.secrets import remember
 from ..._wire.signed import SignedUrl
@@ -35,8 +36,9 @@ _CLOSED = "the connection to the session was closed by this program"
 class AsyncWebSockets:
     """The WebSockets of a client in one event loop, by session."""
 
-    def __init__(self, http: AsyncHTTP) -> None:
+    def __init__(self, http: AsyncHTTP, observed: Callable[[str], Exchange]) -> None:
         self._http = http
+        self._observed = observed
         self._open: dict[tuple[str, str, str], AsyncWebSocket] = {}
         self._is_closed = False
 
@@ -44,7 +46,7 @@ class AsyncWebSockets:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         key = (session_id, url, token)
         websocket = self._open.get(key) or self._open.setdefault(
-            key, AsyncWebSocket(self._http, url, token, session_id)
+            key, AsyncWebSocket(self._http, url, token, session_id, self._observed)
         )
         if self._is_closed:
             websocket.closed_because = CLIENT_CLOSED
@@ -75,8 +77,11 @@ class AsyncWebSockets:
 class AsyncWebSocket:
     """The WebSocket of a session: opened by the first stream, shared by all, opened anew after it broke."""
 
-    def __init__(self, http: AsyncHTTP, url: str, token: str, session_id: str) -> None:
+    def __init__(
+        self, http: AsyncHTTP, url: str, token: str, session_id: str, observed: Callable[[str], Exchange]
+    ) -> None:
         self._http = http
+        self._observed = observed
         self._url, self._token, self._session_id = url, token, session_id
         self._opening = Lock()
         self._connection: AsyncWebSocketConnection | None = None
@@ -123,6 +128,10 @@ class AsyncWebSocket:
         return self._connection
 
     async def _connect(self, deadline: Deadline) -> AsyncWebSocketConnection:
+        with self._observed(self._session_id) as exchange:
+            return await self._shake_hands(deadline, exchange)
+
+    async def _shake_hands(self, deadline: Deadline, exchange: Exchange) -> AsyncWebSocketConnection:
         try:
             uri = parse_uri(self._url)
             url = SignedUrl.parse(f"http{self._url[2:]}")
@@ -140,6 +149,7 @@ class AsyncWebSocket:
         protocol.send_request(request)
         protocol.data_to_send()  # it is sent by httpx
         headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in request.headers.raw_items()]
+        headers += exchange.headers
         try:
             upgrade = await self._http.upgrade(url, headers, deadline)
         except Exception as error:
@@ -151,6 +161,7 @@ class AsyncWebSocket:
                 why = f"{where} does not speak WebSocket"
                 raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES) from error
             raise self._failed(error, failure, where, deadline) from error
+        exchange.status = upgrade.status
         try:
             self._check(protocol, upgrade)
             return AsyncWebSocketConnection(protocol, upgrade, self._session_id, self._http.answer_bytes)

@@ -28,7 +28,7 @@ def gather(functions: Sequence[Callable[[], T]], stop: Callable[[], object] | No
         return [function() for function in functions]
     with ThreadPoolExecutor(len(functions), "agb-gather") as threads:
         try:
-            futures = [threads.submit(function) for function in functions]
+            futures = [threads.submit(copy_context().run, function) for function in functions]  # for tracing
             wait(futures)  # leaving the block waits too, but Python 3.11 takes an interrupted join for the thread's end
         except BaseException:
             if stop is not None:

@@ -145,12 +145,18 @@ class CodeEvents(Closable, BlockHint, IterationHint):
     three: the service's last frame, a failure of the stream, or `close`. Each sets ``_is_over``, and after it only
     ``_ready`` is returned: text that was held back because its last character was incomplete, and the last event. A
     failure of the stream is raised once, by the iterator; `collect` and `result` report it in the result instead.
+
+    Attributes:
+        session: whose code it is.
+        language: of the code, by the name that the service has for it.
     """
 
     def __init__(
         self, session: SessionAccess, request: Mapping[str, Any], timeout_s: float, timeout: float | None
     ) -> None:
-        self._session, self._request = session, request
+        self.session = session
+        self.language: str = request["params"]["language"]
+        self._request = request
         self._seconds = session.get_client().timeout + timeout_s if timeout is None else timeout
         self._stream: Stream | None = None
         self._deadline = Deadline(self._seconds)
@@ -161,7 +167,7 @@ class CodeEvents(Closable, BlockHint, IterationHint):
         self._is_over = False
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of session {self._session.session_id}{', over' if self._is_over else ''}>"
+        return f"<{type(self).__name__} of session {self.session.session_id}{', over' if self._is_over else ''}>"
 
     def __enter__(self) -> Self:
         self._open()
@@ -170,7 +176,7 @@ class CodeEvents(Closable, BlockHint, IterationHint):
     def _open(self) -> None:
         if self._stream is not None:
             raise RuntimeError("code runs once: call session.code.stream again")
-        session = self._session
+        session = self.session
         self._learn_addresses()
         if not session.ws_url:
             raise self._unavailable("ws_url is not available for this session")
@@ -188,7 +194,7 @@ class CodeEvents(Closable, BlockHint, IterationHint):
 
     def _learn_addresses(self) -> None:
         """Ask the service for the address of the session's streams, if the session was attached to by its id."""
-        session, api = self._session, self._session.get_client()
+        session, api = self.session, self.session.get_client()
         if session.ws_url or not session.needs_addresses:
             return
         data, _ = api.call(get_session(session.session_id), timeout=min(self._seconds, api.timeout))
@@ -202,7 +208,7 @@ class CodeEvents(Closable, BlockHint, IterationHint):
         """
         if error.kind not in (ErrorKind.BAD_CREDENTIALS, ErrorKind.REFUSED) or self._deadline.left() <= 0:
             return error
-        api, session_id = self._session.get_client(), self._session.session_id
+        api, session_id = self.session.get_client(), self.session.session_id
         try:
             status, _ = api.call(get_session_info(session_id), timeout=min(STATUS_SECONDS, self._deadline.left()))
             is_over = has_ended(status, None)
@@ -221,7 +227,7 @@ class CodeEvents(Closable, BlockHint, IterationHint):
         )
 
     def _unavailable(self, reason: str) -> SessionError:
-        return SessionError(f"Failed to run code: {reason}", session_id=self._session.session_id)
+        return SessionError(f"Failed to run code: {reason}", session_id=self.session.session_id)
 
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
@@ -239,7 +245,7 @@ class CodeEvents(Closable, BlockHint, IterationHint):
     def _stopped(self, invocation_id: str) -> SessionError:
         return SessionError(
             "the execution was stopped before its end",
-            session_id=self._session.session_id,
+            session_id=self.session.session_id,
             request_id=invocation_id,
             sent=Sent.YES,
         )

@@ -8,7 +8,7 @@ its headers and checks the answer; then it gets the frames (`websocket_connectio
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from websockets.client import ClientProtocol
@@ -17,6 +17,7 @@ from websockets.uri import parse_uri
 
 from ..._version import __version__
 from ..._wire.deadline import Deadline
+from ..._wire.exchange import Exchange
 from ..._wire.reply import CLIENT_CLOSED
 from ..._wire.secrets import remember
 from ..._wire.signed import SignedUrl
@@ -36,15 +37,18 @@ _CLOSED = "the connection to the session was closed by this program"
 class WebSockets:
     """The WebSockets of a client in one event loop, by session."""
 
-    def __init__(self, http: HTTP) -> None:
+    def __init__(self, http: HTTP, observed: Callable[[str], Exchange]) -> None:
         self._http = http
+        self._observed = observed
         self._open: dict[tuple[str, str, str], WebSocket] = {}
         self._is_closed = False
 
     def get(self, session_id: str, url: str, token: str) -> WebSocket:
         """Return the WebSocket of a session; it is opened when a stream is started on it."""
         key = (session_id, url, token)
-        websocket = self._open.get(key) or self._open.setdefault(key, WebSocket(self._http, url, token, session_id))
+        websocket = self._open.get(key) or self._open.setdefault(
+            key, WebSocket(self._http, url, token, session_id, self._observed)
+        )
         if self._is_closed:
             websocket.closed_because = CLIENT_CLOSED
         return websocket
@@ -74,8 +78,9 @@ class WebSockets:
 class WebSocket:
     """The WebSocket of a session: opened by the first stream, shared by all, opened anew after it broke."""
 
-    def __init__(self, http: HTTP, url: str, token: str, session_id: str) -> None:
+    def __init__(self, http: HTTP, url: str, token: str, session_id: str, observed: Callable[[str], Exchange]) -> None:
         self._http = http
+        self._observed = observed
         self._url, self._token, self._session_id = url, token, session_id
         self._opening = Lock()
         self._connection: WebSocketConnection | None = None
@@ -122,6 +127,10 @@ class WebSocket:
         return self._connection
 
     def _connect(self, deadline: Deadline) -> WebSocketConnection:
+        with self._observed(self._session_id) as exchange:
+            return self._shake_hands(deadline, exchange)
+
+    def _shake_hands(self, deadline: Deadline, exchange: Exchange) -> WebSocketConnection:
         try:
             uri = parse_uri(self._url)
             url = SignedUrl.parse(f"http{self._url[2:]}")
@@ -139,6 +148,7 @@ class WebSocket:
         protocol.send_request(request)
         protocol.data_to_send()  # it is sent by httpx
         headers = [(name.encode("ascii"), value.encode("ascii")) for name, value in request.headers.raw_items()]
+        headers += exchange.headers
         try:
             upgrade = self._http.upgrade(url, headers, deadline)
         except Exception as error:
@@ -150,6 +160,7 @@ class WebSocket:
                 why = f"{where} does not speak WebSocket"
                 raise self._error(why, ErrorKind.INVALID_ANSWER, sent=Sent.YES) from error
             raise self._failed(error, failure, where, deadline) from error
+        exchange.status = upgrade.status
         try:
             self._check(protocol, upgrade)
             return WebSocketConnection(protocol, upgrade, self._session_id, self._http.answer_bytes)
