@@ -1,5 +1,6 @@
 """A model for smolagents that says what it was given."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,6 @@
 """The executor of smolagents in short: an agent's steps share variables, and the session is deleted."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import pytest
