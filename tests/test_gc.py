@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from agb import AGB, Config, CreateSessionParams, Session
-from agb._ops import ownership
+from agb import AGB, Config, CreateSessionParams, Owner, Session
 from agb._sync.lifecycle import owner_process
+from agb._wire.labels import CREATE, OWNER
 from agb.cli import main as command_line
 from agb.local import LocalServer
 from tests.servers import LIST, RELEASE, Sessions, refuse, scripted
@@ -32,7 +32,7 @@ def agb(runtime: LocalServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[AGB]:
         yield agb
 
 
-def made_by(maker: str, agb: AGB, owner: ownership.Owner, monkeypatch: pytest.MonkeyPatch) -> Session:
+def made_by(maker: str, agb: AGB, owner: Owner, monkeypatch: pytest.MonkeyPatch) -> Session:
     with monkeypatch.context() as patch:
         patch.setattr("agb._sync.lifecycle.creation.this_process", lambda: maker)
         session = agb.create(CreateSessionParams(image_id=IMAGE), owner=owner).raise_for_error().session
@@ -50,7 +50,7 @@ DEAD = owner_process.this_process() + "0"
 def test_sessions_of_the_dead_are_deleted(
     agb: AGB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    owner = ownership.Owner("pool", uuid4().hex)
+    owner = Owner("pool", uuid4().hex)
     dead = made_by(DEAD, agb, owner, monkeypatch)
     alive = made_by(owner_process.this_process(), agb, owner, monkeypatch)
     elsewhere = made_by("elsewhere/1/2", agb, owner, monkeypatch)
@@ -79,12 +79,30 @@ def test_sessions_of_the_dead_are_deleted(
     assert f"there is no session of the owner '{owner.label}'" in capsys.readouterr().err
 
 
+def test_sessions_are_found_by_part_and_by_the_beginning_of_the_owner(
+    agb: AGB, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = f"bench-{uuid4().hex}"
+    one, two, other = (
+        made_by(DEAD, agb, Owner(kind, run, part), monkeypatch) for run, part in (("a", "t/1"), ("a", "t/2"), ("b", ""))
+    )
+    assert main(["--owner", f"{kind}:a", "--part", "t/1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["ID", "OWNER", "PART", "AGE", "MADE", "BY", "OUTCOME"]
+    assert lines[1].split()[:3] == [one.session_id, f"{kind}:a", "t/1"]
+    assert [is_there(session) for session in (one, two, other)] == [False, True, True]
+    assert main(["--owner", f"{kind}:a", "--part", "t/1"]) == 4
+    assert f"there is no session of the part 't/1' of the owner '{kind}:a'" in capsys.readouterr().err
+    assert main(["--owner", f"{kind}:*"]) == 0
+    assert [is_there(session) for session in (two, other)] == [False, False]
+
+
 def test_session_of_a_creation_is_deleted(agb: AGB) -> None:
     session = agb.create(CreateSessionParams(image_id=IMAGE)).raise_for_error().session
     assert session is not None
     other = agb.create(CreateSessionParams(image_id=IMAGE)).raise_for_error().session
     assert other is not None
-    assert main(["--create", (session._hidden_labels or {})[ownership.CREATE]]) == 0
+    assert main(["--create", (session._hidden_labels or {})[CREATE]]) == 0
     assert (is_there(session), is_there(other)) == (False, True)
     assert other.delete().success
 
@@ -101,10 +119,10 @@ def test_killed_pool_is_found(agb: AGB, capsys: pytest.CaptureFixture[str]) -> N
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode < 0, done.stderr
     owner = done.stdout.strip()
-    assert agb.list({ownership.OWNER: owner}).total_count == 2
+    assert agb.list({OWNER: owner}).total_count == 2
     assert main(["--owner", owner]) == 0
     assert capsys.readouterr().out.count("(is gone)  deleted") == 2
-    assert agb.list({ownership.OWNER: owner}).total_count == 0
+    assert agb.list({OWNER: owner}).total_count == 0
 
 
 @pytest.mark.parametrize(("path", "code"), [(RELEASE, 1), (LIST, 3)])
@@ -116,14 +134,23 @@ def test_failure_is_reported(
         monkeypatch.setenv("AGB_API_KEY", "ako-key")
         monkeypatch.setenv("AGB_ENDPOINT", server.endpoint)
         with AGB() as agb:
-            agb.create(CreateSessionParams(image_id=IMAGE), owner=ownership.Owner("map", "x"))
+            agb.create(CreateSessionParams(image_id=IMAGE), owner=Owner("map", "x"))
             sessions.instead[path] = refuse("Busy", "try tomorrow")
             assert main(["--owner", "map:x", "--force"]) == code
     captured = capsys.readouterr()
     assert "try tomorrow" in captured.out + captured.err
 
 
-@pytest.mark.parametrize("wrong", [[], ["--owner", "a", "--all-owned"], ["--all-owned", "--older-than", "soon"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [],
+        ["--owner", "a", "--all-owned"],
+        ["--all-owned", "--older-than", "soon"],
+        ["--owner", ""],
+        ["--all-owned", "--part", "a"],
+    ],
+)
 def test_wrong_arguments(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(wrong) == 2
     assert capsys.readouterr().err.startswith("agb: ")

@@ -128,6 +128,7 @@ if TYPE_CHECKING:
     from .outcomes import BatchStats as BatchStats
     from .outcomes import Outcome as Outcome
     from .owned import OwnedSession as OwnedSession
+    from .owned import Owner as Owner
     from .owned import Reaped as Reaped
     from .refs import SessionRef as SessionRef
     from .results import AppOperationResult as AppOperationResult
@@ -160,10 +161,14 @@ if TYPE_CHECKING:
     from .results import FileChangeEvent as FileChangeEvent
     from .results import FileChangeResult as FileChangeResult
     from .results import FileContentResult as FileContentResult
+    from .results import FileEditResult as FileEditResult
+    from .results import FileGrepResult as FileGrepResult
     from .results import FileInfo as FileInfo
     from .results import FileInfoResult as FileInfoResult
+    from .results import FileMatch as FileMatch
     from .results import FileSearchResult as FileSearchResult
     from .results import FileUrlResult as FileUrlResult
+    from .results import FileWriteBatchResult as FileWriteBatchResult
     from .results import GetSessionData as GetSessionData
     from .results import GetSessionResult as GetSessionResult
     from .results import InstalledAppListResult as InstalledAppListResult
@@ -288,7 +293,7 @@ _HOMES = {
     ".hooks": ("RequestEvent", "ResponseEvent", "RetryEvent"),
     ".limits": ("Limits", "PoolStats"),
     ".outcomes": ("BatchStats", "Outcome"),
-    ".owned": ("OwnedSession", "Reaped"),
+    ".owned": ("OwnedSession", "Owner", "Reaped"),
     ".stats": ("ClientStats", "CreationStats", "SessionPoolStats"),
     ".refs": ("SessionRef",),
     ".results": (
@@ -322,9 +327,13 @@ _HOMES = {
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
+        "FileEditResult",
+        "FileGrepResult",
         "FileInfo",
         "FileInfoResult",
+        "FileMatch",
         "FileSearchResult",
+        "FileWriteBatchResult",
         "FileUrlResult",
         "GetSessionData",
         "GetSessionResult",

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from agb import AsyncAGB, Config, CreateSessionParams, ErrorKind, SessionError
+from agb import AsyncAGB, Config, CreateSessionParams, ErrorKind, Owner, SessionError
 from agb._async._compat.cancellation import checkpoint
 from agb._async.lifecycle.owner_process import this_process
 from agb._ops import ownership
-from agb._ops.ownership import Owner
+from agb._wire import labels
 from agb.local import LocalServer
 from tests.servers import (
     CREATE,
@@ -177,15 +177,15 @@ async def test_refused_create_is_not_looked_for(service: Service) -> None:
 
 async def test_hidden_labels_are_not_shown_and_survive(runtime: LocalServer) -> None:
     async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(IMAGE) as session:
-        nonce = (session._hidden_labels or {})[ownership.CREATE]
+        nonce = (session._hidden_labels or {})[labels.CREATE]
         assert (await session.get_labels()).data == IMAGE.labels
-        assert (await agb.list({ownership.CREATE: nonce})).session_ids == [session.session_id]
+        assert (await agb.list({labels.CREATE: nonce})).session_ids == [session.session_id]
         assert (await session.set_labels({"stage": "test"})).success
         assert (await session.get_labels()).data == {"stage": "test"}
         attached = agb.attach(session.ref)
         assert (await attached.set_labels({"stage": "attached"})).success
         assert (await attached.get_labels()).data == {"stage": "attached"}
-        assert (await agb.list({"stage": "attached", ownership.CREATE: nonce})).session_ids == [session.session_id]
+        assert (await agb.list({"stage": "attached", labels.CREATE: nonce})).session_ids == [session.session_id]
     assert IMAGE.labels == {"project": "demo"}
 
 
@@ -220,7 +220,7 @@ async def test_sessions_of_an_owner_are_found(runtime: LocalServer) -> None:
     async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
         session = (await agb.create(IMAGE, owner=owner)).raise_for_error().session
         assert session is not None
-        assert (await agb.list({ownership.OWNER: owner.label})).session_ids == [session.session_id]
+        assert (await agb.list({labels.OWNER: owner.label})).session_ids == [session.session_id]
         when, maker = ownership.making_of(session._hidden_labels or {})
         assert 0 <= time.time() - when < 60
         assert maker == this_process()

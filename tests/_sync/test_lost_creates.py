@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from agb import AGB, Config, CreateSessionParams, ErrorKind, SessionError
+from agb import AGB, Config, CreateSessionParams, ErrorKind, Owner, SessionError
 from agb._ops import ownership
-from agb._ops.ownership import Owner
 from agb._sync._compat.cancellation import checkpoint
 from agb._sync.lifecycle.owner_process import this_process
+from agb._wire import labels
 from agb.local import LocalServer
 from tests.servers import (
     CREATE,
@@ -176,15 +176,15 @@ def test_refused_create_is_not_looked_for(service: Service) -> None:
 
 def test_hidden_labels_are_not_shown_and_survive(runtime: LocalServer) -> None:
     with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb, agb.session(IMAGE) as session:
-        nonce = (session._hidden_labels or {})[ownership.CREATE]
+        nonce = (session._hidden_labels or {})[labels.CREATE]
         assert session.get_labels().data == IMAGE.labels
-        assert agb.list({ownership.CREATE: nonce}).session_ids == [session.session_id]
+        assert agb.list({labels.CREATE: nonce}).session_ids == [session.session_id]
         assert session.set_labels({"stage": "test"}).success
         assert session.get_labels().data == {"stage": "test"}
         attached = agb.attach(session.ref)
         assert attached.set_labels({"stage": "attached"}).success
         assert attached.get_labels().data == {"stage": "attached"}
-        assert agb.list({"stage": "attached", ownership.CREATE: nonce}).session_ids == [session.session_id]
+        assert agb.list({"stage": "attached", labels.CREATE: nonce}).session_ids == [session.session_id]
     assert IMAGE.labels == {"project": "demo"}
 
 
@@ -219,7 +219,7 @@ def test_sessions_of_an_owner_are_found(runtime: LocalServer) -> None:
     with AGB(runtime.api_key, Config(runtime.endpoint, 30_000)) as agb:
         session = agb.create(IMAGE, owner=owner).raise_for_error().session
         assert session is not None
-        assert agb.list({ownership.OWNER: owner.label}).session_ids == [session.session_id]
+        assert agb.list({labels.OWNER: owner.label}).session_ids == [session.session_id]
         when, maker = ownership.making_of(session._hidden_labels or {})
         assert 0 <= time.time() - when < 60
         assert maker == this_process()

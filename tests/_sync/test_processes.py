@@ -172,7 +172,7 @@ def test_arguments_environment_and_directory_arrive_as_they_are(runtime: LocalSe
             variables = dict(pair.split("=", 1) for pair in result.stdout.split("\0") if pair)
             assert {name: variables.get(name) for name in envs} == envs
             assert variables["PWD"] == directory
-            assert not any(name.startswith("AGB_") for name in variables)
+            assert [name for name in variables if name.startswith("AGB_")] == ["AGB_COMMAND_ID"]
 
 
 @pytest.mark.one_event_loop
@@ -200,7 +200,6 @@ def test_program_gets_the_umask_and_signals_of_a_plain_command(runtime: LocalSer
         ({"command": "echo \0"}, ValueError),
         ({"command": ["echo", "a\0b"]}, ValueError),
         ({"command": "echo \ud800"}, ValueError),
-        ({"command": "x" * 100_000}, ValueError),
         ({"command": "true", "cwd": "a\0"}, ValueError),
         ({"command": "true", "cwd": 1}, TypeError),
         ({"command": "true", "envs": {"A": 1}}, TypeError),

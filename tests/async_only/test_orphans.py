@@ -22,8 +22,8 @@ import pytest
 from agb import AGB, AsyncAGB, Config, CreateSessionParams
 from agb._async._compat.cancellation import shielded
 from agb._async.lifecycle.deletion import delete_surely
-from agb._ops import ownership
 from agb._sync.lifecycle import deletion
+from agb._wire.labels import CREATE
 from agb.local import LocalServer
 from tests.relay import Relay, relay, unlucky
 from tests.servers import LIST, RELEASE, STATUS, Action, Sessions, refuse, scripted
@@ -84,7 +84,7 @@ async def life(make: Callable[[], AsyncAGB], params: CreateSessionParams, timeou
 
 async def reap(agb: AsyncAGB, nonce: str) -> None:
     """Do what ``agb gc --create`` does, until the sessions can be listed."""
-    labels = {ownership.CREATE: nonce}
+    labels = {CREATE: nonce}
     while not (listed := await agb.list(labels)).success:
         pass
     for session_id in listed.session_ids:
@@ -171,7 +171,7 @@ def sync_lives(between: Relay, key: str, params: CreateSessionParams, runs: int,
                 result = agb.create(params, timeout=timeout)
                 left = [result.session] if result.session is not None else []
                 if result.error is not None and (nonce := result.error.extra.get("create")):
-                    left = list(agb.iterate({ownership.CREATE: nonce}))
+                    left = list(agb.iterate({CREATE: nonce}))
                 failures.extend(error for session in left if (error := deletion.delete_surely(session)))
 
     threads = [Thread(target=live, args=(len(range(number, runs, AT_A_TIME)),)) for number in range(AT_A_TIME)]

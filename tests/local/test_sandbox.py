@@ -63,7 +63,7 @@ class TestSight:
         for path in shown:
             assert (await shell(strict, cell, f"test -e {path}"))["exit_code"] == 1, path
         # A search of what a session has of its own finds nothing of the machine's.
-        assert await output(strict, cell, "find /tmp /home | sort") == "/home\n/home/user\n/tmp"
+        assert await output(strict, cell, "find /tmp /var/tmp /home | sort") == "/home\n/home/user\n/tmp\n/var/tmp"
         prefixes = "import sys; print(sys.prefix, sys.executable, sys.base_prefix)"
         [said] = (await run(strict, cell, prefixes))["stdout"]
         assert said == f"{await output(strict, cell, f'python3 -c {prefixes!r}')}\n"

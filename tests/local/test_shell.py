@@ -197,7 +197,10 @@ async def test_release_ends_a_command(local_runtime: Runtime, box: LocalSession)
         ({"command": "echo \0"}, "matching regex"),
         ({"command": "echo \ud800"}, "half of a surrogate pair"),
         ({"command": "true", "envs": {"A": "\ud800"}}, "half of a surrogate pair"),
-        ({"command": "echo " + "x" * 200_000}, "write it to a file"),
+        ({"command": "cat", "stdin": "no base64"}, "argument 'stdin': not base64"),
+        ({"command": "cat", "format": "hex"}, "format"),
+        ({"command": "cat", "output_limit": -1}, "output_limit"),
+        ({"command": "cat", "argv": [1]}, "argv"),
         ({"command": "true", "envs": {f"V{i}": "x" * 100_000 for i in range(40)}}, "could not be started"),
     ],
 )

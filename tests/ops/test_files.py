@@ -118,7 +118,11 @@ def test_chunk_that_is_no_base64(text: str) -> None:
     [
         ("File not found", ErrorKind.NOT_FOUND),
         ("ENOENT: no such file or directory", ErrorKind.NOT_FOUND),
-        ("Permission denied", ErrorKind.REFUSED),
+        ("Permission denied", ErrorKind.PERMISSION_DENIED),
+        ("rm: cannot remove 'not found': Is a directory", ErrorKind.IS_A_DIRECTORY),
+        ("Not a directory", ErrorKind.NOT_A_DIRECTORY),
+        ("Directory already exists", ErrorKind.EXISTS),
+        ("cannot use 'permission denied' or \"is a directory\"", ErrorKind.REFUSED),
         ("", ErrorKind.REFUSED),
     ],
 )

@@ -12,7 +12,6 @@ from attrs import evolve
 
 from .._ops import arguments, ownership
 from .._ops import sessions as ops
-from .._ops.ownership import Owner
 from .._wire.deadline import Deadline
 from .._wire.exchange import checked_hooks
 from ..config import Config, Endpoint, settings
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from ..browser_options import BrowserOption
     from ..outcomes import RetryOn
-    from ..owned import Reaped
+    from ..owned import Owner, Reaped
     from ..results.narrowed import GetSessionFailure, GetSessionSuccess, SessionFailure, SessionSuccess
     from ..session_params import CreateSessionParams
     from ..stats import ClientStats
@@ -202,7 +201,7 @@ class AsyncAGB(Closable, BlockHint):
                 session; otherwise ``session.context.info()`` returns the progress.
             timeout: seconds for all of it; without it the creation has the client's time-out, and the data 300
                 seconds more.
-            owner: the pool or batch that the session belongs to, by which it is found again.
+            owner: what the session belongs to, by which `reap` and ``agb gc --owner`` find it when its program is gone.
 
         Returns:
             The session as ``session``, or why there is none. If data of a context is missing, because its download
@@ -222,6 +221,7 @@ class AsyncAGB(Closable, BlockHint):
             params = arguments.check_create_params(params)
         except ValueError as error:
             return SessionResult.failed(SessionError(str(error)))
+        arguments.check_owner(owner)
         from .lifecycle.creation import AsyncCreation
 
         creation = AsyncCreation(self.client, self._limiter, self.attach, params, owner, self._hidden_labels)
@@ -241,7 +241,12 @@ class AsyncAGB(Closable, BlockHint):
         return evolve(result, error_message=message, error=missing, context_status=status)
 
     def session(
-        self, params: CreateSessionParams, *, wait_for_contexts: bool = True, timeout: float | None = None
+        self,
+        params: CreateSessionParams,
+        *,
+        wait_for_contexts: bool = True,
+        timeout: float | None = None,
+        owner: Owner | None = None,
     ) -> AsyncBlock[AsyncSession]:
         """Create a session for the time of a ``with`` block, and delete it when the block is left.
 
@@ -253,6 +258,7 @@ class AsyncAGB(Closable, BlockHint):
             params: what to create it from.
             wait_for_contexts: as for `create`; if data is missing, the error is raised and the block is not entered.
             timeout: seconds for creating it, as for `create`.
+            owner: what the session belongs to, as for `create`.
 
         Raises:
             SessionError: the session could not be created, data of a context is missing, or the session could not be
@@ -266,14 +272,14 @@ class AsyncAGB(Closable, BlockHint):
         """
         from .block import AsyncBlock
 
-        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout, owner=owner)
         return AsyncBlock("agb.session(params)", "session", block)
 
     @asynccontextmanager
     async def _session(
-        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None
+        self, params: CreateSessionParams, *, wait_for_contexts: bool, timeout: float | None, owner: Owner | None
     ) -> AsyncIterator[AsyncSession]:
-        created = await self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout)
+        created = await self.create(params, wait_for_contexts=wait_for_contexts, timeout=timeout, owner=owner)
         session = created.raise_for_error().session
         assert session is not None  # a success has one
         process = BlockProcess()
@@ -643,15 +649,26 @@ class AsyncAGB(Closable, BlockHint):
 
     # --- sessions that are left behind, and stats ----------------------------------------------------------------
 
-    async def reap(self, owner: Owner | str, *, even_if_alive: bool = False, timeout: float | None = None) -> Reaped:
-        """Delete the sessions that an owner, such as a pool or a map, has left behind.
+    async def reap(
+        self,
+        owner: Owner | str,
+        *,
+        even_if_alive: bool = False,
+        older_than: float | None = None,
+        timeout: float | None = None,
+    ) -> Reaped:
+        """Delete the sessions that an owner, such as a pool, a map or a run of a framework, has left behind.
 
         A session whose owner process still runs on this machine is kept. ``agb gc`` does the same from the command
         line.
 
         Args:
-            owner: such as ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``.
+            owner: an `Owner`, with a part only the sessions of this part; or the name of one, such as
+                ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``. A ``*`` at the end of a name stands for
+                anything: ``"inspect:*"``. The service compares whole labels, so the labels of all sessions are then
+                read.
             even_if_alive: whether to delete those too whose owner process still runs.
+            older_than: only those that were created so many seconds ago, or earlier.
             timeout: seconds for each call.
 
         Returns:
@@ -659,16 +676,18 @@ class AsyncAGB(Closable, BlockHint):
 
         Raises:
             SessionError: the sessions could not be listed.
+            TypeError, ValueError: ``owner`` or ``older_than`` cannot be used.
 
         Example:
             >>> reaped = await agb.reap("pool:nightly")
             >>> reaped.deleted
             []
         """
-        from .lifecycle.reaper import delete, owned
+        from .lifecycle.reaper import delete, older, owned
 
-        label = owner if isinstance(owner, str) else owner.label
-        found = await owned(self, {ownership.OWNER: label}, timeout)
+        selection = ownership.owned_by(owner)
+        age = None if older_than is None else arguments.check_age(older_than)
+        found = older(await owned(self, selection, timeout), age)
         return await delete(self, found, even_if_alive=even_if_alive, timeout=timeout)
 
     def stats(self) -> ClientStats:

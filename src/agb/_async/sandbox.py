@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._ops.tools.run import OUTPUT_LIMIT
-from ..exceptions import AGBError, ErrorKind, FileError
-from ..results.sandbox import Entry, ExecOutcome, Match
+from .._ops.tools.files import check_path
+from .._ops.tools.run import OUTPUT_LIMIT, check_limit
+from ..exceptions import AGBError
+from ..results.files import FileMatch
+from ..results.sandbox import Entry, ExecOutcome
 from ._compat.concurrency import gather
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class AsyncSandbox:
         user: str | None = None,
         output_limit: int = OUTPUT_LIMIT,
     ) -> None:
+        if cwd is not None:
+            check_path(cwd, "cwd")
+        check_limit(output_limit)
         self.session = session
         self.cwd = cwd
         self.user = user
@@ -102,9 +107,8 @@ class AsyncSandbox:
             FileError: the file cannot be read.
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-        result = await self.session.file.read(self._path(path), format="bytes")
-        content = result.raise_for_error().content
-        return content[offset:] if limit is None else content[offset : offset + limit]
+        result = await self.session.file.read(self._path(path), format="bytes", offset=offset, limit=limit)
+        return result.raise_for_error().content
 
     async def write(self, path: str, data: bytes | str) -> None:
         """Write a file, and create the directories above it that are missing.
@@ -113,12 +117,7 @@ class AsyncSandbox:
             FileError: the file cannot be written.
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-        path = self._path(path)
-        result = await self.session.file.write(path, data)
-        if result.error is not None and result.error.kind is ErrorKind.NOT_FOUND:
-            (await self.session.file.mkdir(posixpath.dirname(path) or ".")).raise_for_error()
-            result = await self.session.file.write(path, data)
-        result.raise_for_error()
+        (await self.session.file.write(self._path(path), data, parents=True)).raise_for_error()
 
     async def edit(self, path: str, old: str, new: str, *, replace_all: bool = False) -> int:
         """Replace a text that is in a file exactly once, or every occurrence; return the number of replacements.
@@ -127,15 +126,10 @@ class AsyncSandbox:
             FileError: the file cannot be read or written, or the text is not in it, or more than once.
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-        content = await self.read(path)
-        count = content.count(old.encode())
-        if count == 0 or (count > 1 and not replace_all):
-            found = "is not in the file" if not count else f"is in the file {count} times"
-            raise FileError(
-                f"Could not edit {path!r}: the old text {found}", session_id=self.session.session_id, occurrences=count
-            )
-        await self.write(path, content.replace(old.encode(), new.encode()))
-        return count
+        edits = [{"oldText": old, "newText": new}]
+        result = await self.session.file.edit(self._path(path), edits, replace_all=replace_all)
+        result.raise_for_error()
+        return result.replacements[0]
 
     async def list(self, path: str) -> builtins.list[Entry]:
         """Return the contents of a directory, sorted by name.
@@ -147,7 +141,7 @@ class AsyncSandbox:
         path = self._path(path)
         (await self.session.file.list(path)).raise_for_error()
         command = ["find", path + "/.", "-mindepth", "1", "-maxdepth", "1", "-printf", r"%Y\t%s\t%T@\t%f\0"]
-        outcome = await self._run(command)
+        outcome = await self.exec(command)
         entries = []
         for line in outcome.stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]:
             kind, size, modified, name = line.split("\t", 3)
@@ -174,33 +168,30 @@ class AsyncSandbox:
         regex: bool = False,
         ignore_case: bool = False,
         max_matches: int | None = None,
-    ) -> builtins.list[Match]:
-        """Return the lines of files that contain a text, or match an extended regular expression of POSIX.
+    ) -> builtins.list[FileMatch]:
+        """Return the lines of files that contain a text, or match a regular expression, sorted by path and line.
 
         Args:
-            pattern: the text, or with ``regex`` the expression.
-            path: a file, or a directory that is searched with everything below it.
-            glob: a pattern of the names of the files to search.
+            pattern: a text; with ``regex``, an extended regular expression of POSIX.
+            path: a file, or a directory that is searched with everything below it; without it, the directory.
+            glob: a pattern of the names of the files to search, or with a slash of their paths below ``path``.
             regex: whether the pattern is a regular expression.
             ignore_case: whether upper and lower case are the same.
-            max_matches: the most matches that are returned.
+            max_matches: the most matches that are returned; all without it.
 
         Raises:
             FileError: the search failed.
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-        command = ["grep", "-rnHIZ", "-E" if regex else "-F", *(["-i"] if ignore_case else [])]
-        command += [f"--include={glob}"] if glob else []
-        base = self._path(path) if path else (self.cwd or ".")
-        outcome = await self._run([*command, "-e", pattern, "--", base])
-        if outcome.exit_code > 1 and not outcome.stdout:
-            raise FileError(outcome.stderr.decode("utf-8", "replace").strip())
-        matches = []
-        for line in outcome.stdout.split(b"\n")[:-1]:
-            name, _, rest = line.partition(b"\0")
-            number, _, text = rest.partition(b":")
-            matches.append(Match(name.decode("utf-8", "surrogateescape"), int(number), text.decode("utf-8", "replace")))
-        return matches[:max_matches]
+        found = await self.session.file.grep(
+            pattern,
+            self._path(path) if path else (self.cwd or "."),
+            glob=glob,
+            regex=regex,
+            ignore_case=ignore_case,
+            max_matches=max_matches,
+        )
+        return found.raise_for_error().matches
 
     async def upload(self, files: Sequence[tuple[str, bytes]]) -> builtins.list[AGBError | None]:
         """Write files; return for each, in their order, its error, or None. One that fails does not stop the others.
@@ -208,18 +199,9 @@ class AsyncSandbox:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-
-        async def one(path: str, data: bytes) -> AGBError | None:
-            try:
-                await self.write(path, data)
-            except AGBError as error:
-                return error
-            return None
-
-        results: builtins.list[AGBError | None] = []
-        for start in range(0, len(files), CONCURRENT_FILES):
-            results += await gather([partial(one, *file) for file in files[start : start + CONCURRENT_FILES]])
-        return results
+        if not isinstance(files, str) and self.cwd:
+            files = [(self._path(path), data) for path, data in files]
+        return (await self.session.file.write_batch(files, parents=True)).errors
 
     async def download(self, paths: Sequence[str]) -> builtins.list[bytes | AGBError]:
         """Read files; return for each, in their order, its bytes, or its error.
@@ -238,9 +220,6 @@ class AsyncSandbox:
         for start in range(0, len(paths), CONCURRENT_FILES):
             results += await gather([partial(one, path) for path in paths[start : start + CONCURRENT_FILES]])
         return results
-
-    async def _run(self, command: Sequence[str]) -> ExecOutcome:
-        return await self.exec(command)
 
     def _path(self, path: str) -> str:
         return posixpath.join(self.cwd, path) if self.cwd else path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
 from .._wire.call import json_text
+from ..owned import Owner
 from . import ownership
 
 if TYPE_CHECKING:
@@ -27,6 +28,21 @@ def check_count(name: str, value: object, least: int = 1) -> None:
         raise TypeError(f"{name} is a whole number, not {value!r}")
     if value < least:
         raise ValueError(f"{name} is a number >= {least}, not {value}")
+
+
+def check_owner(owner: object) -> None:
+    """Raise `TypeError` unless this is an owner, or None."""
+    if owner is not None and not isinstance(owner, Owner):
+        raise TypeError(f"owner is an Owner, not {type(owner).__name__}")
+
+
+def check_age(seconds: object) -> float:
+    """Return an age of sessions in seconds; 0 is allowed."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise TypeError(f"older_than is a number of seconds, not {seconds!r}")
+    if not 0 <= seconds < float("inf"):
+        raise ValueError(f"older_than is a number of seconds, 0 or more, not {seconds!r}")
+    return float(seconds)
 
 
 def check_interval(seconds: object) -> None:

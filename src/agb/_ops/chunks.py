@@ -16,7 +16,7 @@ from attrs import evolve, field, fields_dict, frozen
 from ..exceptions import AGBError, ExecutionError, RemoteTraceback
 from ..limits import Limits
 from ..outcomes import Outcome
-from .ownership import Owner
+from ..owned import Owner
 
 Dumps = Callable[[Any], bytes]
 

@@ -11,65 +11,57 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any
 
 from attrs import field, frozen
 
-from .._wire.labels import HIDDEN
+from .._wire.labels import CREATE, HIDDEN, OWNER, PART
 from ..exceptions import AGBError, ErrorKind, Sent
-
-CREATE = f"{HIDDEN}create"
-"""The key of the nonce of a creation."""
-OWNER = f"{HIDDEN}owner"
-"""The key of the owner's name."""
-PART = f"{HIDDEN}part"
-"""The key of the part of the owner, such as a chunk of a batch, that a session belongs to."""
-LONGEST = 128
-"""The most characters of a name."""
-
-
-def _is_word(owner: Owner, attribute: Any, value: str) -> None:
-    del owner
-    check_name(value, f"the {attribute.name} of an owner")
+from ..owned import Owner, check_name
 
 
 @frozen
-class Owner:
-    """What a session belongs to, such as a pool or a map.
+class Selection:
+    """Which sessions are meant: by labels that the service compares, and by the beginning of the owner's name.
 
-    Its sessions can be listed by its label: ``agb.list({ownership.OWNER: owner.label})``.
-
-    Args:
-        kind: ``"pool"`` or ``"map"``.
-        id: its name: one that stays the same from run to run, or a random one (`nameless`).
-        part: which part of it, for an owner whose sessions are reaped part by part.
+    Attributes:
+        labels: all of these match.
+        prefix: the owner's name begins with it.
+        is_any: whether sessions without an owner are meant too.
     """
 
-    kind: str = field(validator=_is_word)
-    id: str = field(validator=_is_word)
-    part: str = ""
+    labels: dict[str, str] = field(factory=dict)
+    prefix: str = ""
+    is_any: bool = False
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """The labels by which its sessions, or those of its part, are found."""
-        return {OWNER: self.label, PART: self.part} if self.part else {OWNER: self.label}
-
-    @property
-    def label(self) -> str:
-        """The value of the label, such as ``"pool:nightly"``."""
-        return f"{self.kind}:{self.id}"
-
-    def __str__(self) -> str:
-        return self.label
+    def holds(self, owner: str) -> bool:
+        """Return whether the session of this owner, ``""`` for none, is meant."""
+        return self.is_any or (bool(owner) and owner.startswith(self.prefix))
 
 
-def check_name(name: object, what: str) -> str:
-    """Return a name by which something can be found; raise `TypeError` or `ValueError` if it cannot be one."""
-    if not isinstance(name, str):
-        raise TypeError(f"{what} is a string, not {type(name).__name__}")
-    if not name.strip() or not name.isprintable() or len(name) > LONGEST:
-        raise ValueError(f"{what} is one line of 1 to {LONGEST} characters, not {name!r}")
-    return name
+def created_as(nonce: str) -> Selection:
+    """Return the selection of the session of one creation, which needs no owner."""
+    return Selection({CREATE: nonce}, is_any=True)
+
+
+def owned_by(owner: Owner | str, part: str | None = None) -> Selection:
+    """Return the selection of an owner's sessions; raise `TypeError` or `ValueError` for what cannot be an owner.
+
+    Args:
+        owner: the owner, with its part if it has one; or its name, where ``*`` at the end stands for anything: the
+            service compares whole labels, so the owner of each session is then read.
+        part: only this part of the owner.
+    """
+    if isinstance(owner, Owner):
+        labels = owner.labels
+    elif not isinstance(owner, str):
+        raise TypeError(f"owner is an Owner or a name such as 'pool:nightly', not {type(owner).__name__}")
+    elif owner.endswith("*"):
+        return Selection({} if part is None else {PART: check_name(part, "part")}, owner[:-1])
+    else:
+        if not owner.strip():
+            raise ValueError("the owner is empty; a name is 'pool:nightly', for example")
+        labels = {OWNER: owner}
+    return Selection(labels if part is None else {**labels, PART: check_name(part, "part")})
 
 
 def nameless() -> str:

@@ -13,7 +13,7 @@ from .._ops import ownership
 from .._ops import sessions as ops
 from .._ops.dashboard import dashboard_address
 from .._sync._compat.concurrency import gather
-from .._wire.labels import shown
+from .._wire.labels import OWNER, shown
 from ..exceptions import AGBError, ErrorKind
 from .errors import exit_code
 from .output import FAILED, NOT_FOUND, USAGE, CommandFailed, Output, clean, confirm
@@ -61,7 +61,7 @@ def properties(agb: AGB, session_id: str) -> dict[str, Any] | None:
         "state": found.status or "RUNNING",
         "created_at": made_at or None,
         "age": age(time.time() - made_at) if made_at else "",
-        "owner": labels.get(ownership.OWNER, ""),
+        "owner": labels.get(OWNER, ""),
         "labels": shown(labels),
     }
 

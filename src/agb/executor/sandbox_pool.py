@@ -7,12 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 
-from .._ops.ownership import Owner, nameless
+from .._ops.ownership import nameless
 from .._sync.client import AGB
 from .._sync.lifecycle.deletion import delete_surely, warn_left_behind
 from .._sync.lifecycle.owner_process import BlockProcess
 from .._sync.session import Session
 from ..exceptions import AGBError
+from ..owned import Owner
 from ..session_params import CreateSessionParams
 from .errors import WrongPython, ended_early, unusable
 from .sandbox import Sandbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._async.sandbox import AsyncSandbox as Sandbox
 from .._sync.sandbox import Sandbox as BlockingSandbox
-from ..results.sandbox import Entry, ExecOutcome, Match
+from ..results.files import FileMatch as Match
+from ..results.sandbox import Entry, ExecOutcome
 
 __all__ = ["BlockingSandbox", "Entry", "ExecOutcome", "Match", "Sandbox"]

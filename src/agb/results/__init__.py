@@ -45,9 +45,13 @@ if TYPE_CHECKING:
     from .files import FileChangeEvent as FileChangeEvent
     from .files import FileChangeResult as FileChangeResult
     from .files import FileContentResult as FileContentResult
+    from .files import FileEditResult as FileEditResult
+    from .files import FileGrepResult as FileGrepResult
     from .files import FileInfo as FileInfo
     from .files import FileInfoResult as FileInfoResult
+    from .files import FileMatch as FileMatch
     from .files import FileSearchResult as FileSearchResult
+    from .files import FileWriteBatchResult as FileWriteBatchResult
     from .files import MultipleFileContentResult as MultipleFileContentResult
     from .metrics import SessionMetrics as SessionMetrics
     from .metrics import SessionMetricsResult as SessionMetricsResult
@@ -132,9 +136,13 @@ _HOMES = {
         "FileChangeEvent",
         "FileChangeResult",
         "FileContentResult",
+        "FileEditResult",
+        "FileGrepResult",
         "FileInfo",
         "FileInfoResult",
+        "FileMatch",
         "FileSearchResult",
+        "FileWriteBatchResult",
         "MultipleFileContentResult",
     ),
     ".code": (

@@ -98,6 +98,47 @@ class MultipleFileContentResult(Result):
 
 
 @frozen(slots=False, repr=False)
+class FileWriteBatchResult(Result):
+    """Whether several files were written; ``errors`` holds the error of each, or None, in the order of the files."""
+
+    error_message: str = message_field()
+    errors: list[AGBError | None] = field(default=None, converter=entries, kw_only=True, eq=False)
+    error: AGBError | None = error_field()
+
+
+@frozen(slots=False, repr=False)
+class FileEditResult(BoolResult):
+    """Whether a file was edited; ``replacements`` is how often each old text was replaced, empty if not known."""
+
+    replacements: list[int] = field(default=None, converter=entries, kw_only=True)
+
+
+@frozen
+class FileMatch:
+    """A line of a file that matches.
+
+    Attributes:
+        path: the file.
+        line: the number of the line, from 1.
+        text: the line without its line break; bytes that are not UTF-8 are U+FFFD.
+    """
+
+    path: str
+    line: int
+    text: str
+
+
+@frozen(slots=False, repr=False)
+class FileGrepResult(Result):
+    """The lines that match; ``truncated`` is whether there may be more than the most that were wanted."""
+
+    matches: list[FileMatch] = field(default=None, converter=entries)
+    error_message: str = message_field()
+    truncated: bool = field(default=False, kw_only=True)
+    error: AGBError | None = error_field()
+
+
+@frozen(slots=False, repr=False)
 class FileSearchResult(Result):
     """The paths that match."""
 

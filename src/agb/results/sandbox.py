@@ -1,4 +1,4 @@
-"""What the facade of a session returns: the outcome of a program, entries of directories, lines that match."""
+"""What the facade of a session returns: the outcome of a program, and the entries of directories."""
 
 from __future__ import annotations
 
@@ -40,18 +40,3 @@ class Entry:
     is_dir: bool
     size: int
     modified: float
-
-
-@frozen
-class Match:
-    """A line of a file that matches.
-
-    Attributes:
-        path: the file.
-        line: the number of the line, from 1.
-        text: the line without its line break; bytes that are not UTF-8 are U+FFFD.
-    """
-
-    path: str
-    line: int
-    text: str

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
-from ..._ops import ownership
 from ..._ops.chunks import Chunk, ChunkResult, pickle_outcome
 from ...config import Config
 from ...exceptions import AGBError, ExecutionError, SessionError
 from ...outcomes import Outcome
+from ...owned import Owner
 from .._compat.concurrency import gather
 from .._compat.loop import run_in_new_loop
 from ..lifecycle.deletion import delete_surely
@@ -103,7 +103,7 @@ def _start_error(error: Exception) -> AGBError:
     return ExecutionError(why)
 
 
-async def delete_sessions(agb: AsyncAGB, owner: ownership.Owner) -> int:
+async def delete_sessions(agb: AsyncAGB, owner: Owner) -> int:
     """Delete the sessions of an owner, and return how many there were.
 
     Raises:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 from ..._ops import ownership
 from ...exceptions import AGBError, ErrorKind, JournalError
 from ...outcomes import BatchStats, Outcome
+from ...owned import Owner
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup, TimedRunner, gather
 from .._compat.flavour import BlockHint, IterationHint
@@ -320,9 +321,9 @@ class AsyncBatch(BlockHint, IterationHint, Generic[ItemT, ValueT]):
             self._left_behind[session_id] = error
 
 
-def _owner(name: str | None, id_: str) -> ownership.Owner:
+def _owner(name: str | None, id_: str) -> Owner:
     """Return the owner of the sessions of a batch; two batches of one name may run at the same time."""
-    return ownership.Owner("map", f"{name}-{id_}" if name else id_)
+    return Owner("map", f"{name}-{id_}" if name else id_)
 
 
 async def _nothing() -> None:

@@ -14,6 +14,7 @@ from ..._ops import ownership
 from ..._ops import sessions as ops
 from ..._wire.call import Call
 from ..._wire.deadline import Deadline
+from ..._wire.labels import CREATE
 from ..._wire.reply import Reply, error_for
 from ...exceptions import AGBError, ErrorKind, SessionError
 from ...results.sessions import GetSessionData
@@ -26,6 +27,7 @@ from .protocols import AsyncManagedSession
 
 if TYPE_CHECKING:
     from ...context_sync import ContextSync
+    from ...owned import Owner
     from ...results.syncs import ContextStatusData
     from ...session_params import CreateSessionParams
     from ..api import AsyncAPI
@@ -68,7 +70,7 @@ class AsyncCreation:
         limiter: AsyncCreateLimiter,
         attach: Callable[[str], AsyncManagedSession],
         params: CreateSessionParams,
-        owner: ownership.Owner | None,
+        owner: Owner | None,
         hidden_labels: HiddenLabels,
     ) -> None:
         self.labels: dict[str, str] = {}
@@ -214,7 +216,7 @@ class AsyncCreation:
 
     def _left_behind(self, lost: AGBError, why: str, session_id: str = "") -> AGBError:
         """Add to an error that a session may be left behind, and the advice; the nonce is its ``extra["create"]``."""
-        nonce = lost.extra["create"] = self.labels.get(ownership.CREATE, "")
+        nonce = lost.extra["create"] = self.labels.get(CREATE, "")
         advice = ownership.how_to_reap(nonce, is_certain=bool(session_id))
         return _extended(lost, f"{why}; {advice}" if nonce else why)
 
@@ -255,7 +257,7 @@ class AsyncCreation:
         """Look the session up by its nonce, several times: the service may still be creating it."""
         if not self.labels:
             return await self._look_without_labels(limit)
-        call = ops.list_sessions({ownership.CREATE: self.labels[ownership.CREATE]})
+        call = ops.list_sessions({CREATE: self.labels[CREATE]})
         failure: AGBError | None = None
         waited = 0.0
         for number, pause in enumerate((*ownership.LOOKS, *ownership.LATER_LOOKS)):

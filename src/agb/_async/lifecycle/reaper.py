@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ..._ops import ownership
 from ..._ops import sessions as ops
+from ..._wire.labels import CREATE, OWNER, PART
 from ...exceptions import AGBError, ErrorKind
 from ...owned import OwnedSession, Reaped
 from .._compat.concurrency import gather
@@ -23,16 +24,16 @@ AT_A_TIME = 16
 
 
 async def owned(
-    agb: AsyncSessionClient[SessionT], labels: Mapping[str, str], timeout: float | None = None
+    agb: AsyncSessionClient[SessionT], selection: ownership.Selection, timeout: float | None = None
 ) -> list[OwnedSession]:
-    """Return the sessions with these labels that have an owner; those found by their nonce need none.
+    """Return the sessions of a selection.
 
     The list of sessions does not contain their labels, so each session is asked for them.
 
     Raises:
         AGBError: they could not be listed, or asked for their labels.
     """
-    listing = ops.session_listing(labels)
+    listing = ops.session_listing(selection.labels)
     pages: AsyncPager[str] = AsyncPager(agb.client, listing, timeout)
     ids = [session_id async for session_id in pages]
     found: list[OwnedSession] = []
@@ -40,7 +41,7 @@ async def owned(
         some = ids[begin : begin + AT_A_TIME]
         read = await gather([partial(_read, agb.client, session_id, timeout) for session_id in some])
         found += [session for session in read if session is not None]
-    return [session for session in found if session.owner or ownership.CREATE in labels]
+    return [session for session in found if selection.holds(session.owner)]
 
 
 async def _read(api: AsyncAPI, session_id: str, timeout: float | None) -> OwnedSession | None:
@@ -52,9 +53,21 @@ async def _read(api: AsyncAPI, session_id: str, timeout: float | None) -> OwnedS
             return None
         raise
     made_at, maker = ownership.making_of(labels)
-    create = labels.get(ownership.CREATE, "")
+    create = labels.get(CREATE, "")
     has_maker = is_alive(maker) if maker else None
-    return OwnedSession(session_id, labels.get(ownership.OWNER, ""), create, made_at, maker, has_maker)
+    owner, part = labels.get(OWNER, ""), labels.get(PART, "")
+    return OwnedSession(session_id, owner, create, made_at, maker, has_maker, part)
+
+
+def older(sessions: list[OwnedSession], age: float | None) -> list[OwnedSession]:
+    """Return the sessions that were created so many seconds ago or earlier; all of them if no age is given.
+
+    A session without a creation time is not known to be older.
+    """
+    if age is None:
+        return sessions
+    now = time.time()
+    return [session for session in sessions if session.made_at and now - session.made_at >= age]
 
 
 async def delete(

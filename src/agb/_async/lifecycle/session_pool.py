@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Generic, NoReturn, Self
 from ..._ops import ownership
 from ..._wire.deadline import Deadline
 from ...exceptions import ErrorKind, SessionError
+from ...owned import Owner
 from ...stats import SessionPoolStats
 from .._compat.cancellation import CLEANUP_LIMIT, shielded
 from .._compat.concurrency import TaskGroup
@@ -69,7 +70,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
         self._options = PoolOptions(
             params, min, max, prepare, reset, check, max_uses, max_age, idle, timeout, drain, start_browser
         )
-        self.owner = ownership.Owner("pool", ownership.nameless() if name is None else name)
+        self.owner = Owner("pool", ownership.nameless() if name is None else name)
         self.params = params
         self._is_named = name is not None
         self._agb = agb
@@ -141,7 +142,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
         """Delete the sessions of an earlier pool of this name whose process is gone."""
         if not self._agb.uses_hidden_labels:
             return
-        found = await reaper.owned(self._agb, {ownership.OWNER: self.owner.label})
+        found = await reaper.owned(self._agb, ownership.owned_by(self.owner))
         await reaper.delete(self._agb, [session for session in found if session.has_maker is False])
 
     # --- lending -------------------------------------------------------------------------------------------------

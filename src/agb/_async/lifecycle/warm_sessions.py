@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from attrs import define, frozen
 
-from ..._ops import ownership
 from ..._ops import sessions as ops
 from ..._ops.arguments import check_count
 from ..._wire.deadline import Deadline, check_timeout
@@ -25,6 +24,7 @@ from .deletion import delete_surely
 from .protocols import AsyncSessionClient, SessionT
 
 if TYPE_CHECKING:
+    from ...owned import Owner
     from ...session_params import CreateSessionParams
 
 Hook = Callable[[SessionT], Any]
@@ -122,7 +122,7 @@ class AsyncWarmSessions(Generic[SessionT]):
     def __init__(
         self,
         agb: AsyncSessionClient[SessionT],
-        owner: ownership.Owner,
+        owner: Owner,
         options: PoolOptions[SessionT],
         is_live: Callable[[str], bool],
     ) -> None:

@@ -217,17 +217,22 @@ class AsyncFilePaths:
         return FileSearchResult(request_id, True, listings.matching(names, pattern))
 
     async def _names(self, call: ToolCall[listings.Listing], calls: AsyncFileCalls) -> tuple[Sequence[str], str]:
-        """Return the names that a script lists, which are in a file if they are many, and the request id."""
+        """Return the names that a script lists, and the request id."""
+        names, request_id = await self._listed(call, calls)
+        return listings.names_in(names), request_id
+
+    async def _listed(self, call: ToolCall[listings.Listing], calls: AsyncFileCalls) -> tuple[bytes, str]:
+        """Return what a script lists, which is in a file if it is long, and the request id."""
         listing = await calls.run(call)
         if not listing.file:
-            return listings.names_in(listing.names), listing.request_id
+            return listing.names, listing.request_id
         report = AsyncProgressReport(None, f"read {listing.file}")
         limit = SizeLimit(MAX_READ)
         try:
             async with AsyncFileStream(
                 self.session, listing.file, CHUNK, report, calls.left(), form=self._form, limit=limit
             ) as stream:
-                return listings.names_in(await stream.read()), listing.request_id
+                return await stream.read(), listing.request_id
         finally:
             await calls.remove_temporary(listing.file)
 

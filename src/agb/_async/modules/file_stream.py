@@ -13,6 +13,7 @@ from .._compat.flavour import BlockHint, IterationHint
 from .._compat.primitives import Lock
 from ..host.progress import AsyncProgressReport
 from .file_calls import CONCURRENT_CALLS, AsyncFileCalls, ReadForm, SizeLimit
+from .file_ranges import Range
 
 if TYPE_CHECKING:
     from .protocols import AsyncSessionAccess
@@ -44,6 +45,7 @@ class AsyncFileStream(BlockHint, IterationHint):
         *,
         form: ReadForm,
         limit: SizeLimit,
+        wanted: Range | None = None,
     ) -> None:
         self.path = path
         self.size = 0
@@ -55,7 +57,8 @@ class AsyncFileStream(BlockHint, IterationHint):
         self._report = report
         self._timeout = timeout
         self._calls: AsyncFileCalls | None = None
-        self._offset = 0
+        self._wanted = wanted or Range()
+        self._offset = self._wanted.offset
         self._ready: deque[bytes] = deque()
         self._failure: AGBError | None = None
         self._is_over = False
@@ -80,7 +83,7 @@ class AsyncFileStream(BlockHint, IterationHint):
         ops.check_regular(info.file_info, self.path, session_id, info.request_id)
         size = info.file_info.get("size")
         self.size = size if isinstance(size, int) and size > 0 else 0
-        self._limit.check(self.size, self.path, session_id)
+        self._limit.check(self._wanted.size(self.size), self.path, session_id)
         self.mode, self.mtime = ops.attributes_of(info.file_info)
         self._use_form(self._form.number)
         await self._report.__aenter__()
@@ -126,10 +129,19 @@ class AsyncFileStream(BlockHint, IterationHint):
 
     async def _fetch(self) -> None:
         """Request the next chunks, several at the same time as long as the file is known to have them."""
-        ahead = -(-(self.size - self._offset) // self._chunk_size)
+        known = self.size - self._offset
+        left = self._wanted.left(self._offset)
+        if left is None:
+            ahead = -(-known // self._chunk_size)
+        elif left == 0:
+            self._is_over = True
+            return
+        else:  # the last chunk of a range may be shorter, and is requested by itself
+            self._chunk_size = min(self._chunk_size, left)
+            ahead = min(known, left) // self._chunk_size
         offsets = [self._offset + i * self._chunk_size for i in range(max(1, min(ahead, CONCURRENT_CALLS)))]
         answers = await gather([partial(self._chunk, offset) for offset in offsets])
-        if isinstance(answers[0], AGBError) and not self._offset:
+        if isinstance(answers[0], AGBError) and self._offset == self._wanted.offset:
             answers = [await self._first_chunk(answers[0])]
         for answer in answers:
             if isinstance(answer, AGBError):
@@ -148,7 +160,9 @@ class AsyncFileStream(BlockHint, IterationHint):
         before, size = self._number, self._chunk_size
         while ops.is_form_refused(refused) and self._number + 1 < len(ReadForm.FORMS):
             self._use_form(self._number + 1)
-            answer = await self._chunk(0)
+            if self._is_text and not self._wanted.is_whole:
+                break
+            answer = await self._chunk(self._offset)
             if not isinstance(answer, AGBError):
                 self._form.number = self._number
                 return answer

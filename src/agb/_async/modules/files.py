@@ -1,136 +1,39 @@
-"""Files of a session: reading, writing, watching, and what the classes of their own subjects add."""
+"""Files of a session: several at once, watching, and what the classes of their own subjects add."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from os import PathLike
-from typing import TYPE_CHECKING, Literal, overload
 
 from ..._ops.tools import files as ops
 from ..._wire.deadline import check_timeout
 from ...exceptions import AGBError, FileError
-from ...results.base import BoolResult
-from ...results.files import BinaryFileContentResult, FileContentResult, MultipleFileContentResult
+from ...results.files import (
+    FileContentResult,
+    FileWriteBatchResult,
+    MultipleFileContentResult,
+)
 from .._compat.concurrency import gather
 from .._compat.flavour import ASYNC
-from .._compat.iteration import AnyBytesIterable
-from ..host.chunks import check_chunks, opened_chunks
-from ..host.progress import AsyncProgressReport, Progress
-from .file_calls import (
-    CHUNK,
-    CONCURRENT_CALLS,
-    MAX_READ,
-    READ_SECONDS,
-    AsyncFileCalls,
-    ReadForm,
-    SizeLimit,
-)
-from .file_copies import AsyncFileCopies
-from .file_paths import AsyncFilePaths
-from .file_stream import AsyncFileStream
+from .file_calls import CONCURRENT_CALLS, MAX_READ, READ_SECONDS, AsyncFileCalls, SizeLimit
+from .file_texts import AsyncFileTexts
 from .file_watch import AsyncFileChanges, Events
-from .tools import tool_result
 
 if not ASYNC:
     from .file_watch import WatchThread
 
-if TYPE_CHECKING:
-    from .protocols import AsyncSessionAccess
 
-
-class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
+class AsyncFileSystem(AsyncFileTexts):
     """The files of a session; available as ``session.file``.
 
     Paths are paths inside the session, preferably absolute; relative ones start at a fixed directory of the session.
-    Methods return results; a `FileError` in ``error`` says why something failed, its ``kind`` is
-    ``ErrorKind.NOT_FOUND`` for a missing file.
+    Methods return results; a `FileError` in ``error`` says why something failed. Its ``kind`` is ``NOT_FOUND``,
+    ``PERMISSION_DENIED``, ``IS_A_DIRECTORY``, ``NOT_A_DIRECTORY`` or ``EXISTS`` of `ErrorKind` where the operating
+    system said so.
     """
 
-    DEFAULT_CHUNK_SIZE = 50 * 1024
-    """Characters that one call of `write_file` takes, as every service does."""
-
-    def __init__(self, session: AsyncSessionAccess) -> None:
-        form = ReadForm()
-        AsyncFilePaths.__init__(self, session, form)
-        AsyncFileCopies.__init__(self, session, form)
-
-    # --- reading -------------------------------------------------------------------------------------------------
-
-    @overload
-    async def read(
-        self,
-        path: str,
-        *,
-        format: Literal["text"] = ...,
-        max_size: int | None = ...,
-        progress: Progress = ...,
-        timeout: float | None = ...,
-    ) -> FileContentResult: ...
-    @overload
-    async def read(
-        self,
-        path: str,
-        *,
-        format: Literal["bytes"],
-        max_size: int | None = ...,
-        progress: Progress = ...,
-        timeout: float | None = ...,
-    ) -> BinaryFileContentResult: ...
-    async def read(
-        self,
-        path: str,
-        *,
-        format: Literal["text", "bytes"] = "text",
-        max_size: int | None = MAX_READ,
-        progress: Progress = None,
-        timeout: float | None = READ_SECONDS,
-    ) -> FileContentResult | BinaryFileContentResult:
-        r"""Return the content of a file, to its end, whatever size it reports.
-
-        Args:
-            path: the file. Devices, pipes and sockets are refused, since their content may have no end.
-            format: ``text``, which is UTF-8, or ``bytes``.
-            max_size: bytes; a larger file is a failure, and `read_stream` reads it. None for no limit.
-            progress: a function called with the bytes read and the bytes in all, or True for a bar.
-            timeout: seconds for everything; None for the client's time-out for each call.
-
-        Returns:
-            ``content``: a string, or bytes. A file that is not UTF-8 cannot be read as text: the error names the
-            position of the first invalid byte.
-
-        Raises:
-            ValueError, TypeError: an argument is invalid; nothing was sent.
-            ImportError: ``progress=True`` without rich.
-
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     written = await session.file.write("/tmp/hello.txt", "größer\n")
-            ...     text = await session.file.read("/tmp/hello.txt")
-            ...     raw = await session.file.read("/tmp/hello.txt", format="bytes")
-            ...     print(text.content, raw.content)
-            größer
-             b'gr\xc3\xb6\xc3\x9fer\n'
-
-        API: the tools ``get_file_info`` and ``read_file``.
-        """
-        if format not in ("text", "bytes"):
-            raise ValueError(f"format must be 'text' or 'bytes', not {format!r}")
-        return await self._read(path, format, SizeLimit(max_size), progress, timeout)
-
-    async def _read(
-        self, path: str, format: str, limit: SizeLimit, progress: Progress, timeout: float | None
-    ) -> FileContentResult | BinaryFileContentResult:
-        stream = self._stream(path, CHUNK, limit, progress, timeout)
-        try:
-            async with stream:
-                content = await stream.read()
-            if format == "bytes":
-                return BinaryFileContentResult(stream.request_id, True, content, size=len(content))
-            return FileContentResult(stream.request_id, True, ops.decoded(content, path, self.session.session_id))
-        except AGBError as error:
-            return (BinaryFileContentResult if format == "bytes" else FileContentResult).failed(error)
+    # --- several files -------------------------------------------------------------------------------------------
 
     async def read_batch(
         self, paths: Sequence[str], *, max_size: int | None = MAX_READ, timeout: float | None = READ_SECONDS
@@ -156,7 +59,7 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
         for path in paths:
             ops.check_path(path)
         calls, limit = AsyncFileCalls(self.session, timeout), SizeLimit(max_size)
-        results: dict[str, FileContentResult | BinaryFileContentResult] = {}
+        results: dict[str, FileContentResult] = {}
         wanted = [*dict.fromkeys(paths)]
         for start in range(0, len(wanted), CONCURRENT_CALLS):
             some = wanted[start : start + CONCURRENT_CALLS]
@@ -169,203 +72,70 @@ class AsyncFileSystem(AsyncFilePaths, AsyncFileCopies):
             return MultipleFileContentResult(request_id, False, contents, message, errors=errors, error=error)
         return MultipleFileContentResult(request_id, True, contents)
 
-    async def _text(
-        self, path: str, calls: AsyncFileCalls, limit: SizeLimit
-    ) -> FileContentResult | BinaryFileContentResult:
+    async def _text(self, path: str, calls: AsyncFileCalls, limit: SizeLimit) -> FileContentResult:
         try:
-            return await self._read(path, "text", limit, None, calls.left())
+            return await self._read_text(path, 0, None, limit, None, calls.left())
         except AGBError as error:
             return FileContentResult.failed(error)
 
-    def read_stream(
+    async def write_batch(
         self,
-        path: str,
-        chunk_size: int = CHUNK,
+        files: Sequence[tuple[str, str | bytes]],
         *,
-        max_size: int | None = None,
-        progress: Progress = None,
-        timeout: float | None = None,
-    ) -> AsyncFileStream:
-        """Return the bytes of a file as a stream, for ``async with``; a few chunks are in memory, never the file.
+        parents: bool = False,
+        timeout: float | None = READ_SECONDS,
+    ) -> FileWriteBatchResult:
+        """Write several files, up to four at the same time; one that fails does not stop the others.
 
         Args:
-            path: the file. Devices, pipes and sockets are refused.
-            chunk_size: bytes in a chunk; the last is shorter. A service that returns less per call makes them shorter.
-            max_size: bytes; a larger file is an error. None for no limit.
-            progress: a function called with the bytes read and the bytes in all, or True for a bar.
-            timeout: seconds for everything, counted from entering the block.
-
-        Raises:
-            ValueError, TypeError: an argument is invalid.
-            FileError: when the block is entered, or a chunk is read: the file cannot be read.
-
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     written = await session.file.write("/tmp/data.bin", bytes(5_000_000))
-            ...     async with session.file.read_stream("/tmp/data.bin") as chunks:
-            ...         sizes = [len(chunk) async for chunk in chunks]
-            ...     print(sum(sizes))
-            5000000
-
-        API: the tools ``get_file_info`` and ``read_file``.
-        """
-        if isinstance(chunk_size, bool) or not isinstance(chunk_size, int):
-            raise TypeError(f"chunk_size must be a number of bytes, not {chunk_size!r}")
-        if chunk_size <= 0:
-            raise ValueError(f"chunk_size must be a number of bytes above zero, not {chunk_size}")
-        return self._stream(path, chunk_size, SizeLimit(max_size), progress, timeout)
-
-    def _stream(
-        self, path: str, chunk_size: int, limit: SizeLimit, progress: Progress, timeout: float | None
-    ) -> AsyncFileStream:
-        check_timeout(timeout)
-        path = ops.check_path(path)
-        report = AsyncProgressReport(progress, f"read {path}")
-        return AsyncFileStream(self.session, path, chunk_size, report, timeout, form=self._form, limit=limit)
-
-    # --- writing -------------------------------------------------------------------------------------------------
-
-    async def write(
-        self,
-        path: str,
-        content: str | bytes,
-        mode: str = "overwrite",
-        *,
-        progress: Progress = None,
-        timeout: float | None = None,
-    ) -> BoolResult:
-        """Write a file.
-
-        A content that takes several calls is written beside the file and moved there at the end, so that a reader sees
-        the old file or the new one; appending adds piece by piece.
-
-        Args:
-            path: the file.
-            content: text, which is written as UTF-8, or bytes.
-            mode: ``overwrite`` or ``append``; any other mode is a failure, and nothing is sent.
-            progress: a function called with the bytes written and the bytes in all, or True for a bar.
-            timeout: seconds for everything; without it, the client's time-out for each call.
-
-        Raises:
-            ValueError, TypeError: an argument is invalid; nothing was sent.
-            ImportError: ``progress=True`` without rich.
-
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     result = await session.file.write("/tmp/pixels.raw", bytes(range(256)) * 1000)
-            ...     info = await session.file.info("/tmp/pixels.raw")
-            ...     print(result.success, info.file_info["size"])
-            True 256000
-
-        API: the tool ``write_file``; for bytes that it does not take, the tool ``shell``.
-        """
-        path = ops.check_path(path)
-        session_id = self.session.session_id
-        try:
-            ops.check_mode(mode)
-        except ValueError as error:  # a result, as in 0.12
-            return BoolResult.failed(FileError(str(error), session_id=session_id))
-        if isinstance(content, (bytearray, memoryview)):
-            content = bytes(content)
-        if not isinstance(content, bytes):
-            ops.check_text(content, "content")
-        calls = AsyncFileCalls(self.session, timeout)
-        try:
-            async with AsyncProgressReport(progress, f"write {path}") as report:
-                if mode == "append":
-                    async with self._writer.appending(path, calls):
-                        return await self._write(path, content, mode, calls, report)
-                return await self._write(path, content, mode, calls, report)
-        except AGBError as error:
-            return BoolResult.failed(error)
-
-    async def _write(
-        self, path: str, content: str | bytes, mode: str, calls: AsyncFileCalls, report: AsyncProgressReport
-    ) -> BoolResult:
-        data = content.encode() if isinstance(content, str) else content
-        if isinstance(content, str) and len(content) <= self.DEFAULT_CHUNK_SIZE:
-            result = await calls.run(ops.write_file(path, content, mode, session_id=self.session.session_id))
-            await report.add(len(data), len(data))
-            return result
-        write = self._writer.append if mode == "append" else self._writer.replace
-        return await write(path, data, calls, report)
-
-    async def write_stream(
-        self,
-        path: str,
-        chunks: AnyBytesIterable | PathLike[str],
-        *,
-        progress: Progress = None,
-        timeout: float | None = None,
-    ) -> BoolResult:
-        """Write a file from chunks of bytes as they arrive; a few of them are in memory, never the file.
-
-        They are written beside the file, and moved there when all of them have arrived: a reader sees the old file or
-        the new one. If the chunks end in an exception, it is raised and the file stays as it was.
-
-        Args:
-            path: the file.
-            chunks: an iterable of bytes of any sizes; or a file of this machine, as a `pathlib.Path`, or opened with
-                ``"rb"``.
-            progress: a function called with the bytes written and None, or True for a bar.
+            files: the path and the content of each, as of `write`. Of a path that is there twice, the last one counts.
+            parents: whether to create the directories above them that are missing.
             timeout: seconds for everything.
 
         Returns:
-            A failure also if the file of this machine cannot be read.
-
-        Raises:
-            ValueError, TypeError: an argument is invalid.
-            ImportError: ``progress=True`` without rich.
-
-        Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     result = await session.file.write_stream("/tmp/zeros", (bytes(100_000) for _ in range(20)))
-            ...     print(result.success)
-            True
-
-        API: the tool ``shell``; ``write_file`` where it takes bytes.
-        """
-        path = ops.check_path(path)
-        check_chunks(chunks)
-        calls = AsyncFileCalls(self.session, timeout)
-        try:
-            async with (
-                AsyncProgressReport(progress, f"write {path}") as report,
-                opened_chunks(chunks, self._unreadable) as (pieces, total),
-            ):
-                return await self._writer.replace_by_chunks(path, pieces, calls, report, total)
-        except AGBError as error:
-            return BoolResult.failed(error)
-
-    def _unreadable(self, error: OSError) -> AGBError:
-        return FileError(f"cannot read the file of this machine: {error}", session_id=self.session.session_id)
-
-    async def edit(
-        self, path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False, *, timeout: float | None = None
-    ) -> BoolResult:
-        """Replace pieces of a text file.
-
-        Args:
-            path: the file.
-            edits: dicts with ``oldText``, which must be in the file, and ``newText``; applied one after the other.
-            dry_run: only check whether the edits can be applied.
-            timeout: seconds for the whole call.
+            A success if all of them were written. ``errors`` has one item for each file, in their order: the error
+            that it could not be written by, or None.
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
             >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-            ...     written = await session.file.write("/tmp/app.ini", "debug = no")
-            ...     edited = await session.file.edit("/tmp/app.ini", [{"oldText": "no", "newText": "yes"}])
-            ...     text = await session.file.read("/tmp/app.ini")
-            ...     print(text.content)
-            debug = yes
+            ...     files = [("/tmp/b/1.txt", "one"), ("/proc/2.txt", b"two")]
+            ...     result = await session.file.write_batch(files, parents=True)
+            ...     print(result.success, [error is None for error in result.errors])
+            False [True, False]
 
-        API: the tool ``edit_file``.
+        API: the tools ``write_file`` and ``create_directory``; for bytes that they do not take, the tool ``shell``.
         """
-        call = ops.edit_file(path, edits, dry_run, session_id=self.session.session_id)
-        return await tool_result(self.session, call, BoolResult, timeout=timeout)
+        if isinstance(files, (str, bytes, Mapping)) or not isinstance(files, Sequence):
+            raise TypeError(f"files must be a list of pairs of a path and a content, not {type(files).__name__}")
+        for number, file in enumerate(files):
+            if not isinstance(file, tuple) or len(file) != 2:
+                raise TypeError(f"files[{number}] must be a pair of a path and a content, not {type(file).__name__}")
+            ops.check_path(file[0])
+            ops.check_content(file[1])
+        calls = AsyncFileCalls(self.session, timeout)
+        wanted = dict(files)
+        results: dict[str, AGBError | None] = {}
+        paths = [*wanted]
+        for start in range(0, len(paths), CONCURRENT_CALLS):
+            some = paths[start : start + CONCURRENT_CALLS]
+            jobs = [partial(self._written, path, wanted[path], parents, calls) for path in some]
+            results |= zip(some, await gather(jobs), strict=True)
+        errors = [results[path] for path, _ in files]
+        for path, error in results.items():
+            if error is not None:
+                failed = len([one for one in results.values() if one is not None])
+                message = f"{failed} of {len(results)} files could not be written; {path}: {error}"
+                return FileWriteBatchResult(error.request_id, False, message, errors=errors, error=error)
+        return FileWriteBatchResult("", True, errors=errors)
+
+    async def _written(self, path: str, content: str | bytes, parents: bool, calls: AsyncFileCalls) -> AGBError | None:
+        try:
+            return (await self.write(path, content, parents=parents, timeout=calls.left())).error
+        except FileError as error:  # the time is over
+            return error
 
     # --- watching ------------------------------------------------------------------------------------------------
 

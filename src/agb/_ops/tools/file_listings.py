@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from attrs import frozen
 
 from ..._wire.toolcall import ToolCall, ToolReply
+from ...results.files import FileMatch
 from .file_scripts import LONG, not_understood, quote, run_script
 
 _INLINE = 1 << 18
@@ -55,10 +56,59 @@ def list_names(directory: str, *, session_id: str) -> ToolCall[Listing]:
     return _listing(f"d={quote(directory)}", command, session_id, f"list {directory!r}")
 
 
+def grep(
+    pattern: str,
+    path: str,
+    *,
+    glob: str | None,
+    is_regex: bool,
+    ignore_case: bool,
+    most: int | None,
+    session_id: str,
+) -> ToolCall[Listing]:
+    """Return the call that finds lines in files; `matches_in` reads its output.
+
+    Names are selected by `grep` itself; a pattern of paths is one of `find`, for `matching` to select from.
+    """
+    options = f"-{'E' if is_regex else 'F'}nHIZ{'i' if ignore_case else ''}"
+    prepare = (
+        f'p={quote(path)}; r={quote(pattern)}; [ -e "$p" ] || {{ echo "No such file or directory" >&2; exit 1; }}\n'
+        f'{_UTF8} grep {options} -e "$r" /dev/null; [ $? -le 1 ] || exit 1'
+    )
+    if glob is not None and "/" in glob:
+        base, regex, depth = _for_find(f"{path}/{glob}")
+        limit = "" if depth is None else f" -maxdepth {depth}"
+        found = f"LC_ALL=C find {quote(_start(base))}{limit} -regextype posix-extended -regex {quote(regex)}"
+        command = f'{found} -type f -print0 | {_UTF8} xargs -0r grep {options} -e "$r" --'
+    else:
+        include = "" if glob is None else f" --include={quote(glob)}"
+        command = f'{_UTF8} grep -r {options}{include} -e "$r" -- "$p"'
+    if most is not None:
+        command = f"{{ {command}; }} | head -n {most + 1}"
+    return _listing(prepare, command, session_id, f"search {path!r}")
+
+
+def matches_in(listing: bytes) -> list[FileMatch]:
+    """Return the lines that `grep` has found, by file and line; the last one may be incomplete, and is left out then.
+
+    A name is followed by a NUL, and may contain line breaks; a line contains none.
+    """
+    matches, position = [], 0
+    while (end_of_name := listing.find(b"\0", position)) >= 0 and (end := listing.find(b"\n", end_of_name)) >= 0:
+        name = listing[position:end_of_name].decode("utf-8", "surrogateescape").removeprefix("./")
+        number, _, text = listing[end_of_name + 1 : end].partition(b":")
+        matches.append(FileMatch(name, int(number), text.decode("utf-8", "replace")))
+        position = end + 1
+    return sorted(matches, key=lambda match: (match.path, match.line))
+
+
+_UTF8 = "LC_ALL=C.UTF-8"
+
+
 def _listing(prepare: str, command: str, session_id: str, description: str) -> ToolCall[Listing]:
     """Return the call that runs a command whose output is names, each followed by a NUL."""
     script = (
-        f'{prepare}; f=$(mktemp) || exit 1\n{command} > "$f" 2>/dev/null\n'
+        f'{prepare}\nf=$(mktemp) || exit 1\n{command} > "$f" 2>/dev/null\n'
         f's=$(wc -c < "$f"); if [ "$s" -le {_INLINE} ]; then echo inline; base64 -w0 "$f"; rm -f -- "$f"; '
         'else echo file; printf %s "$f" | base64 -w0; fi'
     )

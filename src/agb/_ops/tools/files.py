@@ -13,11 +13,18 @@ from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
-from ..._wire.shape import NAME, TEXT, Array, JsonText, Object, ShapeError, maybe, needed
+from ..._wire.shape import NAME, TEXT, WHOLE, Array, JsonText, Object, ShapeError, maybe, needed
 from ..._wire.toolcall import ToolCall, ToolReply
 from ...exceptions import AGBError, ErrorKind, FileError, Sent
 from ...results.base import BoolResult
-from ...results.files import DirectoryListResult, FileChangeEvent, FileChangeResult, FileInfoResult, FileSearchResult
+from ...results.files import (
+    DirectoryListResult,
+    FileChangeEvent,
+    FileChangeResult,
+    FileEditResult,
+    FileInfoResult,
+    FileSearchResult,
+)
 from ...results.sessions import McpTool
 from . import has_argument, invalid, kind_of_errno, reason_of
 from .file_names import is_odd
@@ -40,6 +47,8 @@ CHANGES = JsonText(
     )
 )
 """The text of the tool `get_file_change`."""
+COUNTS = JsonText(Array(WHOLE))
+"""The text of `edit_exactly`."""
 
 
 @frozen
@@ -102,6 +111,13 @@ def _unicode(text: str, name: str, errors: str) -> str:
     return text
 
 
+def check_content(content: object) -> str | bytes:
+    """Return a content that can be written; otherwise raise ``TypeError`` or ``ValueError``."""
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return bytes(content)
+    return check_text(content, "content")
+
+
 def check_mode(mode: object) -> None:
     """Raise ``ValueError`` unless files can be written in this mode; the text is that of 0.12."""
     if mode not in MODES:
@@ -116,10 +132,8 @@ def create_directory(path: str, *, session_id: str) -> ToolCall[BoolResult]:
     return _call("create_directory", {"path": check_path(path)}, _done, session_id, f"create the directory {path!r}")
 
 
-def edit_file(
-    path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False, *, session_id: str
-) -> ToolCall[BoolResult]:
-    """Return the call that replaces pieces of a text file."""
+def check_edits(edits: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    """Return edits as they are sent; raise ``TypeError`` or ``ValueError`` if they cannot be made."""
     if isinstance(edits, (str, bytes, Mapping)) or not isinstance(edits, Sequence):
         raise TypeError(f"edits must be a list of dicts with oldText and newText, not {type(edits).__name__}")
     sent = []
@@ -127,8 +141,76 @@ def edit_file(
         if not isinstance(edit, Mapping) or not {"oldText", "newText"} <= edit.keys():
             raise ValueError(f"edits[{number}] must be a dict with oldText and newText, not {edit!r}")
         sent.append({key: check_text(edit[key], f"edits[{number}][{key!r}]") for key in ("oldText", "newText")})
-    args = {"path": check_path(path), "edits": sent, "dryRun": bool(dry_run)}
-    return _call("edit_file", args, _done, session_id, f"edit {path!r}")
+    return sent
+
+
+def edit_file(
+    path: str, edits: Sequence[Mapping[str, str]], dry_run: bool = False, *, session_id: str
+) -> ToolCall[FileEditResult]:
+    """Return the call that replaces pieces of a text file."""
+
+    def done(reply: ToolReply) -> FileEditResult:
+        return FileEditResult(reply.request_id, True, True)
+
+    args = {"path": check_path(path), "edits": check_edits(edits), "dryRun": bool(dry_run)}
+    return _call("edit_file", args, done, session_id, f"edit {path!r}")
+
+
+def edit_exactly(
+    path: str, edits: list[dict[str, str]], dry_run: bool, replace_all: bool, *, session_id: str
+) -> ToolCall[FileEditResult]:
+    """Return the call that replaces every occurrence of each text, or the only one; see `can_edit_exactly`.
+
+    The text of the answer is a JSON list of the number of occurrences of each; if they are not what is wanted, nothing
+    was changed.
+    """
+
+    def read(reply: ToolReply) -> FileEditResult:
+        try:
+            counts = COUNTS.read(reply.text or "", "the text")
+        except ShapeError as error:
+            raise invalid("edit_file", str(error), reply, session_id, FileError) from error
+        check_counts(counts, path, replace_all, session_id, reply.request_id)
+        return FileEditResult(reply.request_id, True, True, replacements=counts)
+
+    args = {"path": path, "edits": edits, "dryRun": dry_run, "replaceAll": replace_all, "report": "counts"}
+    return evolve(_call("edit_file", args, read, session_id, f"edit {path!r}"), shape=COUNTS)
+
+
+def can_edit_exactly(tools: Iterable[McpTool]) -> bool | None:
+    """Return whether the `edit_file` in a list of tools has the arguments of `edit_exactly`, None if it is not said."""
+    return has_argument(tools, "edit_file", "report")
+
+
+def replaced(content: bytes, edits: list[dict[str, str]], replace_all: bool) -> tuple[bytes, list[int]]:
+    """Return the content after the edits, made one after the other, and the number of occurrences of each.
+
+    They end with the first whose number is not what is wanted.
+    """
+    counts: list[int] = []
+    for edit in edits:
+        old = edit["oldText"].encode()
+        counts.append(content.count(old) if old else 0)
+        if not counts[-1] or (counts[-1] > 1 and not replace_all):
+            break
+        content = content.replace(old, edit["newText"].encode())
+    return content, counts
+
+
+def check_counts(counts: list[int], path: str, replace_all: bool, session_id: str, request_id: str) -> None:
+    """Raise `FileError` if a text to be replaced was not in the file, or more than once where only one is wanted."""
+    for number, count in enumerate(counts):
+        if count == 1 or (count and replace_all):
+            continue
+        found = "is not in the file" if not count else f"is in the file {count} times; replace_all replaces all of them"
+        raise FileError(
+            f"Could not edit {path!r}: the oldText of edits[{number}] {found}; nothing was changed",
+            request_id=request_id,
+            session_id=session_id,
+            sent=Sent.YES,
+            tool="edit_file",
+            occurrences=count,
+        )
 
 
 def get_file_info(path: str, *, session_id: str, description: str = "") -> ToolCall[FileInfoResult]:
@@ -369,17 +451,20 @@ def parse_matches(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in text.split("\n") if line.strip()]
 
 
-def decoded(content: bytes, path: str, session_id: str) -> str:
-    """Return the bytes of a file as text, or raise `FileError` with the position of the first invalid byte."""
+def decoded(content: bytes, path: str, session_id: str, offset: int = 0) -> str:
+    """Return the bytes of a file as text, or raise `FileError` with the position of the first invalid byte.
+
+    ``offset`` is the position of the first byte.
+    """
     try:
         return content.decode()
     except UnicodeDecodeError as error:
         raise FileError(
-            f"{path!r} is not UTF-8 text: the byte 0x{content[error.start]:02x} at offset {error.start} "
+            f"{path!r} is not UTF-8 text: the byte 0x{content[error.start]:02x} at offset {offset + error.start} "
             f'({error.reason}); read it with format="bytes"',
             session_id=session_id,
             sent=Sent.YES,
-            offset=error.start,
+            offset=offset + error.start,
         ) from error
 
 

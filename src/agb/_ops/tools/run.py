@@ -57,6 +57,14 @@ def takes_programs(tools: Iterable[McpTool]) -> bool | None:
     return has_argument(tools, "shell", "argv")
 
 
+def check_limit(output_limit: int) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless this is a number of bytes."""
+    if isinstance(output_limit, bool) or not isinstance(output_limit, int):
+        raise TypeError(f"output_limit must be a number of bytes, not {output_limit!r}")
+    if output_limit < 0:
+        raise ValueError(f"output_limit must be a number of bytes, not {output_limit}")
+
+
 def check_run(
     command: str | Sequence[str],
     cwd: str | None,
@@ -69,10 +77,7 @@ def check_run(
     if cwd is not None:
         check_text(cwd, "cwd")
     check_environment(envs or {})
-    if isinstance(output_limit, bool) or not isinstance(output_limit, int):
-        raise TypeError(f"output_limit must be a number of bytes, not {output_limit!r}")
-    if output_limit < 0:
-        raise ValueError(f"output_limit must be a number of bytes, not {output_limit}")
+    check_limit(output_limit)
     if stdin is None:
         return b""
     if not isinstance(stdin, (str, bytes, bytearray, memoryview)):
@@ -182,7 +187,12 @@ def as_user(user: str, *, session_id: str) -> ToolCall[AsUser]:
             case _:
                 raise invalid("shell", f"{result.stdout[:200]!r}", reply, session_id, CommandError)
         raise CommandError(
-            f"Could not {RUN}: {why}", kind=kind, request_id=reply.request_id, session_id=session_id, sent=Sent.YES
+            f"Could not {RUN}: {why}",
+            kind=kind,
+            request_id=reply.request_id,
+            session_id=session_id,
+            sent=Sent.YES,
+            user=user,  # the same kinds are those of a working directory
         )
 
     return evolve(call, read=lambda reply: read(call.read(reply), reply), repeatable=True)  # type: ignore[arg-type, return-value]

@@ -10,11 +10,11 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ..._ops import ownership
 from ..._ops.arguments import check_create_params, check_warm_browser
 from ..._wire.deadline import check_timeout
 from ...browser_options import BrowserOption
 from ...outcomes import RetryOn
+from ...owned import check_name as check_owner_name
 from ...session_params import CreateSessionParams
 from ..lifecycle.session_pool import SessionPool
 
@@ -111,7 +111,7 @@ def check_journal(journal: str | PathLike[str] | None, options: BatchOptions) ->
 
 def check_name(name: str | None) -> None:
     """Raise `TypeError` or `ValueError` unless a batch can have this name."""
-    if name is not None and len(ownership.check_name(name, "name")) > MAX_NAME_LENGTH:
+    if name is not None and len(check_owner_name(name, "name")) > MAX_NAME_LENGTH:
         raise ValueError(f"name is one line of 1 to {MAX_NAME_LENGTH} characters, not {name!r}")
 
 

@@ -11,7 +11,7 @@ from ...results.sessions import SessionStatusResult
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
 
-    from ..._ops.ownership import Owner
+    from ...owned import Owner
     from ...results.narrowed import OperationFailure, OperationSuccess, SessionFailure, SessionSuccess
     from ...session_params import CreateSessionParams
     from ...stats import ClientStats

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from attrs import define, frozen
 
-from ..._ops import ownership
 from ..._ops import sessions as ops
 from ..._ops.arguments import check_count
 from ..._wire.deadline import Deadline, check_timeout
@@ -26,6 +25,7 @@ from .deletion import delete_surely
 from .protocols import SessionClient, SessionT
 
 if TYPE_CHECKING:
+    from ...owned import Owner
     from ...session_params import CreateSessionParams
 
 Hook = Callable[[SessionT], Any]
@@ -123,7 +123,7 @@ class WarmSessions(Generic[SessionT]):
     def __init__(
         self,
         agb: SessionClient[SessionT],
-        owner: ownership.Owner,
+        owner: Owner,
         options: PoolOptions[SessionT],
         is_live: Callable[[str], bool],
     ) -> None:

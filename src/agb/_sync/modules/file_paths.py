@@ -218,17 +218,22 @@ class FilePaths:
         return FileSearchResult(request_id, True, listings.matching(names, pattern))
 
     def _names(self, call: ToolCall[listings.Listing], calls: FileCalls) -> tuple[Sequence[str], str]:
-        """Return the names that a script lists, which are in a file if they are many, and the request id."""
+        """Return the names that a script lists, and the request id."""
+        names, request_id = self._listed(call, calls)
+        return listings.names_in(names), request_id
+
+    def _listed(self, call: ToolCall[listings.Listing], calls: FileCalls) -> tuple[bytes, str]:
+        """Return what a script lists, which is in a file if it is long, and the request id."""
         listing = calls.run(call)
         if not listing.file:
-            return listings.names_in(listing.names), listing.request_id
+            return listing.names, listing.request_id
         report = ProgressReport(None, f"read {listing.file}")
         limit = SizeLimit(MAX_READ)
         try:
             with FileStream(
                 self.session, listing.file, CHUNK, report, calls.left(), form=self._form, limit=limit
             ) as stream:
-                return listings.names_in(stream.read()), listing.request_id
+                return stream.read(), listing.request_id
         finally:
             calls.remove_temporary(listing.file)
 

@@ -14,6 +14,7 @@ from .._compat.flavour import BlockHint, IterationHint
 from .._compat.primitives import Lock
 from ..host.progress import ProgressReport
 from .file_calls import CONCURRENT_CALLS, FileCalls, ReadForm, SizeLimit
+from .file_ranges import Range
 
 if TYPE_CHECKING:
     from .protocols import SessionAccess
@@ -45,6 +46,7 @@ class FileStream(BlockHint, IterationHint):
         *,
         form: ReadForm,
         limit: SizeLimit,
+        wanted: Range | None = None,
     ) -> None:
         self.path = path
         self.size = 0
@@ -56,7 +58,8 @@ class FileStream(BlockHint, IterationHint):
         self._report = report
         self._timeout = timeout
         self._calls: FileCalls | None = None
-        self._offset = 0
+        self._wanted = wanted or Range()
+        self._offset = self._wanted.offset
         self._ready: deque[bytes] = deque()
         self._failure: AGBError | None = None
         self._is_over = False
@@ -79,7 +82,7 @@ class FileStream(BlockHint, IterationHint):
         ops.check_regular(info.file_info, self.path, session_id, info.request_id)
         size = info.file_info.get("size")
         self.size = size if isinstance(size, int) and size > 0 else 0
-        self._limit.check(self.size, self.path, session_id)
+        self._limit.check(self._wanted.size(self.size), self.path, session_id)
         self.mode, self.mtime = ops.attributes_of(info.file_info)
         self._use_form(self._form.number)
         self._report.__enter__()
@@ -125,10 +128,19 @@ class FileStream(BlockHint, IterationHint):
 
     def _fetch(self) -> None:
         """Request the next chunks, several at the same time as long as the file is known to have them."""
-        ahead = -(-(self.size - self._offset) // self._chunk_size)
+        known = self.size - self._offset
+        left = self._wanted.left(self._offset)
+        if left is None:
+            ahead = -(-known // self._chunk_size)
+        elif left == 0:
+            self._is_over = True
+            return
+        else:  # the last chunk of a range may be shorter, and is requested by itself
+            self._chunk_size = min(self._chunk_size, left)
+            ahead = min(known, left) // self._chunk_size
         offsets = [self._offset + i * self._chunk_size for i in range(max(1, min(ahead, CONCURRENT_CALLS)))]
         answers = gather([partial(self._chunk, offset) for offset in offsets])
-        if isinstance(answers[0], AGBError) and not self._offset:
+        if isinstance(answers[0], AGBError) and self._offset == self._wanted.offset:
             answers = [self._first_chunk(answers[0])]
         for answer in answers:
             if isinstance(answer, AGBError):
@@ -147,7 +159,9 @@ class FileStream(BlockHint, IterationHint):
         before, size = self._number, self._chunk_size
         while ops.is_form_refused(refused) and self._number + 1 < len(ReadForm.FORMS):
             self._use_form(self._number + 1)
-            answer = self._chunk(0)
+            if self._is_text and not self._wanted.is_whole:
+                break
+            answer = self._chunk(self._offset)
             if not isinstance(answer, AGBError):
                 self._form.number = self._number
                 return answer

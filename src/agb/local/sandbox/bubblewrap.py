@@ -11,7 +11,7 @@ from typing import Literal
 
 from attrs import frozen
 
-from .directories import HOME, TMP, CannotMount, Directories, is_own
+from .directories import HOME, TMP, VAR_TMP, CannotMount, Directories, is_own
 from .pasta import resolv_conf
 from .shown import RUN, SYSTEM, Shown
 
@@ -78,6 +78,7 @@ class Bubblewrap:
             *self._etc,
             *(option for path in sorted(directories.etc.iterdir()) for option in _show(path, Path("/etc", path.name))),
             *_own(directories.tmp, TMP),
+            *_own(directories.var_tmp, VAR_TMP),
             *(option for place in above for option in _own(mounts[place], place)),
             *_own(directories.home, HOME),
             *_own(directories.sockets, SOCKETS),

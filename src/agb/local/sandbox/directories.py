@@ -12,6 +12,7 @@ from attrs import frozen
 HOME = Path("/home/user")
 """The home of a sandboxed session, seen from inside."""
 TMP = Path("/tmp")  # the session's own
+VAR_TMP = Path("/var/tmp")  # too
 
 
 class CannotMount(Exception):
@@ -39,6 +40,11 @@ class Directories:
     def tmp(self) -> Path:
         """The session's /tmp."""
         return self.root / "tmp"
+
+    @property
+    def var_tmp(self) -> Path:
+        """The session's /var/tmp."""
+        return self.root / "var-tmp"
 
     @property
     def sockets(self) -> Path:
@@ -84,11 +90,12 @@ class Directories:
         """Make them, owned by the session's user."""
         self.root.mkdir(mode=0o700)
         self.etc.mkdir(mode=0o755)
-        for path in (self.home, self.tmp, self.sockets):
+        for path in (self.home, self.tmp, self.var_tmp, self.sockets):
             path.mkdir(mode=0o700)
             if owner is not None:
                 os.chown(path, owner, owner)
-        self.tmp.chmod(0o1777)
+        for path in (self.tmp, self.var_tmp):
+            path.chmod(0o1777)
         if self.elsewhere:
             (self.root / "mounts").mkdir(mode=0o755)
         for place in self.mounts:

@@ -39,6 +39,16 @@ class EditArguments(Arguments, frozen=True, rename="camel"):
     path: Path
     edits: Annotated[list[Edit], Meta(description="Replacements, made in this order; all of them or none.")]
     dry_run: Annotated[bool, Meta(description="Whether to return the difference and change nothing.")] = False
+    replace_all: Annotated[
+        bool, Meta(description="Whether every occurrence is replaced; otherwise there must be exactly one.")
+    ] = True
+    report: Annotated[
+        Literal["difference", "counts"],
+        Meta(
+            description="What is returned: the difference, or the number of occurrences of each text that was looked "
+            "for, as a JSON array; it ends with the first text whose number is not as wanted: nothing was changed then."
+        ),
+    ] = "difference"
 
 
 class MoveArguments(Arguments, frozen=True):

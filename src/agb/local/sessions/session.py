@@ -190,7 +190,8 @@ class LocalSession:
     def new_meter(self) -> Meter:
         """Return a meter of the session; each one measures rates since its own last measurement."""
         directories = self.sandbox.directories
-        return Meter(self.sandbox.pid, (directories.home, directories.tmp, *directories.elsewhere.values()))
+        own = (directories.home, directories.tmp, directories.var_tmp, *directories.elsewhere.values())
+        return Meter(self.sandbox.pid, own)
 
     @property
     def has_desktop(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import os
 import secrets
@@ -30,8 +31,8 @@ class ShellResult:
     ``discarded`` is the bytes beyond the limit of each stream that has some.
     """
 
-    stdout: str | bytes
-    stderr: str | bytes
+    stdout: str
+    stderr: str
     exit_code: int
     trace_id: str
     has_timed_out: bool
@@ -63,7 +64,7 @@ async def run_shell(
         argv: a program with its arguments, to be run in place of the command.
         stdin: the input.
         output_limit: bytes of each output that are kept; the sandbox's own limit is the highest.
-        is_binary: whether the outputs are returned as bytes.
+        is_binary: whether the outputs are returned in base64.
 
     Later output of background programs to the inherited pipes is read and discarded.
     Raises ``OSError`` when the shell cannot be started and ``SandboxGone`` when the session ends.
@@ -125,12 +126,16 @@ def _in_memory(data: bytes) -> Iterator[int | None]:
         os.close(file)
 
 
+def in_base64(data: bytes | bytearray) -> str:
+    """Return bytes as text."""
+    return base64.b64encode(data).decode("ascii")
+
+
 def _result(code: int, stdout: Capture, stderr: Capture, *, timed_out: bool, is_binary: bool) -> ShellResult:
-    output: str | bytes = bytes(stdout.data) if is_binary else stdout.text()
-    errors: str | bytes = bytes(stderr.data) if is_binary else stderr.text()
+    output, errors = (in_base64(one.data) if is_binary else one.text() for one in (stdout, stderr))
     if timed_out:
         code = TIMED_OUT
-        if isinstance(errors, str):
+        if not is_binary:
             errors += "\n" if errors and not errors.endswith("\n") else ""
             errors += "Command execution timeout"
     elif code < 0:

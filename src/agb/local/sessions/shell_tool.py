@@ -13,7 +13,7 @@ from msgspec import Meta
 from ..._wire.toolcall import LONGEST_RUN, SHOWN
 from .arguments import Arguments, Text
 from .session import LocalSession
-from .shell import ShellResult, run_shell
+from .shell import ShellResult, in_base64, run_shell
 from .tools import Tool, ToolReply, to_json
 
 _NOT_FOUND, _CANNOT_RUN = 127, 126
@@ -83,14 +83,13 @@ def _without_program(given: ShellArguments, error: OSError) -> ShellResult:
     """Return the result of a program that could not be started, as a shell reports it."""
     code = _NOT_FOUND if isinstance(error, FileNotFoundError) else _CANNOT_RUN
     text = f"{(given.argv or [''])[0]}: {error.strerror or error}\n"
-    binary = given.format == "binary"
-    return ShellResult(b"" if binary else "", text.encode() if binary else text, code, "", False, {})
+    return ShellResult("", in_base64(text.encode()) if given.format == "binary" else text, code, "", False, {})
 
 
 def _reply(result: ShellResult, given: ShellArguments) -> ToolReply:
     text: dict[str, Any] = {
-        "stdout": _shown(result.stdout),
-        "stderr": _shown(result.stderr),
+        "stdout": result.stdout,
+        "stderr": result.stderr,
         "exit_code": result.exit_code,
         "traceId": result.trace_id,
     }
@@ -101,10 +100,6 @@ def _reply(result: ShellResult, given: ShellArguments) -> ToolReply:
     if result.discarded:
         text["discarded"] = result.discarded
     return ToolReply(to_json(text), is_error=result.exit_code != 0)
-
-
-def _shown(output: str | bytes) -> str:
-    return output if isinstance(output, str) else base64.b64encode(output).decode("ascii")
 
 
 def _not_run(why: str, error: OSError | None = None) -> ToolReply:

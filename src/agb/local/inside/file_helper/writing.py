@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import errno
+import json
 import os
 import stat
 
@@ -124,26 +125,27 @@ def _put(file: int, data: bytes) -> None:
 
 
 def edit_file(job: Job) -> str:
-    """Replace text, every occurrence, one edit after another; return the difference. All edits are made or none."""
-    path = job.place()
+    """Replace text, one edit after another; return the difference, or the counts. All edits are made or none."""
+    path, replace_all = job.place(), job.args["replaceAll"]
+    counts: list[int] = []
     with lock_of(path):
         with opened(path) as file:
             before = read(file, path, 0, 0)
-        after, count = before, 0
+        after = before
         for number, edit in enumerate(job.args["edits"], 1):
             old, new = edit["oldText"].encode(), edit["newText"].encode()
             if not old:
                 raise ToolError(f"cannot edit {path!r}: the oldText of edit {number} is empty")
-            found = after.count(old)
-            if not found:
-                raise ToolError(
-                    f"cannot edit {path!r}: the oldText of edit {number} was not found; nothing was changed"
-                )
-            count += found
+            counts.append(after.count(old))
+            if not counts[-1] or (counts[-1] > 1 and not replace_all):
+                if job.args["report"] == "counts":
+                    return json.dumps(counts)
+                found = "was not found" if not counts[-1] else f"was found {counts[-1]} times"
+                raise ToolError(f"cannot edit {path!r}: the oldText of edit {number} {found}; nothing was changed")
             after = after.replace(old, new)
         if not job.args["dryRun"] and after != before:
             _overwrite(path, after)
-    return _difference(path, before, after, count)
+    return json.dumps(counts) if job.args["report"] == "counts" else _difference(path, before, after, sum(counts))
 
 
 def _difference(path: str, before: bytes, after: bytes, count: int) -> str:
