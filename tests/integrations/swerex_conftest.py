@@ -3,6 +3,7 @@
 Some of them compare files of the session with those of the machine, so the sessions have no isolation.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator

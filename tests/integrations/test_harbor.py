@@ -230,18 +230,14 @@ async def test_directory_that_sessions_cannot_have(tmp_path: Path) -> None:
 async def test_cancelled_start_deletes_the_session(tmp_path: Path, client: AGB) -> None:
     one = environment(tmp_path, {"Dockerfile": "FROM debian\nRUN touch ~/begun; sleep 600\n"})
     start = asyncio.create_task(one.start(force_build=False))
-    while not (ids := client.list({"harbor-session": one.session_id}).session_ids) or not begun(client, ids[0]):
+    while not (ids := (await asyncio.to_thread(client.list, {"harbor-session": one.session_id})).session_ids):
         assert not start.done(), start.exception()
-        await asyncio.sleep(0.05)
+    session = client.attach(ids[0])
+    await asyncio.to_thread(session.command.execute, "until [ -e ~/begun ]; do sleep 0.01; done", 60_000, check=True)
     start.cancel()
     with pytest.raises(asyncio.CancelledError):
         await start
     assert client.list({"harbor-session": one.session_id}).session_ids == []
-
-
-def begun(client: AGB, session_id: str) -> bool:
-    session = client.attach(session_id)
-    return session.file.exists("/home/user/begun").data is True
 
 
 async def test_prebuilt_image_gets_the_files_of_the_task(tmp_path: Path) -> None:
@@ -291,8 +287,7 @@ async def test_exec_that_is_out_of_time(started: AGBEnvironment) -> None:
 
 async def test_exec_that_is_cancelled_ends_the_command(started: AGBEnvironment) -> None:
     task = asyncio.create_task(started.exec("touch begun; sleep 600"))
-    while not await started.is_file("begun"):
-        await asyncio.sleep(0.05)
+    await started.exec("until [ -e begun ]; do sleep 0.01; done", timeout_sec=60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

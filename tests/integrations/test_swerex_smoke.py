@@ -1,5 +1,6 @@
 """The deployment of SWE-ReX in short: a shell keeps its variables, and the session is deleted."""
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import pytest

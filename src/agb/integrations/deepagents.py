@@ -54,6 +54,7 @@ class AGBSandbox(BaseSandbox):
         timeout: seconds that a command may take if a call sets no others; 0 for no limit.
 
     Example:
+        >>> from agb.integrations.deepagents import AGBSandbox
         >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     sandbox = AGBSandbox(session)
         ...     print(sandbox.execute("echo hello").output, end="")

@@ -35,6 +35,8 @@ class AGBDeployment(AbstractDeployment):
         logger: where the deployment reports what it does.
 
     Example:
+        >>> from swerex.runtime.abstract import Command
+        >>> from agb.integrations.swerex import AGBDeployment
         >>> deployment = AGBDeployment(CreateSessionParams(image_id="agb-code-space-1"))
         >>> await deployment.start()
         >>> response = await deployment.runtime.execute(Command(command=["echo", "hello"]))
