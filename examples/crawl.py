@@ -15,9 +15,8 @@ SITE = {  # a site to crawl, served in the session itself
 }
 
 with AGB() as client, client.session(PARAMS) as session:
-    session.file.mkdir("site").raise_for_error()
     for name, text in SITE.items():
-        session.file.write(f"site/{name}", text).raise_for_error()
+        session.file.write(f"site/{name}", text, parents=True).raise_for_error()
     session.command.start(["python3", "-m", "http.server", "8000", "--directory", "site"])
     wait = "until curl -s http://127.0.0.1:8000; do sleep 0.1; done"
     session.command.execute(wait, timeout_ms=60_000, check=True)

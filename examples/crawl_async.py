@@ -18,9 +18,8 @@ SITE = {  # a site to crawl, served in the session itself
 
 async def main() -> None:
     async with AsyncAGB() as client, client.session(PARAMS) as session:
-        (await session.file.mkdir("site")).raise_for_error()
         for name, text in SITE.items():
-            (await session.file.write(f"site/{name}", text)).raise_for_error()
+            (await session.file.write(f"site/{name}", text, parents=True)).raise_for_error()
         await session.command.start(["python3", "-m", "http.server", "8000", "--directory", "site"])
         wait = "until curl -s http://127.0.0.1:8000; do sleep 0.1; done"
         await session.command.execute(wait, timeout_ms=60_000, check=True)
