@@ -117,7 +117,7 @@ def wait_until(happens: Callable[[], bool]) -> None:
     end = time.monotonic() + SECONDS
     while not happens():
         assert time.monotonic() < end
-        time.sleep(0.01)
+        time.sleep(0.01)  # waits on purpose: between two looks at a state that neither server announces
 
 
 def events_of(answer: httpx.Response) -> Iterator[tuple[str, Any]]:
