@@ -28,9 +28,22 @@ SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
-INTEGRATIONS = {"deepagents": "3.11", "harbor": "3.12", "inspect": "3.11", "smolagents": "3.11", "swerex": "3.11"}
+INTEGRATIONS = {
+    "deepagents": "3.11",
+    "fsspec": "3.11",
+    "harbor": "3.12",
+    "inspect": "3.11",
+    "jupyter": "3.11",
+    "mcp": "3.11",
+    "smolagents": "3.11",
+    "swerex": "3.11",
+}
 """The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
-INTEGRATION_SUITES = {"deepagents": ["langchain-tests>=1.1.9,<1.2"]}
+INTEGRATION_SUITES = {
+    "deepagents": ["langchain-tests>=1.1.9,<1.2"],
+    "fsspec": ["dask[dataframe]", "pandas", "pyarrow"],
+    "jupyter": ["ipywidgets>=8", "nbclient>=0.10"],
+}
 """What the suites of adapters need besides."""
 INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"]}
 """The oldest versions with which a suite is run once more."""
