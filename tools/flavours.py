@@ -105,7 +105,7 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     sources = []
     for number, (page, text) in enumerate(pages.items()):
         source = re.sub(r"[^\x00-\x7f]", "x", python_of(text))
-        sources.append(BuildSource(None, module_name(page), "\n" * (FIRST_LINE + DISTANCE * number) + source))
+        sources.append(BuildSource(str(page), module_name(page), "\n" * (FIRST_LINE + DISTANCE * number) + source))
     written = [BuildSource(None, name.removesuffix(".py"), text) for name, text in WRITTEN.items()]
     result = build.build([*sources, *written], options)
     if result.errors:
