@@ -78,7 +78,7 @@ class Reference(griffe.Extension):
                 self._visit(member, package)
 
 
-def _twin(member: griffe.Object, package: griffe.Module) -> str | None:
+def _twin(member: griffe.Object | griffe.Alias, package: griffe.Module) -> str | None:
     """Return the docstring of the same object in the synchronous flavour."""
     path = member.path.replace("agb._async.", "agb._sync.", 1).removeprefix("agb.").split(".")
     if path[0] != "_sync":
