@@ -12,7 +12,8 @@ method of the twin is a coroutine function; a ``with`` or ``for`` over a value b
 
 A block that opens a client of its own in a ``with`` statement is a complete program. So is its twin: the statement
 moves into ``main``, which ``asyncio.run`` calls. All other blocks are parts of one, with ``await`` at the top.
-A block behind ``<!-- sync only -->`` has no twin; nor has one that would be the same.
+A block behind ``<!-- sync only -->`` has no twin; nor has one that would be the same, nor a block of a page with
+``<!-- one flavour -->``: one of a framework that has one flavour itself.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from mypy.types import CallableType, Instance, Overloaded, ProperType, Type, Typ
 import agb
 from tools.guides import BLOCK, ROOT, SYNC_ONLY, WRITTEN, is_marked, module_name, python_of
 
+ONE_FLAVOUR = "<!-- one flavour -->\n"
 WIDTH = 84
 """Columns of the examples in the site."""
 
@@ -49,11 +51,12 @@ def asynchronous(pages: Mapping[Path, str]) -> dict[Path, list[str | None]]:
     Raises:
         SyntaxError: an example has no twin that this module can make, such as a generator that is passed to ``sum``.
     """
-    with_examples = {page: text for page, text in pages.items() if BLOCK.search(text)}
+    with_examples = {page: text for page, text in pages.items() if BLOCK.search(text) and ONE_FLAVOUR not in text}
     types = _types_of(with_examples)
     twins = {page: _Page(page, text, types[page]).blocks() for page, text in with_examples.items()}
     shown = iter(formatted([twin for blocks in twins.values() for twin in blocks if twin is not None]))
-    return {page: [twin and next(shown) for twin in blocks] for page, blocks in twins.items()}
+    found = {page: [twin and next(shown) for twin in blocks] for page, blocks in twins.items()}
+    return {page: found.get(page, [None] * len(BLOCK.findall(text))) for page, text in pages.items()}
 
 
 # --- what mypy knows ---------------------------------------------------------------------------------------------
@@ -104,7 +107,7 @@ def _types_of(pages: Mapping[Path, str]) -> dict[Path, _Types]:
     sources = []
     for number, (page, text) in enumerate(pages.items()):
         source = re.sub(r"[^\x00-\x7f]", "x", python_of(text))
-        sources.append(BuildSource(None, module_name(page), "\n" * (FIRST_LINE + DISTANCE * number) + source))
+        sources.append(BuildSource(str(page), module_name(page), "\n" * (FIRST_LINE + DISTANCE * number) + source))
     written = [BuildSource(None, name.removesuffix(".py"), text) for name, text in WRITTEN.items()]
     result = build.build([*sources, *written], options)
     if result.errors:

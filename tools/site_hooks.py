@@ -31,7 +31,7 @@ ON_THE_SITE = (
 )
 ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
 FOREIGN_SCRIPT = "https://unpkg.com/iframe-worker/shim"
-MARK = re.compile(r"^<!-- (?:long|sync only) -->\n", re.MULTILINE)
+MARK = re.compile(r"^<!-- (?:long|sync only|one flavour) -->\n", re.MULTILINE)
 
 _twins: dict[Path, list[str | None]] = {}
 _texts: dict[str, str] = {}

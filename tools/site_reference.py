@@ -16,7 +16,8 @@ from typing import Any
 import griffe
 
 _EXAMPLE = re.compile(r"^Examples?:\n", re.MULTILINE)
-_TWINS = "_sync"
+_LEFT_OUT = frozenset({"_sync", "inside", "integrations"})
+"""Packages without pages of their own; modules of the last import frameworks that may not be installed."""
 
 
 def as_program(example: str) -> str:
@@ -68,7 +69,7 @@ class Reference(griffe.Extension):
 
     def _visit(self, owner: griffe.Object, package: griffe.Module) -> None:
         for member in list(owner.members.values()):
-            if member.is_alias or _TWINS in member.path.split("."):
+            if member.is_alias or _LEFT_OUT & set(member.path.split(".")):
                 continue
             if member.docstring is not None:
                 member.docstring.value = with_programs(member.docstring.value, _twin(member, package))
@@ -78,7 +79,7 @@ class Reference(griffe.Extension):
                 self._visit(member, package)
 
 
-def _twin(member: griffe.Object, package: griffe.Module) -> str | None:
+def _twin(member: griffe.Object | griffe.Alias, package: griffe.Module) -> str | None:
     """Return the docstring of the same object in the synchronous flavour."""
     path = member.path.replace("agb._async.", "agb._sync.", 1).removeprefix("agb.").split(".")
     if path[0] != "_sync":

@@ -203,7 +203,8 @@ class AGBEnvironment(BaseEnvironment):
 
     async def _create(self) -> AsyncSession:
         client = shared_client(self.options.endpoint)
-        owner = Owner("harbor", self.options.owner or self.trial_paths.trial_dir.parent.name, self.session_id)
+        job = self.options.owner or self.trial_paths.trial_dir.parent.name
+        owner = Owner.from_ids("harbor", job, self.session_id)
         params = CreateSessionParams(
             image_id=self._image,
             idle_release_timeout=self.options.idle_timeout,
