@@ -277,7 +277,7 @@ def test_event_loop_libraries_are_imported_in_compat_only() -> None:
         for module in modules()
         for found in module.imports()
         if top(found.target) in EVENT_LOOPS
-        and not within(module.name, COMMAND_LINE | {"agb.local"})
+        and not within(module.name, COMMAND_LINE | {"agb.local", "agb.integrations"})
         and not within(module.name, {"agb._async._compat", "agb._async.net.streams"})
         # asyncio has the marker of coroutine functions, and those of 0.12 run in threads
         and module.name not in {"agb._sync._compat.results", "agb._sync._compat.coroutines"}
