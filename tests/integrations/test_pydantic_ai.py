@@ -228,11 +228,11 @@ async def test_repeated_invalid_arguments_end_the_run(session: AsyncSession) -> 
         await results(session, bad, bad, max_retries=1)
 
 
-def test_arguments(agb: AsyncAGB | None = None) -> None:
+def test_arguments() -> None:
     with pytest.raises(TypeError, match="session is used as it is"):
         AGBToolset(object(), params=PARAMS)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not a workspace of 'agb'"):
-        AGBWorkspaceBackend(object(), ref=WorkspaceRef("other", "1"))  # type: ignore[arg-type]
+        AGBWorkspaceBackend(object(), ref=WorkspaceRef(provider="other", id="1"))  # type: ignore[arg-type]
 
 
 async def test_capability_continues_in_the_workspace_of_a_run(agb: AsyncAGB) -> None:
@@ -263,8 +263,6 @@ async def test_capability_continues_in_the_workspace_of_a_run(agb: AsyncAGB) -> 
 
 class TestWorkspaceSuite(WorkspaceBackendSuite):
     """The suite of Pydantic AI for workspaces."""
-
-    pytestmark = [pytest.mark.anyio, pytest.mark.one_event_loop]
 
     @pytest.fixture
     def backend(self, session: AsyncSession, agb: AsyncAGB) -> AGBWorkspaceBackend:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from .._ops import tool_texts
-from .._ops.tool_texts import ToolAnswer
 from .sandbox import Sandbox
 
 MOST_MATCHES = 2000
@@ -60,7 +59,7 @@ class SandboxTools:
         code: str,
         language: Literal["python", "javascript", "java", "r"] = "python",
         timeout: float | None = None,
-    ) -> ToolAnswer:
+    ) -> Any:  # a ToolAnswer: frameworks make schemas of the types that they see
         """Run code in the sandbox, and return its output, its value and its pictures.
 
         Variables last from call to call, as in a notebook.

@@ -150,7 +150,7 @@ class AGBToolset(FunctionToolset[AgentDepsT]):
 
 
 class AGBWorkspaceBackend:
-    """A session as the workspace of runs: commands run in it, and Pydantic AI derives the operations of files from them.
+    """A session as the workspace of runs: commands run in it, and Pydantic AI makes the operations of files of them.
 
     The session is created by the first operation, or found by ``ref``. As with all workspaces it stays when a run ends,
     until its idle time has passed or it is deleted, as by ``await agb.delete(ref.id)``.
@@ -236,7 +236,7 @@ class AGBWorkspaceBackend:
         return CommandResult(exit_code=outcome.exit_code, stdout=stdout, stderr=stderr)
 
     async def _started(self) -> Sandbox:
-        """Return the facade of the session, whose directory is the absolute one; the first call creates or finds it."""
+        """Return the facade of the session, with an absolute directory; the first call creates or finds the session."""
         async with self._lock:
             if self._sandbox is None:
                 session = await self._found_or_created()
@@ -275,7 +275,6 @@ class AGBWorkspaceBackend:
             raise WorkspaceUnavailableError(str(error)) from error
 
 
-@dataclasses.dataclass
 class AGBWorkspace(AbstractCapability[AgentDepsT]):
     """The capability of a workspace in a session, for tools of others that use ``ctx.workspace``.
 
@@ -289,10 +288,19 @@ class AGBWorkspace(AbstractCapability[AgentDepsT]):
         >>> agent = Agent("anthropic:claude-opus-5-5", capabilities=[AGBWorkspace(agb)])
     """
 
-    agb: AsyncAGB
-    params: CreateSessionParams | None = None
-    cwd: str | None = None
-    id: str | None = "agb_workspace"
+    def __init__(
+        self,
+        agb: AsyncAGB,
+        *,
+        params: CreateSessionParams | None = None,
+        cwd: str | None = None,
+        id: str = "agb_workspace",
+    ) -> None:
+        super().__init__()
+        self.id = id
+        self.agb = agb
+        self.params = params
+        self.cwd = cwd
 
     def get_workspace(self, ctx: RunContext[AgentDepsT], *, ref: WorkspaceRef | None) -> AGBWorkspaceBackend | None:
         """Return the workspace of a run, None for a ``ref`` of another provider."""
