@@ -28,8 +28,12 @@ SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
-INTEGRATIONS = {"inspect": "3.11"}
+INTEGRATIONS = {"deepagents": "3.11", "harbor": "3.12", "inspect": "3.11", "smolagents": "3.11", "swerex": "3.11"}
 """The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
+INTEGRATION_SUITES = {"deepagents": ["langchain-tests>=1.1.9,<1.2"]}
+"""What the suites of adapters need besides."""
+INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"]}
+"""The oldest versions with which a suite is run once more."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
@@ -134,7 +138,8 @@ def long(session: nox.Session) -> None:
         "AGB_SPARSE_MIB": "5120",
     }
     files = (
-        f"tests/local/test_{name}.py" for name in ("context_kill", "context_store", "mount_failures", "mount_kill")
+        f"tests/local/test_{name}.py"
+        for name in ("app", "context_kill", "context_store", "mount_failures", "mount_kill")
     )
     command = ["python", "-m", "pytest", "-q", "tests/ops", "tests/async_only/test_orphans.py", *files]
     session.run(*command, *session.posargs, env=variables)
@@ -230,13 +235,44 @@ def puppeteer(session: nox.Session) -> None:
 def integrations(session: nox.Session, adapter: str) -> None:
     """Test an adapter with its framework: the suite, the examples of its guide, and the types."""
     install(session, "test", "types", extra=f"[local,{adapter}]")
+    if packages := INTEGRATION_SUITES.get(adapter):
+        session.install("--upgrade", "-e", f".[{adapter}]", *packages)
     module = adapter.replace("-", "_")
     suite = [str(path) for path in sorted(Path("tests/integrations").glob(f"test_{module}*.py"))]
-    guide = f"tests/test_docs.py::test_examples_of_a_page[integrations/{adapter}.md]"
     # The frameworks use what they themselves have deprecated.
-    command = ["python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning", *suite, guide]
-    session.run(*command, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+    command = ["python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning"]
+    session.run(*command, *suite, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {module}")
     session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
+    if adapter == "swerex":
+        run_tests_of_swerex(session)
+    if packages := INTEGRATION_MINIMA.get(adapter):
+        session.install(*packages, *INTEGRATION_SUITES.get(adapter, ()))
+        session.run(*command, *suite, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
+
+
+def run_tests_of_swerex(session: nox.Session) -> None:
+    """Run SWE-ReX's own tests of runtimes, unmodified, on a session."""
+    session.install("aiohttp", "setuptools")  # which its tests need, and its package does not require
+    sources = unpacked_sources(session, "swe-rex==1.4.0")
+    conftest = Path("tests/integrations/swerex_conftest.py").read_text(encoding="utf-8")
+    (sources / "tests" / "conftest.py").write_text(conftest, encoding="utf-8")
+    (sources / "tests" / "__init__.py").touch()
+    settings, tests = str(sources / "pyproject.toml"), str(sources / "tests" / "test_execution.py")
+    session.run("python", "-m", "pytest", "-q", "-c", settings, tests)
+
+
+def unpacked_sources(session: nox.Session, requirement: str) -> Path:
+    """Fetch the source distribution of a package, with its tests, and return its directory."""
+    directory = Path(session.create_tmp()).resolve()
+    shutil.rmtree(directory / "sources", ignore_errors=True)
+    name = requirement.partition("=")[0]
+    options = ["--no-deps", "--no-build-isolation", "--no-binary", name, "-d", str(directory / "sources")]
+    session.run("python", "-m", "pip", "download", "-q", *options, requirement)
+    [archive] = (directory / "sources").glob("*.tar.gz")
+    shutil.unpack_archive(archive, directory / "sources", filter="data")
+    [unpacked] = (path for path in (directory / "sources").iterdir() if path.is_dir())
+    return unpacked
 
 
 @nox.session

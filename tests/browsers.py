@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from importlib.util import find_spec
 from threading import Event
 from uuid import uuid4
@@ -10,7 +11,8 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from agb import CreateSessionParams
+from agb import AGB, Config, CreateSessionParams, Session, SessionRef
+from agb.local import LocalServer
 from tests.local.browser import PROGRAM
 from tests.servers import Conversation, refuse, silent, value
 
@@ -34,6 +36,20 @@ TALL_PAGE = """
 </script>
 """
 """A page that grows once, when it is scrolled."""
+
+
+@pytest.fixture(scope="session")
+def browsing_session(runtime: LocalServer) -> Iterator[Session]:
+    """A session with a browser, for all tests of a process."""
+    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
+        yield session
+
+
+@pytest.fixture
+def running(browsing_session: Session) -> SessionRef:
+    """That session, whose browser runs: tests that share it end no browser, and close the pages that they open."""
+    browsing_session.browser.start()  # unless it runs
+    return browsing_session.ref
 
 
 def size_of(png: bytes) -> tuple[int, int]:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import gc
 import os
 import signal
+import ssl
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import hypothesis
 import pytest
 
 import agb.local
-from agb import Config
+from agb import AGB, Config, CreateSessionParams
 from agb._ops import ownership
+
+from .browsers import browsing_session, running  # noqa: F401
 
 # Tests start hundreds of interpreters that import the package; each would compile it anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -34,6 +40,26 @@ def _interruptible() -> Iterator[None]:
     yield
     if before == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_are_read_once() -> Iterator[None]:
+    """Let httpx clients of the tests themselves share a TLS context: reading its certificates takes 30 ms each time."""
+    make = httpx.create_ssl_context
+
+    @functools.cache
+    def made(*environment: str | None) -> ssl.SSLContext:
+        del environment
+        return make()
+
+    def context(*, trust_env: bool = True, **given: Any) -> ssl.SSLContext:
+        if trust_env and {name: value for name, value in given.items() if value is not None} == {"verify": True}:
+            return made(*map(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")))
+        return make(trust_env=trust_env, **given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", context)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -125,6 +151,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=repetitions)
         left = set(repetitions)
         items[:] = [item for item in items if item not in left]
+    _put_together(items, "address_of_a_browser")
+
+
+def _put_together(items: list[pytest.Item], fixture: str) -> None:
+    """Let modules whose tests share something of their process follow one another.
+
+    A process of xdist gets tests that follow one another, until it is idle and takes some of another one.
+    """
+    modules = {item.path for item in items if fixture in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in modules)
 
 
 def _repeats_on_trio(item: pytest.Item) -> bool:
@@ -163,3 +199,16 @@ def runtime() -> Iterator[agb.local.LocalServer]:
 def config(runtime: agb.local.LocalServer) -> Config:
     """The address of the local runtime."""
     return Config(runtime.endpoint, 30_000)
+
+
+@pytest.fixture(scope="session")
+def python_session(runtime: agb.local.LocalServer) -> Iterator[str]:
+    """The id of a session whose Python interpreter runs, for tests of code and commands.
+
+    A session of its own costs a test 0.4 s with the interpreter. Tests that share this one do not depend on variables
+    and files that others leave, and do not end the interpreter.
+    """
+    params = CreateSessionParams(image_id="agb-code-space-1")
+    with AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as client, client.session(params) as session:
+        session.code.run("1", "python").raise_for_error()
+        yield session.session_id

@@ -5,12 +5,12 @@ from __future__ import annotations
 import doctest
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from agb.local import LocalServer
+from tests.warm import commands
 
 GUIDE = Path(__file__).parent.parent / "docs" / "reference" / "cli.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
@@ -32,19 +32,18 @@ def test_guide(runtime: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("AGB_ENDPOINT", runtime.endpoint)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "agb").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m agb "$@"\n')
-    (tmp_path / "bin" / "agb").chmod(0o755)
     mark = "-----next-----"
     script = 'PATH="$PWD/bin:$PATH"\n' + "".join(f"{command}\necho {mark}\n" for command, _ in steps())
-    ran = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=240,
-        check=False,
-    )
+    with commands(tmp_path / "bin"):
+        ran = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=240,
+            check=False,
+        )
     printed = ran.stdout.split(f"{mark}\n")
     assert len(printed) == len(steps()) + 1, ran.stderr
     for (command, expected), output in zip(steps(), printed, strict=False):

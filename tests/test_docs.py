@@ -24,7 +24,7 @@ import pytest
 
 import agb
 from agb.local import LocalServer
-from tests.browsers import needs_browser
+from tests.browsers import BROWSING, needs_browser
 from tests.desktops import needs_desktop, shared_desktop
 from tools.guides import BLOCK, DOCS, PICTURE, missing_for, name_of, pages
 
@@ -159,9 +159,10 @@ def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> No
 
     That of the synchronous flavour runs without an event loop, as it would there.
     """
-    needs_a_desktop = needs_desktop in marks_of(EXAMPLES[name])
-    session_id = request.getfixturevalue("desktop") if needs_a_desktop else ""
-    if "._async." in name:
+    marks = marks_of(EXAMPLES[name])
+    shared = "desktop" if needs_desktop in marks else "browser_id" if needs_browser in marks else ""
+    session_id = request.getfixturevalue(shared) if shared else ""
+    if "._async." in name or "await " in EXAMPLES[name]:
         asyncio.run(run_asynchronous_examples(name, session_id))
         return
     with agb.AGB() as client:
@@ -192,6 +193,14 @@ def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
         end = time.monotonic() + 60
         while session.computer.window.list_root_windows().windows:
             assert time.monotonic() < end
+
+
+@pytest.fixture(scope="module")
+def browser_id(runtime: LocalServer) -> Iterator[str]:
+    """The id of a session whose browser runs; each example opens a page of its own."""
+    with agb.AGB(runtime.api_key, agb.Config(runtime.endpoint, 60_000)) as client, client.session(BROWSING) as session:
+        session.browser.start()
+        yield session.session_id
 
 
 def lend(session_id: str, client: Any) -> None:

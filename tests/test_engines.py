@@ -41,7 +41,21 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
 
 
 def pool_of_processes() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
+    """Two processes that are forked from one which has imported the package: a batch with kills starts up to eight."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(LOADED_ONCE)
+    return ProcessPoolExecutor(2, mp_context=context)
+
+
+LOADED_ONCE = [
+    "tests.work",
+    *(
+        f"agb.{flavour}.{name}"
+        for flavour in ("_async", "_sync")
+        for name in ("client", "session", "batch.chunk_worker", "lifecycle.creation", "net.http")
+    ),
+    "anyio._backends._asyncio",
+]
 
 
 @pytest.fixture

@@ -172,8 +172,15 @@ def test_output_is_returned(guest: Guest) -> None:
         assert future.session_id in guest.sessions()
 
 
-@pytest.mark.parametrize("written", [0, 300_000])
-@pytest.mark.parametrize("size", [10, 3_000_000])
+@pytest.mark.parametrize(
+    ("size", "written"),
+    [
+        (10, 300_000),
+        (3_000_000, 0),
+        pytest.param(10, 0, marks=pytest.mark.long),
+        pytest.param(3_000_000, 300_000, marks=pytest.mark.long),
+    ],
+)
 def test_sizes(guest: Guest, size: int, written: int) -> None:
     """Large calls and results travel as files, and so does a result after much output."""
 
@@ -364,7 +371,7 @@ def test_wait_as_completed_and_map(guest: Guest) -> None:
     ("end", "exit_code", "how"),
     [
         (lambda: os._exit(0), 0, "exit code 0"),
-        (lambda: os._exit(7), 7, "exit code 7"),
+        pytest.param(lambda: os._exit(7), 7, "exit code 7", marks=pytest.mark.long),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), 137, "signal 9; a lack of memory looks like this"),
     ],
 )

@@ -356,7 +356,9 @@ SOURCES = [
     path
     for place in ("src", "tests", "tools", "benchmarks", "noxfile.py")
     for path in ([ROOT / place] if place.endswith(".py") else sorted((ROOT / place).rglob("*.py")))
+    if not path.is_relative_to(ROOT / "tests" / "_sync")
 ]
+"""All but the generated tests, which keep these conventions if their sources do."""
 ALLOWED_SLEEP = "# waits on purpose: "
 
 

@@ -140,7 +140,7 @@ def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour:
 
 
 @pytest.mark.parametrize("flavour", ["async", "sync"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long), 2])
 def test_interrupted_by_ctrl_c(runtime: LocalServer, tmp_path: Path, flavour: str, seed: int) -> None:
     program = Program(runtime, tmp_path, flavour, 1000)
     with program.running() as process:

@@ -119,6 +119,7 @@ def every_method_once(runtime: LocalServer) -> set[str]:
     for name in ("get_session_id", "get_api_key", "get_client", "get_link_url", "get_token"):
         assert note(session, name)
     assert note(session.command, "execute", "true").success
+    assert note(session.command, "run", "true").exit_code == 0
     process = note(session.command, "start", "cat", stdin=True)
     assert note(process, "write", "x").success
     with note(process, "stream") as output:
@@ -156,6 +157,8 @@ def use_files(session: Session, note: Any) -> None:
     assert note(file, "edit", "/tmp/parity/a", [{"oldText": "one", "newText": "two"}]).success
     assert note(file, "read", "/tmp/parity/a").content == "two"
     assert note(file, "read_batch", ["/tmp/parity/a"]).success
+    assert note(file, "grep", "two", "/tmp/parity").matches[0].line == 1
+    assert note(file, "write_batch", [("/tmp/parity/sub/e", "x")]).success
     assert note(file, "info", "/tmp/parity/a").success
     assert note(file, "list", "/tmp/parity").success
     assert note(file, "move", "/tmp/parity/a", "/tmp/parity/b").success

@@ -30,6 +30,7 @@ from tests.servers import Action, Scripted, answer, refuse, scripted, value
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser as PlaywrightBrowser
+    from playwright.async_api import Page
 
 pytestmark = [pytest.mark.anyio, needs_browser]
 
@@ -46,14 +47,6 @@ def client(runtime: LocalServer) -> AsyncAGB:
 def ref(runtime: LocalServer) -> Iterator[SessionRef]:
     """A session that the tests share; each leaves it without a browser."""
     with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
-        yield session.ref
-
-
-@pytest.fixture(scope="module")
-def running(runtime: LocalServer) -> Iterator[SessionRef]:
-    """A session whose browser runs, so that the tests that share it start none."""
-    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
-        session.browser.start()
         yield session.ref
 
 
@@ -113,9 +106,12 @@ async def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
         assert not browser.is_initialized()
         assert browser.get_option() is None
         assert browser.endpoint_router_port is None
-        assert await browser.initialize(BrowserOption())  # it is started again, with another option
-        assert await browser.get_endpoint_url()
-        await browser.destroy()
+        # It is started again, with another option; the first page of a block is the one of its option.
+        first = BrowserOption(default_navigate_url="data:text/html,<title>First</title>")
+        async with browser.page(first) as page:
+            assert await browser.get_endpoint_url()
+            await page.wait_for_function("document.title === 'First'")
+        assert not browser.is_initialized()
 
 
 @pytest.mark.long
@@ -198,10 +194,6 @@ async def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: S
             assert await page.title() == "Hello"
             assert await page.evaluate("navigator.userAgent") == "Demo/1"
         assert (drivers(), browser.is_initialized()) == ([], False)
-        with pytest.raises(ZeroDivisionError):
-            async with browser.connect() as connection:
-                await fail(connection)
-        assert (drivers(), browser.is_initialized()) == ([], False)
 
 
 @pytest.mark.one_flavour
@@ -209,14 +201,21 @@ async def test_blocks_share_a_driver_and_the_last_one_stops_the_browser(runtime:
     async with browser_of(runtime, ref) as browser:
         outer = browser.connect()
         await outer.__aenter__()
-        async with browser.page() as page:
-            assert len(drivers()) == 1
-            assert page in page.context.pages
-            await outer.__aexit__(None, None, None)  # before the inner one
-            assert browser.is_initialized()
-            assert len(drivers()) == 1
-            await page.set_content("<p>still there</p>")
+        with pytest.raises(ZeroDivisionError):
+            async with browser.page() as page:
+                await outlive(outer, page, browser)
         assert (drivers(), browser.is_initialized()) == ([], False)
+
+
+async def outlive(outer: Any, page: Page, browser: AsyncBrowser) -> None:
+    """Leave a block before the one of the page within it, which then fails."""
+    assert len(drivers()) == 1
+    assert page in page.context.pages
+    await outer.__aexit__(None, None, None)
+    assert browser.is_initialized()
+    assert len(drivers()) == 1
+    await page.set_content("<p>still there</p>")
+    raise ZeroDivisionError
 
 
 @pytest.mark.one_flavour
@@ -231,14 +230,6 @@ async def test_browser_that_ran_before_goes_on(runtime: LocalServer, running: Se
             assert len(connection.contexts[0].pages) == count - 1
         assert browser.is_initialized()
         assert await other.get_endpoint_url() == await browser.get_endpoint_url()
-
-
-async def test_first_page_is_the_one_of_the_option(runtime: LocalServer, ref: SessionRef) -> None:
-    async with (
-        browser_of(runtime, ref) as browser,
-        browser.page(BrowserOption(default_navigate_url="data:text/html,<title>First</title>")) as page,
-    ):
-        await page.wait_for_function("document.title === 'First'")
 
 
 @pytest.mark.one_flavour
@@ -286,43 +277,46 @@ async def test_without_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.one_flavour
-async def test_screenshot_of_a_whole_page(runtime: LocalServer, running: SessionRef) -> None:
-    async with browser_of(runtime, running) as browser, browser.page() as page:
-        await page.set_viewport_size({"width": 800, "height": 600})
-        await page.set_content(TALL_PAGE)
-        await page.evaluate("scrollTo(0, 0)")
-        picture = await browser.screenshot(page)
-        width, height = size_of(picture)
-        assert width == 1920
-        assert height >= 4500  # with what was added when the page was scrolled
-        assert page.viewport_size == {"width": 800, "height": 600}
-        assert await page.evaluate("[innerWidth, innerHeight, scrollX, scrollY]") == [800, 600, 0, 0]
-        assert await page.evaluate("document.images[0].src.startsWith('data:')")
-
-        await page.set_content("<div style='height: 20000px'></div>")
-        await page.evaluate("scrollTo(0, 300)")
-        assert size_of(await browser.screenshot(page)) == (1920, 10_000)
-        assert await page.evaluate("scrollY") == 300
-        assert size_of(await browser.screenshot(page, full_page=True))[1] >= 20_000
-        jpeg = await browser.screenshot(page, type="jpeg", quality=10, clip={"x": 0, "y": 0, "width": 10, "height": 10})
-        assert jpeg.startswith(b"\xff\xd8")
-
-
-@pytest.mark.one_flavour
-async def test_screenshot_that_fails(runtime: LocalServer, running: SessionRef) -> None:
+async def test_screenshots(runtime: LocalServer, running: SessionRef) -> None:
     async with browser_of(runtime, running) as browser:
         with pytest.raises(BrowserError, match=r"^Browser must be initialized before calling screenshot\."):
             await browser.screenshot(NOTHING)
         async with browser.page() as page:
-            with pytest.raises(ValueError, match=r"^Page cannot be None$"):
-                await browser.screenshot(NOTHING)
-            await page.set_viewport_size({"width": 800, "height": 600})
-            with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*type"):
-                await browser.screenshot(page, type="bmp")
-            assert page.viewport_size == {"width": 800, "height": 600}
-            await page.close()
-            with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*closed"):
-                await browser.screenshot(page)
+            await whole_page(browser, page)
+            await screenshots_that_fail(browser, page)
+
+
+async def whole_page(browser: AsyncBrowser, page: Page) -> None:
+    await page.set_viewport_size({"width": 800, "height": 600})
+    await page.set_content(TALL_PAGE)
+    await page.evaluate("scrollTo(0, 0)")
+    picture = await browser.screenshot(page)
+    width, height = size_of(picture)
+    assert width == 1920
+    assert height >= 4500  # with what was added when the page was scrolled
+    assert page.viewport_size == {"width": 800, "height": 600}
+    assert await page.evaluate("[innerWidth, innerHeight, scrollX, scrollY]") == [800, 600, 0, 0]
+    assert await page.evaluate("document.images[0].src.startsWith('data:')")
+
+    await page.set_content("<div style='height: 11000px'></div>")
+    await page.evaluate("scrollTo(0, 300)")
+    assert size_of(await browser.screenshot(page)) == (1920, 10_000)
+    assert await page.evaluate("scrollY") == 300
+    assert size_of(await browser.screenshot(page, full_page=True))[1] >= 11_000
+    jpeg = await browser.screenshot(page, type="jpeg", quality=10, clip={"x": 0, "y": 0, "width": 10, "height": 10})
+    assert jpeg.startswith(b"\xff\xd8")
+
+
+async def screenshots_that_fail(browser: AsyncBrowser, page: Page) -> None:
+    with pytest.raises(ValueError, match=r"^Page cannot be None$"):
+        await browser.screenshot(NOTHING)
+    await page.set_viewport_size({"width": 800, "height": 600})
+    with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*type"):
+        await browser.screenshot(page, type="bmp")
+    assert page.viewport_size == {"width": 800, "height": 600}
+    await page.close()
+    with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*closed"):
+        await browser.screenshot(page)
 
 
 # --- the service's answers ---------------------------------------------------------------------------------------

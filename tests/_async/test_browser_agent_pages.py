@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -14,7 +14,6 @@ import attrs
 import pytest
 
 from agb import (
-    AGB,
     ActOptions,
     AsyncAGB,
     AsyncBrowser,
@@ -26,7 +25,7 @@ from agb import (
     SessionRef,
 )
 from agb.local import LocalServer
-from tests.browsers import BROWSING, needs_browser
+from tests.browsers import needs_browser
 
 pytestmark = [pytest.mark.anyio, needs_browser]
 
@@ -57,17 +56,9 @@ class Shoes:
     shoes: list[Shoe]
 
 
-@pytest.fixture(scope="module")
-def ref(runtime: LocalServer) -> Iterator[SessionRef]:
-    """A session that the tests share; its browser runs."""
-    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
-        session.browser.start()
-        yield session.ref
-
-
 @asynccontextmanager
 async def browser_of(runtime: LocalServer, ref: SessionRef) -> AsyncIterator[AsyncBrowser]:
-    """Return the browser of that session, through an object of its own."""
+    """Return the browser of a session, through an object of its own."""
     async with AsyncAGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb:
         browser = agb.attach(ref).browser
         await browser.start()
@@ -86,8 +77,8 @@ async def shown(agent: AsyncBrowserAgent) -> str | None:
     return (await agent.extract(ExtractOptions("the outcome", Out))).value["out"]
 
 
-async def test_act(runtime: LocalServer, ref: SessionRef) -> None:
-    async with agent_of(runtime, ref) as agent:
+async def test_act(runtime: LocalServer, running: SessionRef) -> None:
+    async with agent_of(runtime, running) as agent:
         result = await agent.act(
             ActOptions("type %who% into the Name field, then click Send", variables={"who": "Ada B"})
         )
@@ -107,8 +98,8 @@ async def test_act(runtime: LocalServer, ref: SessionRef) -> None:
 
 
 @pytest.mark.one_flavour
-async def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef) -> None:
-    async with agent_of(runtime, ref) as agent:
+async def test_observe_and_act_on_what_was_found(runtime: LocalServer, running: SessionRef) -> None:
+    async with agent_of(runtime, running) as agent:
         assert await agent.observe(ObserveOptions("find the checkout button")) == (True, [])
         (field,) = (await agent.observe(ObserveOptions("find the Name field"))).elements
         assert (field.method, field.description) == ("fill", "textbox 'Name'")
@@ -120,8 +111,8 @@ async def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: Sess
 
 
 @pytest.mark.one_flavour
-async def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
-    async with agent_of(runtime, ref) as agent:
+async def test_extract(runtime: LocalServer, running: SessionRef) -> None:
+    async with agent_of(runtime, running) as agent:
         ok, shoes = await agent.extract(ExtractOptions("all shoes", Shoes))
         assert ok
         assert shoes == Shoes([Shoe("Red", 5.5), Shoe("Blue", 6.0)])
@@ -134,8 +125,8 @@ async def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
 
 
 @pytest.mark.one_flavour
-async def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
-    async with agent_of(runtime, ref) as agent:
+async def test_screenshot(runtime: LocalServer, running: SessionRef) -> None:
+    async with agent_of(runtime, running) as agent:
         head, _, data = (await agent.screenshot(full_page=False)).partition(",")
         assert head == "data:image/png;base64"
         assert base64.b64decode(data).startswith(b"\x89PNG\r\n")
@@ -145,8 +136,8 @@ async def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
 
 @pytest.mark.one_event_loop  # Playwright has one only
 @pytest.mark.one_flavour
-async def test_page_of_the_callers_playwright(runtime: LocalServer, ref: SessionRef) -> None:
-    async with browser_of(runtime, ref) as browser, browser.connect() as connected:
+async def test_page_of_the_callers_playwright(runtime: LocalServer, running: SessionRef) -> None:
+    async with browser_of(runtime, running) as browser, browser.connect() as connected:
         pages = [await connected.contexts[0].new_page() for _ in range(2)]
         for number, page in enumerate(pages):
             await page.set_content(f"<button onclick='document.title = \"clicked {number}\"'>Go</button>")

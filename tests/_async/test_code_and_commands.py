@@ -34,8 +34,9 @@ def routes(agb: AsyncAGB, session: AsyncSession) -> list[AsyncSession]:
 # --- commands ----------------------------------------------------------------------------------------------------
 
 
-async def test_command(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_command(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in routes(agb, session):
             result = await one.command.execute("echo out; echo err >&2", timeout_ms=LIMIT_MS)
             assert (result.success, result.exit_code) == (True, 0)
@@ -44,8 +45,9 @@ async def test_command(runtime: LocalServer) -> None:
             assert result.request_id
 
 
-async def test_failing_command(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_failing_command(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in routes(agb, session):
             result = await one.command.execute("echo so far; ls /nonexistent", timeout_ms=LIMIT_MS)
             assert not result.success
@@ -61,8 +63,9 @@ async def test_failing_command(runtime: LocalServer) -> None:
             assert (await one.command.execute("no-such-command-12345", timeout_ms=LIMIT_MS)).exit_code == 127
 
 
-async def test_checked_command(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_checked_command(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in routes(agb, session):
             assert (await one.command.execute("echo fine", check=True, timeout_ms=LIMIT_MS)).stdout == "fine\n"
             with pytest.raises(CommandError) as caught:
@@ -89,9 +92,10 @@ async def test_command_that_takes_too_long(runtime: LocalServer) -> None:
             assert (caught.value.kind, caught.value.stdout) == (ErrorKind.TIMED_OUT, "so far\n")
 
 
-async def test_directory_and_environment(runtime: LocalServer) -> None:
+async def test_directory_and_environment(runtime: LocalServer, python_session: str) -> None:
     nasty = "a'b\"c; $HOME `id` !@#$%^&*() \\ \n größe"
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in routes(agb, session):
             assert (await one.command.execute("mkdir -p '/tmp/a b' && touch '/tmp/a b/x'", timeout_ms=LIMIT_MS)).success
             assert (await one.command.execute("pwd; ls", cwd="/tmp/a b", timeout_ms=LIMIT_MS)).stdout == "/tmp/a b\nx\n"
@@ -122,8 +126,9 @@ async def test_bad_arguments_of_a_command(arguments: dict[str, Any], error: type
 # --- code --------------------------------------------------------------------------------------------------------
 
 
-async def test_python_keeps_its_state_on_both_routes(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_python_keeps_its_state_on_both_routes(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         by_link, by_api = routes(agb, session)
         first = await by_link.code.run("x = 6\nprint('hello')\nx", "python")
         assert first.success, first
@@ -135,8 +140,9 @@ async def test_python_keeps_its_state_on_both_routes(runtime: LocalServer) -> No
         assert (second.execution_count or 0) > (first.execution_count or 0)
 
 
-async def test_python_that_raises(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_python_that_raises(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         result = await session.code.run("print('so far')\n1 / 0", "python")
         assert not result.success
         assert isinstance(result.error, ExecutionError)
@@ -150,8 +156,9 @@ async def test_python_that_raises(runtime: LocalServer) -> None:
         assert (await session.code.run("1 + 1", "python")).result == "2"
 
 
-async def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         assert (await session.code.run("kept = 1", "python")).success
         result = await session.code.run("print('so far', flush=True)\nwhile True: pass", "python", timeout_s=2)
         assert not result.success
@@ -162,8 +169,9 @@ async def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer) -
         assert (await session.code.run("kept", "python")).result == "1"
 
 
-async def test_python_that_exits(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_python_that_exits(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for way, message in (("exit(1)", "SystemExit: 1"), ("sys.exit('fatal')", "SystemExit: fatal"), ("quit()", "")):
             result = await session.code.run(f"import sys\nkept = 1\nprint('before')\n{way}\nprint('after')", "python")
             assert (result.success, result.error_message) == (not message, message)
@@ -183,11 +191,12 @@ async def test_command_with_a_path_and_a_relative_directory(runtime: LocalServer
         assert (await process.wait(timeout=60)).stdout == "hello\n"
 
 
-async def test_displays_of_python(runtime: LocalServer) -> None:
+async def test_displays_of_python(runtime: LocalServer, python_session: str) -> None:
     code = (
         "from IPython.display import display, HTML, JSON\ndisplay(HTML('<b>hi</b>'))\ndisplay(JSON({'a': 1}))\n'main'"
     )
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         result = await session.code.run(code, "python")
     assert [item.is_main_result for item in result.results] == [False, False, True]
     assert result.results[0].html == "<b>hi</b>"
@@ -213,8 +222,9 @@ async def test_javascript(runtime: LocalServer) -> None:
         assert failed.error.name == "TypeError"
 
 
-async def test_files_of_one_are_seen_by_the_other(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_files_of_one_are_seen_by_the_other(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         assert (await session.code.run("open('/tmp/from_code.txt', 'w').write('by code')", "python")).success
         assert (await session.command.execute("cat /tmp/from_code.txt", timeout_ms=LIMIT_MS)).stdout == "by code"
         assert (await session.command.execute("echo by shell > relative.txt", timeout_ms=LIMIT_MS)).success
@@ -266,8 +276,9 @@ async def test_time_limits_have_an_upper_limit(limit: float, shown: str) -> None
         await session.command.execute("true", timeout_ms=86_400_001)
 
 
-async def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in routes(agb, session):
             assert (await one.code.run("1", "python", timeout_s=86_400)).result == "1"
             assert (await one.command.execute("true", timeout_ms=86_400_000)).success
@@ -275,8 +286,9 @@ async def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer
         assert stopped.error_message == "Execution timeout: the code ran longer than 0.5 s."
 
 
-async def test_empty_code_is_a_failure(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_empty_code_is_a_failure(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in routes(agb, session):
             result = await one.code.run("", "python")
             assert not result.success

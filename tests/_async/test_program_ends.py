@@ -60,9 +60,12 @@ def tool(value_: Any, is_error: bool = False) -> Action:
         ("raise type('Execution timeout', (Exception,), {})('x')", "Execution timeout", "x"),
     ],
 )
-async def test_exceptions_of_the_code(runtime: LocalServer, code: str, name: str, value_: str) -> None:
+async def test_exceptions_of_the_code(
+    runtime: LocalServer, python_session: str, code: str, name: str, value_: str
+) -> None:
     """Whatever they are called and say, they are the code's own."""
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for result in await by_run_and_stream(session, code):
             assert isinstance(result.error, ExecutionError)
             assert (result.error.kind, result.error.name, result.error.value) == (
@@ -83,8 +86,9 @@ async def test_code_that_ends_its_interpreter(runtime: LocalServer) -> None:
         assert (result.error.kind, result.error.name) == (ErrorKind.PROGRAM_FAILED, "KernelDied")
 
 
-async def test_commands_that_write_the_words_of_a_time_out(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_commands_that_write_the_words_of_a_time_out(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for code in (1, 124):
             command = f"echo 'Command execution timeout' >&2; exit {code}"
             result = await session.command.execute(command, LIMIT_MS)
@@ -135,8 +139,9 @@ async def test_kinds_of_code_by_its_answer(answer_: dict[str, Any], kind: ErrorK
 # --- messages ----------------------------------------------------------------------------------------------------
 
 
-async def test_messages_of_failed_commands(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_messages_of_failed_commands(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         silent = await session.command.execute("exit 4", LIMIT_MS)
         assert silent.error_message == "the command ended with exit code 4"
         said = await session.command.execute("echo why >&2; exit 4", LIMIT_MS)
@@ -151,8 +156,9 @@ async def test_messages_of_failed_commands(runtime: LocalServer) -> None:
 
 
 @pytest.mark.parametrize("command", ["-run", "+run", "--version", "-c"])
-async def test_command_that_looks_like_an_option(runtime: LocalServer, command: str) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_command_that_looks_like_an_option(runtime: LocalServer, python_session: str, command: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         executed = await session.command.execute(command, LIMIT_MS)
         async with await session.command.start(command) as process:
             started = await process.wait(60)
@@ -193,8 +199,9 @@ display({'text/html': 5}, raw=True)
 """
 
 
-async def test_every_format_of_a_display_arrives(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_every_format_of_a_display_arrives(runtime: LocalServer, python_session: str) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for run in await by_run_and_stream(session, DISPLAYS):
             assert run.success, run.error
             assert run.logs.stderr == []
@@ -303,10 +310,10 @@ async def test_batch_does_not_retry_a_program_that_failed(runtime: LocalServer) 
 # --- the end of the caller ---------------------------------------------------------------------------------------
 
 
-async def test_deadline_of_the_call_ends_the_work(runtime: LocalServer) -> None:
+async def test_deadline_of_the_call_ends_the_work(runtime: LocalServer, python_session: str) -> None:
     """Also work that had hardly begun when the time was over, as on a loaded machine."""
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
-        (await session.code.run("1", "python")).raise_for_error()  # the kernel has started
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         for one in (session, agb.attach(session.ref)):
             late = await one.code.run("import time\ntime.sleep(1000)", "python", timeout_s=600, timeout=0.5)
             assert late.error is not None
@@ -319,8 +326,11 @@ async def test_deadline_of_the_call_ends_the_work(runtime: LocalServer) -> None:
             await session.command.execute(gone, LIMIT_MS, check=True)
 
 
-async def test_code_that_waits_for_the_interpreter_is_not_run_for_a_caller_that_has_left(runtime: LocalServer) -> None:
-    async with client(runtime) as agb, agb.session(PARAMS) as session:
+async def test_code_that_waits_for_the_interpreter_is_not_run_for_a_caller_that_has_left(
+    runtime: LocalServer, python_session: str
+) -> None:
+    async with client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         async with session.code.stream("import time\nprint('begun', flush=True)\ntime.sleep(1000)", "python") as first:
             async for event in first:
                 if isinstance(event, Stdout):

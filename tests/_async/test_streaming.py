@@ -602,9 +602,10 @@ def local_client(runtime: LocalServer) -> AsyncAGB:
     return AsyncAGB(runtime.api_key, Config(runtime.endpoint, 30_000))
 
 
-async def test_live_output_of_the_runtime(runtime: LocalServer) -> None:
+async def test_live_output_of_the_runtime(runtime: LocalServer, python_session: str) -> None:
     out: list[str] = []
-    async with local_client(runtime) as agb, agb.session(PARAMS) as session:
+    async with local_client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         result = await session.code.run("x = 6; print('größe', flush=True); x * 7", "python", stream_beta=True)
         assert result.success, result.error
         assert (result.result, result.logs.stdout) == ("42", ["größe\n"])
@@ -617,9 +618,10 @@ async def test_live_output_of_the_runtime(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
-async def test_leaving_early_interrupts_the_runtime(runtime: LocalServer) -> None:
+async def test_leaving_early_interrupts_the_runtime(runtime: LocalServer, python_session: str) -> None:
     code = "import time\nx = 5\nprint('running', flush=True)\ntime.sleep(60)\nx = 6"
-    async with local_client(runtime) as agb, agb.session(PARAMS) as session:
+    async with local_client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         async with session.code.stream(code, "python") as events:
             async for event in events:
                 if isinstance(event, Stdout):
@@ -628,10 +630,10 @@ async def test_leaving_early_interrupts_the_runtime(runtime: LocalServer) -> Non
 
 
 @pytest.mark.one_event_loop
-async def test_limits_of_the_runtime(runtime: LocalServer) -> None:
+async def test_limits_of_the_runtime(runtime: LocalServer, python_session: str) -> None:
     code = "import time\nprint('running', flush=True)\ntime.sleep(60)"
-    async with local_client(runtime) as agb, agb.session(PARAMS) as session:
-        assert (await session.code.run("1", "python")).success  # the kernel has started
+    async with local_client(runtime) as agb:
+        session = (await agb.get(python_session)).raise_for_error().session
         result = await session.code.run(code, "python", 2, stream_beta=True)
         assert result.error is not None
         assert (result.error.kind, result.error.sent) == (ErrorKind.TIMED_OUT, Sent.YES)

@@ -30,6 +30,7 @@ from tests.servers import Action, Scripted, answer, refuse, scripted, value
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser as PlaywrightBrowser
+    from playwright.sync_api import Page
 
 pytestmark = [needs_browser]
 
@@ -46,14 +47,6 @@ def client(runtime: LocalServer) -> AGB:
 def ref(runtime: LocalServer) -> Iterator[SessionRef]:
     """A session that the tests share; each leaves it without a browser."""
     with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
-        yield session.ref
-
-
-@pytest.fixture(scope="module")
-def running(runtime: LocalServer) -> Iterator[SessionRef]:
-    """A session whose browser runs, so that the tests that share it start none."""
-    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
-        session.browser.start()
         yield session.ref
 
 
@@ -113,9 +106,12 @@ def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
         assert not browser.is_initialized()
         assert browser.get_option() is None
         assert browser.endpoint_router_port is None
-        assert browser.initialize(BrowserOption())  # it is started again, with another option
-        assert browser.get_endpoint_url()
-        browser.destroy()
+        # It is started again, with another option; the first page of a block is the one of its option.
+        first = BrowserOption(default_navigate_url="data:text/html,<title>First</title>")
+        with browser.page(first) as page:
+            assert browser.get_endpoint_url()
+            page.wait_for_function("document.title === 'First'")
+        assert not browser.is_initialized()
 
 
 @pytest.mark.long
@@ -198,10 +194,6 @@ def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: Session
             assert page.title() == "Hello"
             assert page.evaluate("navigator.userAgent") == "Demo/1"
         assert (drivers(), browser.is_initialized()) == ([], False)
-        with pytest.raises(ZeroDivisionError):
-            with browser.connect() as connection:
-                fail(connection)
-        assert (drivers(), browser.is_initialized()) == ([], False)
 
 
 @pytest.mark.one_flavour
@@ -209,14 +201,21 @@ def test_blocks_share_a_driver_and_the_last_one_stops_the_browser(runtime: Local
     with browser_of(runtime, ref) as browser:
         outer = browser.connect()
         outer.__enter__()
-        with browser.page() as page:
-            assert len(drivers()) == 1
-            assert page in page.context.pages
-            outer.__exit__(None, None, None)  # before the inner one
-            assert browser.is_initialized()
-            assert len(drivers()) == 1
-            page.set_content("<p>still there</p>")
+        with pytest.raises(ZeroDivisionError):
+            with browser.page() as page:
+                outlive(outer, page, browser)
         assert (drivers(), browser.is_initialized()) == ([], False)
+
+
+def outlive(outer: Any, page: Page, browser: Browser) -> None:
+    """Leave a block before the one of the page within it, which then fails."""
+    assert len(drivers()) == 1
+    assert page in page.context.pages
+    outer.__exit__(None, None, None)
+    assert browser.is_initialized()
+    assert len(drivers()) == 1
+    page.set_content("<p>still there</p>")
+    raise ZeroDivisionError
 
 
 @pytest.mark.one_flavour
@@ -231,14 +230,6 @@ def test_browser_that_ran_before_goes_on(runtime: LocalServer, running: SessionR
             assert len(connection.contexts[0].pages) == count - 1
         assert browser.is_initialized()
         assert other.get_endpoint_url() == browser.get_endpoint_url()
-
-
-def test_first_page_is_the_one_of_the_option(runtime: LocalServer, ref: SessionRef) -> None:
-    with (
-        browser_of(runtime, ref) as browser,
-        browser.page(BrowserOption(default_navigate_url="data:text/html,<title>First</title>")) as page,
-    ):
-        page.wait_for_function("document.title === 'First'")
 
 
 @pytest.mark.one_flavour
@@ -284,43 +275,46 @@ def test_without_playwright(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.one_flavour
-def test_screenshot_of_a_whole_page(runtime: LocalServer, running: SessionRef) -> None:
-    with browser_of(runtime, running) as browser, browser.page() as page:
-        page.set_viewport_size({"width": 800, "height": 600})
-        page.set_content(TALL_PAGE)
-        page.evaluate("scrollTo(0, 0)")
-        picture = browser.screenshot(page)
-        width, height = size_of(picture)
-        assert width == 1920
-        assert height >= 4500  # with what was added when the page was scrolled
-        assert page.viewport_size == {"width": 800, "height": 600}
-        assert page.evaluate("[innerWidth, innerHeight, scrollX, scrollY]") == [800, 600, 0, 0]
-        assert page.evaluate("document.images[0].src.startsWith('data:')")
-
-        page.set_content("<div style='height: 20000px'></div>")
-        page.evaluate("scrollTo(0, 300)")
-        assert size_of(browser.screenshot(page)) == (1920, 10_000)
-        assert page.evaluate("scrollY") == 300
-        assert size_of(browser.screenshot(page, full_page=True))[1] >= 20_000
-        jpeg = browser.screenshot(page, type="jpeg", quality=10, clip={"x": 0, "y": 0, "width": 10, "height": 10})
-        assert jpeg.startswith(b"\xff\xd8")
-
-
-@pytest.mark.one_flavour
-def test_screenshot_that_fails(runtime: LocalServer, running: SessionRef) -> None:
+def test_screenshots(runtime: LocalServer, running: SessionRef) -> None:
     with browser_of(runtime, running) as browser:
         with pytest.raises(BrowserError, match=r"^Browser must be initialized before calling screenshot\."):
             browser.screenshot(NOTHING)
         with browser.page() as page:
-            with pytest.raises(ValueError, match=r"^Page cannot be None$"):
-                browser.screenshot(NOTHING)
-            page.set_viewport_size({"width": 800, "height": 600})
-            with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*type"):
-                browser.screenshot(page, type="bmp")
-            assert page.viewport_size == {"width": 800, "height": 600}
-            page.close()
-            with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*closed"):
-                browser.screenshot(page)
+            whole_page(browser, page)
+            screenshots_that_fail(browser, page)
+
+
+def whole_page(browser: Browser, page: Page) -> None:
+    page.set_viewport_size({"width": 800, "height": 600})
+    page.set_content(TALL_PAGE)
+    page.evaluate("scrollTo(0, 0)")
+    picture = browser.screenshot(page)
+    width, height = size_of(picture)
+    assert width == 1920
+    assert height >= 4500  # with what was added when the page was scrolled
+    assert page.viewport_size == {"width": 800, "height": 600}
+    assert page.evaluate("[innerWidth, innerHeight, scrollX, scrollY]") == [800, 600, 0, 0]
+    assert page.evaluate("document.images[0].src.startsWith('data:')")
+
+    page.set_content("<div style='height: 11000px'></div>")
+    page.evaluate("scrollTo(0, 300)")
+    assert size_of(browser.screenshot(page)) == (1920, 10_000)
+    assert page.evaluate("scrollY") == 300
+    assert size_of(browser.screenshot(page, full_page=True))[1] >= 11_000
+    jpeg = browser.screenshot(page, type="jpeg", quality=10, clip={"x": 0, "y": 0, "width": 10, "height": 10})
+    assert jpeg.startswith(b"\xff\xd8")
+
+
+def screenshots_that_fail(browser: Browser, page: Page) -> None:
+    with pytest.raises(ValueError, match=r"^Page cannot be None$"):
+        browser.screenshot(NOTHING)
+    page.set_viewport_size({"width": 800, "height": 600})
+    with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*type"):
+        browser.screenshot(page, type="bmp")
+    assert page.viewport_size == {"width": 800, "height": 600}
+    page.close()
+    with pytest.raises(RuntimeError, match=r"^Failed to capture screenshot: .*closed"):
+        browser.screenshot(page)
 
 
 # --- the service's answers ---------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from agb import (
     SessionRef,
 )
 from agb.local import LocalServer
-from tests.browsers import BROWSING, needs_browser
+from tests.browsers import needs_browser
 
 pytestmark = [needs_browser]
 
@@ -57,17 +57,9 @@ class Shoes:
     shoes: list[Shoe]
 
 
-@pytest.fixture(scope="module")
-def ref(runtime: LocalServer) -> Iterator[SessionRef]:
-    """A session that the tests share; its browser runs."""
-    with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb, agb.session(BROWSING) as session:
-        session.browser.start()
-        yield session.ref
-
-
 @contextmanager
 def browser_of(runtime: LocalServer, ref: SessionRef) -> Iterator[Browser]:
-    """Return the browser of that session, through an object of its own."""
+    """Return the browser of a session, through an object of its own."""
     with AGB(runtime.api_key, Config(runtime.endpoint, 120_000)) as agb:
         browser = agb.attach(ref).browser
         browser.start()
@@ -86,8 +78,8 @@ def shown(agent: BrowserAgent) -> str | None:
     return agent.extract(ExtractOptions("the outcome", Out)).value["out"]
 
 
-def test_act(runtime: LocalServer, ref: SessionRef) -> None:
-    with agent_of(runtime, ref) as agent:
+def test_act(runtime: LocalServer, running: SessionRef) -> None:
+    with agent_of(runtime, running) as agent:
         result = agent.act(ActOptions("type %who% into the Name field, then click Send", variables={"who": "Ada B"}))
         assert result.steps == ("filled '%who%' into the textbox 'Name'", "clicked the button 'Send'")
         assert json.loads(result.message) == list(result.steps)
@@ -105,8 +97,8 @@ def test_act(runtime: LocalServer, ref: SessionRef) -> None:
 
 
 @pytest.mark.one_flavour
-def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef) -> None:
-    with agent_of(runtime, ref) as agent:
+def test_observe_and_act_on_what_was_found(runtime: LocalServer, running: SessionRef) -> None:
+    with agent_of(runtime, running) as agent:
         assert agent.observe(ObserveOptions("find the checkout button")) == (True, [])
         (field,) = agent.observe(ObserveOptions("find the Name field")).elements
         assert (field.method, field.description) == ("fill", "textbox 'Name'")
@@ -118,8 +110,8 @@ def test_observe_and_act_on_what_was_found(runtime: LocalServer, ref: SessionRef
 
 
 @pytest.mark.one_flavour
-def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
-    with agent_of(runtime, ref) as agent:
+def test_extract(runtime: LocalServer, running: SessionRef) -> None:
+    with agent_of(runtime, running) as agent:
         ok, shoes = agent.extract(ExtractOptions("all shoes", Shoes))
         assert ok
         assert shoes == Shoes([Shoe("Red", 5.5), Shoe("Blue", 6.0)])
@@ -132,8 +124,8 @@ def test_extract(runtime: LocalServer, ref: SessionRef) -> None:
 
 
 @pytest.mark.one_flavour
-def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
-    with agent_of(runtime, ref) as agent:
+def test_screenshot(runtime: LocalServer, running: SessionRef) -> None:
+    with agent_of(runtime, running) as agent:
         head, _, data = agent.screenshot(full_page=False).partition(",")
         assert head == "data:image/png;base64"
         assert base64.b64decode(data).startswith(b"\x89PNG\r\n")
@@ -143,8 +135,8 @@ def test_screenshot(runtime: LocalServer, ref: SessionRef) -> None:
 
 @pytest.mark.one_event_loop  # Playwright has one only
 @pytest.mark.one_flavour
-def test_page_of_the_callers_playwright(runtime: LocalServer, ref: SessionRef) -> None:
-    with browser_of(runtime, ref) as browser, browser.connect() as connected:
+def test_page_of_the_callers_playwright(runtime: LocalServer, running: SessionRef) -> None:
+    with browser_of(runtime, running) as browser, browser.connect() as connected:
         pages = [connected.contexts[0].new_page() for _ in range(2)]
         for number, page in enumerate(pages):
             page.set_content(f"<button onclick='document.title = \"clicked {number}\"'>Go</button>")

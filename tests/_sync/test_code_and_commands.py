@@ -35,8 +35,9 @@ def routes(agb: AGB, session: Session) -> list[Session]:
 # --- commands ----------------------------------------------------------------------------------------------------
 
 
-def test_command(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_command(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in routes(agb, session):
             result = one.command.execute("echo out; echo err >&2", timeout_ms=LIMIT_MS)
             assert (result.success, result.exit_code) == (True, 0)
@@ -45,8 +46,9 @@ def test_command(runtime: LocalServer) -> None:
             assert result.request_id
 
 
-def test_failing_command(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_failing_command(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in routes(agb, session):
             result = one.command.execute("echo so far; ls /nonexistent", timeout_ms=LIMIT_MS)
             assert not result.success
@@ -62,8 +64,9 @@ def test_failing_command(runtime: LocalServer) -> None:
             assert one.command.execute("no-such-command-12345", timeout_ms=LIMIT_MS).exit_code == 127
 
 
-def test_checked_command(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_checked_command(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in routes(agb, session):
             assert one.command.execute("echo fine", check=True, timeout_ms=LIMIT_MS).stdout == "fine\n"
             with pytest.raises(CommandError) as caught:
@@ -90,9 +93,10 @@ def test_command_that_takes_too_long(runtime: LocalServer) -> None:
             assert (caught.value.kind, caught.value.stdout) == (ErrorKind.TIMED_OUT, "so far\n")
 
 
-def test_directory_and_environment(runtime: LocalServer) -> None:
+def test_directory_and_environment(runtime: LocalServer, python_session: str) -> None:
     nasty = "a'b\"c; $HOME `id` !@#$%^&*() \\ \n größe"
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in routes(agb, session):
             assert one.command.execute("mkdir -p '/tmp/a b' && touch '/tmp/a b/x'", timeout_ms=LIMIT_MS).success
             assert one.command.execute("pwd; ls", cwd="/tmp/a b", timeout_ms=LIMIT_MS).stdout == "/tmp/a b\nx\n"
@@ -121,8 +125,9 @@ def test_bad_arguments_of_a_command(arguments: dict[str, Any], error: type[Excep
 # --- code --------------------------------------------------------------------------------------------------------
 
 
-def test_python_keeps_its_state_on_both_routes(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_python_keeps_its_state_on_both_routes(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         by_link, by_api = routes(agb, session)
         first = by_link.code.run("x = 6\nprint('hello')\nx", "python")
         assert first.success, first
@@ -134,8 +139,9 @@ def test_python_keeps_its_state_on_both_routes(runtime: LocalServer) -> None:
         assert (second.execution_count or 0) > (first.execution_count or 0)
 
 
-def test_python_that_raises(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_python_that_raises(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         result = session.code.run("print('so far')\n1 / 0", "python")
         assert not result.success
         assert isinstance(result.error, ExecutionError)
@@ -149,8 +155,9 @@ def test_python_that_raises(runtime: LocalServer) -> None:
         assert session.code.run("1 + 1", "python").result == "2"
 
 
-def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         assert session.code.run("kept = 1", "python").success
         result = session.code.run("print('so far', flush=True)\nwhile True: pass", "python", timeout_s=2)
         assert not result.success
@@ -161,8 +168,9 @@ def test_python_that_takes_too_long_is_interrupted(runtime: LocalServer) -> None
         assert session.code.run("kept", "python").result == "1"
 
 
-def test_python_that_exits(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_python_that_exits(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for way, message in (("exit(1)", "SystemExit: 1"), ("sys.exit('fatal')", "SystemExit: fatal"), ("quit()", "")):
             result = session.code.run(f"import sys\nkept = 1\nprint('before')\n{way}\nprint('after')", "python")
             assert (result.success, result.error_message) == (not message, message)
@@ -182,11 +190,12 @@ def test_command_with_a_path_and_a_relative_directory(runtime: LocalServer) -> N
         assert process.wait(timeout=60).stdout == "hello\n"
 
 
-def test_displays_of_python(runtime: LocalServer) -> None:
+def test_displays_of_python(runtime: LocalServer, python_session: str) -> None:
     code = (
         "from IPython.display import display, HTML, JSON\ndisplay(HTML('<b>hi</b>'))\ndisplay(JSON({'a': 1}))\n'main'"
     )
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         result = session.code.run(code, "python")
     assert [item.is_main_result for item in result.results] == [False, False, True]
     assert result.results[0].html == "<b>hi</b>"
@@ -212,8 +221,9 @@ def test_javascript(runtime: LocalServer) -> None:
         assert failed.error.name == "TypeError"
 
 
-def test_files_of_one_are_seen_by_the_other(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_files_of_one_are_seen_by_the_other(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         assert session.code.run("open('/tmp/from_code.txt', 'w').write('by code')", "python").success
         assert session.command.execute("cat /tmp/from_code.txt", timeout_ms=LIMIT_MS).stdout == "by code"
         assert session.command.execute("echo by shell > relative.txt", timeout_ms=LIMIT_MS).success
@@ -265,8 +275,9 @@ def test_time_limits_have_an_upper_limit(limit: float, shown: str) -> None:
         session.command.execute("true", timeout_ms=86_400_001)
 
 
-def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in routes(agb, session):
             assert one.code.run("1", "python", timeout_s=86_400).result == "1"
             assert one.command.execute("true", timeout_ms=86_400_000).success
@@ -274,8 +285,9 @@ def test_longest_and_fractional_time_limits_are_taken(runtime: LocalServer) -> N
         assert stopped.error_message == "Execution timeout: the code ran longer than 0.5 s."
 
 
-def test_empty_code_is_a_failure(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_empty_code_is_a_failure(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in routes(agb, session):
             result = one.code.run("", "python")
             assert not result.success

@@ -61,9 +61,10 @@ def tool(value_: Any, is_error: bool = False) -> Action:
         ("raise type('Execution timeout', (Exception,), {})('x')", "Execution timeout", "x"),
     ],
 )
-def test_exceptions_of_the_code(runtime: LocalServer, code: str, name: str, value_: str) -> None:
+def test_exceptions_of_the_code(runtime: LocalServer, python_session: str, code: str, name: str, value_: str) -> None:
     """Whatever they are called and say, they are the code's own."""
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for result in by_run_and_stream(session, code):
             assert isinstance(result.error, ExecutionError)
             assert (result.error.kind, result.error.name, result.error.value) == (
@@ -84,8 +85,9 @@ def test_code_that_ends_its_interpreter(runtime: LocalServer) -> None:
         assert (result.error.kind, result.error.name) == (ErrorKind.PROGRAM_FAILED, "KernelDied")
 
 
-def test_commands_that_write_the_words_of_a_time_out(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_commands_that_write_the_words_of_a_time_out(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for code in (1, 124):
             command = f"echo 'Command execution timeout' >&2; exit {code}"
             result = session.command.execute(command, LIMIT_MS)
@@ -136,8 +138,9 @@ def test_kinds_of_code_by_its_answer(answer_: dict[str, Any], kind: ErrorKind) -
 # --- messages ----------------------------------------------------------------------------------------------------
 
 
-def test_messages_of_failed_commands(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_messages_of_failed_commands(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         silent = session.command.execute("exit 4", LIMIT_MS)
         assert silent.error_message == "the command ended with exit code 4"
         said = session.command.execute("echo why >&2; exit 4", LIMIT_MS)
@@ -152,8 +155,9 @@ def test_messages_of_failed_commands(runtime: LocalServer) -> None:
 
 
 @pytest.mark.parametrize("command", ["-run", "+run", "--version", "-c"])
-def test_command_that_looks_like_an_option(runtime: LocalServer, command: str) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_command_that_looks_like_an_option(runtime: LocalServer, python_session: str, command: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         executed = session.command.execute(command, LIMIT_MS)
         with session.command.start(command) as process:
             started = process.wait(60)
@@ -194,8 +198,9 @@ display({'text/html': 5}, raw=True)
 """
 
 
-def test_every_format_of_a_display_arrives(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_every_format_of_a_display_arrives(runtime: LocalServer, python_session: str) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for run in by_run_and_stream(session, DISPLAYS):
             assert run.success, run.error
             assert run.logs.stderr == []
@@ -304,10 +309,10 @@ def test_batch_does_not_retry_a_program_that_failed(runtime: LocalServer) -> Non
 # --- the end of the caller ---------------------------------------------------------------------------------------
 
 
-def test_deadline_of_the_call_ends_the_work(runtime: LocalServer) -> None:
+def test_deadline_of_the_call_ends_the_work(runtime: LocalServer, python_session: str) -> None:
     """Also work that had hardly begun when the time was over, as on a loaded machine."""
-    with client(runtime) as agb, agb.session(PARAMS) as session:
-        session.code.run("1", "python").raise_for_error()  # the kernel has started
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         for one in (session, agb.attach(session.ref)):
             late = one.code.run("import time\ntime.sleep(1000)", "python", timeout_s=600, timeout=0.5)
             assert late.error is not None
@@ -320,8 +325,11 @@ def test_deadline_of_the_call_ends_the_work(runtime: LocalServer) -> None:
             session.command.execute(gone, LIMIT_MS, check=True)
 
 
-def test_code_that_waits_for_the_interpreter_is_not_run_for_a_caller_that_has_left(runtime: LocalServer) -> None:
-    with client(runtime) as agb, agb.session(PARAMS) as session:
+def test_code_that_waits_for_the_interpreter_is_not_run_for_a_caller_that_has_left(
+    runtime: LocalServer, python_session: str
+) -> None:
+    with client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         with session.code.stream("import time\nprint('begun', flush=True)\ntime.sleep(1000)", "python") as first:
             for event in first:
                 if isinstance(event, Stdout):

@@ -601,9 +601,10 @@ def local_client(runtime: LocalServer) -> AGB:
     return AGB(runtime.api_key, Config(runtime.endpoint, 30_000))
 
 
-def test_live_output_of_the_runtime(runtime: LocalServer) -> None:
+def test_live_output_of_the_runtime(runtime: LocalServer, python_session: str) -> None:
     out: list[str] = []
-    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+    with local_client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         result = session.code.run("x = 6; print('größe', flush=True); x * 7", "python", stream_beta=True)
         assert result.success, result.error
         assert (result.result, result.logs.stdout) == ("42", ["größe\n"])
@@ -616,9 +617,10 @@ def test_live_output_of_the_runtime(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
-def test_leaving_early_interrupts_the_runtime(runtime: LocalServer) -> None:
+def test_leaving_early_interrupts_the_runtime(runtime: LocalServer, python_session: str) -> None:
     code = "import time\nx = 5\nprint('running', flush=True)\ntime.sleep(60)\nx = 6"
-    with local_client(runtime) as agb, agb.session(PARAMS) as session:
+    with local_client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         with session.code.stream(code, "python") as events:
             for event in events:
                 if isinstance(event, Stdout):
@@ -627,10 +629,10 @@ def test_leaving_early_interrupts_the_runtime(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
-def test_limits_of_the_runtime(runtime: LocalServer) -> None:
+def test_limits_of_the_runtime(runtime: LocalServer, python_session: str) -> None:
     code = "import time\nprint('running', flush=True)\ntime.sleep(60)"
-    with local_client(runtime) as agb, agb.session(PARAMS) as session:
-        assert session.code.run("1", "python").success  # the kernel has started
+    with local_client(runtime) as agb:
+        session = agb.get(python_session).raise_for_error().session
         result = session.code.run(code, "python", 2, stream_beta=True)
         assert result.error is not None
         assert (result.error.kind, result.error.sent) == (ErrorKind.TIMED_OUT, Sent.YES)

@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from agb.local import LocalServer
+from agb.local.browser import chromium as chromium_program
 from agb.local.kernels import interpreters
 from agb.local.limits import Limits
-from agb.local.sandbox import isolation
+from agb.local.sandbox import bubblewrap, isolation
 from agb.local.sandbox.launch import Isolation
 from agb.local.sandbox.pasta import Pasta
 
@@ -99,6 +100,8 @@ def _data(envelope: dict[str, Any]) -> Any:
 
 
 read_version = functools.cache(interpreters._version_output)
+read_version_of_a_browser = functools.cache(chromium_program._version)
+can_limit_size = functools.cache(bubblewrap.can_limit_size)
 try_sandbox = isolation._try
 working: set[tuple[str, str, Pasta | None]] = set()
 """What a sandbox was started with in this process: bubblewrap, the network, and what connects it."""
@@ -115,8 +118,10 @@ async def try_once(kind: Isolation, area: Path, limits: Limits) -> None:
 
 @pytest.fixture(autouse=True)
 def _machine_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read versions of languages and try a sandbox once per process, not for each of some hundred runtimes in it."""
+    """Read versions of programs and try a sandbox once per process, not for each of some hundred runtimes in it."""
     monkeypatch.setattr(interpreters, "_version_output", read_version)
+    monkeypatch.setattr(chromium_program, "_version", read_version_of_a_browser)
+    monkeypatch.setattr(bubblewrap, "can_limit_size", can_limit_size)
     monkeypatch.setattr(isolation, "_try", try_once)
 
 
@@ -133,6 +138,14 @@ def session(api: Api) -> Iterator[str]:
     session_id = api.create()["sessionId"]
     yield session_id
     api.ask("POST", "/mcp/releaseSession", json={"sessionId": session_id})  # unless the test has done so
+
+
+@pytest.fixture(scope="module")
+def shared_session(api: Api) -> Iterator[str]:
+    """The id of a session for those tests of a module that leave nothing behind by which another could notice them."""
+    session_id = api.create()["sessionId"]
+    yield session_id
+    api.release(session_id)
 
 
 @pytest.fixture
@@ -170,4 +183,4 @@ def visitor(address_of_a_browser: str) -> Iterator[Browser]:
 # --- runtime ---
 
 from .mounted import context  # noqa: E402, F401
-from .runtimes import box, local_runtime  # noqa: E402, F401
+from .runtimes import box, local_runtime, shared_box, shared_runtime  # noqa: E402, F401

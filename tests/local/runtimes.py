@@ -17,6 +17,8 @@ import pytest
 import pytest_asyncio
 
 from agb.local.api.app import build_app
+from agb.local.kernels.base import Execution
+from agb.local.kernels.interpreters import Interpreter
 from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
@@ -60,6 +62,19 @@ async def local_runtime() -> AsyncIterator[Runtime]:
 async def box(local_runtime: Runtime) -> LocalSession:
     """A session of that runtime."""
     return await local_runtime.create(IMAGE)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_runtime() -> AsyncIterator[Runtime]:
+    """A runtime for the tests of a module that run in the event loop of the module."""
+    async with Runtime(allow_none=True, network="isolated") as runtime:
+        yield runtime
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_box(shared_runtime: Runtime) -> LocalSession:
+    """A session for those that leave nothing behind by which another one could notice them."""
+    return await shared_runtime.create(IMAGE)
 
 
 @asynccontextmanager
@@ -106,9 +121,19 @@ async def run(
 
 
 async def stopped(execute: Callable[..., Awaitable[dict[str, Any]]], code: str) -> dict[str, Any]:
-    """Return the result of code that writes something and never ends: that of the first limit it could begin within."""
-    for seconds in (1, 4, 16, 64):
-        result = await execute(code, timeout_s=seconds)
+    """Return the result of code that writes something and never ends: that of the first limit it could begin within.
+
+    Callers give whole seconds; the first limit here is shorter, as most code begins at once.
+    """
+    run_for = Interpreter.run
+    for seconds in (0.2, 1, 4, 16, 64):
+
+        async def run(self: Interpreter, code: str, execution: Execution, *, timeout: float) -> None:
+            await run_for(self, code, execution, timeout=seconds)  # noqa: B023  it is called in this round only
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Interpreter, "run", run)
+            result = await execute(code)
         if result["stdout"]:
             return result
     pytest.fail(f"the code was never begun in time: {result}")

@@ -169,8 +169,8 @@ def test_tool_at_the_sessions_own_address(api: Api, session: str) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "ünïcode"])
-def test_token_of_another_session_is_refused(api: Api, session: str, token: str | None) -> None:
-    answer = link_call(api, session, token)
+def test_token_of_another_session_is_refused(api: Api, shared_session: str, token: str | None) -> None:
+    answer = link_call(api, shared_session, token)
     assert answer.status_code == 401
     assert answer.json()["success"] is False
 
@@ -237,8 +237,8 @@ def test_unknown_path_and_wrong_method(api: Api) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b" \n"])
-def test_a_post_may_have_no_body(api: Api, session: str, body: bytes) -> None:
-    answer = api.ask("POST", "/mcp/refreshSessionIdleTime", {"sessionId": session}, content=body)
+def test_a_post_may_have_no_body(api: Api, shared_session: str, body: bytes) -> None:
+    answer = api.ask("POST", "/mcp/refreshSessionIdleTime", {"sessionId": shared_session}, content=body)
     assert answer["success"] is True
 
 
@@ -303,10 +303,10 @@ def test_bad_body_is_refused_with_a_reason(api: Api, body: bytes, words: str) ->
     ],
 )
 def test_bad_parameter_is_refused_by_its_name(
-    api: Api, session: str, method: str, path: str, query: dict[str, str], body: Any, words: str
+    api: Api, shared_session: str, method: str, path: str, query: dict[str, str], body: Any, words: str
 ) -> None:
-    filled = {name: value.replace("{session}", session) for name, value in query.items()}
-    content = None if body is None else json.dumps(body).replace("{session}", session)
+    filled = {name: value.replace("{session}", shared_session) for name, value in query.items()}
+    content = None if body is None else json.dumps(body).replace("{session}", shared_session)
     answer = api.http.request(method, path, params=filled, content=content)
     assert answer.status_code == 400
     assert answer.json()["code"] == "InvalidRequest"
@@ -351,7 +351,7 @@ QUERIES = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operation=st.sampled_from(OPERATIONS), body=BODIES, query=QUERIES)
 def test_whatever_is_sent_the_answer_is_an_envelope(
     api: Api, operation: Any, body: bytes, query: dict[str, str]

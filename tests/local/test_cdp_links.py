@@ -105,8 +105,8 @@ def test_many_connections_at_once(link: str) -> None:
             page.open(f"data:text/html,<title>{number}</title>")
             return page.run("Number(document.title)")
 
-    with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(work, range(8))) == list(range(8))
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(work, range(4))) == list(range(4))
 
 
 # --- who is refused ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from .browser import PROGRAM, needs_chromium
+from .browser import needs_chromium
 from .conftest import Api
 from .desktops import Desk, desk, needs_desktop
 
@@ -83,13 +83,13 @@ def test_page_loads_the_viewer_and_nothing_else(desk: Desk) -> None:
 
 
 @needs_chromium
-def test_person_types_into_a_terminal_on_the_page(desk: Desk) -> None:
+def test_person_types_into_a_terminal_on_the_page(desk: Desk, address_of_a_browser: str) -> None:
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     desk.terminal("by_hand")
     (window,) = desk.call("list_root_windows")
     url = desk.api.post("/mcp/getMcpResource", sessionId=desk.id)["resourceUrl"]
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=PROGRAM, args=["--no-sandbox"])
+        browser = driver.chromium.connect_over_cdp(address_of_a_browser)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
@@ -120,6 +120,7 @@ def test_person_types_into_a_terminal_on_the_page(desk: Desk) -> None:
         page.get_by_role("textbox", name="Text to type").press("Shift+Tab")
         assert page.evaluate("document.activeElement.ariaLabel").startswith("Screen of the session")
         assert problems == []
+        page.context.close()
         browser.close()
     desk.close_terminals()
 

@@ -302,21 +302,21 @@ async def test_searching(local_runtime: Runtime, box: LocalSession) -> None:
 
 @needs_bubblewrap  # for a /dev/shm of its own, where files are made and go fast
 @pytest.mark.asyncio
-async def test_a_hundred_thousand_matches(local_runtime: Runtime, box: LocalSession) -> None:
-    make = "import os\nfor i in range(100_000): os.close(os.open(f'{i % 100}/{i}.txt', os.O_CREAT))"
+async def test_many_matches(local_runtime: Runtime, box: LocalSession) -> None:
+    make = "import os\nfor i in range(30_000): os.close(os.open(f'{i % 100}/{i}.txt', os.O_CREAT))"
     await output(local_runtime, box, f'mkdir {{0..99}}; python3 -c "{make}"', cwd="/dev/shm")
     text, other = await asyncio.gather(
         done(local_runtime, box, "search_files", path="/dev/shm", pattern="*.txt"),
         done(local_runtime, box, "read_file", path="/dev/null"),  # not held up by it
     )
-    assert text.count("\n") == 99_999
+    assert text.count("\n") == 29_999
     assert other == ""
 
 
 # --- errors ---
 
 
-@pytest.mark.asyncio
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("tool", "args", "said"),
     [
@@ -346,13 +346,16 @@ async def test_a_hundred_thousand_matches(local_runtime: Runtime, box: LocalSess
     ],
 )
 @needs_bubblewrap  # root may read everything
-async def test_refused(local_runtime: Runtime, box: LocalSession, tool: str, args: dict[str, Any], said: str) -> None:
+async def test_refused(
+    shared_runtime: Runtime, shared_box: LocalSession, tool: str, args: dict[str, Any], said: str
+) -> None:
     await output(
-        local_runtime,
-        box,
-        "mkfifo pipe; ln -s loop loop; touch secret readonly f; chmod 0 secret; chmod 444 readonly; mkdir d",
+        shared_runtime,
+        shared_box,
+        "test -e d || { mkfifo pipe; ln -s loop loop; touch secret readonly f; chmod 0 secret; chmod 444 readonly;"
+        " mkdir d; }",
     )
-    assert said in await refused(local_runtime, box, tool, **args)
+    assert said in await refused(shared_runtime, shared_box, tool, **args)
 
 
 @pytest.mark.asyncio

@@ -183,7 +183,7 @@ async def test_untouched_copy_never_wins(context: Context) -> None:
 @pytest.mark.asyncio
 async def test_two_sessions_at_once_lose_no_file(context: Context) -> None:
     sessions = [await context.session() for _ in range(3)]
-    make = "for i in $(seq 300); do echo {0} > own{0}_$i; echo {0} > both_$i; done"
+    make = "for i in $(seq 100); do echo {0} > own{0}_$i; echo {0} > both_$i; done"
     for number, session in enumerate(sessions):
         await context.shell(session, make.replace("{0}", str(number)))
     for _ in range(3):
@@ -191,13 +191,13 @@ async def test_two_sessions_at_once_lose_no_file(context: Context) -> None:
             session.mounts.sync()
         await asyncio.gather(*(context.done(session) for session in sessions))
     stored = {path.rpartition("/")[2]: context.content(path) for path in context.paths()}
-    assert len(stored) == 4 * 300
+    assert len(stored) == 4 * 100
     for name, content in stored.items():
         assert content in ({b"0\n", b"1\n", b"2\n"} if name.startswith("both") else {f"{name[3]}\n".encode()})
     for session in sessions:
         session.mounts.sync(mode="download")
         await context.done(session)
-        for name in ("both_1", "both_300", "own0_1", "own2_300"):
+        for name in ("both_1", "both_100", "own0_1", "own2_100"):
             shown = await context.shell(session, f"cat {name}")
             assert shown.encode() + b"\n" == stored[name]
 
@@ -206,18 +206,18 @@ async def test_two_sessions_at_once_lose_no_file(context: Context) -> None:
 async def test_sessions_that_store_one_archive_at_once_lose_no_file(context: Context) -> None:
     sessions = [await context.session(uploadPolicy={"uploadMode": "Archive"}) for _ in range(3)]
     for number, session in enumerate(sessions):
-        make = f"for i in $(seq 100); do echo {number} > own{number}_$i; echo {number} > both_$i; done"
+        make = f"for i in $(seq 40); do echo {number} > own{number}_$i; echo {number} > both_$i; done"
         await context.shell(session, make)
     for session in sessions:
         session.mounts.sync()
     for session in sessions:
         assert [row["status"] for row in await context.done(session)] == ["Success"] * 2
     stored = members(context.content(f"{PLACE}/.agb-archive.tar.gz"))
-    assert len(stored) == 4 * 100
+    assert len(stored) == 4 * 40
     assert all(content == f"{name[3]}\n".encode() for name, content in stored.items() if name.startswith("own"))
     for session in sessions:
         await context.downloaded(session)
-        assert await context.shell(session, "ls | wc -l; cat both_1") == f"400\n{stored['both_1'].decode().strip()}"
+        assert await context.shell(session, "ls | wc -l; cat both_1") == f"160\n{stored['both_1'].decode().strip()}"
 
 
 # --- links ---
@@ -266,22 +266,23 @@ async def test_stored_link_that_leads_out_of_a_mount_is_not_made(context: Contex
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("target", [b"../x", b"/etc", b"", b"a\0b", b"d/../..", b"x" * 5000])
-async def test_link_of_a_hostile_session_is_not_stored(context: Context, target: bytes) -> None:
+async def test_link_of_a_hostile_session_is_not_stored(context: Context) -> None:
     """Its helper may claim any link; only one that stays in the mount is stored."""
     session = await context.session()
     await context.shell(session, "ln -s f link; echo f > f")
     receive = helper_client.HelperClient.receive
+    target = b""
 
     def claimed(self: helper_client.HelperClient) -> tuple[dict[str, Any], bytes]:
         header, blob = receive(self)
         return header, target if header.get("path") == "link" else blob
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(helper_client.HelperClient, "receive", claimed)
-        row = await context.sync(session)
-    assert row["errorMessage"] == "the program that works on the mount sent an invalid answer"
-    assert f"{PLACE}/link" not in context.paths()
+    for target in (b"../x", b"/etc", b"", b"a\0b", b"d/../..", b"x" * 5000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(helper_client.HelperClient, "receive", claimed)
+            row = await context.sync(session)
+        assert row["errorMessage"] == "the program that works on the mount sent an invalid answer", target
+        assert f"{PLACE}/link" not in context.paths()
     await context.uploaded(session)
     assert context.content(f"{PLACE}/link") == b"f"
 
@@ -490,7 +491,7 @@ async def test_sync_that_takes_too_long() -> None:
 
 @pytest.mark.asyncio
 async def test_session_released_in_the_middle_of_syncs(context: Context) -> None:
-    context.put(f"{PLACE}/large", bytes(300 << 20))
+    context.put(f"{PLACE}/large", bytes(100 << 20))
     context.put(f"{PLACE}/small", b"stored")
     session = await context.started()
     context.runtime.release(session.id)
@@ -500,12 +501,12 @@ async def test_session_released_in_the_middle_of_syncs(context: Context) -> None
     assert rows[0]["errorMessage"] == "the session was released before it was done"
     assert context.paths() == [f"{PLACE}/large", f"{PLACE}/small"]
     session = await context.session()
-    await context.shell(session, "printf new > small; truncate -s 400M large")
+    await context.shell(session, "printf new > small; truncate -s 150M large")
     session.mounts.sync()
     context.runtime.release(session.id)
     await context.runtime.released(session.id)
     assert context.content(f"{PLACE}/small") == b"new"
-    assert context.store.stat(context.id, f"{PLACE}/large").size == 400 << 20  # type: ignore[union-attr]
+    assert context.store.stat(context.id, f"{PLACE}/large").size == 150 << 20  # type: ignore[union-attr]
 
 
 def test_list_of_a_replaced_helper_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,13 +57,13 @@ def test_ended_by_a_signal_with_data_in_sessions(tmp_path: Path) -> None:
         api = Api(server)
         with api.http:
             session = mounted(api, context(api))
-            api.shell(session, "cd $HOME/data; for i in $(seq 100); do echo $i > $i; done; truncate -s 50M large")
+            api.shell(session, "cd $HOME/data; for i in $(seq 100); do echo $i > $i; done; truncate -s 20M large")
     assert list((tmp_path / "sessions").glob("*")) == []
     with serve(allow_none=True, data_dir=tmp_path) as server:
         api = Api(server)
         with api.http:
             session = mounted(api, context(api))
-            assert api.shell(session, "cd $HOME/data; ls | wc -l; stat -c %s large; cat 100") == "101\n52428800\n100\n"
+            assert api.shell(session, "cd $HOME/data; ls | wc -l; stat -c %s large; cat 100") == "101\n20971520\n100\n"
 
 
 def test_killed_in_the_middle_of_syncs(tmp_path: Path) -> None:

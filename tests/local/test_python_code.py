@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from agb.local.kernels.base import Live
 from agb.local.kernels.output import KernelOutput
@@ -15,9 +17,31 @@ from agb.local.sessions.runtime import Runtime
 from agb.local.sessions.session import LocalSession
 from agb.local.sessions.tools import stream_code
 
-from .runtimes import needs_node, output, run, stopped
+from .runtimes import IMAGE, needs_node, output, run, stopped
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def local_runtime() -> AsyncIterator[Runtime]:
+    async with Runtime(allow_none=True, network="isolated") as runtime:
+        yield runtime
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def box(local_runtime: Runtime) -> LocalSession:
+    return await local_runtime.create(IMAGE)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(local_runtime: Runtime) -> Any:
+    """The Python of a session that tests share which leave nothing behind but variables."""
+    box = await local_runtime.create(IMAGE)
+
+    async def python(code: str, **args: Any) -> dict[str, Any]:
+        return await run(local_runtime, box, code, **args)
+
+    return python
 
 
 @pytest.fixture
@@ -86,20 +110,20 @@ async def test_a_kernel_starts_without_a_debugger(python: Any) -> None:
         "async with asyncio.timeout(1000):\n    async for _ in forever(): pass",
     ],
 )
-async def test_interrupt_in_top_level_await(python: Any, code: str) -> None:
-    await python(
+async def test_interrupt_in_top_level_await(shared: Any, code: str) -> None:
+    await shared(
         "import asyncio, threading, time; kept = 7\n"
         "async def forever():\n    while True:\n        await asyncio.sleep(0.01)\n        yield 1"
     )
-    result = await stopped(python, f"print('so far')\n{code}")
-    assert re.fullmatch(r"Execution timeout: the code ran longer than \d+ s\.", result["executionError"])
+    result = await stopped(shared, f"print('so far')\n{code}")
+    assert re.fullmatch(r"Execution timeout: the code ran longer than [\d.]+ s\.", result["executionError"])
     assert result["stdout"] == ["so far\n"]
-    assert said(await python("await asyncio.sleep(0); print(kept)")) == "7\n"
+    assert said(await shared("await asyncio.sleep(0); print(kept)")) == "7\n"
 
 
-async def test_code_that_stops_the_event_loop(python: Any) -> None:
-    await python("import asyncio; kept = 7; asyncio.get_running_loop().stop()")
-    assert said(await python("await asyncio.sleep(0); print(kept)")) == "7\n"
+async def test_code_that_stops_the_event_loop(shared: Any) -> None:
+    await shared("import asyncio; kept = 7; asyncio.get_running_loop().stop()")
+    assert said(await shared("await asyncio.sleep(0); print(kept)")) == "7\n"
 
 
 # --- streams ---
@@ -131,7 +155,7 @@ async def test_streams_are_a_scripts(python: Any) -> None:
     assert said(await python("print('3', file=sys.stderr)")) == ""
 
 
-async def test_forked_children_write_whole_lines(python: Any) -> None:
+async def test_forked_children_write_whole_lines(shared: Any) -> None:
     code = (
         "import multiprocessing, os\n"
         "def work(n):\n    for _ in range(50): print(str(n) * 60)\n"
@@ -140,7 +164,7 @@ async def test_forked_children_write_whole_lines(python: Any) -> None:
         "if (child := os.fork()) == 0:\n    print('forked'); os._exit(0)\n"
         "os.waitpid(child, 0); print('end')"
     )
-    lines = said(await python(code)).removeprefix("begun ").splitlines()
+    lines = said(await shared(code)).removeprefix("begun ").splitlines()
     assert sorted(lines) == sorted([str(n) * 60 for n in range(4) for _ in range(50)] + ["forked", "end"])
 
 

@@ -244,10 +244,10 @@ async def test_much_output_does_no_harm() -> None:
     async with Runtime(allow_none=True, limits=Limits(output=1000)) as runtime:
         session = await runtime.create(IMAGE)
         result = await run(runtime, session, "for _ in range(100): print('x' * 999)\n'y' * 2000")
-        huge = await run(runtime, session, "print('z' * 40_000_000); 'y' * 40_000_000")
+        huge = await run(runtime, session, "print('z' * 10_000_000); 'y' * 10_000_000")
         assert huge["result"][0] == {"text/plain": ("'" + "y" * 999), "isMainResult": True}
         assert huge["executionError"] is None
-        assert huge["discarded"] == {"stdout": 40_000_001 - 1000, "results": 40_000_002 - 1000}
+        assert huge["discarded"] == {"stdout": 10_000_001 - 1000, "results": 10_000_002 - 1000}
         assert "".join(result["stdout"]) == "x" * 999 + "\n"
         assert result["result"][0]["text/plain"] == "'" + "y" * 999
         assert result["discarded"] == {"stdout": 99_000, "results": 1002}
@@ -352,6 +352,7 @@ async def test_a_message_without_end_does_not_fill_the_memory(local_runtime: Run
     assert "this is a new one" in "".join(again["stderr"])
 
 
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -366,8 +367,10 @@ async def test_a_message_without_end_does_not_fill_the_memory(local_runtime: Run
         ({"code": "'\ud800'", "language": "python"}, "half of a surrogate pair"),
     ],
 )
-async def test_bad_arguments(local_runtime: Runtime, box: LocalSession, args: dict[str, object], said: str) -> None:
-    reply = await call(local_runtime, box, "run_code", **args)
+async def test_bad_arguments(
+    shared_runtime: Runtime, shared_box: LocalSession, args: dict[str, object], said: str
+) -> None:
+    reply = await call(shared_runtime, shared_box, "run_code", **args)
     assert reply.is_error
     assert said in reply.text
 

@@ -109,8 +109,8 @@ def test_banner_says_how_to_connect_and_shows_a_generated_key() -> None:
         assert server.api.get("/sdk/ListSession") == []
 
 
-def test_banner_never_shows_a_key_that_was_given() -> None:
-    with served("--api-key", "from-argument", key="from-environment") as server:
+def test_banner_never_shows_a_key_that_was_given(tmp_path: Path) -> None:
+    with served("--api-key", "from-argument", "--data-dir", str(tmp_path), key="from-environment") as server:
         assert "from-argument" not in server.banner
         assert "from-environment" not in server.banner
         pasted = "\n".join(line for line in server.banner.splitlines() if re.match("  (export|#) ", line))
@@ -128,6 +128,7 @@ def test_banner_never_shows_a_key_that_was_given() -> None:
             for key in ("from-argument", "from-environment")
         ]
         assert statuses == [200, 401]
+        assert "another runtime" in refused("--data-dir", str(tmp_path))
 
 
 def test_address_that_others_can_reach_is_warned_about() -> None:
@@ -155,22 +156,28 @@ def test_port_in_use_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--host", "no such host"], "no such host"),
         (["--port", "70000"], "65535"),
         (["--api-key", ""], "API key"),
         (["--api-key", "schlüssel"], "ASCII"),
         (["--idle-timeout", "0"], "idle-timeout"),
         (["--idle-timeout", "nan"], "idle-timeout"),
-        (["--data-dir", "/dev/null/x"], "/dev/null/x"),
     ],
 )
-def test_options_that_make_no_sense_are_one_line(arguments: list[str], words: str) -> None:
+def test_options_that_make_no_sense_are_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["serve", *arguments]) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert (said.out, said.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["--host", "no such host"], "no such host"), (["--data-dir", "/dev/null/x"], "/dev/null/x")],
+)
+def test_options_that_cannot_be_used_are_one_line(arguments: list[str], words: str) -> None:
     assert words in refused(*arguments)
-
-
-def test_data_directory_of_another_runtime_is_one_line(tmp_path: Path) -> None:
-    with served("--data-dir", str(tmp_path)):
-        assert "another runtime" in refused("--data-dir", str(tmp_path))
 
 
 def test_missing_packages_are_named() -> None:
@@ -293,12 +300,6 @@ def test_serve_in_a_script(tmp_path: Path) -> None:
     assert list((tmp_path / "sessions").glob("*")) == []
 
 
-def test_a_new_key_each_time_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AGB_API_KEY", "the-key-of-the-cloud")
-    with agb.local.serve(allow_none=True) as server:
-        assert server.api_key.startswith("ako-local-")
-
-
 @pytest.mark.parametrize("run", [anyio.run, trio.run], ids=["asyncio", "trio"])
 def test_aserve(run: Callable[[Callable[[], Awaitable[LocalServer]]], LocalServer]) -> None:
     async def main() -> LocalServer:
@@ -339,9 +340,10 @@ def test_reason_of_a_server_that_does_not_start_is_raised() -> None:
         pass
 
 
-def test_stopping_twice_is_the_same_as_once() -> None:
+def test_stopping_twice_is_the_same_as_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AGB_API_KEY", "the-key-of-the-cloud")
     process = ServerProcess({"allow_none": True})
-    process.start()
+    assert process.start().api_key.startswith("ako-local-")  # a new one each time, whatever the environment says
     process.stop()
     process.stop()
     with pytest.raises(CannotStart, match="stopped"):

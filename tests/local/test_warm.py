@@ -217,10 +217,13 @@ async def test_none_is_made_for_zero(local_runtime: Runtime) -> None:
 
 
 @pytest.mark.parametrize("value", [-1, 17, 1.5, True, "1"])
-def test_number_is_checked(value: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_number_is_checked(value: Any) -> None:
     with pytest.raises(CannotStart, match="warm must be a whole number from 0 to 16"):
         Options(warm=value)
     with pytest.raises(CannotStart, match="warm must be"), agb.local.serve(warm=value):
         pass
+
+
+def test_number_of_the_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--warm", "99"]) == 2
     assert "warm must be" in capsys.readouterr().err

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._ops.tools.run import OUTPUT_LIMIT
+from .._ops.tools.files import check_path
+from .._ops.tools.run import OUTPUT_LIMIT, check_limit
 from ..exceptions import AGBError
 from ..results.files import FileMatch
 from ..results.sandbox import Entry, ExecOutcome
@@ -43,6 +44,9 @@ class AsyncSandbox:
         user: str | None = None,
         output_limit: int = OUTPUT_LIMIT,
     ) -> None:
+        if cwd is not None:
+            check_path(cwd, "cwd")
+        check_limit(output_limit)
         self.session = session
         self.cwd = cwd
         self.user = user
@@ -195,8 +199,9 @@ class AsyncSandbox:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
         """
-        named = [(self._path(path), data) for path, data in files]
-        return (await self.session.file.write_batch(named, parents=True)).errors
+        if not isinstance(files, str) and self.cwd:
+            files = [(self._path(path), data) for path, data in files]
+        return (await self.session.file.write_batch(files, parents=True)).errors
 
     async def download(self, paths: Sequence[str]) -> builtins.list[bytes | AGBError]:
         """Read files; return for each, in their order, its bytes, or its error.

@@ -57,6 +57,14 @@ def takes_programs(tools: Iterable[McpTool]) -> bool | None:
     return has_argument(tools, "shell", "argv")
 
 
+def check_limit(output_limit: int) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless this is a number of bytes."""
+    if isinstance(output_limit, bool) or not isinstance(output_limit, int):
+        raise TypeError(f"output_limit must be a number of bytes, not {output_limit!r}")
+    if output_limit < 0:
+        raise ValueError(f"output_limit must be a number of bytes, not {output_limit}")
+
+
 def check_run(
     command: str | Sequence[str],
     cwd: str | None,
@@ -69,10 +77,7 @@ def check_run(
     if cwd is not None:
         check_text(cwd, "cwd")
     check_environment(envs or {})
-    if isinstance(output_limit, bool) or not isinstance(output_limit, int):
-        raise TypeError(f"output_limit must be a number of bytes, not {output_limit!r}")
-    if output_limit < 0:
-        raise ValueError(f"output_limit must be a number of bytes, not {output_limit}")
+    check_limit(output_limit)
     if stdin is None:
         return b""
     if not isinstance(stdin, (str, bytes, bytearray, memoryview)):
