@@ -28,11 +28,19 @@ SDK_TO_COMPARE_WITH = "agbcloud-sdk==0.12.0"
 APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streamlit>=1.40"]
 """Web applications that run behind links unchanged."""
 NODE_APPLICATION = "vite@7"
-INTEGRATIONS = {"deepagents": "3.11", "harbor": "3.12", "inspect": "3.11", "smolagents": "3.11", "swerex": "3.11"}
+INTEGRATIONS = {
+    "deepagents": "3.11",
+    "harbor": "3.12",
+    "inspect": "3.11",
+    "openai-agents": "3.11",
+    "pydantic-ai": "3.11",
+    "smolagents": "3.11",
+    "swerex": "3.11",
+}
 """The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
 INTEGRATION_SUITES = {"deepagents": ["langchain-tests>=1.1.9,<1.2"]}
 """What the suites of adapters need besides."""
-INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"]}
+INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"], "pydantic-ai": ["pydantic-ai-slim==2.66.0"]}
 """The oldest versions with which a suite is run once more."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
@@ -242,7 +250,7 @@ def integrations(session: nox.Session, adapter: str) -> None:
     # The frameworks use what they themselves have deprecated.
     command = ["python", "-m", "pytest", "-q", "-W", "ignore::DeprecationWarning"]
     session.run(*command, *suite, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
-    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {module}")
+    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {adapter}")
     session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
     if adapter == "swerex":
         run_tests_of_swerex(session)

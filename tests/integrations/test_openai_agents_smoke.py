@@ -23,13 +23,12 @@ def anyio_backend() -> str:
 
 
 async def test_tools_have_a_session_of_their_own(runtime: LocalServer) -> None:
-    model = ScriptedModel(
-        [function_call("run_command", {"command": "echo $((6 * 7))"}, call_id="1"), assistant_message("done")]
-    )
+    call = function_call("run_command", {"command": "echo $((6 * 7))"}, call_id="1")
+    model = ScriptedModel([[call], [assistant_message("done")]])
     async with client(runtime) as agb:
         async with AGBTools(agb=agb, owner="smoke") as tools:
             agent = Agent("coder", model=model, tools=[*tools])
             result = await Runner.run(agent, "go", run_config=RunConfig(tracing_disabled=True))
-            assert result.to_input_list()[-2]["output"] == "42"
+            assert dict(result.to_input_list()[-2])["output"] == "42"
             assert len(await sessions_of(agb, "openai-agents:smoke")) == 1
         assert await sessions_of(agb, "openai-agents:smoke") == []

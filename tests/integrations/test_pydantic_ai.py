@@ -145,7 +145,7 @@ async def test_errors_and_limits(session: AsyncSession) -> None:
     assert "ended after 0.5 seconds" in found[1].content
     assert len(found[2].content) < 1200
     assert found[2].content.endswith("\n99999\n100000")
-    assert isinstance(found[3], RetryPromptPart)
+    assert found[3].outcome == "retried"
 
 
 async def test_failure_of_the_service_ends_the_run(agb: AsyncAGB) -> None:
@@ -153,6 +153,12 @@ async def test_failure_of_the_service_ends_the_run(agb: AsyncAGB) -> None:
         await session.delete()
         with pytest.raises(AGBError):
             await results(session, ("run_command", {"command": "true"}))
+
+
+async def test_missing_api_key_ends_the_run() -> None:
+    agent = Agent(script(("run_command", {"command": "true"})), toolsets=[AGBToolset()])
+    with pytest.raises(AGBError, match="API key"):
+        await agent.run("go")
 
 
 async def test_parallel_calls_share_the_session_of_a_run(agb: AsyncAGB) -> None:
@@ -256,7 +262,7 @@ async def test_capability_continues_in_the_workspace_of_a_run(agb: AsyncAGB) -> 
         await agent.run("go", workspace=ref)
         assert await Workspace(AGBWorkspaceBackend(agb, ref=ref, cwd="work")).read_text("lines") == "line\nline\n"
     finally:
-        await agb.delete(ref.id)
+        await agb.attach(ref.id).delete()
     with pytest.raises(WorkspaceUnavailableError):
         await AGBWorkspaceBackend(agb, ref=ref).working_dir()
 
@@ -279,7 +285,7 @@ class TestWorkspaceSuite(WorkspaceBackendSuite):
         yield make
         for backend in made:
             if backend.ref is not None:
-                await agb.delete(backend.ref.id)
+                await agb.attach(backend.ref.id).delete()
 
     @pytest.fixture
     def attach_backend(self, agb: AsyncAGB) -> Callable[[WorkspaceRef], AGBWorkspaceBackend]:
@@ -289,6 +295,6 @@ class TestWorkspaceSuite(WorkspaceBackendSuite):
     def destroy_environment(self, agb: AsyncAGB) -> Callable[[AGBWorkspaceBackend], Awaitable[None]]:
         async def destroy(backend: AGBWorkspaceBackend) -> None:
             assert backend.ref is not None
-            await agb.delete(backend.ref.id)
+            await agb.attach(backend.ref.id).delete()
 
         return destroy

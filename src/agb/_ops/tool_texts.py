@@ -22,6 +22,8 @@ LONGEST_LINE: Final = 500
 LONGEST_CHARACTER: Final = 4
 """Bytes of a character in UTF-8."""
 
+OF_CREATION: Final = "of_creation"
+"""What is in ``extra`` of an error if there is no session because of it."""
 _GONE = {SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND}
 _FOR_MODEL = {
     ErrorKind.PROGRAM_FAILED,
@@ -68,10 +70,10 @@ class ToolAnswer:
 def is_for_model(error: Exception) -> bool:
     """Return whether a model can do something about an error: it concerns a file, a program or an argument.
 
-    The others, such as a service that does not answer, or a session that is gone, end the run of an agent.
+    The others end the run of an agent: the service does not answer, or the session is gone or could not be created.
     """
     if isinstance(error, AGBError):
-        return error.kind in _FOR_MODEL and error.code not in _GONE
+        return error.kind in _FOR_MODEL and error.code not in _GONE and not error.extra.get(OF_CREATION)
     return isinstance(error, ValueError | TypeError)
 
 

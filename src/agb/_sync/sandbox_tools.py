@@ -8,10 +8,13 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from .._ops import tool_texts
+from .._wire.deadline import check_timeout
 from .sandbox import Sandbox
 
 MOST_MATCHES = 2000
 """Lines that a search returns at most."""
+SHORTEST_LIMIT = 100
+"""The fewest characters of an answer that a caller can choose."""
 TIMEOUT = 120.0
 """Seconds of a command or of code."""
 
@@ -26,6 +29,9 @@ class SandboxTools:
             session for the first one.
         text_limit: characters of an answer, and bytes of a file that are read at once.
         timeout: seconds of a command or of code, where the model does not choose others.
+
+    Raises:
+        ValueError, TypeError: ``text_limit`` or ``timeout`` cannot be used.
     """
 
     def __init__(
@@ -35,6 +41,9 @@ class SandboxTools:
         text_limit: int = tool_texts.TEXT_LIMIT,
         timeout: float = TIMEOUT,
     ) -> None:
+        if text_limit < SHORTEST_LIMIT:
+            raise ValueError(f"text_limit is a number of characters from {SHORTEST_LIMIT}, not {text_limit}")
+        check_timeout(timeout)
         self._sandbox = sandbox
         self.text_limit = text_limit
         self.timeout = timeout

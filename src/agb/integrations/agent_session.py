@@ -12,6 +12,8 @@ from .._async._compat.cancellation import shielded
 from .._async.client import AsyncAGB
 from .._async.lifecycle.deletion import delete_surely
 from .._async.session import AsyncSession
+from .._ops.tool_texts import OF_CREATION
+from ..exceptions import AGBError, SessionError
 from ..owned import Owner
 from ..session_params import CreateSessionParams
 from .sandbox import Sandbox
@@ -62,30 +64,40 @@ class AgentSession:
         """Return the session; the first call creates it.
 
         Raises:
-            SessionError: it could not be created.
-            ValueError: there is no API key, or another setting of the environment cannot be used.
+            AGBError: it could not be created; also if there is no API key, or a setting of the environment is invalid.
         """
         if self._given is not None:
             return self._given
         async with self._lock:
             if self._session is None:
-                if self._agb is None and self._own_client is None:
-                    self._own_client = AsyncAGB()
-                client = self._agb or self._own_client
-                assert client is not None
-                created = (await client.create(self._params, owner=self.owner)).raise_for_error()
-                self._session = created.session
-                if created.error is not None:  # data of a context is missing
-                    raise created.error
-            assert self._session is not None  # a success has one
+                try:
+                    self._session = await self._create()
+                except AGBError as error:
+                    error.extra[OF_CREATION] = True
+                    raise
             return self._session
+
+    async def _create(self) -> AsyncSession:
+        if self._agb is None and self._own_client is None:
+            try:
+                self._own_client = AsyncAGB()
+            except ValueError as error:
+                raise SessionError(str(error)) from error
+        client = self._agb or self._own_client
+        assert client is not None
+        created = (await client.create(self._params, owner=self.owner)).raise_for_error()
+        session = created.session
+        assert session is not None  # a success has one
+        if created.error is not None:  # data of a context is missing
+            await shielded(partial(delete_surely, session))
+            raise created.error
+        return session
 
     async def sandbox(self) -> Sandbox:
         """Return the facade of the session; the first call creates the session.
 
         Raises:
-            SessionError: it could not be created.
-            ValueError: there is no API key, or another setting of the environment cannot be used.
+            AGBError: it could not be created; also if there is no API key, or a setting of the environment is invalid.
         """
         return Sandbox(await self.get(), cwd=self._cwd, user=self._user)
 

@@ -153,7 +153,7 @@ class AGBWorkspaceBackend:
     """A session as the workspace of runs: commands run in it, and Pydantic AI makes the operations of files of them.
 
     The session is created by the first operation, or found by ``ref``. As with all workspaces it stays when a run ends,
-    until its idle time has passed or it is deleted, as by ``await agb.delete(ref.id)``.
+    until its idle time has passed or it is deleted, as by ``await agb.attach(ref.id).delete()``.
 
     Args:
         agb: the client; it stays the caller's.

@@ -84,7 +84,7 @@ class AGBComputer(AsyncComputer):
             AGBError: the session has no screen.
         """
         size = (await session.computer.screen.get_size()).raise_for_error().data
-        return cls(session, environment=environment, dimensions=(size.width, size.height))
+        return cls(session, environment=environment, dimensions=(size["width"], size["height"]))
 
     @property
     def environment(self) -> Environment:
