@@ -205,8 +205,9 @@ class _Editor:
         return await self._changed(operation, lambda: self._remove(operation.path))
 
     async def _write(self, operation: ApplyPatchOperation, before: str) -> None:
-        mode = "create" if operation.type == "create_file" else "default"
-        after = apply_diff(before, operation.diff or "", mode=mode)
+        after = apply_diff(
+            before, operation.diff or "", mode="create" if operation.type == "create_file" else "default"
+        )
         await self._sandbox.write(operation.move_to or operation.path, after)
 
     async def _remove(self, path: str) -> None:
