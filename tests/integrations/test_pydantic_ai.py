@@ -162,7 +162,7 @@ async def test_missing_api_key_ends_the_run() -> None:
 
 
 async def test_parallel_calls_share_the_session_of_a_run(agb: AsyncAGB) -> None:
-    toolset: AGBToolset[None] = AGBToolset(agb=agb, cwd="/tmp")
+    toolset = AGBToolset(agb=agb, cwd="/tmp")
     agent = Agent(
         script([("run_command", {"command": "echo $$ >> pids"})] * 3, ("run_command", {"command": "wc -l < pids"})),
         toolsets=[toolset],
@@ -175,7 +175,7 @@ async def test_parallel_calls_share_the_session_of_a_run(agb: AsyncAGB) -> None:
 
 
 async def test_no_session_without_a_call(agb: AsyncAGB) -> None:
-    toolset: AGBToolset[None] = AGBToolset(agb=agb, params=CreateSessionParams(image_id="no-such-image"))
+    toolset = AGBToolset(agb=agb, params=CreateSessionParams(image_id="no-such-image"))
     assert (await Agent(TestModel(call_tools=[]), toolsets=[toolset]).run("go")).output
     with pytest.raises(AGBError, match="no-such-image"):
         await Agent(script(("run_command", {"command": "true"})), toolsets=[toolset]).run("go")
@@ -247,7 +247,7 @@ async def test_capability_continues_in_the_workspace_of_a_run(agb: AsyncAGB) -> 
     @agent.tool
     async def store(ctx: RunContext[None]) -> str:
         await ctx.workspace.write_text("lines", await read(ctx) + "line\n")
-        return await ctx.workspace.working_dir()
+        return str(await ctx.workspace.working_dir())
 
     async def read(ctx: RunContext[None]) -> str:
         return await ctx.workspace.read_text("lines") if await ctx.workspace.exists("lines") else ""

@@ -109,7 +109,7 @@ class AGBToolset(FunctionToolset[AgentDepsT]):
         self._session = AgentSession(Owner.from_ids(KIND, name), **self._options)
         self._functions = SandboxTools(self._session.sandbox, **self._tool_options)
 
-    async def for_run(self, ctx: RunContext[AgentDepsT]) -> AGBToolset[AgentDepsT]:
+    async def for_run(self, ctx: RunContext[AgentDepsT]) -> Self:
         """Return the toolset for a run: with a session of its own, unless the session is one for several runs."""
         if self._entered or self._options["session"] is not None:
             return self

@@ -121,7 +121,8 @@ class AGBSandboxSession(BaseSandboxSession):
         return (RESOLVE_WORKSPACE_PATH_HELPER,)
 
     async def _validate_path_access(self, path: Path | str, *, for_write: bool = False) -> Path:
-        return await self._validate_remote_path_access(path, for_write=for_write)
+        allowed: Path = await self._validate_remote_path_access(path, for_write=for_write)
+        return allowed
 
     async def read(self, path: Path, *, user: str | User | None = None) -> io.IOBase:
         """Return the contents of a file.

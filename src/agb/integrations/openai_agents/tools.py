@@ -136,7 +136,8 @@ def _failure(context: RunContextWrapper[Any], error: Exception) -> str:
         return f"Error: {error}"
     if isinstance(error, AGBError):
         raise error
-    return default_tool_error_function(context, error)
+    message: str = default_tool_error_function(context, error)
+    return message
 
 
 def shell_tool(
