@@ -30,15 +30,22 @@ APPLICATIONS = ["gradio>=5", "ipykernel>=6.29", "jupyter-server>=2.14", "streaml
 NODE_APPLICATION = "vite@7"
 INTEGRATIONS = {
     "deepagents": "3.11",
+    "fsspec": "3.11",
     "harbor": "3.12",
     "inspect": "3.11",
+    "jupyter": "3.11",
+    "mcp": "3.11",
     "openai-agents": "3.11",
     "pydantic-ai": "3.11",
     "smolagents": "3.11",
     "swerex": "3.11",
 }
 """The adapters for frameworks, which are extras of the same names, and the Python that each is tested with."""
-INTEGRATION_SUITES = {"deepagents": ["langchain-tests>=1.1.9,<1.2"]}
+INTEGRATION_SUITES = {
+    "deepagents": ["langchain-tests>=1.1.9,<1.2"],
+    "fsspec": ["dask[dataframe]", "pandas", "pyarrow"],
+    "jupyter": ["ipywidgets>=8", "nbclient>=0.10"],
+}
 """What the suites of adapters need besides."""
 INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"], "pydantic-ai": ["pydantic-ai-slim==2.66.0"]}
 """The oldest versions with which a suite is run once more."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 
 from attrs import define, field, frozen
 
-from tests.servers import STOP_SECONDS, stop_listening
+from agb.testing.listening import Listener
 
 
 @frozen
@@ -26,45 +26,32 @@ class Fate:
 class Relay:
     """Forwards connections; ``fate`` chooses the fault of each from its first bytes."""
 
-    port: int
     fate: Callable[[bytes], Fate]
-    listener: socket.socket
-    target: tuple[str, int] = ("127.0.0.1", 0)
-    socks: list[socket.socket] = field(factory=list)
-    threads: list[threading.Thread] = field(factory=list)
+    target: tuple[str, int]
+    listener: Listener = field(init=False)
     cuts: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.listener = Listener(self.pass_on)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.socks.append(sock)
-            self.start(self.pass_on, sock)
-
-    def start(self, function: Callable[..., None], *args: object) -> None:
-        thread = threading.Thread(target=function, args=args, daemon=True)
-        self.threads.append(thread)
-        thread.start()
+        return f"http://127.0.0.1:{self.listener.port}"
 
     def pass_on(self, client: socket.socket) -> None:
-        try:
-            first = client.recv(65536)
-        except OSError:
-            first = b""
-        if not first:
-            client.close()
-            return
-        fate = self.fate(first)
-        server = socket.create_connection(self.target)
-        self.socks.append(server)
-        self.start(self.pump, server, client, b"", fate.down, fate)
-        self.pump(client, server, first, fate.up, fate)
+        with closing(client):
+            try:
+                first = client.recv(65536)
+            except OSError:
+                first = b""
+            if not first:
+                return
+            fate = self.fate(first)
+            with closing(socket.create_connection(self.target)) as server:
+                down = partial(self.pump, data=b"", most=fate.down, fate=fate)
+                back = self.listener.run(down, server, client)
+                self.pump(client, server, first, fate.up, fate)
+                back.join()
 
     def pump(self, source: socket.socket, sink: socket.socket, data: bytes, most: int | None, fate: Fate) -> None:
         try:
@@ -91,22 +78,11 @@ class Relay:
 @contextmanager
 def relay(port: int, fate: Callable[[bytes], Fate]) -> Iterator[Relay]:
     """Run a relay to a port of this machine for the time of a block."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-    running = Relay(listener.getsockname()[1], fate, listener, ("127.0.0.1", port))
-    acceptor = threading.Thread(target=running.accept, daemon=True)
-    acceptor.start()
+    running = Relay(fate, ("127.0.0.1", port))
     try:
         yield running
     finally:
-        stop_listening(listener, acceptor)
-        for sock in running.socks:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        for thread in running.threads:
-            thread.join(STOP_SECONDS)
-            assert not thread.is_alive()
-        for sock in running.socks:
-            sock.close()
+        running.listener.close()
 
 
 def unlucky(seed: int, stalls: bool = True) -> Callable[[bytes], Fate]:

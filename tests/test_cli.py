@@ -565,6 +565,13 @@ def test_command_line_needs_its_packages() -> None:
     assert "pip install 'agb[cli]'" in ended.stderr
 
 
+def test_mcp_server_needs_its_package() -> None:
+    program = "import sys; sys.modules['mcp'] = None; from agb.cli import main; sys.exit(main(['mcp', '--local']))"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "agb: the MCP server needs the extra 'mcp': pip install 'agb[mcp]'\n"
+
+
 def test_help_imports_little() -> None:
     program = (
         "import sys; from agb.cli import main; main(['--help'])\n"

@@ -99,7 +99,7 @@ def test_tests_of_the_mocking_guide(tmp_path: Path) -> None:
     (tmp_path / "test_guide.py").write_text("\n".join(code for code, _ in blocks), "utf-8")
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "test_guide.py"]
     done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-    assert "3 passed" in done.stdout, done.stdout + done.stderr
+    assert "4 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_pages_have_examples() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 from importlib.metadata import distribution, requires
@@ -62,3 +63,9 @@ def test_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     expected = {name for name in files if "__pycache__" not in name}
     assert "agb/local/api/templates/session_page.html" in expected
     assert packed == expected
+    # pytest finds the plugin by the metadata of the wheel, here in a directory that comes first on the path
+    ZipFile(wheel).extractall(tmp_path / "site")
+    run = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--help"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    shown = subprocess.run(run, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert "--agb-endpoint=URL" in shown.stdout

@@ -48,6 +48,8 @@ COMPATIBILITY = {
     "agb.modules",
 }
 COMMAND_LINE = {"agb.cli", "agb.quickstart"}
+TEST_KIT = {"agb.testing"}
+"""What tests of other programs use: it starts the local runtime, and has transports of httpx."""
 ENTRY = "agb.local.__main__"
 """Where ``python -m agb.local`` begins, which is ``agb serve``."""
 FLAVOURS = {"agb._async", "agb._sync"}
@@ -258,14 +260,14 @@ def test_package_of_a_flavour_imports_only_those_below_it(flavour: str, name: st
 
 
 def test_http_libraries_are_imported_in_net_only() -> None:
-    """The rule is for the client, not for the local runtime, and not for imports under TYPE_CHECKING."""
+    """The rule is for the client, not for the local runtime and the test kit, nor for imports under TYPE_CHECKING."""
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in modules()
         for found in module.imports()
         if top(found.target) in HTTP
         and not found.for_types_only
-        and not within(module.name, COMMAND_LINE | {"agb.local"})
+        and not within(module.name, COMMAND_LINE | TEST_KIT | {"agb.local", "agb.integrations"})
         and not within(module.name, {f"{flavour}.net" for flavour in FLAVOURS})
     ]
     refuse(findings)
@@ -296,12 +298,22 @@ def test_local_runtime_imports_no_client() -> None:
     refuse(findings)
 
 
-def test_only_the_command_line_imports_the_local_runtime() -> None:
+def test_only_the_command_line_and_the_test_kit_import_the_local_runtime() -> None:
     findings = [
         f"{module}:{found.line}: imports {found.target}"
         for module in modules()
         for found in module.imports()
-        if within(found.target, {"agb.local"}) and not within(module.name, COMMAND_LINE | {"agb.local"})
+        if within(found.target, {"agb.local"}) and not within(module.name, COMMAND_LINE | TEST_KIT | {"agb.local"})
+    ]
+    refuse(findings)
+
+
+def test_nothing_imports_the_test_kit() -> None:
+    findings = [
+        f"{module}:{found.line}: imports {found.target}"
+        for module in modules()
+        for found in module.imports()
+        if within(found.target, TEST_KIT) and not within(module.name, TEST_KIT)
     ]
     refuse(findings)
 

@@ -404,6 +404,8 @@ _MODULES = frozenset(
 """Modules that are attributes of the package without an import of their own, as in 0.12."""
 
 
+_HOME_OF |= dict.fromkeys(("load_ipython_extension", "unload_ipython_extension"), ".integrations.notebook")
+"""What IPython calls for ``%load_ext agb``; no public names of this module."""
 _METHODS = frozenset(
     ("attach", "close", "create", "delete", "get", "get_session", "iterate", "list", "map", "pool", "reap")
 )

@@ -71,7 +71,7 @@ def count(agb: AGB) -> int:
 def accuracy(log: EvalLog) -> float:
     assert log.status == "success", log.error
     assert log.results is not None
-    return log.results.scores[0].metrics["accuracy"].value
+    return float(log.results.scores[0].metrics["accuracy"].value)
 
 
 # --- evaluations -------------------------------------------------------------------------------------------------

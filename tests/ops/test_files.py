@@ -307,6 +307,9 @@ def test_relative_and_topmost_patterns(tmp_path: Path, monkeypatch: pytest.Monke
     Path("-x").touch()
     assert globbed("*") == ["-x", "a"]
     assert globbed("a/*/*.py") == globbed("**/*.py") == ["a/b/c.py"]
+    assert globbed("./a/*/*.py") == globbed(".//./**/*.py") == ["a/b/c.py"]
+    assert globbed("./*") == ["-x", "a"]
+    assert globbed("./-x") == ["-x"]
     assert globbed("-x") == ["-x"]
     assert "/proc" in globbed("/p*")
     assert globbed("/") == ["/"]

@@ -282,7 +282,7 @@ class AsyncAPI:
         return reply
 
     def download(
-        self, url: str, call: Call[Any], timeout: Deadline, *, redirects: int = REDIRECTS
+        self, url: str, call: Call[Any], timeout: Deadline, *, part: str = "", redirects: int = REDIRECTS
     ) -> AbstractAsyncContextManager[AsyncDownload]:
         """Get a file from a pre-signed URL, once, to be received piece by piece inside a ``with`` block.
 
@@ -290,6 +290,7 @@ class AsyncAPI:
             url: the URL; neither it nor what it leads to gets the API key or a token.
             call: describes the transfer in errors.
             timeout: the time for all, or an `IdleTimeout` for each step.
+            part: a value of the header Range; the reply's status is 206 if the store returns the part only.
             redirects: how many are followed at most.
 
         Raises:
@@ -297,7 +298,7 @@ class AsyncAPI:
         """
         from .net.signed import get_file
 
-        return self._received(get_file(self._http(call), url, call, timeout, redirects), call)
+        return self._received(get_file(self._http(call), url, call, timeout, redirects, part), call)
 
     @asynccontextmanager
     async def _received(

@@ -97,6 +97,12 @@ class AsyncSession:
         parts += [f"state={self._state!r}"] if self._state else []
         return f"<{type(self).__name__} {', '.join(parts)}>"
 
+    def _repr_html_(self) -> str:
+        from .._wire.tables import facts_table
+
+        facts = {type(self).__name__: self.session_id, "image": self.image_id, "state": self._state}
+        return facts_table({name: text for name, text in facts.items() if text})
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"a {type(self).__name__} holds a client with its API key and is not pickled or copied; "

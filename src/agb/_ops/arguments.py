@@ -254,6 +254,23 @@ def check_transfer(context_id: object, remote: object, concurrency: object) -> t
     return context_id, remote
 
 
+def check_part(offset: object, limit: object) -> None:
+    """Raise ``TypeError`` or ``ValueError`` unless they are the first byte of a part and its size, None to the end."""
+    check_size(0 if offset is None else offset, "offset")
+    check_size(limit, "limit")
+    if offset is None:
+        raise TypeError("offset must be a number of bytes, not None")
+
+
+def as_bytes(name: str, value: object) -> bytes:
+    """Return bytes, or a text as UTF-8; raise ``TypeError`` for anything else."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    raise TypeError(f"{name} must be text or bytes, not {type(value).__name__}")
+
+
 def check_size(size: object, name: str = "max_size") -> None:
     """Raise ``TypeError`` or ``ValueError`` unless it is a number of bytes, or None for no limit."""
     if size is None:

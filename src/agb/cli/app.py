@@ -68,6 +68,7 @@ _COMMANDS: Final = {
     "images": Entry(".images", "images", "list images and what each can do"),
     "gc": Entry(".gc", "gc", "list and delete sessions that were left behind"),
     "serve": Entry(".serve", "serve", "run the local runtime"),
+    "mcp": Entry(".mcp", "mcp", "serve sessions to agents over the Model Context Protocol"),
     "quickstart": Entry(".quickstart", "quickstart", "take a session through its whole life and show each step"),
     "doctor": Entry(".doctor", "doctor", "check this machine, the settings and the service"),
     "config": Entry(".app", "config", "store endpoint and key by profile"),

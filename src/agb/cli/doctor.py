@@ -27,6 +27,7 @@ _EXTRAS: Final = {
     "fast": (("msgspec",), "live output at a higher rate"),
     "executor": (("cloudpickle",), "sessions as an executor"),
     "dask": (("distributed",), "batches on a dask cluster"),
+    "mcp": (("mcp",), "serving sessions to agents: agb mcp"),
     "progress": (("rich",), "progress bars"),
     "socks": (("socksio",), "SOCKS5 proxies"),
 }

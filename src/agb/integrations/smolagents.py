@@ -21,10 +21,11 @@ except ImportError as error:
     raise ImportError("agb.integrations.smolagents needs smolagents: pip install 'agb[smolagents]'") from error
 
 from .. import AGB, CreateSessionParams
-from .._ops.ownership import Owner, nameless
+from .._ops.ownership import nameless
 from .._sync.lifecycle.deletion import delete_surely
 from .._sync.session import Session
 from ..exceptions import ExecutionError
+from ..owned import Owner
 from ..results.code import ExecutionResult
 from .sandbox import BlockingSandbox
 

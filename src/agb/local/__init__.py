@@ -152,12 +152,12 @@ def _process(
             "allow_none": allow_none,
             "warm": warm,
             "screen": screen,
-            **_planner_options(planner),
+            **planner_options(planner),
         }
     )
 
 
-def _planner_options(planner: Planner | str | None) -> dict[str, object]:
+def planner_options(planner: Planner | str | None) -> dict[str, object]:
     """Return the options of a planner; the runtime's process finds its module where this one does."""
     if planner is None:
         return {}

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from os import PathLike
 from typing import IO, Any, cast
 
 from attrs import field, frozen
@@ -40,10 +41,16 @@ class LocalServer:
 
 
 class ServerProcess:
-    """A local runtime in a process of its own; it ends with this program, also if that is killed."""
+    """A local runtime in a process of its own; it ends with this program, also if that is killed.
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    Several programs can share one: ``lifeline`` is a named pipe, and the runtime ends when the last program has ended,
+    or closed the pipe, that has opened it for writing. This program opens it, and so can any other.
+    """
+
+    def __init__(self, options: Mapping[str, Any], lifeline: str | PathLike[str] | None = None) -> None:
         self._options = dict(options)
+        self._lifeline = lifeline
+        self._stdin: IO[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._stopped = False
@@ -53,22 +60,37 @@ class ServerProcess:
         with self._lock:
             if self._stopped:
                 raise CannotStart("the local runtime was stopped before it had started")
-            # The signals of a terminal are for the program in front: it leaves its `with`, and that ends the runtime.
-            self._process = process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "agb.local", "--child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,
-            )
+            if self._lifeline is None:
+                self._process = process = self._popen("--child", subprocess.PIPE)
+                self._stdin = process.stdin
+            else:
+                # Opened for reading first, and without waiting: a named pipe is opened for writing only if it is read.
+                read_end = os.open(self._lifeline, os.O_RDONLY | os.O_NONBLOCK)
+                try:
+                    self._stdin = open(self._lifeline, "wb", buffering=0)  # noqa: SIM115, PTH123 - closed by `stop`
+                    os.set_blocking(read_end, True)
+                    self._process = process = self._popen("--shared-child", read_end)
+                finally:
+                    os.close(read_end)
             try:
                 return self._first_answer(process)
             except BaseException:
                 self._end(process)
                 raise
 
+    @staticmethod
+    def _popen(mode: str, stdin: int) -> subprocess.Popen[bytes]:
+        # The signals of a terminal are for the program in front: it leaves its `with`, and that ends the runtime.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "agb.local", mode],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+
     def _first_answer(self, process: subprocess.Popen[bytes]) -> LocalServer:
         """Send the options and read the server's description of itself, one line each."""
-        stdin, stdout = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
+        stdin, stdout = cast("IO[bytes]", self._stdin), cast("IO[bytes]", process.stdout)
         with suppress(BrokenPipeError):  # it has ended; the reason is in its output or its exit code
             stdin.write(json.dumps(self._options).encode() + b"\n")
             stdin.flush()
@@ -81,6 +103,11 @@ class ServerProcess:
             raise CannotStart(answer["error"])
         return LocalServer(answer["url"], answer["api_key"], process.pid, Report(**answer["report"]))
 
+    def let_go(self) -> None:
+        """Close this program's end of the lifeline; the runtime ends, unless another program holds one."""
+        if self._stdin is not None:
+            self._stdin.close()
+
     def stop(self) -> None:
         """Return when the server has released its sessions and its process is gone; may be called more than once."""
         with self._lock:
@@ -88,10 +115,8 @@ class ServerProcess:
             if self._process is not None:
                 self._end(self._process)
 
-    @staticmethod
-    def _end(process: subprocess.Popen[bytes]) -> None:
-        if process.stdin is not None:
-            process.stdin.close()
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        self.let_go()
         try:
             process.wait(STOP_TIMEOUT)
         except subprocess.TimeoutExpired:

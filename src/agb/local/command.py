@@ -26,8 +26,16 @@ CANNOT_START = 2
 _NEEDED = ("starlette", "uvicorn", "h11", "psutil", "jupyter_client", "msgspec", "jinja2")
 
 
-def serve_here(options: Options, ready: Callable[[Listening], None], lifeline: int | None = None) -> None:
+def serve_here(
+    options: Options,
+    ready: Callable[[Listening], None],
+    lifeline: int | None = None,
+    *,
+    outlives_parent: bool = False,
+) -> None:
     """Serve in this process until a signal comes, or ``lifeline`` ends; call ``ready`` once it listens.
+
+    With a ``lifeline`` the end of the parent process counts as well, unless it ``outlives_parent``.
 
     Raises:
         CannotStart: that is not possible here.
@@ -43,7 +51,7 @@ def serve_here(options: Options, ready: Callable[[Listening], None], lifeline: i
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     from .server import serve
 
-    asyncio.run(serve(options, ready, lifeline=lifeline))
+    asyncio.run(serve(options, ready, lifeline=lifeline, outlives_parent=outlives_parent))
 
 
 # --- the banner --------------------------------------------------------------------------------------------------
@@ -99,15 +107,21 @@ def _say(text: str) -> None:
 # --- started by a program ----------------------------------------------------------------------------------------
 
 
-def serve_child() -> int:
+def serve_child(*, is_shared: bool = False) -> int:
     """Serve for the program that started this one, and only as long as it lives.
 
     It writes one line of JSON with the options to stdin, which keeps the key out of sight, and keeps stdin open; one
-    line comes back on stdout: ``{"url", "api_key", "report"}`` once the server listens, or ``{"error"}``.
+    line comes back on stdout: ``{"url", "api_key", "report"}`` once the server listens, or ``{"error"}``. A shared one
+    serves as long as any program holds the other end of stdin.
     """
     try:
         options = Options.from_mapping(_options_from(sys.stdin.fileno()))
-        serve_here(options, lambda listening: _announce(_known(options, listening)), lifeline=sys.stdin.fileno())
+        serve_here(
+            options,
+            lambda listening: _announce(_known(options, listening)),
+            sys.stdin.fileno(),
+            outlives_parent=is_shared,
+        )
     except CannotStart as error:
         _announce({"error": str(error)})
         return CANNOT_START

@@ -47,11 +47,18 @@ class Listening:
     report: Report
 
 
-async def serve(options: Options, ready: Callable[[Listening], None], *, lifeline: int | None = None) -> None:
+async def serve(
+    options: Options,
+    ready: Callable[[Listening], None],
+    *,
+    lifeline: int | None = None,
+    outlives_parent: bool = False,
+) -> None:
     """Serve a runtime until SIGINT or SIGTERM, then release all its sessions; ``ready`` is called when it listens.
 
     A second signal does not wait for requests under way, a third one ends the process at once. With a
-    ``lifeline``, a file descriptor, its end of file, or the end of the parent process, counts as such a signal.
+    ``lifeline``, a file descriptor, its end of file counts as such a signal, and so does the end of the parent process
+    unless the runtime ``outlives_parent``.
     Raises `CannotStart` if the address cannot be used or the runtime cannot start.
     """
     stop = _Stop()
@@ -66,7 +73,7 @@ async def serve(options: Options, ready: Callable[[Listening], None], *, lifelin
         screen=ScreenSize(*sizes(options.screen)),
         planner=None if options.planner is None else load(options.planner, options.planner_path),
     )
-    with stop.on_signals(lifeline), bind(options.host, options.port) as listener, ExitStack() as stack:
+    with stop.on_signals(lifeline, outlives_parent), bind(options.host, options.port) as listener, ExitStack() as stack:
         # Meanwhile the runtime starts. A resolver that asks a name server takes its time.
         asked = asyncio.ensure_future(asyncio.to_thread(localhost_addresses))
         try:
@@ -164,13 +171,14 @@ class _Stop:
                 signal.signal(number, signal.SIG_DFL)
 
     @contextmanager
-    def on_signals(self, lifeline: int | None) -> Iterator[None]:
+    def on_signals(self, lifeline: int | None, outlives_parent: bool) -> Iterator[None]:
         """Stop on SIGINT and SIGTERM, and when the lifeline or the parent process ends."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.ask)
         if lifeline is not None:
             loop.add_reader(lifeline, self._read, lifeline)
+        if lifeline is not None and not outlives_parent:
             # A fork of the parent would hold the lifeline open; the pidfd is of the parent alone.
             with suppress(OSError):
                 parent = os.pidfd_open(os.getppid())

@@ -64,6 +64,11 @@ class Shown:
 
         return bounded_repr(self)
 
+    def _repr_html_(self) -> str | None:
+        from .._wire.tables import table_of
+
+        return table_of(self)
+
 
 class Answer(Shown):
     """Base of values with ``success``, which ``if result:`` asks for."""

@@ -59,7 +59,7 @@ class AsyncDownload:
             message = f"the store sends the file encoded ({encoding}), which was not asked for"
             raise error_for(call, message, ErrorKind.INVALID_ANSWER, http_status=incoming.status)
         digest = self.reply.header(b"content-md5")
-        self._md5 = (md5(usedforsecurity=False), digest) if digest else None
+        self._md5 = (md5(usedforsecurity=False), digest) if digest and incoming.status == 200 else None
 
     async def receive(self) -> bytes:
         """Return the next bytes, ``b""`` at the end.
@@ -110,12 +110,14 @@ async def put_file(
 
 @asynccontextmanager
 async def get_file(
-    http: AsyncHTTP, url: str, call: Call[Any], timeout: Deadline, redirects: int
+    http: AsyncHTTP, url: str, call: Call[Any], timeout: Deadline, redirects: int, part: str
 ) -> AsyncIterator[AsyncDownload]:
     """Get a file from a pre-signed URL, to be received inside the block; `AsyncAPI.download` has the details."""
     headers = [(b"Accept-Encoding", b"identity")]
+    if part:
+        headers.append((b"Range", part.encode("ascii")))
     async with _exchange(http, url, call, headers, timeout, redirects) as incoming:
-        if incoming.status != 200:
+        if incoming.status not in ((200, 206) if part else (200,)):
             raise refused(call, incoming.status, incoming.headers, await _beginning(incoming))
         yield AsyncDownload(incoming, call)
 

@@ -19,6 +19,10 @@ from ..host.local_files import AsyncSourceFile, AsyncTargetFile, OnMoved
 if TYPE_CHECKING:
     from ..api import AsyncAPI
 
+PIECE = 1 << 16
+"""Bytes that are sent at a time."""
+RANGE_BEYOND_END = 416
+"""The HTTP status of a store for bytes beyond the end of a file."""
 STEP = "step"
 """In an error's ``extra``: ``url`` if the call for the URL has failed."""
 
@@ -115,6 +119,91 @@ async def get_file(
         return Moved(await target.commit(*attributes), status, etag, request_id)
     finally:
         await target.aclose()
+
+
+async def put_bytes(api: AsyncAPI, context_id: str, data: bytes, remote: str, idle_timeout: IdleTimeout) -> str:
+    """Store bytes as a file, as `put_file` stores one; return the service's id of the request that returned the URL.
+
+    Raises:
+        AGBError: they could not be sent, or the store refused them.
+    """
+    call = signed_call("PUT", f"write {remote!r} in the context {context_id}", error=FileError)
+    source = _BytesSource(data)
+
+    async def put(signed: dict[str, Any]) -> tuple[int, str]:
+        reply = await api.upload(signed["url"], source, len(data), call, idle_timeout)
+        return reply.status, reply.header(b"etag")
+
+    url_call = ops.get_context_file_upload_url(context_id, remote)
+    _, request_id = await _with_retries(api, url_call, put, source.rewind, idle_timeout)
+    return request_id
+
+
+async def get_bytes(
+    api: AsyncAPI,
+    context_id: str,
+    remote: str,
+    idle_timeout: IdleTimeout,
+    *,
+    offset: int,
+    limit: int | None,
+    max_size: int | None,
+) -> tuple[bytes, str]:
+    """Return the bytes of a stored file from ``offset``, ``limit`` of them at most, and the request's id.
+
+    Raises:
+        AGBError: they could not be received, or there are more than ``max_size``.
+    """
+    call = signed_call("GET", f"read {remote!r} of the context {context_id}", error=FileError)
+    most = max_size if limit is None else limit
+    last = "" if limit is None else offset + max(limit, 1) - 1
+    part = f"bytes={offset}-{last}" if offset or limit is not None else ""
+    content = bytearray()
+
+    async def get(signed: dict[str, Any]) -> tuple[int, str]:
+        content.clear()
+        async with api.download(signed["url"], call, idle_timeout, part=part) as download:
+            skipped = offset if download.reply.status == 200 else 0  # the store has no ranges
+            while piece := await download.receive():
+                content.extend(piece[skipped:])
+                skipped = max(0, skipped - len(piece))
+                if most is not None and len(content) > most:
+                    break
+            return download.reply.status, ""
+
+    async def rewind() -> None:
+        content.clear()
+
+    url_call = ops.get_context_file_download_url(context_id, remote)
+    try:
+        _, request_id = await _with_retries(api, url_call, get, rewind, idle_timeout)
+    except AGBError as error:
+        if error.http_status != RANGE_BEYOND_END:
+            raise
+        return b"", error.extra.get("url_request_id", "")
+    if limit is None and max_size is not None and len(content) > max_size:
+        raise FileError(
+            f"Could not {call.description}: it has more than {max_size:,} bytes; pass another max_size or download it",
+            kind=ErrorKind.TOO_LARGE,
+        )
+    return bytes(content[:limit]), request_id
+
+
+class _BytesSource:
+    """Bytes to be uploaded."""
+
+    def __init__(self, data: bytes) -> None:
+        self._left = memoryview(data)
+        self._data = data
+
+    async def receive(self) -> bytes:
+        """Return the next bytes, ``b""`` at the end."""
+        piece, self._left = bytes(self._left[:PIECE]), self._left[PIECE:]
+        return piece
+
+    async def rewind(self) -> None:
+        """Begin again."""
+        self._left = memoryview(self._data)
 
 
 def _to_error(call: Call[Any]) -> Callable[[OSError], AGBError]:

@@ -127,6 +127,7 @@ def _listing(prepare: str, command: str, session_id: str, description: str) -> T
 
 def _for_find(pattern: str) -> tuple[str, str, int | None]:
     """Return the start directory, the regular expression for the whole path, and the greatest depth (None: any)."""
+    pattern = _without_here(pattern)
     parts = pattern.rstrip("/").split("/") if pattern.strip("/") else [""]
     literal = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
     base = "/".join(parts[:literal])
@@ -144,9 +145,14 @@ def _start(base: str) -> str:
     return base if base.startswith("/") or base == "." else f"./{base}"
 
 
+def _without_here(pattern: str) -> str:
+    """Return a pattern without the ``./`` that it begins with, as paths are returned: `names_in` removes theirs."""
+    return re.sub(r"^(\./+)+(?=.)", "", pattern)
+
+
 def matching(names: Sequence[str], pattern: str) -> list[str]:
     """Return the names that a glob pattern matches."""
-    parts = pattern.split("/")
+    parts = _without_here(pattern).split("/")
     literal = next((i for i, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
     if literal == len(parts):
         return list(names)

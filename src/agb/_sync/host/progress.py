@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .._compat.loop import call
+from .notebook_bar import NotebookBar, in_notebook
 
 Progress = Callable[[int, int | None], Any] | bool | None
 """A function called with the amount done and the total (None if not known); True for a bar; None for neither.
@@ -55,6 +56,8 @@ class ProgressReport:
 
 
 def _bar(unit: str) -> Any:
+    if in_notebook():
+        return NotebookBar(unit)
     try:
         from rich import progress as shown  # pyright: ignore[reportMissingImports] - an extra
         from rich.console import Console  # pyright: ignore[reportMissingImports]

@@ -60,7 +60,7 @@ class Download:
             message = f"the store sends the file encoded ({encoding}), which was not asked for"
             raise error_for(call, message, ErrorKind.INVALID_ANSWER, http_status=incoming.status)
         digest = self.reply.header(b"content-md5")
-        self._md5 = (md5(usedforsecurity=False), digest) if digest else None
+        self._md5 = (md5(usedforsecurity=False), digest) if digest and incoming.status == 200 else None
 
     def receive(self) -> bytes:
         """Return the next bytes, ``b""`` at the end.
@@ -110,11 +110,13 @@ def put_file(
 
 
 @contextmanager
-def get_file(http: HTTP, url: str, call: Call[Any], timeout: Deadline, redirects: int) -> Iterator[Download]:
+def get_file(http: HTTP, url: str, call: Call[Any], timeout: Deadline, redirects: int, part: str) -> Iterator[Download]:
     """Get a file from a pre-signed URL, to be received inside the block; `API.download` has the details."""
     headers = [(b"Accept-Encoding", b"identity")]
+    if part:
+        headers.append((b"Range", part.encode("ascii")))
     with _exchange(http, url, call, headers, timeout, redirects) as incoming:
-        if incoming.status != 200:
+        if incoming.status not in ((200, 206) if part else (200,)):
             raise refused(call, incoming.status, incoming.headers, _beginning(incoming))
         yield Download(incoming, call)
 

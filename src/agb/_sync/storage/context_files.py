@@ -11,16 +11,22 @@ from attrs import evolve
 from ..._ops import arguments
 from ..._ops import contexts as ops
 from ...exceptions import AGBError, ErrorKind
-from ...results.base import OperationResult
+from ...results.base import BoolResult, OperationResult
 from ...results.contexts import ContextFileEntry, ContextFileListResult, FileUrlResult
+from ...results.files import BinaryFileContentResult
 from ...results.transfers import ContextTransferResult
 from ..host.progress import Progress
 from ..pager import Pager
 from . import many_files
+from .transfer import get_bytes, put_bytes
 
 if TYPE_CHECKING:
     from ...results.narrowed import OperationFailure, OperationSuccess
     from ..api import API
+
+
+MAX_READ = 256 << 20
+"""Bytes that `ContextFiles.read_file` returns, unless the caller sets others."""
 
 
 class Client(Protocol):
@@ -174,6 +180,92 @@ class ContextFiles:
         arguments.check_count("page_size", page_size)
         parent = arguments.stripped("parent_folder_path", parent_folder_path)
         return ContextFileIterator(self._api, ops.file_listing(context_id, parent, page_size), timeout)
+
+    def read_file(
+        self,
+        context_id: str,
+        file_path: str,
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        max_size: int | None = MAX_READ,
+        timeout: float | None = None,
+    ) -> BinaryFileContentResult:
+        """Return the bytes of a stored file, or a part of them, without a session and without a file here.
+
+        Args:
+            context_id: the context it is stored in.
+            file_path: the path that the file has inside a session, such as ``/tmp/notes.txt``.
+            offset: the number of the first byte. Beyond the end there are none, which is no failure.
+            limit: how many bytes at most; None for all to the end.
+            max_size: bytes without ``limit``; more are a failure, and `download` stores them in a file. None for no
+                limit.
+            timeout: seconds for everything; without it, it fails when nothing arrives for the client's time-out.
+
+        Returns:
+            ``content``: the bytes. A blank id or path is a failure; the ``kind`` of the error is
+            ``ErrorKind.NOT_FOUND`` if no such file is stored.
+
+        Raises:
+            ValueError, TypeError: a number is negative or no whole number; nothing was sent.
+
+        Example:
+            >>> made = agb.context.create("read-and-written")
+            >>> written = agb.context.write_file(made.context_id, "/tmp/a.txt", b"hello")
+            >>> (agb.context.read_file(made.context_id, "/tmp/a.txt", offset=1, limit=3)).content
+            b'ell'
+            >>> deleted = agb.context.delete(made.context)
+
+        API: POST /sdk/GetContextFileDownloadUrl, and GET of the URL.
+        """
+        arguments.check_size(max_size)
+        arguments.check_part(offset, limit)
+        try:
+            context_id = arguments.required("context_id", context_id, "read a file")
+            file_path = arguments.required("file_path", file_path, "read a file")
+        except ValueError as error:
+            return BinaryFileContentResult.failed(AGBError(str(error)))
+        idle_timeout = self._api.idle_timeout(timeout)
+        try:
+            content, request_id = get_bytes(
+                self._api, context_id, file_path, idle_timeout, offset=offset, limit=limit, max_size=max_size
+            )
+        except AGBError as error:
+            return BinaryFileContentResult.failed(error)
+        return BinaryFileContentResult(request_id, True, content, size=len(content))
+
+    def write_file(
+        self, context_id: str, file_path: str, data: str | bytes, *, timeout: float | None = None
+    ) -> BoolResult:
+        """Store text or bytes as a file of a context, without a session and without a file here.
+
+        A file of that path is replaced by the complete new one, or stays as it was.
+
+        Args:
+            context_id: the context to store it in.
+            file_path: the path that the file will have inside a session, such as ``/tmp/notes.txt``.
+            data: its content; text is encoded as UTF-8.
+            timeout: seconds for everything; without it, it fails when nothing moves for the client's time-out.
+
+        Returns:
+            A success if it is stored. A blank id or path is a failure.
+
+        Raises:
+            TypeError: ``data`` is neither text nor bytes; nothing was sent.
+
+        API: POST /sdk/GetContextFileUploadUrl, and PUT to the URL.
+        """
+        content = arguments.as_bytes("data", data)
+        try:
+            context_id = arguments.required("context_id", context_id, "write a file")
+            file_path = arguments.required("file_path", file_path, "write a file")
+            idle_timeout = self._api.idle_timeout(timeout)
+            request_id = put_bytes(self._api, context_id, content, file_path, idle_timeout)
+        except ValueError as error:
+            return BoolResult.failed(AGBError(str(error)))
+        except AGBError as error:
+            return BoolResult.failed(error)
+        return BoolResult(request_id, True, True)
 
     # --- files and directories of this machine -------------------------------------------------------------------
 

@@ -22,9 +22,9 @@ from ... import CreateSessionParams
 from ..._async._compat.cancellation import shielded
 from ..._async.lifecycle.deletion import delete_surely
 from ..._async.session import AsyncSession
-from ..._ops.ownership import Owner
 from ...context_sync import ContextSync, DownloadPolicy, SyncPolicy, UploadPolicy
 from ...exceptions import ErrorKind
+from ...owned import Owner
 from ..archives import CannotMakeDirectory, make_directories, send
 from ..clients import settings_for, shared_client
 from ..sandbox import Sandbox
@@ -203,7 +203,8 @@ class AGBEnvironment(BaseEnvironment):
 
     async def _create(self) -> AsyncSession:
         client = shared_client(self.options.endpoint)
-        owner = Owner("harbor", self.options.owner or self.trial_paths.trial_dir.parent.name, self.session_id)
+        job = self.options.owner or self.trial_paths.trial_dir.parent.name
+        owner = Owner.from_ids("harbor", job, self.session_id)
         params = CreateSessionParams(
             image_id=self._image,
             idle_release_timeout=self.options.idle_timeout,

@@ -17,8 +17,9 @@ from ... import AsyncAGB, CreateSessionParams
 from ..._async._compat.cancellation import shielded
 from ..._async.lifecycle.deletion import delete_surely
 from ..._async.session import AsyncSession
-from ..._ops.ownership import Owner, nameless
+from ..._ops.ownership import nameless
 from ...exceptions import AGBError
+from ...owned import Owner
 from ..clients import shared_client
 from ..sandbox import Sandbox
 from .runtime import AGBRuntime
