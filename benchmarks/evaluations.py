@@ -5,6 +5,7 @@ Both do the same in each session, by turns: write a file, run a command on it, a
 evaluation of ``--curve`` samples shows the memory of the harness, which is this process; the runtime is another one.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import argparse

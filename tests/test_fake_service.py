@@ -22,6 +22,8 @@ from agb.testing import FakeService
 
 SCRIPTS = {"file_archives", "file_listings", "file_scripts", "process"}
 """Modules whose tools are scripts for a shell, which a fake service refuses, those of `file_scripts` in part."""
+SCRIPT_OF_A_TOOL = {"tools.run.as_user"}
+"""The same in modules of tools."""
 MADE_BY_OTHERS = {"action", "desktop_call", "run_script"}
 """Functions that make the calls of other functions."""
 VALUES: dict[str, Any] = {
@@ -46,6 +48,9 @@ VALUES: dict[str, Any] = {
     "ids": PageIds(),
     "given": ActOptions(action="click"),
     "quality": 80,
+    "cwd": None,
+    "envs": None,
+    "stdin": b"",
 }
 OTHERS: dict[str, dict[str, Any]] = {
     "contexts.get_context": {"name": "data"},
@@ -70,7 +75,11 @@ def operations() -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 OPERATIONS = dict(operations())
-EXECUTED = {name: function for name, function in OPERATIONS.items() if name.split(".")[-2] not in SCRIPTS}
+EXECUTED = {
+    name: function
+    for name, function in OPERATIONS.items()
+    if name.split(".")[-2] not in SCRIPTS and name not in SCRIPT_OF_A_TOOL
+}
 
 
 def made(name: str, function: Callable[..., Any]) -> Any:

@@ -193,6 +193,8 @@ def use_contexts(client: AGB, note: Any) -> None:
     assert context.id in [item.id for item in note(service, "iterate")]
     assert note(service, "list").success
     assert note(service, "get_file_upload_url", context.id, "/tmp/a.txt").url
+    assert note(service, "write_file", context.id, "/tmp/b.txt", b"b").success
+    assert note(service, "read_file", context.id, "/tmp/b.txt").content == b"b"
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "a.txt").write_text("x", "utf-8")
         assert note(service, "upload", context.id, directory, "/tmp/parity").success

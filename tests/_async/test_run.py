@@ -129,6 +129,7 @@ async def test_users(runtime: LocalServer) -> None:
             with pytest.raises(CommandError, match="no user 'nobody-here'") as caught:
                 await one.command.run(["id"], user="nobody-here")
             assert caught.value.kind is ErrorKind.NOT_FOUND
+            assert caught.value.extra["user"] == "nobody-here"
             outcome = await one.command.run("cat; id -u; echo $A", user="root", stdin="in\n", envs={"A": "b c"})
             assert outcome.stdout == b"in\n0\nb c\n"
             assert (await one.command.execute("id -u; echo 'a  b'", LIMIT_MS, user="root")).stdout == "0\na  b\n"
@@ -155,8 +156,9 @@ async def test_user_that_the_session_may_not_change_to(runtime: LocalServer) -> 
 async def test_program_that_cannot_be_run(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
-            with pytest.raises(CommandError, match="/no/where"):
+            with pytest.raises(CommandError, match="/no/where") as caught:
                 await one.command.run("pwd", cwd="/no/where")
+            assert "user" not in caught.value.extra
         with pytest.raises(CommandError) as caught:
             await session.command.run("pwd", cwd="/no/where")
         assert caught.value.kind is ErrorKind.NOT_FOUND

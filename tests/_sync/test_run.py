@@ -126,6 +126,7 @@ def test_users(runtime: LocalServer) -> None:
             with pytest.raises(CommandError, match="no user 'nobody-here'") as caught:
                 one.command.run(["id"], user="nobody-here")
             assert caught.value.kind is ErrorKind.NOT_FOUND
+            assert caught.value.extra["user"] == "nobody-here"
             outcome = one.command.run("cat; id -u; echo $A", user="root", stdin="in\n", envs={"A": "b c"})
             assert outcome.stdout == b"in\n0\nb c\n"
             assert one.command.execute("id -u; echo 'a  b'", LIMIT_MS, user="root").stdout == "0\na  b\n"
@@ -150,8 +151,9 @@ def test_user_that_the_session_may_not_change_to(runtime: LocalServer) -> None:
 def test_program_that_cannot_be_run(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
-            with pytest.raises(CommandError, match="/no/where"):
+            with pytest.raises(CommandError, match="/no/where") as caught:
                 one.command.run("pwd", cwd="/no/where")
+            assert "user" not in caught.value.extra
         with pytest.raises(CommandError) as caught:
             session.command.run("pwd", cwd="/no/where")
         assert caught.value.kind is ErrorKind.NOT_FOUND

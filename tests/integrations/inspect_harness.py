@@ -22,6 +22,7 @@ from inspect_ai.model import ChatMessage, ChatMessageTool, ModelOutput, ModelUsa
 from inspect_ai.scorer import match
 from inspect_ai.solver import generate, use_tools
 from inspect_ai.tool import bash
+from inspect_ai.util import SandboxEnvironmentSpec
 
 from agb.integrations.inspect import AGBSandboxConfig
 
@@ -41,7 +42,7 @@ def task(samples: int, config: AGBSandboxConfig | str | None = None, **options: 
         )
         for number in range(1, samples + 1)
     ]
-    sandbox = "agb" if config is None else ("agb", config)
+    sandbox = SandboxEnvironmentSpec("agb", config)
     return Task(
         dataset=MemoryDataset(dataset),
         solver=[use_tools(bash(timeout=60)), generate()],
@@ -82,7 +83,7 @@ def wait_in_a_tool(*_: Any) -> ModelOutput:
 SCRIPTS: dict[str, Script] = {"multiply": multiply, "model": wait_in_the_model, "tool": wait_in_a_tool}
 
 
-def run(one: Task, script: Script, *, at_once: int, log_dir: Path, **options: Any) -> EvalLog:
+def run(one: Task | str, script: Script, *, at_once: int, log_dir: Path, **options: Any) -> EvalLog:
     """Run a task and return its log; raise ``KeyboardInterrupt`` if it was interrupted."""
     model = get_model("mockllm/model", custom_outputs=script, memoize=False)
     logs = evaluate(

@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
+import anyio
 import pytest
 
 pytest.importorskip("inspect_ai")
 
 from inspect_ai.log import EvalLog
+from inspect_ai.model import ChatMessage, ModelOutput
 from inspect_ai.util import (
     OutputLimitExceededError,
     SandboxUnavailableError,
@@ -84,8 +87,15 @@ def test_fifty_samples_at_twenty_five_at_a_time(agb: AGB, tmp_path: Path) -> Non
 
 
 def test_limits_of_the_client_hold_for_all_samples(agb: AGB, tmp_path: Path) -> None:
+    alive: list[int] = []
+
+    def script(messages: list[ChatMessage], *rest: Any) -> ModelOutput:
+        alive.append(count(agb))
+        return multiply(messages, *rest)
+
     config = AGBSandboxConfig(max_sessions=2, creates_per_second=50)
-    assert accuracy(run(task(6, config), multiply, at_once=6, log_dir=tmp_path)) == 1.0
+    assert accuracy(run(task(6, config), script, at_once=6, log_dir=tmp_path)) == 1.0
+    assert max(alive) <= 2
     assert count(agb) == 0
 
 
@@ -96,6 +106,41 @@ def test_options_are_read_from_a_file(agb: AGB, tmp_path: Path) -> None:
     assert accuracy(log) == 1.0
     assert log.eval.sandbox is not None
     assert read_config(str(options)).all["other"] == SessionOptions(cwd="/tmp")
+
+
+def test_file_beside_the_task_is_found_and_may_be_gone_at_the_end(
+    agb: AGB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "evaluation" / "task.py"
+    beside.parent.mkdir()
+    beside.write_text(
+        "from inspect_ai import task\n"
+        "from tests.integrations import inspect_harness\n"
+        "@task\n"
+        "def multiply():\n"
+        "    return inspect_harness.task(2)\n"
+    )
+    options = beside.parent / "agb.yaml"
+    options.write_text("labels: {suite: beside}\ncwd: here\n")
+    found: list[int] = []
+
+    def script(messages: list[ChatMessage], *rest: Any) -> ModelOutput:
+        options.unlink(missing_ok=True)
+        found.append(agb.list({"suite": "beside"}).total_count)
+        return multiply(messages, *rest)
+
+    monkeypatch.chdir(tmp_path)
+    assert accuracy(run("evaluation/task.py", script, at_once=2, log_dir=tmp_path)) == 1.0
+    assert max(found) > 0
+    assert count(agb) == 0
+
+
+def test_samples_with_several_sessions_do_not_wait_for_each_other(agb: AGB, tmp_path: Path) -> None:
+    config = AGBSandboxConfig(max_sessions=3, sandboxes={"other": SessionOptions()}, create_timeout=60)
+    assert accuracy(run(task(4, config), multiply, at_once=4, log_dir=tmp_path)) == 1.0
+    assert count(agb) == 0
+    with pytest.raises(ValueError, match="less than the 2 sessions of a sample"):
+        AGBSandboxConfig(max_sessions=1, sandboxes={"other": SessionOptions()})
 
 
 @pytest.mark.parametrize(
@@ -109,7 +154,7 @@ def test_options_that_cannot_be_used_are_refused(text: str, words: str, tmp_path
         read_config(str(options))
 
 
-async def test_samples_keep_their_sessions_if_asked_and_are_found_by_their_owner(
+def test_samples_keep_their_sessions_if_asked_and_are_found_by_their_owner(
     agb: AGB, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = run(task(2), multiply, at_once=2, log_dir=tmp_path, sandbox_cleanup=False)
@@ -118,7 +163,7 @@ async def test_samples_keep_their_sessions_if_asked_and_are_found_by_their_owner
     owner = f"inspect:{log.eval.run_id}"
     kept = agb.reap(owner).kept  # this process created them, and runs
     assert sorted(one.part for one in kept) == ["multiply/sample 1/1", "multiply/sample 2/1"]
-    await AGBSandboxEnvironment.cli_cleanup(None)
+    anyio.run(AGBSandboxEnvironment.cli_cleanup, None)
     assert capsys.readouterr().out.count("its process still runs") == 2
     assert len(agb.reap(owner, even_if_alive=True).deleted) == 2
 
@@ -151,7 +196,7 @@ def test_nothing_is_left_after_control_c(script: str, times: int, agb: AGB, tmp_
     assert count(agb) == 0
 
 
-async def test_sessions_of_a_killed_evaluation_are_cleaned_up(
+def test_sessions_of_a_killed_evaluation_are_cleaned_up(
     agb: AGB, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = agb.create(IMAGE, owner=Owner("inspect", "other-run")).raise_for_error().session
@@ -164,11 +209,11 @@ async def test_sessions_of_a_killed_evaluation_are_cleaned_up(
     assert done.stdout.count("deleted s-") == 3, done.stderr
     assert f"kept {mine.session_id} (inspect:other-run ): its process still runs" in done.stdout
     assert count(agb) == 1
-    await AGBSandboxEnvironment.cli_cleanup(mine.session_id)
+    anyio.run(AGBSandboxEnvironment.cli_cleanup, mine.session_id)
     assert capsys.readouterr().out == f"deleted {mine.session_id}\n"
     assert count(agb) == 0
     with pytest.raises(SessionError, match="no-such-run"):
-        await AGBSandboxEnvironment.cli_cleanup("no-such-run")
+        anyio.run(AGBSandboxEnvironment.cli_cleanup, "no-such-run")
 
 
 # --- tools -------------------------------------------------------------------------------------------------------

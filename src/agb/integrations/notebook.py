@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import sys
+import warnings
 from typing import Any
 
 from .._sync.client import AGB
@@ -38,7 +39,7 @@ class CellError(Exception):
 
 
 @magics_class
-class AGBMagics(Magics):  # type: ignore[misc]  # IPython has no types here
+class AGBMagics(Magics):
     """The magics ``%%agb`` and ``%agb``, and the sessions that they have created, by their names."""
 
     def __init__(self, shell: Any) -> None:
@@ -117,7 +118,8 @@ class AGBMagics(Magics):  # type: ignore[misc]  # IPython has no types here
         for name, session in sessions.items():
             deleted = session.delete()
             if deleted.error is not None and deleted.error.kind is not ErrorKind.NOT_FOUND:
-                sys.stderr.write(f"the session {name!r} of this notebook was not deleted: {deleted.error}\n")
+                text = f"the session {name!r} of this notebook was not deleted: {deleted.error}"
+                warnings.warn(text, RuntimeWarning, stacklevel=2)
         client, self._client = self._client, None
         if client is not None:
             client.close()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import fnmatch
+import json
 import posixpath
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._ops.tools.files import NO_MATCHES
+from .._ops.tools.files import NO_MATCHES, replaced
 
 HOME = "/home/user"
 
@@ -71,6 +72,11 @@ class FakeFiles:
 
     def _edit(self, args: Mapping[str, Any]) -> str:
         path = self._file(args["path"])
+        if args.get("report") == "counts":
+            edited, counts = replaced(self.contents[path], args["edits"], args["replaceAll"])
+            if not args.get("dryRun") and all(count == 1 or (count and args["replaceAll"]) for count in counts):
+                self.contents[path] = edited
+            return json.dumps(counts)
         text = self.contents[path].decode()
         for edit in args["edits"]:
             if edit["oldText"] not in text:

@@ -51,12 +51,13 @@ _SHAPES: Mapping[tuple[str, str], Shape | None] = {(call.method, call.path): cal
 """The operations, and what a successful answer of each has beside the envelope."""
 _TOOL_CALLS = ("/mcp", "/callTool")
 _TOOLS = ("run_code", "shell", *FakeFiles().tools)
+_ADDITIONS = {"write_file": ["format"], "edit_file": ["report"], "shell": ["argv"]}
+"""Arguments by which a service says that it takes bytes, edits exactly, and runs programs byte for byte."""
 TOOL_LIST = [
     {
         "name": name,
         "server": "fake",
-        # By this argument a service says that it takes bytes.
-        "inputSchema": {"type": "object", "properties": {"format": {}} if name == "write_file" else {}},
+        "inputSchema": {"type": "object", "properties": {argument: {} for argument in _ADDITIONS.get(name, ())}},
     }
     for name in _TOOLS
 ]
@@ -158,7 +159,8 @@ class FakeService(httpx.MockTransport):
 
         def text(call: FakeCall) -> str:
             found = answer(call.args["command"]) if callable(answer) else answer
-            return (CommandAnswer(found) if isinstance(found, str) else found).text()
+            answered = CommandAnswer(found) if isinstance(found, str) else found
+            return answered.text(is_binary=call.args.get("format") == "binary")
 
         self._tools["shell"] = text
 

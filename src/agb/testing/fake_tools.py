@@ -92,9 +92,13 @@ class CommandAnswer:
     stderr: str = ""
     exit_code: int = 0
 
-    def text(self) -> str:
-        """Return the text of the tool `shell`; a failed one is that of a tool that has failed."""
-        text = json.dumps({"stdout": self.stdout, "stderr": self.stderr, "exit_code": self.exit_code, "traceId": ""})
+    def text(self, *, is_binary: bool = False) -> str:
+        """Return the text of the tool `shell`, its outputs in base64 if asked; of a failed command it is a failure."""
+        outputs = {"stdout": self.stdout, "stderr": self.stderr}
+        if is_binary:
+            outputs = {name: base64.b64encode(text.encode()).decode() for name, text in outputs.items()}
+        more = {"format": "binary"} if is_binary else {}
+        text = json.dumps({**outputs, "exit_code": self.exit_code, "traceId": "", **more})
         if self.exit_code:
             raise ToolFailure(text)
         return text
@@ -123,7 +127,7 @@ def default_text(name: str, args: Mapping[str, Any], files: FakeFiles) -> str:
 def _shell(args: Mapping[str, Any], files: FakeFiles) -> str:
     """Answer a command: one of a program succeeds without output, one of the SDK's own scripts must be known."""
     if SHOWN not in (args.get("envs") or {}):
-        return CommandAnswer().text()
+        return CommandAnswer().text(is_binary=args.get("format") == "binary")
     for make, run in _SCRIPTS.items():
         for path in _words(args["command"]):
             if make(path, session_id="").args["command"] == args["command"]:

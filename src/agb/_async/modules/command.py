@@ -184,7 +184,7 @@ class AsyncCommand:
 
         Raises:
             CommandError: it could not be run: its ``kind`` is not found if there is no such directory, session or user,
-                permission denied if the session may not change to the user.
+                permission denied if the session may not change to the user; ``extra["user"]`` is that user.
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:

@@ -1,4 +1,4 @@
-"""Inspect AI: the tools of a sample run in a session of its own, ``sandbox="agb"``; the extra is ``agb[inspect]``.
+"""The sandbox of Inspect: a session for each sample.
 
 The samples of an evaluation share a `_Run`: a client, and the table of its sessions. `task_init` makes it, and the last
 `task_cleanup` ends it. Invariant: a session is in the table from the moment at which `create` returns it until it is
@@ -12,56 +12,45 @@ import errno
 import os
 import shlex
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 import anyio
+import click
+from inspect_ai.log._samples import sample_active
+from inspect_ai.util import (
+    ExecResult,
+    OutputLimitExceededError,
+    SandboxConnection,
+    SandboxEnvironment,
+    SandboxEnvironmentLimits,
+    SandboxUnavailableError,
+    SandboxUserUnsupportedError,
+    sandboxenv,
+)
+from pydantic import BaseModel
 
-try:
-    import click
-    import yaml
-    from inspect_ai.log._samples import sample_active
-    from inspect_ai.util import (
-        ExecResult,
-        OutputLimitExceededError,
-        SandboxConnection,
-        SandboxEnvironment,
-        SandboxEnvironmentLimits,
-        SandboxUnavailableError,
-        SandboxUserUnsupportedError,
-        sandboxenv,
-    )
-    from pydantic import BaseModel, ConfigDict, Field
-except ImportError as error:
-    why = f"the adapter for Inspect AI needs the extra 'inspect': pip install 'agb[inspect]' ({error})"
-    raise ImportError(why) from error
-
-from .._async.client import AsyncAGB
-from .._async.lifecycle import reaper
-from .._async.lifecycle.deletion import delete_surely, warn_left_behind
-from .._ops import ownership
-from .._wire.reply import SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND
-from ..context_sync import ContextSync
-from ..exceptions import AGBError, ErrorKind
-from ..limits import Limits
-from ..owned import Owner
-from ..session_params import CreateSessionParams
-from .sandbox import Sandbox
+from ..._async.client import AsyncAGB
+from ..._async.lifecycle import reaper
+from ..._async.lifecycle.deletion import delete_surely, warn_left_behind
+from ..._ops import ownership
+from ..._wire.reply import SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND
+from ...exceptions import AGBError, ErrorKind
+from ...limits import Limits
+from ...owned import Owner
+from ..sandbox import Sandbox
+from .config import CONFIG_FILES, AGBSandboxConfig, SessionOptions, file_key, options_in_use, read_config
 
 if TYPE_CHECKING:
-    from .._async.session import AsyncSession
-
-__all__ = ["AGBSandboxConfig", "AGBSandboxEnvironment", "SessionOptions"]
+    from ..._async.session import AsyncSession
 
 KIND = "inspect"
 """The kind of owner of all sessions that are created here."""
-CONFIG_FILES = ["agb.yaml", "agb.yml"]
 _START = 'mkdir -p -- "$1" && cd -- "$1" && pwd -P'
 """Creates the working directory, and prints its absolute path."""
 _CANNOT_EXECUTE = 126
 """The exit code for a program that exists and cannot be executed."""
 _GONE = {SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND}
-_NO_ANSWER = {ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER, ErrorKind.BAD_CREDENTIALS}
+_NO_ANSWER = {ErrorKind.UNREACHABLE, ErrorKind.UNAVAILABLE, ErrorKind.INVALID_ANSWER}
 _OS_ERRORS: dict[ErrorKind, tuple[type[OSError], int]] = {
     ErrorKind.NOT_FOUND: (FileNotFoundError, errno.ENOENT),
     ErrorKind.PERMISSION_DENIED: (PermissionError, errno.EACCES),
@@ -70,109 +59,31 @@ _OS_ERRORS: dict[ErrorKind, tuple[type[OSError], int]] = {
 }
 
 
-class SessionOptions(BaseModel, frozen=True):
-    """What one session of a sample is created from.
-
-    Args:
-        image_id: the image.
-        policy_id: a policy of the account, if any.
-        labels: labels of the session, beside those by which it is found again.
-        contexts: persistent contexts to mount: a path in the session to the id of a context.
-        idle_release_timeout: seconds without activity after which the service releases the session. A model that
-            thinks for longer than that loses it; an evaluation that is killed leaves it for so long.
-        cwd: the working directory, which is created if it is missing; without it the session's home.
-        create_timeout: seconds that the creation may take, the wait for the client's limits included.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    image_id: str = "agb-code-space-1"
-    policy_id: str | None = None
-    labels: dict[str, str] = Field(default_factory=dict)
-    contexts: dict[str, str] = Field(default_factory=dict)
-    idle_release_timeout: int = Field(default=3600, ge=1)
-    cwd: str | None = None
-    create_timeout: float = Field(default=600, gt=0)
-
-    def __hash__(self) -> int:  # Inspect keeps configurations in sets, and a dict has no hash
-        return hash(self.model_dump_json())
-
-    @property
-    def params(self) -> CreateSessionParams:
-        """The parameters of `create`."""
-        return CreateSessionParams(
-            labels=self.labels,
-            image_id=self.image_id,
-            policy_id=self.policy_id,
-            context_syncs=[ContextSync(context_id, path) for path, context_id in self.contexts.items()],
-            idle_release_timeout=self.idle_release_timeout,
-        )
-
-
-class AGBSandboxConfig(SessionOptions, frozen=True):
-    """The options of a task or a sample: those of its session, of further sessions, and limits of all of them.
-
-    Args:
-        sandboxes: further sessions of each sample, by the name by which ``sandbox(name)`` finds them.
-        creates_per_second: how many sessions are created per second at most. In any case creations slow down when the
-            service asks for it.
-        max_sessions: how many sessions may be alive at a time; further samples wait.
-
-    Example:
-        >>> from agb.integrations.inspect import AGBSandboxConfig
-        >>> AGBSandboxConfig(image_id="agb-code-space-1", max_sessions=20).max_sessions
-        20
-    """
-
-    sandboxes: dict[str, SessionOptions] = Field(default_factory=dict)
-    creates_per_second: float | None = Field(default=None, gt=0)
-    max_sessions: int | None = Field(default=None, ge=1)
-
-    __hash__ = SessionOptions.__hash__
-
-    @property
-    def limits(self) -> Limits:
-        """The limits of the client."""
-        return Limits(creates_per_second=self.creates_per_second, sessions=self.max_sessions)
-
-    @property
-    def all(self) -> dict[str, SessionOptions]:
-        """The options of all sessions of a sample by name; the default one is the first."""
-        return {"default": self, **self.sandboxes}
-
-
-def read_config(config: BaseModel | str | None) -> AGBSandboxConfig:
-    """Return the options that Inspect passes on: an object, the path of a YAML file, or none.
-
-    Raises:
-        TypeError: the object is of another class.
-        ValueError: the file does not hold options, or a value of it cannot be used.
-        OSError: the file cannot be read.
-    """
-    if config is None:
-        return AGBSandboxConfig()
-    if isinstance(config, AGBSandboxConfig):
-        return config
-    if not isinstance(config, str):
-        raise TypeError(f"the configuration of the sandbox 'agb' is an AGBSandboxConfig, not {type(config).__name__}")
-    values = yaml.safe_load(Path(config).read_text("utf-8"))
-    if values is not None and not isinstance(values, dict):
-        raise ValueError(f"{config} holds options by name, such as 'image_id: agb-code-space-1'")
-    return AGBSandboxConfig(**(values or {}))
-
-
 class _Run:
-    """What the samples of an evaluation share: the client, and the sessions that were not deleted yet."""
+    """What the samples of an evaluation share: the client, and the sessions that were not deleted yet.
+
+    Where the number of sessions is limited and a sample has several, samples create theirs one after the other. So no
+    two samples wait for each other's sessions: the one that creates waits for samples that have all of theirs.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.client = AsyncAGB(limits=limits)
         self.users = 0
         self.name = ownership.nameless()
+        self.files: set[str] = set()
+        self._creating = anyio.Lock()
         self.sessions: dict[str, AsyncSession] = {}
 
-    async def create(self, options: SessionOptions, owner: Owner, created: list[str]) -> AGBSandboxEnvironment:
-        """Create a session and its working directory; the id of the session is added to ``created`` in any case."""
+    async def create(self, config: AGBSandboxConfig, owner: Owner, created: list[str]) -> dict[str, SandboxEnvironment]:
+        """Create the sessions of a sample; their ids are added to ``created`` in any case."""
+        if len(config.all) == 1 or config.max_sessions is None:
+            return {name: await self._create(one, owner, created) for name, one in config.all.items()}
+        async with self._creating:
+            return {name: await self._create(one, owner, created) for name, one in config.all.items()}
+
+    async def _create(self, options: SessionOptions, owner: Owner, created: list[str]) -> AGBSandboxEnvironment:
+        """Create a session and its working directory."""
         made = await self.client.create(options.params, timeout=options.create_timeout, owner=owner)
         session = made.raise_for_error().session
         assert session is not None  # a success has one
@@ -211,6 +122,8 @@ class _Run:
         """Close the client."""
         if _runs.get(self.limits) is self:
             del _runs[self.limits]
+        for file in self.files:
+            options_in_use.pop(file, None)
         await self.client.aclose()
 
 
@@ -254,7 +167,12 @@ class AGBSandboxEnvironment(SandboxEnvironment):
             ValueError: there is no API key, or an option cannot be used.
         """
         del task_name
-        _run_for(read_config(config).limits).users += 1
+        options = read_config(config)
+        run = _run_for(options.limits)
+        run.users += 1
+        if isinstance(config, str):
+            run.files.add(file_key(config))
+            options_in_use[file_key(config)] = options
 
     @classmethod
     async def sample_init(
@@ -271,7 +189,7 @@ class AGBSandboxEnvironment(SandboxEnvironment):
         owner = _owner(run, task_name, metadata)
         created: list[str] = []
         try:
-            return {name: await run.create(one, owner, created) for name, one in options.all.items()}
+            return await run.create(options, owner, created)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await run.delete(created)
