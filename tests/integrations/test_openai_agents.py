@@ -443,6 +443,17 @@ async def test_cancelled_run_deletes_its_session(agb: AsyncAGB) -> None:
     await until(is_gone)
 
 
+async def test_creation_that_fails_leaves_nothing(agb: AsyncAGB, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise AGBError("no answer")
+
+    monkeypatch.setattr("agb.integrations.sandbox.Sandbox.exec", fail)
+    options = AGBSandboxClientOptions(labels={"test": "failed"})
+    with pytest.raises(AGBError, match="no answer"):
+        await AGBSandboxClient(agb).create(options=options)
+    assert (await agb.list({"test": "failed"})).raise_for_error().session_ids == []
+
+
 async def test_session_that_is_gone(agb: AsyncAGB) -> None:
     sandboxes = AGBSandboxClient(agb)
     sandbox = await sandboxes.create()

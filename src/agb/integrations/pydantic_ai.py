@@ -3,6 +3,8 @@
 `AGBToolset` has the tools. `AGBWorkspace` is a capability: the workspace of a run, for tools of others that use one.
 """
 
+# Where the framework is not installed, pyright takes this module for it.
+# pyright: reportIndexIssue=false, reportCallIssue=false
 from __future__ import annotations
 
 import copy
@@ -80,8 +82,12 @@ class AGBToolset(FunctionToolset[AgentDepsT]):
         TypeError: ``session`` comes with ``params`` or ``agb``, which are for creating one.
 
     Example:
-        >>> agent = Agent("anthropic:claude-opus-5-5", toolsets=[AGBToolset()])
-        >>> result = await agent.run("What is the 20th prime number?")
+        >>> from pydantic_ai import Agent
+        >>> from pydantic_ai.models.test import TestModel
+        >>> from agb.integrations.pydantic_ai import AGBToolset
+        >>> agent = Agent(TestModel(call_tools=["find_files"]), toolsets=[AGBToolset()])
+        >>> (await agent.run("Which files are there?")).output
+        '{"find_files":"[no paths]"}'
     """
 
     def __init__(
@@ -285,7 +291,12 @@ class AGBWorkspace(AbstractCapability[AgentDepsT]):
         id: the name of the capability.
 
     Example:
-        >>> agent = Agent("anthropic:claude-opus-5-5", capabilities=[AGBWorkspace(agb)])
+        >>> from pydantic_ai import Agent
+        >>> from pydantic_ai.models.test import TestModel
+        >>> from agb.integrations.pydantic_ai import AGBWorkspace
+        >>> agent = Agent(TestModel(), capabilities=[AGBWorkspace(agb)])
+        >>> (await agent.run("Hello")).output
+        'success (no tool calls)'
     """
 
     def __init__(

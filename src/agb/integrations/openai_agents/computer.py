@@ -61,8 +61,13 @@ class AGBComputer(AsyncComputer):
         dimensions: the width and height of the screen, where the model needs them; see `open`.
 
     Example:
+        >>> from agents import Agent, ComputerTool
+        >>> from agb.integrations.openai_agents import AGBComputer
         >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
-        ...     agent = Agent("user", tools=[ComputerTool(await AGBComputer.open(session))])
+        ...     computer = await AGBComputer.open(session)
+        ...     agent = Agent("user", tools=[ComputerTool(computer)])
+        ...     print(computer.dimensions)
+        (1920, 1080)
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from agents.sandbox.errors import (
     ExecTimeoutError,
@@ -244,9 +245,10 @@ class AGBSandboxClient(BaseSandboxClient[AGBSandboxClientOptions]):
             of the environment, which `close` closes.
 
     Example:
-        >>> async with AGBSandboxClient() as client:
-        ...     config = RunConfig(sandbox=SandboxRunConfig(client=client))
-        ...     result = await Runner.run(SandboxAgent(name="coder"), "Count to 3 in a file.", run_config=config)
+        >>> from agb.integrations.openai_agents import AGBSandboxClient
+        >>> async with AGBSandboxClient() as client, await client.create() as sandbox:
+        ...     print((await sandbox.exec("printf hello")).stdout)
+        b'hello'
     """
 
     backend_id = "agb"
@@ -287,18 +289,23 @@ class AGBSandboxClient(BaseSandboxClient[AGBSandboxClientOptions]):
         options = options or AGBSandboxClientOptions()
         if manifest is not None:
             self._validate_manifest_for_create(manifest)
+        session_id = uuid4()
         state = AGBSandboxSessionState(
+            session_id=session_id,
             sandbox_id="",
-            snapshot=resolve_snapshot(snapshot, ""),
+            snapshot=resolve_snapshot(snapshot, str(session_id)),
             manifest=manifest or Manifest(),
             options=options,
             exposed_ports=options.exposed_ports,
         )
-        state.snapshot = resolve_snapshot(snapshot, str(state.session_id))
         session = await self._created(state)
         if manifest is None:
-            home = await Sandbox(session).exec("pwd -P")
-            state.manifest = Manifest(root=f"{home.stdout.decode().strip()}/{WORKSPACE}")
+            try:
+                home = (await Sandbox(session).exec("pwd -P")).stdout.decode("utf-8", "surrogateescape")
+                state.manifest = Manifest(root=f"{home.strip()}/{WORKSPACE}")
+            except BaseException:
+                await shielded(partial(delete_surely, session))
+                raise
         return self._wrap_session(AGBSandboxSession(state, session))
 
     async def _created(self, state: AGBSandboxSessionState) -> AsyncSession:

@@ -64,9 +64,12 @@ def function_tools(
         text_limit: characters of the result of a tool, and bytes of a file that are read at once.
 
     Example:
-        >>> async with agb.session(params) as session:
+        >>> from agents import Agent
+        >>> from agb.integrations.openai_agents import function_tools
+        >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     agent = Agent("coder", tools=[*function_tools(session)])
-        ...     result = await Runner.run(agent, "What is the 20th prime number?")
+        ...     print(agent.tools[0].name)
+        run_code
     """
 
     async def sandbox() -> Sandbox:
@@ -85,8 +88,12 @@ class AGBTools:
         owner: the session has the owner ``openai-agents:<owner>``, by which ``agb gc`` finds it; a random name without.
 
     Example:
+        >>> from agents import Agent
+        >>> from agb.integrations.openai_agents import AGBTools
         >>> async with AGBTools() as tools:
-        ...     result = await Runner.run(Agent("coder", tools=[*tools]), "What is the 20th prime number?")
+        ...     agent = Agent("coder", tools=[*tools])
+        ...     print(agent.tools[0].name)
+        run_code
     """
 
     def __init__(
