@@ -35,7 +35,7 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -
     """
     with anyio.fail_after(seconds):
         while not await condition():
-            await anyio.sleep(0.05)
+            await anyio.sleep(0.05)  # waits on purpose: nothing announces such a change
 
 
 async def sleeps(session: AsyncSession) -> bool:
