@@ -195,9 +195,36 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the examples of the README and the documentation."""
+    """Build the site of the documentation into build/site; a warning is an error."""
+    install(session, "dev")
+    session.run(
+        "python", "-m", "mkdocs", "build", "--strict", "--quiet", *session.posargs, env={"NO_MKDOCS_2_WARNING": "1"}
+    )
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the examples of the README, the documentation and the docstrings, in both flavours."""
     install(session, "dev")
     session.run("python", "-m", "pytest", "-q", "tests/test_docs.py", *session.posargs, env={"AGB_LONG": "all"})
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the wheel and the sdist, check them, and install each into an empty environment."""
+    session.install(*nox.project.dependency_groups(GROUPS, "package"))
+    target = Path(session.create_tmp()).resolve() / "dist"
+    shutil.rmtree(target, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(target), ".")
+    built = [str(path) for path in sorted(target.iterdir())]
+    session.run("twine", "check", "--strict", *built)
+    for path in built:
+        home = target.parent / f"installed-{Path(path).suffix[1:]}"
+        shutil.rmtree(home, ignore_errors=True)
+        session.run("python", "-m", "venv", str(home), silent=True)
+        python = str(home / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "-q", path, external=True)
+        session.run(python, "tools/check_installed.py", external=True)
 
 
 @nox.session

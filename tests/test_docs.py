@@ -26,12 +26,13 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import BROWSING, needs_browser
 from tests.desktops import needs_desktop, shared_desktop
-from tools.guides import BLOCK, DOCS, PICTURE, missing_for, name_of, pages
+from tools.guides import BLOCK, DOCS, PICTURE, anchors_of, missing_for, name_of, pages
 
 LONG = "<!-- long -->\n"
-"""Before a block that starts browsers for what tests show already; it is run by `nox -s docs` and `nox -s long`."""
+"""Before a block that starts browsers for what tests show already; it is run by `nox -s examples` and `nox -s long`."""
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
 PAGES = pages()
+MADE_BY_THE_BUILD = "messages.md"
 
 
 @pytest.fixture
@@ -92,6 +93,50 @@ def test_examples_of_a_page(page: Path) -> None:
             client.close()
 
 
+@pytest.fixture(scope="session")
+def twins() -> dict[Path, list[str | None]]:
+    from tools.flavours import asynchronous  # imports mypy, and takes a while
+
+    installed = [page for page in PAGES if page.is_relative_to(DOCS) and not missing_for(page)]
+    return asynchronous({page: page.read_text("utf-8") for page in installed})
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("_configured")
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=name_of(page), marks=marks_of(str(BLOCK.findall(page.read_text("utf-8")))))
+        for page in PAGES
+        if page.is_relative_to(DOCS) and not missing_for(page)
+    ],
+)
+def test_asynchronous_examples_of_a_page(page: Path, twins: dict[Path, list[str | None]]) -> None:
+    """Run what the site shows in the tabs "async": it prints what the synchronous examples print.
+
+    The parts of programs run in one event loop, in which they may use each other's objects; complete programs and
+    blocks without a twin run as they are.
+    """
+    text = page.read_text(encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    with asyncio.Runner() as runner:
+        for match, twin in zip(BLOCK.finditer(text), twins.get(page, []), strict=True):
+            where = f"{page.name}:{text[: match.start()].count(chr(10)) + 2}"
+            code = compile(twin or match[1], where, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+            printed = io.StringIO()
+            with contextlib.redirect_stdout(printed):
+                if code.co_flags & inspect.CO_COROUTINE:
+                    runner.run(types.FunctionType(code, namespace)())
+                else:
+                    exec(code, namespace)
+            assert printed.getvalue() == (match[2] or ""), where
+        for client in namespace.values():
+            if isinstance(client, agb.AsyncAGB):
+                runner.run(client.aclose())
+            elif isinstance(client, agb.AGB):
+                client.close()
+
+
 @pytest.mark.usefixtures("_configured")
 def test_tests_of_the_mocking_guide(tmp_path: Path) -> None:
     """Run the examples together as a test module, so that their fixtures and tests are executed as well."""
@@ -108,9 +153,14 @@ def test_pages_have_examples() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_of_a_page_exist(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
-        if "://" not in target:
-            assert (page.parent / target).exists(), target
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text):
+        if "://" in target or target.endswith(MADE_BY_THE_BUILD):
+            continue
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in anchors_of(linked.read_text("utf-8")), f"{target}#{anchor}"
 
 
 # --- docstrings --------------------------------------------------------------------------------------------------
@@ -219,7 +269,7 @@ def lend(session_id: str, client: Any) -> None:
 
 
 async def run_examples(name: str, text: str, client: Any) -> None:
-    namespace: dict[str, Any] = {**{n: getattr(agb, n) for n in agb.__all__}, "agb": client, "__name__": "__main__"}
+    namespace: dict[str, Any] = {**{n: getattr(agb, n) for n in agb.__all__}, "client": client, "__name__": "__main__"}
     checker = doctest.OutputChecker()
     parsed = doctest.DocTestParser().get_examples(text, name)
     assert parsed

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
-from tools.guides import BLOCK, ROOT, missing_for, name_of, pages
-
-WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n"}
-"""Modules that an example writes before it imports them."""
+from tools.flavours import asynchronous
+from tools.guides import BLOCK, DOCS, ROOT, WRITTEN, missing_for, module_name, pages, python_of
 
 NARROWING = """
 from collections.abc import Coroutine
@@ -74,14 +72,10 @@ async def asynchronous(client: AsyncAGB) -> None:
 """
 
 
-def python_of(text: str) -> str:
-    """Return the blocks of a page as one module, each at the line where it stands in the page."""
-    lines = [""] * (text.count("\n") + 1)
-    for match in BLOCK.finditer(text):
-        first = text.count("\n", 0, match.start(1))
-        block = match[1].splitlines()
-        lines[first : first + len(block)] = block
-    return "\n".join(lines) + "\n"
+def asynchronous_python_of(text: str, twins: list[str | None]) -> str:
+    """Return the asynchronous flavour of a page's blocks as one coroutine function, in which ``await`` may stand."""
+    blocks = [twin or block for (block, _), twin in zip(BLOCK.findall(text), twins, strict=True)]
+    return "async def page() -> None:\n" + textwrap.indent("\n".join(blocks), "    ")
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +84,12 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not os.environ.get("AGB_CHECK_TYPES"):
         pytest.skip("nox -s types runs it: a type checker reads the whole package first")
     directory = tmp_path_factory.mktemp("examples")
-    for page in pages():
-        if not missing_for(page) and (code := python_of(page.read_text("utf-8"))).strip():
-            (directory / f"{re.sub(r'[^a-z]', '_', name_of(page).lower())}.py").write_text(code, "utf-8")
+    texts = {page: page.read_text("utf-8") for page in pages() if not missing_for(page)}
+    for page, text in texts.items():
+        if BLOCK.search(text):
+            (directory / f"{module_name(page)}.py").write_text(python_of(text), "utf-8")
+    for page, twins in asynchronous({page: text for page, text in texts.items() if page.is_relative_to(DOCS)}).items():
+        (directory / f"async_{module_name(page)}.py").write_text(asynchronous_python_of(texts[page], twins), "utf-8")
     for name, text in {**WRITTEN, "narrowing.py": NARROWING}.items():
         (directory / name).write_text(text, "utf-8")
     return directory

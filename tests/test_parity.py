@@ -195,6 +195,7 @@ def use_contexts(client: AGB, note: Any) -> None:
     assert note(service, "get_file_upload_url", context.id, "/tmp/a.txt").url
     assert note(service, "write_file", context.id, "/tmp/b.txt", b"b").success
     assert note(service, "read_file", context.id, "/tmp/b.txt").content == b"b"
+    assert service.delete_file(context.id, "/tmp/b.txt").success
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "a.txt").write_text("x", "utf-8")
         assert note(service, "upload", context.id, directory, "/tmp/parity").success

@@ -10,6 +10,13 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 """An example, and the output that the page shows below it."""
+WRITTEN = {"shapes.py": "def square(side: int) -> int:\n    return side * side\n"}
+"""Modules that an example writes before it imports them."""
+FLAVOURS = (
+    "The examples are synchronous. In an asynchronous program use `AsyncAGB`, and write `await` before each call,\n"
+    "`async with` and `async for`."
+)
+"""What a guide says of its examples where only one flavour of them is shown."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
 
 NEEDS = re.compile(r"<!-- needs: (\w+) -->")
@@ -24,6 +31,43 @@ def pages() -> list[Path]:
 def name_of(page: Path) -> str:
     """Return the path of a page below ``docs``, or the name of a page that is not there."""
     return str(page.relative_to(DOCS)) if page.is_relative_to(DOCS) else page.name
+
+
+def module_name(page: Path) -> str:
+    """Return a name for the module of a page's examples."""
+    return re.sub(r"[^a-z]", "_", name_of(page).lower())
+
+
+def python_of(text: str) -> str:
+    """Return the blocks of a page as one module, each at the line where it stands in the page."""
+    lines = [""] * (text.count("\n") + 1)
+    for match in BLOCK.finditer(text):
+        first = text.count("\n", 0, match.start(1))
+        block = match[1].splitlines()
+        lines[first : first + len(block)] = block
+    return "\n".join(lines) + "\n"
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence below the title of a page, without its links."""
+    paragraphs = (part for part in text.split("\n\n") if part.strip() and not part.startswith(("#", "!", "<", "|")))
+    words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", " ".join(next(paragraphs, "").split()))
+    return re.split(r"(?<=\.)\s", words, maxsplit=1)[0]
+
+
+def anchors_of(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as the site makes them."""
+    found: set[str] = set()
+    for line in re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL).splitlines():
+        if heading := re.fullmatch(r"#+ (.+)", line):
+            words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading[1])
+            anchor = first = re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", words).strip().lower())
+            number = 0
+            while anchor in found:
+                number += 1
+                anchor = f"{first}_{number}"
+            found.add(anchor)
+    return found
 
 
 def missing_for(page: Path) -> str:

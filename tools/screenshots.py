@@ -3,7 +3,7 @@
     python tools/screenshots.py
 
 It starts a local runtime with a few sessions, runs commands in a pseudo-terminal, opens the dashboard, and writes
-``docs/images/command-line.png``, ``dashboard.png`` and ``dashboard-session.png``.
+``docs/images/quickstart.png``, ``command-line.png``, ``dashboard.png`` and ``dashboard-session.png``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ def main() -> None:
             other.command.execute("sleep 0.2")
             arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
-            terminal(browser, session)
+            terminal(browser, "quickstart.png", [["quickstart"]])
+            terminal(browser, "command-line.png", commands(session))
             dashboard(browser, session)
             browser.close()
 
@@ -58,17 +59,21 @@ def use(session: Session) -> None:
     session.get_link(port=30100)
 
 
-def terminal(browser: Browser, session: Session) -> None:
-    """Write the picture of a terminal."""
-    commands = [
+def commands(session: Session) -> list[list[str]]:
+    """Return the commands that the guide of the command line shows."""
+    return [
         ["run", "-c", "print('hello'); 6 * 7"],
         ["ls", "--label", "project=demo"],
         ["exec", session.session_id, "--", "sh", "-c", "wc -c report.txt"],
         ["session", "stats"],
         ["images"],
     ]
+
+
+def terminal(browser: Browser, name: str, typed: list[list[str]]) -> None:
+    """Write the picture of a terminal in which commands were run."""
     text = Text()
-    for words in commands:
+    for words in typed:
         shown = " ".join(f'"{word}"' if " " in word else word for word in words)
         text.append("$ ", style="bold green").append(f"agb {shown}\n", style="bold")
         text.append_text(Text.from_ansi(in_terminal(words)))
@@ -77,7 +82,7 @@ def terminal(browser: Browser, session: Session) -> None:
     recorded.print(text)
     page = browser.new_page(viewport={"width": 960, "height": 100}, device_scale_factor=1.5)
     page.set_content(PAGE.format(code=recorded.export_html(inline_styles=True, code_format="{code}")))
-    write("command-line.png", page.screenshot(full_page=True))
+    write(name, page.screenshot(full_page=True))
     page.close()
 
 

@@ -1,7 +1,7 @@
 """AGB: an async-first SDK for cloud sandboxes, with a synchronous twin and a local runtime.
 
 >>> from agb import AGB, CreateSessionParams
->>> with AGB() as agb, agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+>>> with AGB() as client, client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
 ...     print(session.code.run("6 * 7", "python").result)
 42
 

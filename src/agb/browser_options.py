@@ -87,12 +87,16 @@ class BrowserProxy:
         proxy_type: ``"custom"``: your own, at ``server``; ``"built-in"`` and ``"managed"``: those of the service, which
             the local runtime does not have.
         server: host and port, or a URL such as ``"socks5://10.0.0.1:1080"``.
-        username, password: for a custom proxy.
+        username: for a custom proxy.
+        password: for a custom proxy.
         strategy: ``"restricted"`` or ``"polling"`` for a built-in proxy; ``"polling"``, ``"sticky"``, ``"rotating"`` or
             ``"matched"`` for managed ones.
         pollsize: how many addresses a built-in proxy takes in turn.
         user_id: whose managed proxies.
-        isp, country, province, city: what a managed proxy has to match.
+        isp: what a managed proxy has to match.
+        country: what a managed proxy has to match.
+        province: what a managed proxy has to match.
+        city: what a managed proxy has to match.
 
     Raises:
         ValueError: these values do not go together.

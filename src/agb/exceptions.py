@@ -271,7 +271,7 @@ class ClearanceTimeoutError(AGBError):
 
 
 class ItemTimeoutError(AGBError):
-    """A function that works on an item of ``agb.map`` did not return in time.
+    """A function that works on an item of ``client.map`` did not return in time.
 
     Attributes:
         abandoned: whether it still runs: a thread cannot be stopped, and this one did not end when its session was

@@ -99,7 +99,7 @@ class _Operation:
         """Take from a result what is no content: ids, an exit code, the error."""
         outcome = result if isinstance(result, Outcome) else None
         if outcome is not None:
-            self.attributes |= {"agb.session.id": outcome.session_id, "agb.map.attempts": outcome.attempts}
+            self.attributes |= {"client.session.id": outcome.session_id, "client.map.attempts": outcome.attempts}
         session = getattr(result, "session", None)
         if session is not None:
             self.attributes |= _facts_of_session(session)
@@ -117,8 +117,8 @@ _OUTCOMES = {ErrorKind.PROGRAM_FAILED: "program_failed", ErrorKind.TIMED_OUT: "t
 class AGBInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Adds spans and metrics to all clients of the process; see docs/guides/tracing.md.
 
-    A span is named after its operation (``agb.create``, ``agb.code.run``) and has the attributes ``agb.operation``,
-    ``agb.session.id``, ``agb.image.id``, ``agb.language``, ``agb.requests``, ``agb.retries``, ``agb.bytes.sent``,
+    A span is named after its operation (``client.create``, ``agb.code.run``) and has the attributes ``agb.operation``,
+    ``client.session.id``, ``agb.image.id``, ``agb.language``, ``agb.requests``, ``agb.retries``, ``agb.bytes.sent``,
     ``agb.bytes.received``, ``agb.outcome``, ``server.address`` and ``server.port``, as far as they are known. It
     contains no code, no output, no content of a file and no secret.
 
@@ -423,5 +423,5 @@ def _left_sync(telemetry: _Telemetry, name: str, method: Any) -> Any:
 
 def _facts_of_session(session: Any) -> dict[str, Any]:
     session_id, image_id = getattr(session, "session_id", ""), getattr(session, "image_id", "")
-    facts = {"agb.session.id": session_id, "agb.image.id": image_id}
+    facts = {"client.session.id": session_id, "agb.image.id": image_id}
     return {key: value for key, value in facts.items() if isinstance(value, str) and value}

@@ -15,7 +15,7 @@ RetryOn = type[BaseException] | tuple[type[BaseException], ...] | Callable[[Base
 
 @frozen
 class Outcome(Generic[ItemT, ValueT]):
-    """The outcome of one item of ``agb.map``; it pickles if its item, value and error do.
+    """The outcome of one item of ``client.map``; it pickles if its item, value and error do.
 
     Attributes:
         index: the item's number, from 0, in the order of the iterable.

@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 class SessionRef:
     """The address of a session: its id and the endpoint it lives at, never the API key.
 
-    A reference can be pickled, written as JSON, and turned into a session by ``agb.attach(ref)`` wherever a client
+    A reference can be pickled, written as JSON, and turned into a session by ``client.attach(ref)`` wherever a client
     for the same endpoint is.
 
     >>> from agb import SessionRef

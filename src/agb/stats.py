@@ -37,7 +37,7 @@ class CreationStats:
 
 @frozen
 class ClientStats:
-    """What a client is doing at one moment; returned by ``agb.stats()``.
+    """What a client is doing at one moment; returned by ``client.stats()``.
 
     Attributes:
         connections: its connections, those of all event loops together.

@@ -1,4 +1,4 @@
-"""What ``agb.session()``, ``session.browser.page()`` and the like return: an object for the time of a block."""
+"""What ``client.session()``, ``session.browser.page()`` and the like return: an object for the time of a block."""
 
 from __future__ import annotations
 

@@ -95,8 +95,8 @@ class AsyncAGB(Closable, BlockHint):
         ImportError: a SOCKS proxy without ``agb[socks]``.
 
     Example:
-        >>> async with AsyncAGB() as agb:
-        ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> async with AsyncAGB() as client:
+        ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...         result = await session.code.run("print('hello')", "python")
         ...         print(result.logs.stdout)
         ['hello\n']
@@ -209,7 +209,7 @@ class AsyncAGB(Closable, BlockHint):
             ``error`` say what is missing; ``context_status`` has all downloads. Never raises for a failed call.
 
         Example:
-            >>> result = await agb.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> result = await client.create(CreateSessionParams(image_id="agb-code-space-1"))
             >>> session = result.raise_for_error().session
             >>> deleted = await session.delete()
             >>> deleted.success
@@ -265,7 +265,7 @@ class AsyncAGB(Closable, BlockHint):
                 deleted.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.command.execute("echo hello")
             ...     print(result.stdout, end="")
             hello
@@ -273,7 +273,7 @@ class AsyncAGB(Closable, BlockHint):
         from .block import AsyncBlock
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout, owner=owner)
-        return AsyncBlock("agb.session(params)", "session", block)
+        return AsyncBlock("client.session(params)", "session", block)
 
     @asynccontextmanager
     async def _session(
@@ -394,7 +394,7 @@ class AsyncAGB(Closable, BlockHint):
             ...     result = await session.command.execute(f"expr {number} '*' {number}")
             ...     return int(result.raise_for_error().stdout)
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> async with agb.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
+            >>> async with client.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
             ...     async for outcome in outcomes:
             ...         print(outcome.item, outcome.value)
             2 4
@@ -440,6 +440,11 @@ class AsyncAGB(Closable, BlockHint):
             The session as ``session``, or why there is none. Never raises for a failed call.
 
         API: POST /mcp/getSession.
+
+        Example:
+            >>> found = await client.get("s-nowhere")
+            >>> found.success
+            False
         """
         try:
             arguments.check_session_id(session_id)
@@ -471,7 +476,7 @@ class AsyncAGB(Closable, BlockHint):
 
         Example:
             >>> from agb import SessionRef
-            >>> agb.attach(SessionRef("s-1", str(agb.client.endpoint))).session_id
+            >>> client.attach(SessionRef("s-1", str(client.endpoint))).session_id
             's-1'
         """
         if isinstance(ref, str):
@@ -546,7 +551,7 @@ class AsyncAGB(Closable, BlockHint):
             An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.
 
         Example:
-            >>> async for session in agb.iterate({"project": "demo"}):
+            >>> async for session in client.iterate({"project": "demo"}):
             ...     await session.delete()
         """
         arguments.check_session_list(labels, None, limit)
@@ -616,7 +621,7 @@ class AsyncAGB(Closable, BlockHint):
 
         Example:
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> async with agb.pool(params, min=1, max=2) as pool:
+            >>> async with client.pool(params, min=1, max=2) as pool:
             ...     async with pool.session() as session:
             ...         result = await session.command.execute("echo hello")
             ...         print(result.stdout, end="")
@@ -664,7 +669,7 @@ class AsyncAGB(Closable, BlockHint):
 
         Args:
             owner: an `Owner`, with a part only the sessions of this part; or the name of one, such as
-                ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``. A ``*`` at the end of a name stands for
+                ``"pool:nightly"`` for ``client.pool(..., name="nightly")``. A ``*`` at the end of a name stands for
                 anything: ``"inspect:*"``. The service compares whole labels, so the labels of all sessions are then
                 read.
             even_if_alive: whether to delete those too whose owner process still runs.
@@ -679,7 +684,7 @@ class AsyncAGB(Closable, BlockHint):
             TypeError, ValueError: ``owner`` or ``older_than`` cannot be used.
 
         Example:
-            >>> reaped = await agb.reap("pool:nightly")
+            >>> reaped = await client.reap("pool:nightly")
             >>> reaped.deleted
             []
         """
@@ -694,7 +699,7 @@ class AsyncAGB(Closable, BlockHint):
         """Return what the client is doing: its connections, its creations, and what holds them up.
 
         Example:
-            >>> agb.stats().held_up_by
+            >>> client.stats().held_up_by
             ''
         """
         from ..stats import ClientStats

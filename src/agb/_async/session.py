@@ -52,8 +52,8 @@ DELETION_LIMIT = 300.0
 class AsyncSession:
     """One remote session.
 
-    Sessions come from ``agb.create()``, ``agb.get()``, ``agb.session()`` and ``agb.attach()``. They borrow their
-    client's connections; there is nothing to close, but a session runs, and costs, until it is deleted.
+    Sessions come from ``client.create()``, ``client.get()``, ``client.session()`` and ``client.attach()``. They borrow
+    their client's connections; there is nothing to close, but a session runs, and costs, until it is deleted.
 
     A session object made by `create` or `get` knows the addresses of the session's own host. One made by `attach` knows
     its id only: its tools are called through the API, and ``needs_addresses`` says that the first stream must ask the
@@ -106,7 +106,7 @@ class AsyncSession:
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"a {type(self).__name__} holds a client with its API key and is not pickled or copied; "
-            "pickle session.ref, and use agb.attach(ref) on the other side"
+            "pickle session.ref, and use client.attach(ref) on the other side"
         )
 
     @property
@@ -206,7 +206,7 @@ class AsyncSession:
             SessionError: there was no valid answer.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.set_labels({"project": "demo"})
             ...     print(result.success)
             True
@@ -240,7 +240,7 @@ class AsyncSession:
 
         Example:
             >>> params = CreateSessionParams(image_id="agb-code-space-1", labels={"project": "demo"})
-            >>> async with agb.session(params) as session:
+            >>> async with client.session(params) as session:
             ...     result = await session.get_labels()
             ...     print(result.data)
             {'project': 'demo'}
@@ -283,7 +283,7 @@ class AsyncSession:
             ValueError, TypeError: the port is not a port number.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     link = await session.get_link(port=30100)
             ...     print(link.data.partition("://")[0])
             http
@@ -345,7 +345,7 @@ class AsyncSession:
             ValueError, TypeError: JSON cannot represent the arguments; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.call_mcp_tool("shell", {"command": "echo hello"})
             ...     print(result.success)
             True
@@ -434,6 +434,12 @@ class AsyncSession:
             ValueError: ``on_sync_failure`` is neither of the two.
 
         API: POST /mcp/releaseSessionAsync, POST /mcp/getSessionInfo; before them POST /sdk/SyncContext.
+
+        Example:
+            >>> result = await client.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> deleted = await result.raise_for_error().session.delete()
+            >>> deleted.success
+            True
         """
         from .modules.deletion import store_contexts, wait_until_gone
 

@@ -101,7 +101,7 @@ def _check_syncs(params: CreateSessionParams) -> None:
             raise TypeError(f"context_syncs is a list of ContextSync, not of {type(sync).__name__}")
         if not isinstance(sync.context_id, str) or not sync.context_id.strip():
             raise ValueError(
-                f"a context to be mounted needs its context_id, not {sync.context_id!r}: agb.context.get returns it"
+                f"a context to be mounted needs its context_id, not {sync.context_id!r}: client.context.get returns it"
             )
         if not isinstance(sync.path, str) or not sync.path.startswith("/"):
             raise ValueError(f"a context is mounted at an absolute path of the session, not at {sync.path!r}")
@@ -215,7 +215,9 @@ def id_of_context(context: Context | None, verb: str) -> str:
     from ..results.contexts import Context  # loaded with the context
 
     if not isinstance(context, Context):
-        raise TypeError(f"context is a Context, not {type(context).__name__}; agb.context.get finds one by name or id")
+        raise TypeError(
+            f"context is a Context, not {type(context).__name__}; client.context.get finds one by name or id"
+        )
     context_id = stripped("the id of the context", context.id)
     if not context_id:
         raise ValueError(f"Could not {verb} a context: context.id cannot be empty")
@@ -240,7 +242,7 @@ def check_transfer(context_id: object, remote: object, concurrency: object) -> t
     assert isinstance(remote, str)
     context_id = context_id.strip()
     if not context_id:
-        raise ValueError("context_id is the id of a context, such as agb.context.create() returns, and is empty")
+        raise ValueError("context_id is the id of a context, such as client.context.create() returns, and is empty")
     if not remote.startswith("/"):
         raise ValueError(
             f"remote is the absolute path that a file has in a session, such as /tmp/a.txt, not {remote!r}"

@@ -1,5 +1,5 @@
 # Generated from src/agb/_async/block.py by tools/unasync.py. Do not edit.
-"""What ``agb.session()``, ``session.browser.page()`` and the like return: an object for the time of a block."""
+"""What ``client.session()``, ``session.browser.page()`` and the like return: an object for the time of a block."""
 
 from __future__ import annotations
 

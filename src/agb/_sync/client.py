@@ -96,8 +96,8 @@ class AGB(Closable, BlockHint):
         ImportError: a SOCKS proxy without ``agb[socks]``.
 
     Example:
-        >>> with AGB() as agb:
-        ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> with AGB() as client:
+        ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...         result = session.code.run("print('hello')", "python")
         ...         print(result.logs.stdout)
         ['hello\n']
@@ -210,7 +210,7 @@ class AGB(Closable, BlockHint):
             ``error`` say what is missing; ``context_status`` has all downloads. Never raises for a failed call.
 
         Example:
-            >>> result = agb.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> result = client.create(CreateSessionParams(image_id="agb-code-space-1"))
             >>> session = result.raise_for_error().session
             >>> deleted = session.delete()
             >>> deleted.success
@@ -266,7 +266,7 @@ class AGB(Closable, BlockHint):
                 deleted.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.command.execute("echo hello")
             ...     print(result.stdout, end="")
             hello
@@ -274,7 +274,7 @@ class AGB(Closable, BlockHint):
         from .block import Block
 
         block = self._session(params, wait_for_contexts=wait_for_contexts, timeout=timeout, owner=owner)
-        return Block("agb.session(params)", "session", block)
+        return Block("client.session(params)", "session", block)
 
     @contextmanager
     def _session(
@@ -395,7 +395,7 @@ class AGB(Closable, BlockHint):
             ...     result = session.command.execute(f"expr {number} '*' {number}")
             ...     return int(result.raise_for_error().stdout)
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> with agb.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
+            >>> with client.map(square, [2, 3, 4], params=params, ordered=True) as outcomes:
             ...     for outcome in outcomes:
             ...         print(outcome.item, outcome.value)
             2 4
@@ -439,6 +439,11 @@ class AGB(Closable, BlockHint):
             The session as ``session``, or why there is none. Never raises for a failed call.
 
         API: POST /mcp/getSession.
+
+        Example:
+            >>> found = client.get("s-nowhere")
+            >>> found.success
+            False
         """
         try:
             arguments.check_session_id(session_id)
@@ -468,7 +473,7 @@ class AGB(Closable, BlockHint):
 
         Example:
             >>> from agb import SessionRef
-            >>> agb.attach(SessionRef("s-1", str(agb.client.endpoint))).session_id
+            >>> client.attach(SessionRef("s-1", str(client.endpoint))).session_id
             's-1'
         """
         if isinstance(ref, str):
@@ -543,7 +548,7 @@ class AGB(Closable, BlockHint):
             An iterator of sessions, made as by `attach`. It raises `SessionError` when a page cannot be read.
 
         Example:
-            >>> for session in agb.iterate({"project": "demo"}):
+            >>> for session in client.iterate({"project": "demo"}):
             ...     session.delete()
         """
         arguments.check_session_list(labels, None, limit)
@@ -613,7 +618,7 @@ class AGB(Closable, BlockHint):
 
         Example:
             >>> params = CreateSessionParams(image_id="agb-code-space-1")
-            >>> with agb.pool(params, min=1, max=2) as pool:
+            >>> with client.pool(params, min=1, max=2) as pool:
             ...     with pool.session() as session:
             ...         result = session.command.execute("echo hello")
             ...         print(result.stdout, end="")
@@ -661,7 +666,7 @@ class AGB(Closable, BlockHint):
 
         Args:
             owner: an `Owner`, with a part only the sessions of this part; or the name of one, such as
-                ``"pool:nightly"`` for ``agb.pool(..., name="nightly")``. A ``*`` at the end of a name stands for
+                ``"pool:nightly"`` for ``client.pool(..., name="nightly")``. A ``*`` at the end of a name stands for
                 anything: ``"inspect:*"``. The service compares whole labels, so the labels of all sessions are then
                 read.
             even_if_alive: whether to delete those too whose owner process still runs.
@@ -676,7 +681,7 @@ class AGB(Closable, BlockHint):
             TypeError, ValueError: ``owner`` or ``older_than`` cannot be used.
 
         Example:
-            >>> reaped = agb.reap("pool:nightly")
+            >>> reaped = client.reap("pool:nightly")
             >>> reaped.deleted
             []
         """
@@ -691,7 +696,7 @@ class AGB(Closable, BlockHint):
         """Return what the client is doing: its connections, its creations, and what holds them up.
 
         Example:
-            >>> agb.stats().held_up_by
+            >>> client.stats().held_up_by
             ''
         """
         from ..stats import ClientStats

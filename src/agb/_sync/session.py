@@ -53,8 +53,8 @@ DELETION_LIMIT = 300.0
 class Session:
     """One remote session.
 
-    Sessions come from ``agb.create()``, ``agb.get()``, ``agb.session()`` and ``agb.attach()``. They borrow their
-    client's connections; there is nothing to close, but a session runs, and costs, until it is deleted.
+    Sessions come from ``client.create()``, ``client.get()``, ``client.session()`` and ``client.attach()``. They borrow
+    their client's connections; there is nothing to close, but a session runs, and costs, until it is deleted.
 
     A session object made by `create` or `get` knows the addresses of the session's own host. One made by `attach` knows
     its id only: its tools are called through the API, and ``needs_addresses`` says that the first stream must ask the
@@ -107,7 +107,7 @@ class Session:
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"a {type(self).__name__} holds a client with its API key and is not pickled or copied; "
-            "pickle session.ref, and use agb.attach(ref) on the other side"
+            "pickle session.ref, and use client.attach(ref) on the other side"
         )
 
     @property
@@ -207,7 +207,7 @@ class Session:
             SessionError: there was no valid answer.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.set_labels({"project": "demo"})
             ...     print(result.success)
             True
@@ -241,7 +241,7 @@ class Session:
 
         Example:
             >>> params = CreateSessionParams(image_id="agb-code-space-1", labels={"project": "demo"})
-            >>> with agb.session(params) as session:
+            >>> with client.session(params) as session:
             ...     result = session.get_labels()
             ...     print(result.data)
             {'project': 'demo'}
@@ -284,7 +284,7 @@ class Session:
             ValueError, TypeError: the port is not a port number.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     link = session.get_link(port=30100)
             ...     print(link.data.partition("://")[0])
             http
@@ -346,7 +346,7 @@ class Session:
             ValueError, TypeError: JSON cannot represent the arguments; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.call_mcp_tool("shell", {"command": "echo hello"})
             ...     print(result.success)
             True
@@ -435,6 +435,12 @@ class Session:
             ValueError: ``on_sync_failure`` is neither of the two.
 
         API: POST /mcp/releaseSessionAsync, POST /mcp/getSessionInfo; before them POST /sdk/SyncContext.
+
+        Example:
+            >>> result = client.create(CreateSessionParams(image_id="agb-code-space-1"))
+            >>> deleted = result.raise_for_error().session.delete()
+            >>> deleted.success
+            True
         """
         from .modules.deletion import store_contexts, wait_until_gone
 

@@ -141,7 +141,7 @@ class SandboxExecutor(Executor):
     ) -> Iterator[T]:
         """Call a function for each item, several at a time, and return an iterator of the results in order.
 
-        As the ``map`` of every executor it submits all at once; see ``agb.map`` for batches of any length.
+        As the ``map`` of every executor it submits all at once; see ``client.map`` for batches of any length.
 
         Args:
             fn: the function, with as many arguments as there are iterables.

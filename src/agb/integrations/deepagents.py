@@ -55,7 +55,7 @@ class AGBSandbox(BaseSandbox):
 
     Example:
         >>> from agb.integrations.deepagents import AGBSandbox
-        >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     sandbox = AGBSandbox(session)
         ...     print(sandbox.execute("echo hello").output, end="")
         hello

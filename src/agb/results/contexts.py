@@ -27,7 +27,7 @@ def _page_size(_: object, attribute: Attribute[Any], value: object) -> None:
 class Context:
     """A named persistent store.
 
-    It may be renamed by assigning ``name`` and calling ``agb.context.update``.
+    It may be renamed by assigning ``name`` and calling ``client.context.update``.
 
     Attributes:
         id: the service's id, such as ``SdkCtx-...``.

@@ -41,13 +41,13 @@ class BatchOptions:
     def check(self) -> None:
         """Raise `TypeError` or `ValueError` for an option that cannot be used."""
         if not isinstance(self.pool, (bool, AsyncSessionPool)):
-            raise TypeError(f"pool is True, False or a pool that agb.pool() returned, not {self.pool!r}")
+            raise TypeError(f"pool is True, False or a pool that client.pool() returned, not {self.pool!r}")
         if isinstance(self.pool, bool):
             check_create_params(self.params)
         elif self.params is not None:
             raise ValueError("params are those of the pool: pass one of the two")
         if self.warm_browser is not None and not isinstance(self.pool, bool):
-            raise ValueError("warm_browser is an argument of the pool: agb.pool(..., warm_browser=...)")
+            raise ValueError("warm_browser is an argument of the pool: client.pool(..., warm_browser=...)")
         _check_number("concurrency", self.concurrency, 1)
         _check_number("attempts", self.attempts, 1)
         if self.retries is not None:

@@ -33,7 +33,7 @@ FIRST_PAUSE, MAX_PAUSE = 0.1, 5.0
 
 
 class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
-    """Sessions that are ready before they are requested; ``agb.pool(...)`` makes one.
+    """Sessions that are ready before they are requested; ``client.pool(...)`` makes one.
 
     The pool works while its ``with`` block lasts, with workers of its own (tasks, or threads in the synchronous
     flavour): the exception to the rule that this package does nothing in the background. When the block is left, by
@@ -174,7 +174,7 @@ class AsyncSessionPool(Closable, BlockHint, Generic[SessionT]):
             SessionError: as `session`.
         """
         if self._group is None:
-            raise RuntimeError("a pool is used inside its block: with agb.pool(...) as pool")
+            raise RuntimeError("a pool is used inside its block: with client.pool(...) as pool")
         self._process.check(f"the pool {self.owner}")
         deadline = self._agb.client.deadline(timeout or self._options.timeout)
         pause = 0.0

@@ -241,7 +241,7 @@ class AsyncBrowser(BrowserNames):
             TypeError: an argument is of the wrong type.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
             ...     async with session.browser.connect() as browser:
             ...         page = await browser.contexts[0].new_page()
             ...         await page.set_content("<title>Hello</title>")
@@ -269,7 +269,7 @@ class AsyncBrowser(BrowserNames):
         end. Arguments and errors are those of `connect`.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
             ...     async with session.browser.page() as page:
             ...         await page.set_content("<h1>Hello</h1>")
             ...         print(await page.locator("h1").text_content())

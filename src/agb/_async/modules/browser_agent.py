@@ -73,7 +73,7 @@ class AsyncBrowserAgent(AgentNames):
         ...     name: str
         ...     price: float
         >>> PAGE = "data:text/html,<h1>Shoes</h1><p>Price: $20.50</p><button>Buy</button>"
-        >>> async with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+        >>> async with client.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
         ...     await session.browser.start()
         ...     agent = session.browser.agent
         ...     text = await agent.navigate(PAGE, check=True)

@@ -75,10 +75,10 @@ class AsyncCode:
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
-            Any exception of a callback; the execution is stopped then.
+            Exception: that of a callback; the execution is stopped then.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.code.run("6 * 7", "python")
             ...     print(result.result)
             42
@@ -121,7 +121,7 @@ class AsyncCode:
                 ``result`` do not raise it, and have everything that arrived until then.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     async with session.code.stream("print('hello'); 6 * 7", "python") as events:
             ...         async for event in events:
             ...             if isinstance(event, Stdout):

@@ -71,7 +71,7 @@ class AsyncCommand:
                 ``stderr`` are the error's attributes too.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.command.execute("echo $NAME", envs={"NAME": "world"})
             ...     print(result.stdout, end="")
             world
@@ -121,7 +121,7 @@ class AsyncCommand:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     async with await session.command.start(["printf", "%s|", "a b", "$HOME;"]) as process:
             ...         print((await process.wait()).stdout)
             a b|$HOME;|
@@ -188,7 +188,7 @@ class AsyncCommand:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     outcome = await session.command.run(["tr", "a-z", "A-Z"], stdin=b"caf\xc3\xa9\n")
             ...     print(outcome.stdout)
             b'CAF\xc3\xa9\n'
@@ -246,7 +246,7 @@ class AsyncCommand:
             CommandError: they could not be listed: no such session, no answer.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = await session.command.start(["sleep", "60"])
             ...     print([(one.command, one.is_running) for one in await session.command.processes()])
             [('sleep 60', True)]
@@ -265,7 +265,7 @@ class AsyncCommand:
             ValueError, TypeError: the process id is invalid.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process_id = (await session.command.start("echo still here")).process_id
             ...     again = await session.command.attach(process_id)
             ...     print((await again.wait()).stdout, end="")

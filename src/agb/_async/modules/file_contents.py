@@ -93,7 +93,7 @@ class AsyncFileContents(AsyncFilePaths, AsyncFileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/hello.txt", "größer\n")
             ...     text = await session.file.read("/tmp/hello.txt")
             ...     raw = await session.file.read("/tmp/hello.txt", format="bytes")
@@ -182,7 +182,7 @@ class AsyncFileContents(AsyncFilePaths, AsyncFileCopies):
             FileError: when the block is entered, or a chunk is read: the file cannot be read.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/data.bin", bytes(5_000_000))
             ...     async with session.file.read_stream("/tmp/data.bin") as chunks:
             ...         sizes = [len(chunk) async for chunk in chunks]
@@ -243,7 +243,7 @@ class AsyncFileContents(AsyncFilePaths, AsyncFileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.file.write("/tmp/pixels.raw", bytes(range(256)) * 1000)
             ...     info = await session.file.info("/tmp/pixels.raw")
             ...     print(result.success, info.file_info["size"])
@@ -331,7 +331,7 @@ class AsyncFileContents(AsyncFilePaths, AsyncFileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.file.write_stream("/tmp/zeros", (bytes(100_000) for _ in range(20)))
             ...     print(result.success)
             True

@@ -80,7 +80,7 @@ class AsyncFileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         sent = await session.file.upload_dir(here, "/tmp/project")
             ...         text = await session.file.read("/tmp/project/a.txt")
             ...         got = await session.file.download_dir("/tmp/project", Path(here, "back"))
@@ -136,6 +136,17 @@ class AsyncFileCopies:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
             ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         done = await session.command.execute("mkdir out && echo 42 > out/answer.txt", check=True)
+            ...         got = await session.file.download_dir("out", here)
+            ...     print(got.success, Path(here, "answer.txt").read_text())
+            True 42
+            <BLANKLINE>
         """
         remote_path = ops.check_path(remote_path, "remote_path")
         check_size(max_size)
@@ -216,7 +227,7 @@ class AsyncFileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         place = await session.file.transfer_path()
             ...         sent = await session.file.upload(f"{here}/a.txt", f"{place}/a.txt")
             ...         text = await session.file.read(f"{place}/a.txt")

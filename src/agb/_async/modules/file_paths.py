@@ -41,7 +41,7 @@ class AsyncFilePaths:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = await session.file.mkdir("/tmp/reports")
             ...     print(result.success)
             True
@@ -62,7 +62,7 @@ class AsyncFilePaths:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     await session.command.execute("mkdir -p /tmp/here && touch /tmp/here/a.txt")
             ...     listed = await session.file.list("/tmp/here")
             ...     print(listed.entries)
@@ -111,7 +111,7 @@ class AsyncFilePaths:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     if not await session.file.exists("/tmp/no-such-file"):
             ...         print("there is none")
             there is none
@@ -202,7 +202,7 @@ class AsyncFilePaths:
             ValueError, TypeError: the pattern is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     made = await session.command.execute("mkdir -p /tmp/g/sub; touch /tmp/g/a.py /tmp/g/sub/b.py")
             ...     found = await session.file.glob("/tmp/g/**/*.py")
             ...     print(found.matches)

@@ -51,7 +51,7 @@ class AsyncFileTexts(AsyncFileContents):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/app.ini", "debug = no")
             ...     edits = [{"oldText": "no", "newText": "yes"}]
             ...     edited = await session.file.edit("/tmp/app.ini", edits, replace_all=False)
@@ -131,7 +131,7 @@ class AsyncFileTexts(AsyncFileContents):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = await session.file.write("/tmp/notes/a.md", "# One\ntwo\n", parents=True)
             ...     found = await session.file.grep("^# ", "/tmp/notes", glob="*.md", regex=True)
             ...     print(found.matches)

@@ -100,7 +100,7 @@ class AsyncFileSystem(AsyncFileTexts):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     files = [("/tmp/b/1.txt", "one"), ("/proc/2.txt", b"two")]
             ...     result = await session.file.write_batch(files, parents=True)
             ...     print(result.success, [error is None for error in result.errors])
@@ -152,7 +152,7 @@ class AsyncFileSystem(AsyncFileTexts):
             FileError: when the block is entered, or changes are waited for: the directory cannot be watched.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     made = await session.file.mkdir("/tmp/inbox")
             ...     async with session.file.watch("/tmp/inbox", interval=0.05) as changes:
             ...         written = await session.file.write("/tmp/inbox/a.txt", "hello")

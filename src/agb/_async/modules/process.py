@@ -39,7 +39,7 @@ class AsyncProcess(BlockHint):
         pid: its process id, and process group, in the session's operating system.
 
     Example:
-        >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     async with await session.command.start("echo one; sleep 0.1; echo two") as process:
         ...         async with process.stream() as output:
         ...             async for event in output:
@@ -80,7 +80,7 @@ class AsyncProcess(BlockHint):
             ValueError, TypeError: an argument is invalid.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = await session.command.start("echo out; echo err >&2")
             ...     async with process.stream() as output:
             ...         print(sorted([repr(event) async for event in output]))
@@ -98,7 +98,7 @@ class AsyncProcess(BlockHint):
                 process was cleaned up.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     async with await session.command.start("sleep 60") as process:
             ...         print(await process.poll())
             None
@@ -127,7 +127,7 @@ class AsyncProcess(BlockHint):
             ValueError, TypeError: the time is invalid.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = await session.command.start(["sh", "-c", "echo done; exit 3"])
             ...     result = await process.wait(timeout=30)
             ...     print(result.exit_code, result.stdout, end="")
@@ -206,7 +206,7 @@ class AsyncProcess(BlockHint):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     async with await session.command.start(["tr", "a-z", "A-Z"], stdin=True) as process:
             ...         print((await process.write("hello")).data)
             ...         print((await process.close_stdin()).success)
@@ -264,7 +264,7 @@ class AsyncProcess(BlockHint):
             ValueError, TypeError: the signal is invalid.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = await session.command.start("sleep 60")
             ...     print((await process.signal("INT")).data)
             ...     print((await process.wait()).exit_code)

@@ -125,7 +125,7 @@ class AsyncProcessOutput(BlockHint, IterationHint):
             CommandError: the time is over, or the process cannot be reached (any more).
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     async with await session.command.start("printf '\\377\\376'") as process:
             ...         received = b""
             ...         async with process.stream() as output:

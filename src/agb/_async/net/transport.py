@@ -35,8 +35,8 @@ class AsyncPoolTransport(httpx.AsyncHTTPTransport):
     Example:
         >>> import httpx
         >>> from agb import AsyncPoolTransport
-        >>> async with httpx.AsyncClient(transport=AsyncPoolTransport(proxy="")) as client:
-        ...     answer = await client.get(f"{agb.endpoint}/sdk/ListSession")
+        >>> async with httpx.AsyncClient(transport=AsyncPoolTransport(proxy="")) as http:
+        ...     answer = await http.get(f"{client.endpoint}/sdk/ListSession")
         >>> answer.status_code
         401
     """

@@ -213,11 +213,11 @@ class AsyncContextFiles:
             ValueError, TypeError: a number is negative or no whole number; nothing was sent.
 
         Example:
-            >>> made = await agb.context.create("read-and-written")
-            >>> written = await agb.context.write_file(made.context_id, "/tmp/a.txt", b"hello")
-            >>> (await agb.context.read_file(made.context_id, "/tmp/a.txt", offset=1, limit=3)).content
+            >>> made = await client.context.create("read-and-written")
+            >>> written = await client.context.write_file(made.context_id, "/tmp/a.txt", b"hello")
+            >>> (await client.context.read_file(made.context_id, "/tmp/a.txt", offset=1, limit=3)).content
             b'ell'
-            >>> deleted = await agb.context.delete(made.context)
+            >>> deleted = await client.context.delete(made.context)
 
         API: POST /sdk/GetContextFileDownloadUrl, and GET of the URL.
         """
@@ -311,14 +311,14 @@ class AsyncContextFiles:
         Example:
             >>> from pathlib import Path
             >>> from tempfile import TemporaryDirectory
-            >>> made = await agb.context.create("transferred")
+            >>> made = await client.context.create("transferred")
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     sent = await agb.context.upload(made.context_id, here, "/tmp/project")
-            ...     got = await agb.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
+            ...     sent = await client.context.upload(made.context_id, here, "/tmp/project")
+            ...     got = await client.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
             ...     print(sent.files[0].remote_path, sent.size, got.success, Path(here, "b.txt").read_text())
             /tmp/project/a.txt 5 True hello
-            >>> deleted = await agb.context.delete(made.context)
+            >>> deleted = await client.context.delete(made.context)
 
         API: POST /sdk/GetContextFileUploadUrl, and PUT to the URL.
         """

@@ -32,18 +32,18 @@ class AsyncContextIterator(AsyncPager[Context]):
 
 
 class AsyncContextService(AsyncContextFiles):
-    """Named persistent stores of an account; available as ``agb.context``.
+    """Named persistent stores of an account; available as ``client.context``.
 
     Unless a method says otherwise, it returns a result and never raises for a failed call; arguments of a wrong type
     raise `TypeError` before anything is sent.
 
     Example:
-        >>> made = await agb.context.create("notes")
+        >>> made = await client.context.create("notes")
         >>> context = made.raise_for_error().context
-        >>> found = await agb.context.get("notes")
+        >>> found = await client.context.get("notes")
         >>> found.context_id == context.id
         True
-        >>> deleted = await agb.context.delete(context)
+        >>> deleted = await client.context.delete(context)
         >>> deleted.success
         True
     """
@@ -76,7 +76,7 @@ class AsyncContextService(AsyncContextFiles):
             An iterator of `Context`. It raises `AGBError` when a page cannot be read.
 
         Example:
-            >>> async for context in agb.context.iterate():
+            >>> async for context in client.context.iterate():
             ...     print(context.name)
         """
         arguments.check_count("max_results", max_results)
@@ -134,13 +134,13 @@ class AsyncContextService(AsyncContextFiles):
             ``{"context_id": ...}`` as ``data``. A blank id or name is a failure, and so is a name that is taken.
 
         Example:
-            >>> made = await agb.context.create("before")
+            >>> made = await client.context.create("before")
             >>> context = made.context
             >>> context.name = "after"
-            >>> renamed = await agb.context.update(context)
+            >>> renamed = await client.context.update(context)
             >>> renamed.success
             True
-            >>> deleted = await agb.context.delete(context)
+            >>> deleted = await client.context.delete(context)
 
         API: POST /sdk/ModifyContext.
         """
@@ -227,11 +227,11 @@ class AsyncContextService(AsyncContextFiles):
             AGBError: there was no valid answer to the request that starts it.
 
         Example:
-            >>> made = await agb.context.create("scratch")
-            >>> cleared = await agb.context.clear(made.context_id, timeout=30)
+            >>> made = await client.context.create("scratch")
+            >>> cleared = await client.context.clear(made.context_id, timeout=30)
             >>> cleared.status
             'available'
-            >>> deleted = await agb.context.delete(made.context)
+            >>> deleted = await client.context.delete(made.context)
 
         API: POST /sdk/ClearContext and GET /sdk/GetContext.
         """

@@ -48,7 +48,7 @@ class AsyncExtensionsService:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from agb.extension import AsyncExtensionsService
-        >>> extensions = AsyncExtensionsService(agb)
+        >>> extensions = AsyncExtensionsService(client)
         >>> with TemporaryDirectory() as here:
         ...     archive = Path(here, "reader.zip")
         ...     size = archive.write_bytes(b"a zip archive")

@@ -66,7 +66,7 @@ class _ExecutorUnusable(Exception):
 
 
 class DistributedBatch(Batch[ItemT, ValueT]):
-    """A batch whose items are processed by the workers of an executor; ``agb.map(..., executor=...)`` makes it.
+    """A batch whose items are processed by the workers of an executor; ``client.map(..., executor=...)`` makes it.
 
     Each task of this batch sends one chunk of items after the other and waits for its result. Everything else, the
     journal, the order, back-pressure, is as without an executor.

@@ -38,7 +38,7 @@ ValueT = TypeVar("ValueT")
 
 
 class Batch(BlockHint, IterationHint, Generic[ItemT, ValueT]):
-    """A function that is applied to many items, each in a session; ``agb.map`` makes it.
+    """A function that is applied to many items, each in a session; ``client.map`` makes it.
 
     It is entered by ``with``, and then iterated over once, by one consumer: an `Outcome` for each item. Leaving
     the block ends everything, wherever it is: running work is cancelled, and no session is left. While the block lasts,

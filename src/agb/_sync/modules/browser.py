@@ -242,7 +242,7 @@ class Browser(BrowserNames):
             TypeError: an argument is of the wrong type.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
             ...     with session.browser.connect() as browser:
             ...         page = browser.contexts[0].new_page()
             ...         page.set_content("<title>Hello</title>")
@@ -270,7 +270,7 @@ class Browser(BrowserNames):
         end. Arguments and errors are those of `connect`.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
             ...     with session.browser.page() as page:
             ...         page.set_content("<h1>Hello</h1>")
             ...         print(page.locator("h1").text_content())

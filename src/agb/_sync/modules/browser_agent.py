@@ -74,7 +74,7 @@ class BrowserAgent(AgentNames):
         ...     name: str
         ...     price: float
         >>> PAGE = "data:text/html,<h1>Shoes</h1><p>Price: $20.50</p><button>Buy</button>"
-        >>> with agb.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
+        >>> with client.session(CreateSessionParams(image_id="agb-browser-use-1")) as session:
         ...     session.browser.start()
         ...     agent = session.browser.agent
         ...     text = agent.navigate(PAGE, check=True)

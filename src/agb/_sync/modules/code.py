@@ -76,10 +76,10 @@ class Code:
 
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
-            Any exception of a callback; the execution is stopped then.
+            Exception: that of a callback; the execution is stopped then.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.code.run("6 * 7", "python")
             ...     print(result.result)
             42
@@ -122,7 +122,7 @@ class Code:
                 ``result`` do not raise it, and have everything that arrived until then.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     with session.code.stream("print('hello'); 6 * 7", "python") as events:
             ...         for event in events:
             ...             if isinstance(event, Stdout):

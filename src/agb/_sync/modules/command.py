@@ -72,7 +72,7 @@ class Command:
                 ``stderr`` are the error's attributes too.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.command.execute("echo $NAME", envs={"NAME": "world"})
             ...     print(result.stdout, end="")
             world
@@ -122,7 +122,7 @@ class Command:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     with session.command.start(["printf", "%s|", "a b", "$HOME;"]) as process:
             ...         print((process.wait()).stdout)
             a b|$HOME;|
@@ -189,7 +189,7 @@ class Command:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     outcome = session.command.run(["tr", "a-z", "A-Z"], stdin=b"caf\xc3\xa9\n")
             ...     print(outcome.stdout)
             b'CAF\xc3\xa9\n'
@@ -247,7 +247,7 @@ class Command:
             CommandError: they could not be listed: no such session, no answer.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = session.command.start(["sleep", "60"])
             ...     print([(one.command, one.is_running) for one in session.command.processes()])
             [('sleep 60', True)]
@@ -266,7 +266,7 @@ class Command:
             ValueError, TypeError: the process id is invalid.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process_id = (session.command.start("echo still here")).process_id
             ...     again = session.command.attach(process_id)
             ...     print((again.wait()).stdout, end="")

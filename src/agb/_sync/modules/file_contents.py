@@ -94,7 +94,7 @@ class FileContents(FilePaths, FileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/hello.txt", "größer\n")
             ...     text = session.file.read("/tmp/hello.txt")
             ...     raw = session.file.read("/tmp/hello.txt", format="bytes")
@@ -183,7 +183,7 @@ class FileContents(FilePaths, FileCopies):
             FileError: when the block is entered, or a chunk is read: the file cannot be read.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/data.bin", bytes(5_000_000))
             ...     with session.file.read_stream("/tmp/data.bin") as chunks:
             ...         sizes = [len(chunk) for chunk in chunks]
@@ -242,7 +242,7 @@ class FileContents(FilePaths, FileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.file.write("/tmp/pixels.raw", bytes(range(256)) * 1000)
             ...     info = session.file.info("/tmp/pixels.raw")
             ...     print(result.success, info.file_info["size"])
@@ -330,7 +330,7 @@ class FileContents(FilePaths, FileCopies):
             ImportError: ``progress=True`` without rich.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.file.write_stream("/tmp/zeros", (bytes(100_000) for _ in range(20)))
             ...     print(result.success)
             True

@@ -81,7 +81,7 @@ class FileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         sent = session.file.upload_dir(here, "/tmp/project")
             ...         text = session.file.read("/tmp/project/a.txt")
             ...         got = session.file.download_dir("/tmp/project", Path(here, "back"))
@@ -137,6 +137,17 @@ class FileCopies:
         Raises:
             ValueError, TypeError: an argument is invalid; nothing was sent.
             ImportError: ``progress=True`` without rich.
+
+        Example:
+            >>> from pathlib import Path
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as here:
+            ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...         done = session.command.execute("mkdir out && echo 42 > out/answer.txt", check=True)
+            ...         got = session.file.download_dir("out", here)
+            ...     print(got.success, Path(here, "answer.txt").read_text())
+            True 42
+            <BLANKLINE>
         """
         remote_path = ops.check_path(remote_path, "remote_path")
         check_size(max_size)
@@ -217,7 +228,7 @@ class FileCopies:
             >>> from tempfile import TemporaryDirectory
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            ...     with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...         place = session.file.transfer_path()
             ...         sent = session.file.upload(f"{here}/a.txt", f"{place}/a.txt")
             ...         text = session.file.read(f"{place}/a.txt")

@@ -42,7 +42,7 @@ class FilePaths:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     result = session.file.mkdir("/tmp/reports")
             ...     print(result.success)
             True
@@ -63,7 +63,7 @@ class FilePaths:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     session.command.execute("mkdir -p /tmp/here && touch /tmp/here/a.txt")
             ...     listed = session.file.list("/tmp/here")
             ...     print(listed.entries)
@@ -112,7 +112,7 @@ class FilePaths:
             ValueError, TypeError: the path is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     if not session.file.exists("/tmp/no-such-file"):
             ...         print("there is none")
             there is none
@@ -203,7 +203,7 @@ class FilePaths:
             ValueError, TypeError: the pattern is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     made = session.command.execute("mkdir -p /tmp/g/sub; touch /tmp/g/a.py /tmp/g/sub/b.py")
             ...     found = session.file.glob("/tmp/g/**/*.py")
             ...     print(found.matches)

@@ -52,7 +52,7 @@ class FileTexts(FileContents):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/app.ini", "debug = no")
             ...     edits = [{"oldText": "no", "newText": "yes"}]
             ...     edited = session.file.edit("/tmp/app.ini", edits, replace_all=False)
@@ -132,7 +132,7 @@ class FileTexts(FileContents):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     written = session.file.write("/tmp/notes/a.md", "# One\ntwo\n", parents=True)
             ...     found = session.file.grep("^# ", "/tmp/notes", glob="*.md", regex=True)
             ...     print(found.matches)

@@ -97,7 +97,7 @@ class FileSystem(FileTexts):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     files = [("/tmp/b/1.txt", "one"), ("/proc/2.txt", b"two")]
             ...     result = session.file.write_batch(files, parents=True)
             ...     print(result.success, [error is None for error in result.errors])
@@ -149,7 +149,7 @@ class FileSystem(FileTexts):
             FileError: when the block is entered, or changes are waited for: the directory cannot be watched.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     made = session.file.mkdir("/tmp/inbox")
             ...     with session.file.watch("/tmp/inbox", interval=0.05) as changes:
             ...         written = session.file.write("/tmp/inbox/a.txt", "hello")

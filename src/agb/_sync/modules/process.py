@@ -40,7 +40,7 @@ class Process(BlockHint):
         pid: its process id, and process group, in the session's operating system.
 
     Example:
-        >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     with session.command.start("echo one; sleep 0.1; echo two") as process:
         ...         with process.stream() as output:
         ...             for event in output:
@@ -81,7 +81,7 @@ class Process(BlockHint):
             ValueError, TypeError: an argument is invalid.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = session.command.start("echo out; echo err >&2")
             ...     with process.stream() as output:
             ...         print(sorted([repr(event) for event in output]))
@@ -99,7 +99,7 @@ class Process(BlockHint):
                 process was cleaned up.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     with session.command.start("sleep 60") as process:
             ...         print(process.poll())
             None
@@ -128,7 +128,7 @@ class Process(BlockHint):
             ValueError, TypeError: the time is invalid.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = session.command.start(["sh", "-c", "echo done; exit 3"])
             ...     result = process.wait(timeout=30)
             ...     print(result.exit_code, result.stdout, end="")
@@ -207,7 +207,7 @@ class Process(BlockHint):
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     with session.command.start(["tr", "a-z", "A-Z"], stdin=True) as process:
             ...         print((process.write("hello")).data)
             ...         print((process.close_stdin()).success)
@@ -265,7 +265,7 @@ class Process(BlockHint):
             ValueError, TypeError: the signal is invalid.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     process = session.command.start("sleep 60")
             ...     print((process.signal("INT")).data)
             ...     print((process.wait()).exit_code)

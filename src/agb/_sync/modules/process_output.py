@@ -126,7 +126,7 @@ class ProcessOutput(BlockHint, IterationHint):
             CommandError: the time is over, or the process cannot be reached (any more).
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
             ...     with session.command.start("printf '\\377\\376'") as process:
             ...         received = b""
             ...         with process.stream() as output:

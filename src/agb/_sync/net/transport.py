@@ -36,8 +36,8 @@ class PoolTransport(httpx.HTTPTransport):
     Example:
         >>> import httpx
         >>> from agb import PoolTransport
-        >>> with httpx.Client(transport=PoolTransport(proxy="")) as client:
-        ...     answer = client.get(f"{agb.endpoint}/sdk/ListSession")
+        >>> with httpx.Client(transport=PoolTransport(proxy="")) as http:
+        ...     answer = http.get(f"{client.endpoint}/sdk/ListSession")
         >>> answer.status_code
         401
     """

@@ -210,11 +210,11 @@ class ContextFiles:
             ValueError, TypeError: a number is negative or no whole number; nothing was sent.
 
         Example:
-            >>> made = agb.context.create("read-and-written")
-            >>> written = agb.context.write_file(made.context_id, "/tmp/a.txt", b"hello")
-            >>> (agb.context.read_file(made.context_id, "/tmp/a.txt", offset=1, limit=3)).content
+            >>> made = client.context.create("read-and-written")
+            >>> written = client.context.write_file(made.context_id, "/tmp/a.txt", b"hello")
+            >>> (client.context.read_file(made.context_id, "/tmp/a.txt", offset=1, limit=3)).content
             b'ell'
-            >>> deleted = agb.context.delete(made.context)
+            >>> deleted = client.context.delete(made.context)
 
         API: POST /sdk/GetContextFileDownloadUrl, and GET of the URL.
         """
@@ -308,14 +308,14 @@ class ContextFiles:
         Example:
             >>> from pathlib import Path
             >>> from tempfile import TemporaryDirectory
-            >>> made = agb.context.create("transferred")
+            >>> made = client.context.create("transferred")
             >>> with TemporaryDirectory() as here:
             ...     written = Path(here, "a.txt").write_text("hello")
-            ...     sent = agb.context.upload(made.context_id, here, "/tmp/project")
-            ...     got = agb.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
+            ...     sent = client.context.upload(made.context_id, here, "/tmp/project")
+            ...     got = client.context.download(made.context_id, "/tmp/project/a.txt", Path(here, "b.txt"))
             ...     print(sent.files[0].remote_path, sent.size, got.success, Path(here, "b.txt").read_text())
             /tmp/project/a.txt 5 True hello
-            >>> deleted = agb.context.delete(made.context)
+            >>> deleted = client.context.delete(made.context)
 
         API: POST /sdk/GetContextFileUploadUrl, and PUT to the URL.
         """

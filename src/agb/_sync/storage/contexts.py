@@ -33,18 +33,18 @@ class ContextIterator(Pager[Context]):
 
 
 class ContextService(ContextFiles):
-    """Named persistent stores of an account; available as ``agb.context``.
+    """Named persistent stores of an account; available as ``client.context``.
 
     Unless a method says otherwise, it returns a result and never raises for a failed call; arguments of a wrong type
     raise `TypeError` before anything is sent.
 
     Example:
-        >>> made = agb.context.create("notes")
+        >>> made = client.context.create("notes")
         >>> context = made.raise_for_error().context
-        >>> found = agb.context.get("notes")
+        >>> found = client.context.get("notes")
         >>> found.context_id == context.id
         True
-        >>> deleted = agb.context.delete(context)
+        >>> deleted = client.context.delete(context)
         >>> deleted.success
         True
     """
@@ -77,7 +77,7 @@ class ContextService(ContextFiles):
             An iterator of `Context`. It raises `AGBError` when a page cannot be read.
 
         Example:
-            >>> for context in agb.context.iterate():
+            >>> for context in client.context.iterate():
             ...     print(context.name)
         """
         arguments.check_count("max_results", max_results)
@@ -135,13 +135,13 @@ class ContextService(ContextFiles):
             ``{"context_id": ...}`` as ``data``. A blank id or name is a failure, and so is a name that is taken.
 
         Example:
-            >>> made = agb.context.create("before")
+            >>> made = client.context.create("before")
             >>> context = made.context
             >>> context.name = "after"
-            >>> renamed = agb.context.update(context)
+            >>> renamed = client.context.update(context)
             >>> renamed.success
             True
-            >>> deleted = agb.context.delete(context)
+            >>> deleted = client.context.delete(context)
 
         API: POST /sdk/ModifyContext.
         """
@@ -228,11 +228,11 @@ class ContextService(ContextFiles):
             AGBError: there was no valid answer to the request that starts it.
 
         Example:
-            >>> made = agb.context.create("scratch")
-            >>> cleared = agb.context.clear(made.context_id, timeout=30)
+            >>> made = client.context.create("scratch")
+            >>> cleared = client.context.clear(made.context_id, timeout=30)
             >>> cleared.status
             'available'
-            >>> deleted = agb.context.delete(made.context)
+            >>> deleted = client.context.delete(made.context)
 
         API: POST /sdk/ClearContext and GET /sdk/GetContext.
         """

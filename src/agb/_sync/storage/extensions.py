@@ -49,7 +49,7 @@ class ExtensionsService:
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from agb.extension import ExtensionsService
-        >>> extensions = ExtensionsService(agb)
+        >>> extensions = ExtensionsService(client)
         >>> with TemporaryDirectory() as here:
         ...     archive = Path(here, "reader.zip")
         ...     size = archive.write_bytes(b"a zip archive")

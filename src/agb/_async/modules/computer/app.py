@@ -49,7 +49,7 @@ class AsyncApplicationManager:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     started = await session.computer.app.start("xterm")
             ...     print(started.data[0].pname)
             xterm
@@ -88,7 +88,7 @@ class AsyncApplicationManager:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = await session.computer.app.launch("xterm -T notes", timeout=30)
             ...     print(app.window.title, app.processes[0].pname)
             notes xterm
@@ -125,7 +125,7 @@ class AsyncApplicationManager:
             ValueError, TypeError: the name is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = await session.computer.app.launch("xterm")
             ...     print((await session.computer.app.stop_by_pname("xterm")).success)
             True

@@ -44,7 +44,7 @@ class AsyncKeyboardController:
             ValueError, TypeError: the text is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = await session.computer.app.launch("xterm")
             ...     result = await session.computer.keyboard.type("echo größer > /tmp/typed\n")
             ...     print(result.success)
@@ -84,7 +84,7 @@ class AsyncKeyboardController:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     result = await session.computer.keyboard.press(["Ctrl", "a"])
             ...     print(result.success)
             True

@@ -34,7 +34,8 @@ class AsyncMouseController:
         """Move the pointer to a point and click there once; ``double_left`` clicks twice.
 
         Args:
-            x, y: the point.
+            x: the point, in pixels from the left.
+            y: the point, in pixels from the top.
             button: ``left``, ``right``, ``middle`` or ``double_left``.
             timeout: seconds for the whole call.
 
@@ -45,7 +46,7 @@ class AsyncMouseController:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     result = await session.computer.mouse.click(300, 200, "right")
             ...     print(result.success)
             True
@@ -79,8 +80,10 @@ class AsyncMouseController:
         """Press a button at ``(x1, y1)``, move the pointer to ``(x2, y2)`` and release the button there.
 
         Args:
-            x1, y1: the beginning.
-            x2, y2: the end.
+            x1: the beginning, in pixels from the left.
+            y1: the beginning, in pixels from the top.
+            x2: the end.
+            y2: the end.
             button: ``left``, ``right`` or ``middle``.
             timeout: seconds for the whole call.
 
@@ -104,7 +107,8 @@ class AsyncMouseController:
         """Move the pointer to a point and turn the wheel there.
 
         Args:
-            x, y: the point.
+            x: the point, in pixels from the left.
+            y: the point, in pixels from the top.
             direction: ``up``, ``down``, ``left`` or ``right``.
             amount: by how many notches, 1 to 1,000.
             timeout: seconds for the whole call.
@@ -123,7 +127,7 @@ class AsyncMouseController:
         """Return where the pointer is, as ``data``: the JSON text of the service, with ``x`` and ``y`` as attributes.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     moved = await session.computer.mouse.move(512, 384)
             ...     position = (await session.computer.mouse.get_position()).raise_for_error().data
             ...     print(position.x, position.y)

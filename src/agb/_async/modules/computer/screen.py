@@ -41,7 +41,7 @@ class AsyncScreenController:
         """Return the size of the screen as ``data``: a dict with ``width``, ``height`` and ``dpiScalingFactor``.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     size = (await session.computer.screen.get_size()).raise_for_error().data
             ...     print(size["width"], size["height"])
             1920 1080
@@ -67,7 +67,7 @@ class AsyncScreenController:
             ValueError: the format is unknown; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     shot = await session.computer.screen.screenshot()
             ...     print(shot.width, shot.height, shot.save("screen.png").name)
             1920 1080 screen.png
@@ -92,7 +92,7 @@ class AsyncScreenController:
             TypeError: ``since`` is not a `Screenshot`; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     before = await session.computer.screen.screenshot()
             ...     started = await session.computer.app.start("xterm")
             ...     after = await session.computer.screen.wait_for_change(before, timeout=30)

@@ -44,7 +44,7 @@ class AsyncWindowManager:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = await session.computer.app.launch("xterm -T notes")
             ...     listed = await session.computer.window.list_root_windows()
             ...     print([window.title for window in listed.windows])
@@ -87,7 +87,7 @@ class AsyncWindowManager:
             ValueError, TypeError: an argument is invalid, or no window is described; nothing was sent.
 
         Example:
-            >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     started = await session.computer.app.start("xterm -T notes")
             ...     window = await session.computer.window.wait(title="notes", timeout=30)
             ...     print(window.title)

@@ -50,7 +50,7 @@ class ApplicationManager:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     started = session.computer.app.start("xterm")
             ...     print(started.data[0].pname)
             xterm
@@ -89,7 +89,7 @@ class ApplicationManager:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = session.computer.app.launch("xterm -T notes", timeout=30)
             ...     print(app.window.title, app.processes[0].pname)
             notes xterm
@@ -126,7 +126,7 @@ class ApplicationManager:
             ValueError, TypeError: the name is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = session.computer.app.launch("xterm")
             ...     print((session.computer.app.stop_by_pname("xterm")).success)
             True

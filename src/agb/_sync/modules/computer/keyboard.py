@@ -45,7 +45,7 @@ class KeyboardController:
             ValueError, TypeError: the text is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = session.computer.app.launch("xterm")
             ...     result = session.computer.keyboard.type("echo größer > /tmp/typed\n")
             ...     print(result.success)
@@ -85,7 +85,7 @@ class KeyboardController:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     result = session.computer.keyboard.press(["Ctrl", "a"])
             ...     print(result.success)
             True

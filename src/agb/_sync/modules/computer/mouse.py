@@ -35,7 +35,8 @@ class MouseController:
         """Move the pointer to a point and click there once; ``double_left`` clicks twice.
 
         Args:
-            x, y: the point.
+            x: the point, in pixels from the left.
+            y: the point, in pixels from the top.
             button: ``left``, ``right``, ``middle`` or ``double_left``.
             timeout: seconds for the whole call.
 
@@ -46,7 +47,7 @@ class MouseController:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     result = session.computer.mouse.click(300, 200, "right")
             ...     print(result.success)
             True
@@ -80,8 +81,10 @@ class MouseController:
         """Press a button at ``(x1, y1)``, move the pointer to ``(x2, y2)`` and release the button there.
 
         Args:
-            x1, y1: the beginning.
-            x2, y2: the end.
+            x1: the beginning, in pixels from the left.
+            y1: the beginning, in pixels from the top.
+            x2: the end.
+            y2: the end.
             button: ``left``, ``right`` or ``middle``.
             timeout: seconds for the whole call.
 
@@ -105,7 +108,8 @@ class MouseController:
         """Move the pointer to a point and turn the wheel there.
 
         Args:
-            x, y: the point.
+            x: the point, in pixels from the left.
+            y: the point, in pixels from the top.
             direction: ``up``, ``down``, ``left`` or ``right``.
             amount: by how many notches, 1 to 1,000.
             timeout: seconds for the whole call.
@@ -122,7 +126,7 @@ class MouseController:
         """Return where the pointer is, as ``data``: the JSON text of the service, with ``x`` and ``y`` as attributes.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     moved = session.computer.mouse.move(512, 384)
             ...     position = (session.computer.mouse.get_position()).raise_for_error().data
             ...     print(position.x, position.y)

@@ -42,7 +42,7 @@ class ScreenController:
         """Return the size of the screen as ``data``: a dict with ``width``, ``height`` and ``dpiScalingFactor``.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     size = (session.computer.screen.get_size()).raise_for_error().data
             ...     print(size["width"], size["height"])
             1920 1080
@@ -68,7 +68,7 @@ class ScreenController:
             ValueError: the format is unknown; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     shot = session.computer.screen.screenshot()
             ...     print(shot.width, shot.height, shot.save("screen.png").name)
             1920 1080 screen.png
@@ -93,7 +93,7 @@ class ScreenController:
             TypeError: ``since`` is not a `Screenshot`; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     before = session.computer.screen.screenshot()
             ...     started = session.computer.app.start("xterm")
             ...     after = session.computer.screen.wait_for_change(before, timeout=30)

@@ -45,7 +45,7 @@ class WindowManager:
             ValueError, TypeError: an argument is invalid; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     app = session.computer.app.launch("xterm -T notes")
             ...     listed = session.computer.window.list_root_windows()
             ...     print([window.title for window in listed.windows])
@@ -88,7 +88,7 @@ class WindowManager:
             ValueError, TypeError: an argument is invalid, or no window is described; nothing was sent.
 
         Example:
-            >>> with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+            >>> with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
             ...     started = session.computer.app.start("xterm -T notes")
             ...     window = session.computer.window.wait(title="notes", timeout=30)
             ...     print(window.title)
