@@ -35,6 +35,8 @@ INTEGRATIONS = {
     "inspect": "3.11",
     "jupyter": "3.11",
     "mcp": "3.11",
+    "openai-agents": "3.11",
+    "pydantic-ai": "3.11",
     "smolagents": "3.11",
     "swerex": "3.11",
 }
@@ -45,7 +47,7 @@ INTEGRATION_SUITES = {
     "jupyter": ["ipywidgets>=8", "nbclient>=0.10"],
 }
 """What the suites of adapters need besides."""
-INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"]}
+INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"], "pydantic-ai": ["pydantic-ai-slim==2.66.0"]}
 """The oldest versions with which a suite is run once more."""
 
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
@@ -292,7 +294,7 @@ def integrations(session: nox.Session, adapter: str) -> None:
     warnings = ["-W", "ignore::DeprecationWarning", "-W", "ignore:Unclosed <MemoryObject:ResourceWarning"]
     command = ["python", "-m", "pytest", "-q", *warnings]
     session.run(*command, *suite, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
-    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {module}")
+    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {adapter}")
     session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
     if adapter == "swerex":
         run_tests_of_swerex(session)

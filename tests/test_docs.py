@@ -212,7 +212,7 @@ def test_example_of_a_docstring(name: str, request: pytest.FixtureRequest) -> No
     marks = marks_of(EXAMPLES[name])
     shared = "desktop" if needs_desktop in marks else "browser_id" if needs_browser in marks else ""
     session_id = request.getfixturevalue(shared) if shared else ""
-    if "._async." in name or "await " in EXAMPLES[name]:
+    if "._async." in name or "await " in EXAMPLES[name] or "async with " in EXAMPLES[name]:
         asyncio.run(run_asynchronous_examples(name, session_id))
         return
     with agb.AGB() as client:

@@ -15,14 +15,14 @@ import pytest
 pytest.importorskip("smolagents", exc_type=ImportError)
 
 import PIL.Image
-from smolagents import ActionStep, CodeAgent, FinalAnswerStep, tool
+from smolagents import ActionStep, CodeAgent, FinalAnswerStep, ToolCallingAgent, tool
 from smolagents.utils import AgentError
 
 from agb import AGB, AGBError, Config, CreateSessionParams
-from agb.integrations.smolagents import AGBExecutor
+from agb.integrations.smolagents import AGBExecutor, session_tools
 from agb.local import LocalServer
 
-from .smolagents_models import ScriptedModel
+from .smolagents_models import CallingModel, ScriptedModel
 
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
 
@@ -157,3 +157,23 @@ def test_client_of_the_environment(runtime: LocalServer, monkeypatch: pytest.Mon
     executor = AGBExecutor(PARAMS)
     assert executor("6 * 7").output == "42"
     executor.cleanup()
+
+
+def test_tools_of_a_session(client: AGB) -> None:
+    model = CallingModel(
+        ("write_file", {"path": "src/a.py", "content": "one = 1\n"}),
+        ("search_files", {"pattern": "one", "path": "src", "regex": None}),
+        ("run_code", {"code": "6 * 7", "language": None}),
+        ("run_command", {"command": "exit 3"}),
+        ("read_file", {"path": "/no/such"}),
+        ("final_answer", {"answer": "done"}),
+    )
+    with client.session(PARAMS) as session:
+        agent = ToolCallingAgent(tools=session_tools(session), model=model, verbosity_level=0)
+        assert agent.run("go") == "done"
+    seen = [step.observations for step in agent.memory.steps if isinstance(step, ActionStep)]
+    assert seen[0] == "Wrote 8 bytes to src/a.py."
+    assert str(seen[1]).endswith("src/a.py:1: one = 1")
+    assert seen[2:4] == ["42", "[exit code 3]"]
+    errors = [step.error for step in agent.memory.steps if isinstance(step, ActionStep)]
+    assert "/no/such" in str(errors[4])

@@ -1,4 +1,4 @@
-"""smolagents: the Python of a `CodeAgent` in a session.
+"""smolagents: the Python of a `CodeAgent` in a session, and tools of a `ToolCallingAgent`.
 
 It needs the extra ``agb[smolagents]``. The guide ``docs/integrations/smolagents.md`` has an example.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 try:
     import PIL.Image
+    from smolagents._function_type_hints_utils import get_json_schema
     from smolagents.local_python_executor import CodeOutput
     from smolagents.monitoring import AgentLogger, LogLevel
     from smolagents.remote_executors import RemotePythonExecutor
+    from smolagents.tools import Tool
     from smolagents.utils import AgentError
 except ImportError as error:
     raise ImportError("agb.integrations.smolagents needs smolagents: pip install 'agb[smolagents]'") from error
@@ -27,7 +29,7 @@ from .._sync.session import Session
 from ..exceptions import ExecutionError
 from ..owned import Owner
 from ..results.code import ExecutionResult
-from .sandbox import BlockingSandbox
+from .sandbox import BlockingSandbox, BlockingSandboxTools
 
 PIP_LIMIT: Final = 600.0
 """Seconds that the installation of packages may take."""
@@ -145,6 +147,56 @@ class AGBExecutor(RemotePythonExecutor):
             self._agb.close()
         if error is not None:
             raise error
+
+
+def session_tools(
+    session: Session,
+    *,
+    cwd: str | None = None,
+    user: str | None = None,
+    timeout: float = 120.0,
+    text_limit: int = 30_000,
+) -> list[Tool]:
+    """Return tools that run code and commands, and read, write and search files, in a session: for `ToolCallingAgent`.
+
+    Any error of a call is one of its step, which the model sees; pictures that code shows are left out.
+
+    Args:
+        session: the session; it stays the caller's.
+        cwd: the directory of programs, and the one relative paths start at; without it, that of the session.
+        user: the user of programs, where the image has several.
+        timeout: seconds of a command or of code, where the model does not choose others.
+        text_limit: characters of the result of a tool, and bytes of a file that are read at once.
+
+    Example:
+        >>> from agb.integrations.smolagents import session_tools
+        >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        ...     run_code = session_tools(session)[0]
+        ...     print(run_code(code="6 * 7"))
+        42
+    """
+    sandbox = BlockingSandbox(session, cwd=cwd, user=user)
+    tools = BlockingSandboxTools(lambda: sandbox, timeout=timeout, text_limit=text_limit)
+    return [_FunctionTool(function) for function in tools.functions]
+
+
+class _FunctionTool(Tool):
+    """A function as a tool, which is not written as a class of its own."""
+
+    skip_forward_signature_validation = True
+    output_type = "string"
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        schema = get_json_schema(function)["function"]
+        self.name = schema["name"]
+        self.description = schema["description"]
+        self.inputs = schema["parameters"]["properties"]
+        self._function = function
+        super().__init__()
+
+    def forward(self, **arguments: Any) -> str:
+        # What a model leaves out may be None here: the default of the function is meant.
+        return str(self._function(**{name: value for name, value in arguments.items() if value is not None}))
 
 
 def _value(result: ExecutionResult) -> Any:
