@@ -19,10 +19,6 @@ class Reply:
     code: str = ""
 
 
-Messages = list[dict[str, str]]
-Model = Callable[[Messages], Reply]
-
-
 def run_code(session: Session, code: str) -> str:
     """Run code and return its output, value and error as JSON, each of limited length."""
     run = session.code.run(code, "python", timeout_s=60)
@@ -35,7 +31,7 @@ def run_code(session: Session, code: str) -> str:
     return json.dumps({name: value for name, value in seen.items() if value})
 
 
-def solve(session: Session, model: Model, task: str) -> str:
+def solve(session: Session, model: Callable[[list[dict[str, str]]], Reply], task: str) -> str:
     """Let a model work on a task, and return its answer."""
     messages = [{"role": "user", "content": task}]
     for _ in range(MAX_STEPS):
@@ -48,7 +44,7 @@ def solve(session: Session, model: Model, task: str) -> str:
     raise RuntimeError(f"no answer after {MAX_STEPS} steps")
 
 
-def scripted_model(messages: Messages) -> Reply:
+def scripted_model(messages: list[dict[str, str]]) -> Reply:
     """Stand in for a call of your provider: it makes a mistake, reads the error, and mends it."""
     last = json.loads(messages[-1]["content"]) if messages[-1]["role"] == "tool" else None
     if last is None:

@@ -20,10 +20,6 @@ class Reply:
     code: str = ""
 
 
-Messages = list[dict[str, str]]
-Model = Callable[[Messages], Reply]
-
-
 async def run_code(session: AsyncSession, code: str) -> str:
     """Run code and return its output, value and error as JSON, each of limited length."""
     run = await session.code.run(code, "python", timeout_s=60)
@@ -36,7 +32,7 @@ async def run_code(session: AsyncSession, code: str) -> str:
     return json.dumps({name: value for name, value in seen.items() if value})
 
 
-async def solve(session: AsyncSession, model: Model, task: str) -> str:
+async def solve(session: AsyncSession, model: Callable[[list[dict[str, str]]], Reply], task: str) -> str:
     """Let a model work on a task, and return its answer."""
     messages = [{"role": "user", "content": task}]
     for _ in range(MAX_STEPS):
@@ -49,7 +45,7 @@ async def solve(session: AsyncSession, model: Model, task: str) -> str:
     raise RuntimeError(f"no answer after {MAX_STEPS} steps")
 
 
-def scripted_model(messages: Messages) -> Reply:
+def scripted_model(messages: list[dict[str, str]]) -> Reply:
     """Stand in for a call of your provider: it makes a mistake, reads the error, and mends it."""
     last = json.loads(messages[-1]["content"]) if messages[-1]["role"] == "tool" else None
     if last is None:

@@ -208,7 +208,8 @@ def python_session(runtime: agb.local.LocalServer) -> Iterator[str]:
     A session of its own costs a test 0.4 s with the interpreter. Tests that share this one do not depend on variables
     and files that others leave, and do not end the interpreter.
     """
-    params = CreateSessionParams(image_id="agb-code-space-1")
+    # A worker may run other tests for longer than a session may be idle.
+    params = CreateSessionParams(image_id="agb-code-space-1", idle_release_timeout=24 * 3600)
     with AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as client, client.session(params) as session:
         session.code.run("1", "python").raise_for_error()
         yield session.session_id

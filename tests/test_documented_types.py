@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,11 @@ async def asynchronous(client: AsyncAGB) -> None:
 
 def asynchronous_python_of(text: str, twins: list[str | None]) -> str:
     """Return the asynchronous flavour of a page's blocks as one coroutine function, in which ``await`` may stand."""
-    blocks = [twin or block for (block, _), twin in zip(BLOCK.findall(text), twins, strict=True)]
+    # Each twin may be a program of its own, with a function main. Examples without a twin are checked with the others.
+    blocks = [
+        match[1] if twin is None else re.sub(r"\bmain\b", f"main_{number}", twin)
+        for number, (match, twin) in enumerate(zip(BLOCK.finditer(text), twins, strict=True))
+    ]
     return "async def page() -> None:\n" + textwrap.indent("\n".join(blocks), "    ")
 
 

@@ -174,6 +174,9 @@ class Picture(Shown):
         target.write_bytes(data)
         return target
 
+    def _repr_html_(self) -> None:
+        """Return None: it is shown as a picture."""
+
     def _repr_png_(self) -> bytes | None:
         return self._in_format(PNG)
 

@@ -34,8 +34,8 @@ try:
 except ImportError as error:
     raise ImportError("tracing needs OpenTelemetry: pip install 'agb[otel]'") from error
 
-# The methods with spans: all public coroutine methods of the asynchronous class, and those of its twin. A class that
-# inherits methods is listed with the class that defines them.
+# The methods with spans: all public coroutine methods of the asynchronous class, those that it inherits included, and
+# those of its twin.
 _CLASSES = (
     ("", "client", "AsyncAGB"),
     ("session", "session", "AsyncSession"),
@@ -43,8 +43,6 @@ _CLASSES = (
     ("command", "modules.command", "AsyncCommand"),
     ("process", "modules.process", "AsyncProcess"),
     ("file", "modules.files", "AsyncFileSystem"),
-    ("file", "modules.file_paths", "AsyncFilePaths"),
-    ("file", "modules.file_copies", "AsyncFileCopies"),
     ("session.context", "modules.context_manager", "AsyncContextManager"),
     ("browser", "modules.browser", "AsyncBrowser"),
     ("browser.agent", "modules.browser_agent", "AsyncBrowserAgent"),
@@ -54,7 +52,6 @@ _CLASSES = (
     ("computer.screen", "modules.computer.screen", "AsyncScreenController"),
     ("computer.window", "modules.computer.window", "AsyncWindowManager"),
     ("context", "storage.contexts", "AsyncContextService"),
-    ("context", "storage.context_files", "AsyncContextFiles"),
 )
 _NO_OPERATION = frozenset({"aclose", "close"})
 """Methods of a client that concern its connections."""
@@ -99,7 +96,7 @@ class _Operation:
         """Take from a result what is no content: ids, an exit code, the error."""
         outcome = result if isinstance(result, Outcome) else None
         if outcome is not None:
-            self.attributes |= {"client.session.id": outcome.session_id, "client.map.attempts": outcome.attempts}
+            self.attributes |= {"agb.session.id": outcome.session_id, "agb.map.attempts": outcome.attempts}
         session = getattr(result, "session", None)
         if session is not None:
             self.attributes |= _facts_of_session(session)
@@ -117,8 +114,8 @@ _OUTCOMES = {ErrorKind.PROGRAM_FAILED: "program_failed", ErrorKind.TIMED_OUT: "t
 class AGBInstrumentor(BaseInstrumentor):  # type: ignore[misc]
     """Adds spans and metrics to all clients of the process; see docs/guides/tracing.md.
 
-    A span is named after its operation (``client.create``, ``agb.code.run``) and has the attributes ``agb.operation``,
-    ``client.session.id``, ``agb.image.id``, ``agb.language``, ``agb.requests``, ``agb.retries``, ``agb.bytes.sent``,
+    A span is named after its operation (``agb.create``, ``agb.code.run``) and has the attributes ``agb.operation``,
+    ``agb.session.id``, ``agb.image.id``, ``agb.language``, ``agb.requests``, ``agb.retries``, ``agb.bytes.sent``,
     ``agb.bytes.received``, ``agb.outcome``, ``server.address`` and ``server.port``, as far as they are known. It
     contains no code, no output, no content of a file and no secret.
 
@@ -323,13 +320,16 @@ _Wrapper = Callable[[_Telemetry, str, Any], Any]
 def _targets() -> Iterator[tuple[type, str, str, _Wrapper]]:
     """Return class, method, operation and wrapper of all methods to be replaced, those of both flavours."""
     for prefix, module, name in _CLASSES:
-        asynchronous, synchronous = _pair(module, name)
-        for method, function in list(vars(asynchronous).items()):
-            if method.startswith("_") or method in _NO_OPERATION or not inspect.iscoroutinefunction(function):
+        for asynchronous in getattr(import_module(f"agb._async.{module}"), name).__mro__:
+            if not asynchronous.__module__.startswith("agb._async."):
                 continue
-            operation = f"{prefix}.{method}".lstrip(".")
-            yield asynchronous, method, operation, _traced_async
-            yield synchronous, method, operation, _traced_sync
+            _, synchronous = _pair(asynchronous.__module__.removeprefix("agb._async."), asynchronous.__name__)
+            for method, function in list(vars(asynchronous).items()):
+                if method.startswith("_") or method in _NO_OPERATION or not inspect.iscoroutinefunction(function):
+                    continue
+                operation = f"{prefix}.{method}".lstrip(".")
+                yield asynchronous, method, operation, _traced_async
+                yield synchronous, method, operation, _traced_sync
     for operation, module, name in _STREAMS:
         asynchronous, synchronous = _pair(module, name)
         yield asynchronous, "__aenter__", operation, _entered_async
@@ -423,5 +423,5 @@ def _left_sync(telemetry: _Telemetry, name: str, method: Any) -> Any:
 
 def _facts_of_session(session: Any) -> dict[str, Any]:
     session_id, image_id = getattr(session, "session_id", ""), getattr(session, "image_id", "")
-    facts = {"client.session.id": session_id, "agb.image.id": image_id}
+    facts = {"agb.session.id": session_id, "agb.image.id": image_id}
     return {key: value for key, value in facts.items() if isinstance(value, str) and value}

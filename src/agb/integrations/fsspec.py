@@ -402,7 +402,7 @@ class AGBContextFileSystem(AGBFileSystem):
 
     async def _rm(  # pyright: ignore[reportIncompatibleMethodOverride]  # its parameters are narrower than used
         self, path: Any, recursive: bool = False, batch_size: int | None = None, **options: Any
-    ) -> builtins.list[None]:
+    ) -> None:
         paths = path if isinstance(path, builtins.list) else [path]
         contexts = [one for one in map(self._strip_protocol, paths) if one and "/" not in one]
         others = [one for one in paths if self._strip_protocol(one) not in contexts]
@@ -412,7 +412,6 @@ class AGBContextFileSystem(AGBFileSystem):
             if not recursive:
                 raise _os_error(errno.EISDIR, one)
             await self._delete_context(one)
-        return []
 
     async def _mkdir(self, path: str, create_parents: bool = True, **options: Any) -> None:
         del create_parents, options
@@ -608,14 +607,13 @@ class AGBSessionFileSystem(AGBFileSystem):
 
     async def _rm(  # pyright: ignore[reportIncompatibleMethodOverride]  # its parameters are narrower than used
         self, path: Any, recursive: bool = False, batch_size: int | None = None, **options: Any
-    ) -> builtins.list[None]:
+    ) -> None:
         del batch_size, options
         paths = path if isinstance(path, builtins.list) else [path]
         for one in await self._expand_path(paths) if not recursive else [self._strip_protocol(each) for each in paths]:
             if recursive and not await self._exists(one):
                 raise _os_error(errno.ENOENT, one)
             await self._remove(one, recursive=recursive)
-        return []
 
     async def _remove(self, path: str, *, recursive: bool) -> None:
         sandbox, inner = self._sandbox(path)
