@@ -101,3 +101,12 @@ async def test_deletion_that_is_always_refused_is_given_up(service: tuple[Sessio
         with pytest.raises(SessionError, match="slow down"):
             await block(agb)
     assert 4 <= [request.path for request in server.requests].count(RELEASE) <= 12
+
+
+async def test_block_of_a_client_that_was_closed_meanwhile(service: tuple[Sessions, Scripted]) -> None:
+    sessions, server = service
+    agb = client(server)
+    async with agb.session(IMAGE):
+        assert sessions.alive
+        await agb.aclose()
+    assert not sessions.alive

@@ -98,3 +98,12 @@ def test_deletion_that_is_always_refused_is_given_up(service: tuple[Sessions, Sc
         with pytest.raises(SessionError, match="slow down"):
             block(agb)
     assert 4 <= [request.path for request in server.requests].count(RELEASE) <= 12
+
+
+def test_block_of_a_client_that_was_closed_meanwhile(service: tuple[Sessions, Scripted]) -> None:
+    sessions, server = service
+    agb = client(server)
+    with agb.session(IMAGE):
+        assert sessions.alive
+        agb.close()
+    assert not sessions.alive

@@ -302,13 +302,17 @@ class AsyncAGB(Closable, BlockHint):
             raise left_behind
 
     async def _delete_at_exit(self, session: AsyncSession) -> AGBError | None:
-        """Delete the session of a block that is left; return why it may still exist."""
+        """Delete the session of a block that is left, also of a closed client; return why it may still exist."""
+
+        async def delete() -> AGBError | None:
+            async with self.client.clean_up():
+                return await delete_surely(session)
 
         async def report(error: AGBError | None) -> None:
             if error is not None:
                 warn_left_behind(session.session_id, error)
 
-        return await run_to_completion(partial(delete_surely, session), report)
+        return await run_to_completion(delete, report)
 
     # --- many ----------------------------------------------------------------------------------------------------
 

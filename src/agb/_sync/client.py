@@ -303,13 +303,17 @@ class AGB(Closable, BlockHint):
             raise left_behind
 
     def _delete_at_exit(self, session: Session) -> AGBError | None:
-        """Delete the session of a block that is left; return why it may still exist."""
+        """Delete the session of a block that is left, also of a closed client; return why it may still exist."""
+
+        def delete() -> AGBError | None:
+            with self.client.clean_up():
+                return delete_surely(session)
 
         def report(error: AGBError | None) -> None:
             if error is not None:
                 warn_left_behind(session.session_id, error)
 
-        return run_to_completion(partial(delete_surely, session), report)
+        return run_to_completion(delete, report)
 
     # --- many ----------------------------------------------------------------------------------------------------
 
