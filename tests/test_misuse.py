@@ -98,8 +98,10 @@ def test_block_is_not_awaited(block: Any) -> None:
 @pytest.mark.parametrize(("flavour", "word"), [(AGB, "with"), (AsyncAGB, "async with")])
 def test_session_without_a_block(flavour: type[Any], word: str) -> None:
     block = flavour("k", NOWHERE).session(PARAMS)
-    assert repr(block) == f"<agb.session(params), to be used as: {word} agb.session(params) as session>"
-    with pytest.raises(AttributeError, match=rf"no 'code'; the session is in the block: {word} agb\.session\(params\)"):
+    assert repr(block) == f"<client.session(params), to be used as: {word} client.session(params) as session>"
+    with pytest.raises(
+        AttributeError, match=rf"no 'code'; the session is in the block: {word} client\.session\(params\)"
+    ):
         _ = block.code
     assert repr(copy.copy(block)) == repr(block)
 

@@ -144,6 +144,9 @@ async def test_page_of_the_callers_playwright(runtime: LocalServer, running: Ses
         for page in pages:
             await browser.agent.act(ActOptions("click Go"), page, check=True)
         assert [await page.title() for page in pages] == ["clicked 0", "clicked 1"]
+        await pages[1].bring_to_front()
+        for page in pages:  # also the one behind
+            assert (await browser.agent.screenshot(page, full_page=False)).startswith("data:image/png;base64,")
         (found,) = (await browser.agent.observe(ObserveOptions("the Go button"), pages[0])).elements
         assert await pages[0].locator(found.selector).inner_text() == "Go"
         for page in pages:

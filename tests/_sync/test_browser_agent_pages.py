@@ -143,6 +143,9 @@ def test_page_of_the_callers_playwright(runtime: LocalServer, running: SessionRe
         for page in pages:
             browser.agent.act(ActOptions("click Go"), page, check=True)
         assert [page.title() for page in pages] == ["clicked 0", "clicked 1"]
+        pages[1].bring_to_front()
+        for page in pages:  # also the one behind
+            assert browser.agent.screenshot(page, full_page=False).startswith("data:image/png;base64,")
         (found,) = browser.agent.observe(ObserveOptions("the Go button"), pages[0]).elements
         assert pages[0].locator(found.selector).inner_text() == "Go"
         for page in pages:

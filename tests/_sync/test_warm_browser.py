@@ -93,5 +93,5 @@ def test_wrong_arguments() -> None:
             agb.pool(PARAMS, warm_browser=wrong)
         with pytest.raises(TypeError, match="warm_browser is True, False or a BrowserOption, not str"):
             agb.map(nothing, [1], params=PARAMS, warm_browser=wrong)
-        with pytest.raises(ValueError, match=r"agb\.pool\(\.\.\., warm_browser=\.\.\.\)"):
+        with pytest.raises(ValueError, match=r"client\.pool\(\.\.\., warm_browser=\.\.\.\)"):
             agb.map(nothing, [1], pool=agb.pool(PARAMS), warm_browser=True)

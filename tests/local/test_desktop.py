@@ -239,7 +239,7 @@ def test_desktop_that_was_ended_starts_again(api: Api) -> None:
     desk = Desk(api, session_id)
     desk.call("move_mouse", x=5, y=5)
     desk.shell(_END)
-    desk.call("move_mouse", x=7, y=7)
+    desk.call_until_answered("move_mouse", x=7, y=7)
     assert desk.position() == (7, 7)
     desk.shell(_END)
     assert desk.shell("xset q > /dev/null && pgrep -c Xvnc") == "1\n"  # a program finds a display, too

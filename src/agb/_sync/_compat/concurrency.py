@@ -116,8 +116,12 @@ class TimedRunner:
 def _run_jobs(jobs: Queue[Callable[[], None]]) -> None:
     pid = os.getpid()
     with suppress(ClosedResource):
-        while os.getpid() == pid:  # a forked child of the function has this thread only, and ends with it
+        while True:
             jobs.get()()
+            # A child that the function has forked has this thread only, and ends with it. That would call destructors of
+            # native libraries, which crash where threads of theirs are missing.
+            if os.getpid() != pid:
+                os._exit(0)
 
 
 class TaskGroup:

@@ -14,7 +14,7 @@ from ...planner import Planner
 from ..process import BrowserUnavailable
 from . import schema as schemas
 from .around import StepFailed, Surroundings, Variables, reason
-from .capture import capture
+from .capture import capture, picture_of
 from .driver import NoDriver, is_playwright_error
 from .engine import Observed, PageSource, act_by_engine, below, observe_by_engine, selected
 from .extract import NotExtracted, extract_from
@@ -60,7 +60,7 @@ async def screenshot(page: Page, picture: Picture) -> bytes:
         options["quality"] = picture.quality
     if picture.clip is not None:
         options["clip"] = dict(picture.clip)
-    return await page.screenshot(animations="disabled", **options)
+    return await picture_of(page, **options)
 
 
 async def act(source: PageSource, given: Instruction, planner: Planner | None, progress: Progress) -> Acted:

@@ -84,3 +84,9 @@ async def _detach(session: CDPSession) -> None:
         await session.detach()
     except Error:  # the page is closed, and its sessions with it
         return
+
+
+async def picture_of(page: Page, **options: Any) -> bytes:
+    """Return a picture of a page, which comes to the front: Chromium draws no page in the background."""
+    await page.bring_to_front()
+    return bytes(await page.screenshot(animations="disabled", **options))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ...planner import Action, PageView, Plan, Planner, Task
 from .actions import ELEMENT_METHODS, do
 from .around import StepFailed, Surroundings, reason
-from .capture import capture
+from .capture import capture, picture_of
 from .engine import Observed, PageSource, guarded
 from .grammar import METHODS, Step
 from .outline import outline
@@ -103,7 +103,7 @@ class Planned:
             self._schema,
             tuple(variables.values),
             tuple(self._progress.steps),
-            await page.screenshot(animations="disabled") if self._vision else None,
+            await picture_of(page) if self._vision else None,
         )
         try:
             plan = await self._planner(view)
