@@ -118,8 +118,8 @@ def _run_jobs(jobs: Queue[Callable[[], None]]) -> None:
     with suppress(ClosedResource):
         while True:
             jobs.get()()
-            # A child that the function has forked has this thread only, and ends with it. That would call destructors of
-            # native libraries, which crash where threads of theirs are missing.
+            # A child that the function has forked has this thread only, and ends with it. That would call destructors
+            # of native libraries, which crash where threads of theirs are missing.
             if os.getpid() != pid:
                 os._exit(0)
 
