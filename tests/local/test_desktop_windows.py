@@ -172,6 +172,7 @@ def test_application_is_stopped_by_number_and_by_command(desk: Desk) -> None:
     assert desk.call("stop_app_by_pid", pid=first) is True
     assert f"there is no process {first}" in desk.error("stop_app_by_pid", pid=first)
     assert desk.call("stop_app_by_cmd", stop_cmd=f"kill {second}") is True
+    desk.wait_for(f"! test -e /proc/{second}")
     assert "the command failed" in desk.error("stop_app_by_cmd", stop_cmd=f"kill {second}")
     assert desk.shell("pgrep -x sleep; true") == ""
 
