@@ -50,6 +50,13 @@ INTEGRATION_SUITES = {
 INTEGRATION_MINIMA = {"deepagents": ["deepagents==0.6.12"], "pydantic-ai": ["pydantic-ai-slim==2.66.0"]}
 """The oldest versions with which a suite is run once more."""
 
+PLATFORM_NOTES = (
+    "uvloop: tests/test_platforms.py runs the client on it, where it is installed (Linux and macOS)",
+    "Windows: not run here; there, tests/test_platforms.py, tests/ops and tests/wire run without the local runtime",
+    "macOS: not run here; the same as Windows",
+)
+"""What the tests do not show on this machine."""
+
 nox.options.sessions = ["lint", "types", f"tests-{THIS_PYTHON}"]
 
 
@@ -78,6 +85,8 @@ def generate(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests, on every Python that is supported and installed."""
     install(session, "dev")
+    for note in PLATFORM_NOTES:
+        session.log(note)
     session.run("python", "-m", "pytest", *(session.posargs or ["-q"]))
 
 
