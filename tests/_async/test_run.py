@@ -121,7 +121,8 @@ async def test_background_programs_outlive_a_command_that_ends(runtime: LocalSer
             outcome = await one.command.run("(sleep 600 >/dev/null 2>&1 &) ; echo begun")
             assert (outcome.stdout, outcome.exit_code) == (b"begun\n", 0)
             # The shell's child becomes the program a moment after the shell has ended.
-            await one.command.execute("until ps -eo args | grep '^sleep 600'; do sleep 0.02; done", LIMIT_MS, check=True)
+            found = "until ps -eo args | grep '^sleep 600'; do sleep 0.02; done"
+            await one.command.execute(found, LIMIT_MS, check=True)
             await one.command.execute("pkill sleep", LIMIT_MS)
 
 
