@@ -25,17 +25,9 @@ LONGEST_CHARACTER: Final = 4
 OF_CREATION: Final = "of_creation"
 """What is in ``extra`` of an error if there is no session because of it."""
 _GONE = {SESSION_NOT_FOUND, TOOL_SESSION_NOT_FOUND}
-_FOR_MODEL = {
-    ErrorKind.PROGRAM_FAILED,
-    ErrorKind.REFUSED,
-    ErrorKind.NOT_FOUND,
-    ErrorKind.PERMISSION_DENIED,
-    ErrorKind.IS_A_DIRECTORY,
-    ErrorKind.NOT_A_DIRECTORY,
-    ErrorKind.EXISTS,
-    ErrorKind.TIMED_OUT,
-    ErrorKind.TOO_LARGE,
-}
+_FOR_MODEL = {kind for kind in ErrorKind if kind.is_refusal}
+_FOR_MODEL -= {ErrorKind.BAD_CREDENTIALS, ErrorKind.RATE_LIMITED}
+_FOR_MODEL |= {ErrorKind.PROGRAM_FAILED, ErrorKind.TIMED_OUT, ErrorKind.TOO_LARGE}
 
 
 @frozen

@@ -229,10 +229,12 @@ class _Forwarder(threading.Thread):
         base, question, query = rest.partition("?")
         url = f"{'wss' if scheme == 'https' else 'ws'}://{base.rstrip('/')}/{channel}{question}{query}"
 
+        from websockets.exceptions import WebSocketException
+
         async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 await self._lead(url, reader, writer)
-            except (OSError, asyncio.CancelledError) as error:
+            except (OSError, WebSocketException, asyncio.CancelledError) as error:
                 _log.debug("the connection to the channel %s of a kernel has ended: %s", channel, type(error).__name__)
             finally:
                 writer.close()

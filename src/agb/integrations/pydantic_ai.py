@@ -32,6 +32,7 @@ except ImportError as error:
     raise ImportError(why) from error
 
 from .._ops.ownership import nameless
+from .._ops.tool_texts import TEXT_LIMIT
 from ..exceptions import AGBError, ErrorKind
 from ..owned import Owner
 from ..session_params import CreateSessionParams
@@ -99,7 +100,7 @@ class AGBToolset(FunctionToolset[AgentDepsT]):
         cwd: str | None = None,
         user: str | None = None,
         timeout: float = 120.0,
-        text_limit: int = 30_000,
+        text_limit: int = TEXT_LIMIT,
         id: str = "agb",
         max_retries: int | None = None,
     ) -> None:

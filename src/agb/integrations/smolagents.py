@@ -24,6 +24,7 @@ except ImportError as error:
 
 from .. import AGB, CreateSessionParams
 from .._ops.ownership import nameless
+from .._ops.tool_texts import TEXT_LIMIT
 from .._sync.lifecycle.deletion import delete_surely
 from .._sync.session import Session
 from ..exceptions import ExecutionError
@@ -155,7 +156,7 @@ def session_tools(
     cwd: str | None = None,
     user: str | None = None,
     timeout: float = 120.0,
-    text_limit: int = 30_000,
+    text_limit: int = TEXT_LIMIT,
 ) -> list[Tool]:
     """Return tools that run code and commands, and read, write and search files, in a session: for `ToolCallingAgent`.
 

@@ -7,7 +7,7 @@ two things that the kernel takes back when a process ends, however it ends.
 - A shared lock on the file ``users``: a process that can lock it exclusively knows that no other one uses the runtime.
 
 Both are taken and given back under the lock of the file ``mutex``. So a process never begins to use a runtime that has
-begun to end: whoever is the last user removes the description of the runtime before it closes the pipe.
+begun to end: the last user removes the description of the runtime before it closes the pipe.
 
 A runtime is the child of the process that started it, which must wait for its end (`SharedRuntime.wait`): otherwise a
 zombie would be left. It waits at the end of its test run, not in the teardown of a test, which may have a time limit.
@@ -35,7 +35,7 @@ class SharedRuntime:
     """The use of a shared runtime by this process.
 
     Args:
-        directory: a directory that the processes of the run have in common, and nobody else can read.
+        directory: a directory that the processes of the run have in common, and no other user can read.
         options: of the runtime, those of `agb.local.serve`; processes with other options share another runtime.
     """
 

@@ -1,4 +1,4 @@
-"""What the MCP server is told to do: images, limits, and where it listens."""
+"""Options of the MCP server: images, limits, and where it listens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ..._ops.tool_texts import TEXT_LIMIT
 from ...owned import Owner
 
 SHORTEST_TOKEN = 16
@@ -55,7 +56,7 @@ class Options:
 
     image: str = "agb-code-space-1"
     idle_time: float = field(default=900.0, validator=_above_zero)
-    answer_limit: int = field(default=30_000, validator=_answer_limit)
+    answer_limit: int = field(default=TEXT_LIMIT, validator=_answer_limit)
     max_sessions: int = field(default=16, validator=_above_zero)
     name: str = field(factory=lambda: secrets.token_hex(8), validator=_name)
 

@@ -57,7 +57,7 @@ class AGBComputer(AsyncComputer):
 
     Args:
         session: a session with a desktop; it stays the caller's.
-        environment: what a model is told that it is, where the model needs it.
+        environment: the kind of computer, for models that need it.
         dimensions: the width and height of the screen, where the model needs them; see `open`.
 
     Example:
@@ -93,7 +93,7 @@ class AGBComputer(AsyncComputer):
 
     @property
     def environment(self) -> Environment:
-        """What the model is told that it is."""
+        """The kind of computer, for the model."""
         return self._environment
 
     @property

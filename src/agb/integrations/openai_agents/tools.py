@@ -28,7 +28,7 @@ from agents.editor import ApplyPatchOperation, ApplyPatchResult
 from ..._async.client import AsyncAGB
 from ..._async.session import AsyncSession
 from ..._ops.ownership import nameless
-from ..._ops.tool_texts import shortened
+from ..._ops.tool_texts import TEXT_LIMIT, shortened
 from ...exceptions import AGBError
 from ...owned import Owner
 from ...session_params import CreateSessionParams
@@ -37,8 +37,6 @@ from ..sandbox import Sandbox, SandboxTools, ToolAnswer, is_for_model
 
 KIND = "openai-agents"
 """The kind of owner of all sessions that are created here."""
-TEXT_LIMIT = 30_000
-"""Characters of the result of a tool."""
 TIMEOUT = 120.0
 """Seconds of a command or of code, where the model does not choose others."""
 
