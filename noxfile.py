@@ -228,6 +228,14 @@ def examples(session: nox.Session) -> None:
 
 
 @nox.session
+def pictures(session: nox.Session) -> None:
+    """Make the pictures of the documentation, in a real terminal, a real notebook and a real Chromium."""
+    install(session, "dev", "pictures", extra="[local,jupyter]")
+    session.run("python", "tools/screenshots.py")
+    session.run("python", "-m", "tools.guide_pictures")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build the wheel and the sdist, check them, and install each into an empty environment."""
     session.install(*nox.project.dependency_groups(GROUPS, "package"))

@@ -1,9 +1,10 @@
-"""Makes the pictures of the command line and of the dashboard: what a person sees, in a terminal and in Chromium.
+"""Makes the pictures of the command line, the dashboard and a notebook: what a person sees in a terminal and a browser.
 
-    python tools/screenshots.py
+    nox -s pictures
 
-It starts a local runtime with a few sessions, runs commands in a pseudo-terminal, opens the dashboard, and writes
-``docs/images/quickstart.png``, ``command-line.png``, ``dashboard.png`` and ``dashboard-session.png``.
+It starts a local runtime with a few sessions, runs commands in a pseudo-terminal, opens the dashboard, executes a
+notebook, and writes ``docs/images/quickstart.png``, ``command-line.png``, ``dashboard.png``, ``dashboard-session.png``
+and ``notebook.png``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
+from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
@@ -27,6 +31,20 @@ from agb import AGB, Config, CreateSessionParams, Session
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 COLOURS = 128
+CELLS = (
+    "%load_ext agb",
+    """%%agb
+import pandas
+
+sold = pandas.DataFrame({"month": ["Jan", "Feb", "Mar"], "sold": [12, 19, 31]}).set_index("month")
+print("in the session:", sold["sold"].sum(), "sold")
+sold""",
+    """%%agb
+sold.plot.bar(rot=0, figsize=(5, 2.2));""",
+    """session = %agb session default
+session.command.execute("wc -l /etc/passwd; cat missing.txt")""",
+)
+"""The cells of the notebook."""
 PAGE = """<!doctype html><meta charset=utf-8><style>
 body {{ margin: 0; background: #1e1e2e; }}
 pre {{ margin: 0; padding: 18px 22px; color: #e6edf3; font: 14px/1.45 monospace; }}
@@ -47,6 +65,7 @@ def main() -> None:
             terminal(browser, "quickstart.png", [["quickstart"]])
             terminal(browser, "command-line.png", commands(session))
             dashboard(browser, session)
+            notebook(browser)
             browser.close()
 
 
@@ -118,6 +137,19 @@ def dashboard(browser: Browser, session: Session) -> None:
     page.locator("#calls details").nth(0).evaluate("details => details.open = true")
     page.set_viewport_size({"width": 1100, "height": 900})
     write("dashboard-session.png", page.screenshot())
+    page.close()
+
+
+def notebook(browser: Browser) -> None:
+    """Write the picture of a notebook whose cells run in a session."""
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS]
+    shown = nbformat.v4.new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    NotebookClient(shown, timeout=120, kernel_name="python3").execute()
+    html, _ = HTMLExporter(template_name="lab").from_notebook_node(shown)
+    page = browser.new_page(viewport={"width": 900, "height": 400}, device_scale_factor=1.5)
+    page.route("http*://**", lambda route: route.abort())  # MathJax, which no cell needs
+    page.set_content(html)
+    write("notebook.png", page.locator("main").screenshot())
     page.close()
 
 
