@@ -24,12 +24,12 @@ from mkdocs.structure.pages import Page
 from tools.flavours import asynchronous, formatted
 from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence, missing_for
 from tools.messages import as_page
+from tools.site_reference import ENTRY, entry
 
 ON_THE_SITE = (
     "Each example has two tabs, one for each flavour. An asynchronous part of a program shows `await` without the "
     "function around it."
 )
-ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
 FOREIGN_SCRIPT = "https://unpkg.com/iframe-worker/shim"
 MARK = re.compile(r"^<!-- (?:long|sync only|one flavour) -->\n", re.MULTILINE)
 
@@ -77,8 +77,9 @@ def _below_docs(text: str) -> str:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put both flavours of each example into tabs."""
+    """Put both flavours of each example into tabs; say how the entries of the reference are shown."""
     _texts[page.file.src_uri] = MARK.sub("", markdown)
+    markdown = ENTRY.sub(lambda found: entry(found[1], 3 if "\n## " in markdown[: found.start()] else 2), markdown)
     twins = _twins.get(Path(page.file.abs_src_path or ""))
     shown = markdown if twins is None else with_tabs(markdown, twins)
     return MARK.sub("", shown.replace(FLAVOURS, ON_THE_SITE))

@@ -25,9 +25,10 @@ class ActOptions:
         variables: values that stand in the action as ``%name%``, such as passwords; no text shows them.
         use_vision: whether the service may look at a picture of the page.
 
-    >>> from agb import ActOptions
-    >>> ActOptions("type %password% into the Password field", variables={"password": "secret"})
-    ActOptions(action='type %password% into the Password field', timeoutMS=None, iframes=None, \
+    Example:
+        >>> from agb import ActOptions
+        >>> ActOptions("type %password% into the Password field", variables={"password": "secret"})
+        ActOptions(action='type %password% into the Password field', timeoutMS=None, iframes=None, \
 dom_settle_timeout_ms=None, use_vision=None)
     """
 

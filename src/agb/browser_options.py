@@ -64,9 +64,10 @@ class BrowserViewport(_Size):
     Raises:
         TypeError, ValueError: a size is no whole number, or not greater than 0.
 
-    >>> from agb import BrowserViewport
-    >>> BrowserViewport(1280, 720).to_map()
-    {'width': 1280, 'height': 720}
+    Example:
+        >>> from agb import BrowserViewport
+        >>> BrowserViewport(1280, 720).to_map()
+        {'width': 1280, 'height': 720}
     """
 
 
@@ -101,9 +102,10 @@ class BrowserProxy:
     Raises:
         ValueError: these values do not go together.
 
-    >>> from agb import BrowserProxy
-    >>> BrowserProxy("custom", "10.0.0.1:8080", username="me", password="secret")
-    BrowserProxy(proxy_type='custom', server='10.0.0.1:8080', username='me', password=****)
+    Example:
+        >>> from agb import BrowserProxy
+        >>> BrowserProxy("custom", "10.0.0.1:8080", username="me", password="secret")
+        BrowserProxy(proxy_type='custom', server='10.0.0.1:8080', username='me', password=****)
     """
 
     proxy_type: ProxyType
@@ -197,9 +199,10 @@ class BrowserFingerprint:
     Raises:
         ValueError: a value is no list, or has an unknown member.
 
-    >>> from agb import BrowserFingerprint
-    >>> BrowserFingerprint(["desktop"], ["linux"], ["en-US"]).to_map()
-    {'devices': ['desktop'], 'operatingSystems': ['linux'], 'locales': ['en-US']}
+    Example:
+        >>> from agb import BrowserFingerprint
+        >>> BrowserFingerprint(["desktop"], ["linux"], ["en-US"]).to_map()
+        {'devices': ['desktop'], 'operatingSystems': ['linux'], 'locales': ['en-US']}
     """
 
     devices: list[Device] | None = field(default=None, validator=_members)
@@ -293,9 +296,10 @@ class BrowserOption:
     Raises:
         ValueError, TypeError: a value is invalid.
 
-    >>> from agb import BrowserOption, BrowserViewport
-    >>> BrowserOption(viewport=BrowserViewport(1280, 720), extension_path=None).to_map()
-    {'useStealth': False, 'viewport': {'width': 1280, 'height': 720}, 'solveCaptchas': False}
+    Example:
+        >>> from agb import BrowserOption, BrowserViewport
+        >>> BrowserOption(viewport=BrowserViewport(1280, 720), extension_path=None).to_map()
+        {'useStealth': False, 'viewport': {'width': 1280, 'height': 720}, 'solveCaptchas': False}
     """
 
     use_stealth: bool = field(default=False, validator=_flag)

@@ -86,12 +86,13 @@ class Setting(Generic[T]):
 class Settings:
     """All settings of a client, each with its source; the API key is not shown by ``repr``.
 
-    >>> import agb
-    >>> client = agb.AGB(api_key="ako-example")
-    >>> client.settings.timeout_ms
-    Setting(value=60000, source='default')
-    >>> client.settings.api_key.source
-    'argument'
+    Example:
+        >>> import agb
+        >>> client = agb.AGB(api_key="ako-example")
+        >>> client.settings.timeout_ms
+        Setting(value=60000, source='default')
+        >>> client.settings.api_key.source
+        'argument'
     """
 
     api_key: Setting[str] = field(repr=lambda setting: f"<from {setting.source}>")

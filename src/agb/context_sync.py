@@ -84,7 +84,16 @@ def _plain_paths(_: object, attribute: Attribute[Any], value: object) -> None:
 
 @define
 class UploadPolicy:
-    """Whether, when and how the session's data is stored."""
+    """Whether, when and how the session's data is stored.
+
+    Args:
+        auto_upload: whether it is stored before the session is released; otherwise ``session.context.sync()`` does it.
+        upload_strategy: when it is stored.
+        upload_mode: whether it is stored file by file, or as one archive.
+
+    Raises:
+        TypeError, ValueError: a value is of another type, or no member of its enumeration.
+    """
 
     auto_upload: bool = field(default=True, validator=instance_of(bool))
     upload_strategy: UploadStrategy = field(
@@ -103,7 +112,16 @@ class UploadPolicy:
 
 @define
 class DownloadPolicy:
-    """Whether and when the stored data is brought into the session."""
+    """Whether and when the stored data is brought into the session.
+
+    Args:
+        auto_download: whether it is downloaded when the session is created; otherwise ``session.context.sync()`` with
+            ``mode="download"`` does it.
+        download_strategy: when it is downloaded.
+
+    Raises:
+        TypeError, ValueError: a value is of another type, or no member of its enumeration.
+    """
 
     auto_download: bool = field(default=True, validator=instance_of(bool))
     download_strategy: DownloadStrategy = field(
@@ -117,7 +135,11 @@ class DownloadPolicy:
 
 @define
 class DeletePolicy:
-    """Whether what is deleted in the session is deleted from the store too."""
+    """Whether what is deleted in the session is deleted from the store too.
+
+    Args:
+        sync_local_file: True to delete it from the store.
+    """
 
     sync_local_file: bool = field(default=True, validator=instance_of(bool))
 
@@ -128,7 +150,13 @@ class DeletePolicy:
 
 @define
 class ExtractPolicy:
-    """What happens to archives that are brought into the session."""
+    """What happens to archives that are brought into the session.
+
+    Args:
+        extract: whether archives are unpacked.
+        delete_src_file: whether an archive is removed from the session when it is unpacked.
+        extract_current_folder: whether it is unpacked into its own directory; otherwise into a new one beside it.
+    """
 
     extract: bool = field(default=True, validator=instance_of(bool))
     delete_src_file: bool = field(default=True, validator=instance_of(bool))
@@ -145,7 +173,15 @@ class ExtractPolicy:
 
 @define
 class RecyclePolicy:
-    """How long which paths of the store are kept; the path ``""`` is everything."""
+    """How long which paths of the store are kept.
+
+    Args:
+        lifecycle: how long.
+        paths: the paths; ``""`` is everything.
+
+    Raises:
+        TypeError, ValueError: ``lifecycle`` is no `Lifecycle`, or a path is no text or has a wildcard.
+    """
 
     lifecycle: Lifecycle = field(default=Lifecycle.LIFECYCLE_FOREVER, validator=_member(Lifecycle))
     paths: list[str] = field(factory=lambda: [""], validator=_plain_paths)
@@ -157,7 +193,15 @@ class RecyclePolicy:
 
 @define
 class WhiteList:
-    """A path below the mount that is synchronised, without the paths excluded."""
+    """A path below the mount that is synchronised, without the paths excluded.
+
+    Args:
+        path: the path; ``""`` is the whole mount.
+        exclude_paths: paths below it that are left out.
+
+    Raises:
+        TypeError, ValueError: a path is no text or has a wildcard.
+    """
 
     path: str = field(default="", validator=_plain_path)
     exclude_paths: list[str] = field(factory=list, validator=_plain_paths)
@@ -177,7 +221,11 @@ def _white_lists(_: object, attribute: Attribute[Any], value: object) -> None:
 
 @define
 class BWList:
-    """The white lists of a sync; none means everything."""
+    """The paths of a mount that are synchronised.
+
+    Args:
+        white_lists: these paths only; an empty list means everything.
+    """
 
     white_lists: list[WhiteList] = field(factory=list, validator=_white_lists)
 
@@ -188,7 +236,11 @@ class BWList:
 
 @define
 class MappingPolicy:
-    """The path under which the data was stored by an earlier session, to mount it at another path now."""
+    """The path under which the data was stored by an earlier session, to mount it at another path now.
+
+    Args:
+        path: the path in the earlier session.
+    """
 
     path: str = field(default="", validator=instance_of(str))
 
@@ -209,7 +261,23 @@ def _part(kind: type[Any]) -> Any:
 
 @define
 class SyncPolicy:
-    """All policies of one sync; a part that is None gets its defaults when the policy is made."""
+    """All policies of one sync; a part that is None gets its defaults when the policy is made.
+
+    Args:
+        upload_policy: whether and how the session's data is stored.
+        download_policy: whether the stored data is brought into the session.
+        delete_policy: whether what is deleted in the session is deleted from the store.
+        extract_policy: whether archives are unpacked in the session.
+        recycle_policy: how long the data is kept.
+        bw_list: which paths are synchronised; everything by default.
+        mapping_policy: the path at which an earlier session had the data; without it, the same path.
+
+    Example:
+        >>> from agb import ContextSync, SyncPolicy, UploadMode, UploadPolicy
+        >>> policy = SyncPolicy(upload_policy=UploadPolicy(upload_mode=UploadMode.ARCHIVE))
+        >>> ContextSync("SdkCtx-1", "/tmp/data", policy).policy.upload_policy.upload_mode.value
+        'Archive'
+    """
 
     upload_policy: UploadPolicy | None = _part(UploadPolicy)
     download_policy: DownloadPolicy | None = _part(DownloadPolicy)

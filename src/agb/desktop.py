@@ -38,7 +38,8 @@ class CursorPosition(str):
     It is the JSON text of the service, as ``data`` was in 0.12, with the two numbers in it as attributes.
 
     Attributes:
-        x, y: the two numbers.
+        x: pixels from the left edge.
+        y: pixels from the upper edge.
 
     Raises:
         ValueError: the text is not JSON with two whole numbers.
@@ -84,9 +85,12 @@ class Window(Shown):
     Attributes:
         window_id: the id by which windows are activated, closed and so on.
         title: the text of its title bar.
-        absolute_upper_left_x, absolute_upper_left_y: where it is.
-        width, height: how large it is.
-        pid, pname: the process that it belongs to.
+        absolute_upper_left_x: pixels between the left edges of screen and window.
+        absolute_upper_left_y: pixels between the upper edges of screen and window.
+        width: pixels.
+        height: pixels.
+        pid: the id of the process that it belongs to.
+        pname: the name of that process.
         child_windows: the windows inside.
     """
 
@@ -203,7 +207,8 @@ class Screenshot(Picture):
 
     Attributes:
         data: the bytes of the picture.
-        width, height: its size in pixels, which is that of the screen.
+        width: pixels, as many as those of the screen.
+        height: pixels, as many as those of the screen.
         mime_type: ``image/png`` or ``image/jpeg``.
         request_id: the service's id of the request.
     """

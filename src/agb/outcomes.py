@@ -29,9 +29,10 @@ class Outcome(Generic[ItemT, ValueT]):
         repeated: whether the function may have been called for the item before: by an earlier run that did not finish
             it, as the journal says, or that failed and was to be redone, or by a worker that was lost.
 
-    >>> from agb import Outcome
-    >>> Outcome(0, "a.py", 42, attempts=1).unwrap()
-    42
+    Example:
+        >>> from agb import Outcome
+        >>> Outcome(0, "a.py", 42, attempts=1).unwrap()
+        42
     """
 
     index: int

@@ -14,10 +14,11 @@ class SessionRef:
     A reference can be pickled, written as JSON, and turned into a session by ``client.attach(ref)`` wherever a client
     for the same endpoint is.
 
-    >>> from agb import SessionRef
-    >>> ref = SessionRef("s-1", "https://sdk-api.agb.cloud")
-    >>> SessionRef.from_json(ref.to_json()) == ref
-    True
+    Example:
+        >>> from agb import SessionRef
+        >>> ref = SessionRef("s-1", "https://sdk-api.agb.cloud")
+        >>> SessionRef.from_json(ref.to_json()) == ref
+        True
     """
 
     session_id: str

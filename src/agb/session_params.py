@@ -151,21 +151,27 @@ class BrowserContext:
 class CreateSessionParams:
     """What a session is created from.
 
+    Pass the arguments by name: the image is required, and is not the first one.
+
     Args:
-        labels: the session's labels, strings to strings.
-        image_id: the image, such as ``"agb-code-space-1"``; a session cannot be created without one.
-        policy_id: a policy of the account, if any.
-        context_syncs: persistent contexts to mount.
-        browser_context: a browser profile to mount; its extension and fingerprint syncs join ``context_syncs``.
+        labels: the session's labels, a dict of strings, by which ``client.list`` finds it.
+        image_id: the image, such as ``"agb-code-space-1"``. Without one, ``create`` returns a failure.
+        policy_id: the id of a policy of the account.
+        context_syncs: the persistent contexts to mount, each as a `ContextSync`.
+        browser_context: the browser profile to mount; its extension and fingerprint syncs join ``context_syncs``.
         idle_release_timeout: seconds without activity after which the session is released; None or 0 leaves the
             service's default (300 s).
 
     Raises:
         TypeError, ValueError: ``idle_release_timeout`` is not a whole number of seconds, or negative.
 
-    >>> from agb import CreateSessionParams
-    >>> CreateSessionParams(image_id="agb-code-space-1", labels={"project": "demo"}).labels
-    {'project': 'demo'}
+    Example:
+        >>> from agb import CreateSessionParams
+        >>> params = CreateSessionParams(
+        ...     image_id="agb-code-space-1", labels={"project": "demo"}, idle_release_timeout=900
+        ... )
+        >>> params.labels
+        {'project': 'demo'}
     """
 
     labels: dict[str, str]

@@ -84,8 +84,11 @@ class AsyncAGB(Closable, BlockHint):
         on_retry: called for each further attempt, with a `RetryEvent`.
 
     Attributes:
-        api_key, config, endpoint, timeout_ms: the settings in use.
-        settings: the same, with the source of each value.
+        api_key: the API key in use.
+        config: endpoint and time-out in use, as a `Config`.
+        endpoint: the endpoint in use.
+        timeout_ms: the time-out of a call in use, in milliseconds.
+        settings: these settings, with the source of each value.
         client: what calls are sent through.
         context: the service of persistent contexts.
 

@@ -65,11 +65,15 @@ class Session:
         session_id: the id.
         image_id: the image it was made from, ``""`` if not known.
         resource_url: the address of the session's page; it holds an auth code.
-        app_instance_id, resource_id: the service's own ids.
-        link_url, ws_url, token: the addresses of the session's own host, and the token for it.
+        app_instance_id: an id of the service.
+        resource_id: an id of the service.
+        link_url: the address of the session's own host for tool calls, ``""`` if not known.
+        ws_url: the address of the session's own host for live output, ``""`` if not known.
+        token: the token for both.
         needs_addresses: whether the service must be asked for ``ws_url`` and ``token`` before a stream is opened.
         tool_list: the tools that the session's own host runs.
-        code, command: run code, commands and processes in the session.
+        code: runs code in the session.
+        command: runs commands and processes in the session.
         file: its files.
         context: its persistent contexts.
         browser: its browser.

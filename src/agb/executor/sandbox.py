@@ -30,7 +30,8 @@ class SandboxFuture(Future[T]):
     r"""The future that `SandboxExecutor.submit` returns; once done it also has the output of the function.
 
     Attributes:
-        stdout, stderr: the output, the first 256 KiB of each; ``""`` until it is done.
+        stdout: the output, its first 256 KiB; ``""`` until it is done.
+        stderr: the standard error, likewise.
         session_id: the session it ran in, ``""`` until it runs.
 
     Example:

@@ -84,7 +84,8 @@ class Truncated:
     """How much output exceeded the limit of the service and was discarded; false if nothing was, or is not reported.
 
     Attributes:
-        stdout, stderr: bytes of a command's output, or characters of that of code, beyond those that were returned.
+        stdout: bytes of a command's output, or characters of that of code, beyond those that were returned.
+        stderr: the same of the standard error.
         results: characters of the results and displays of code.
 
     Example:

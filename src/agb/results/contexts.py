@@ -32,7 +32,8 @@ class Context:
     Attributes:
         id: the service's id, such as ``SdkCtx-...``.
         name: unique for an API key and a region.
-        created_at, last_used_at: times, as the service writes them; None if it did not report them.
+        created_at: when it was created, as the service writes it; None if it did not report it.
+        last_used_at: when it was last used, likewise.
         state: ``available``, ``clearing`` or ``pre-available``; None if the service did not report it.
     """
 

@@ -11,7 +11,8 @@ class ExecOutcome:
 
     Attributes:
         exit_code: 128 plus the signal's number after a signal; 124 if the time limit ended the program.
-        stdout, stderr: its output, byte for byte, up to the output limit.
+        stdout: its output, byte for byte, up to the output limit.
+        stderr: its error output, likewise.
         timed_out: whether the time limit ended it; the output is that until then.
         truncated: whether one of the outputs exceeded the output limit, so that its end is missing.
     """

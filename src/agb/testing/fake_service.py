@@ -69,7 +69,8 @@ class FakeCall:
 
     Attributes:
         operation: the last part of its path, such as ``createSession``; of the call of a tool, ``callTool``.
-        method, path: of the request.
+        method: the HTTP method of the request.
+        path: the path of the request.
         params: what was sent, in the query and in the body; JSON in texts as it is.
         tool: the tool that is called, if it is such a call.
         args: its arguments.

@@ -60,7 +60,8 @@ class CodeAnswer:
 
     Attributes:
         result: the text of its value; None if it has none.
-        stdout, stderr: what it has printed.
+        stdout: what it has printed.
+        stderr: its error output.
         error: its exception as ``"ValueError: no such item"``; empty if it has succeeded.
     """
 

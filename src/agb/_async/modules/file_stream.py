@@ -31,8 +31,8 @@ class AsyncFileStream(BlockHint, IterationHint):
         path: the file.
         size: the bytes that it reported, known inside the block; 0 for files that report none, as those of ``/proc``.
         request_id: the service's id of the first request.
-        mode, mtime: its permissions, and its time of modification in seconds since 1970, known inside the block if the
-            service reports them.
+        mode: its permissions, known inside the block if the service reports them.
+        mtime: its time of modification in seconds since 1970, likewise.
     """
 
     def __init__(

@@ -44,19 +44,19 @@ class Batch(BlockHint, IterationHint, Generic[ItemT, ValueT]):
     the block ends everything, wherever it is: running work is cancelled, and no session is left. While the block lasts,
     and only then, it has tasks of its own (threads in the synchronous flavour). A forked child has none of them: it
     leaves the block without doing anything.
-
-    One task, the feeder, takes the items and puts them in the job queue; workers take them from there, and put an
-    outcome for each in the queue of the consumer.
-
-    **Back-pressure** is a queue of permits. It holds ``concurrency + buffer`` of them at the beginning. The feeder
-    consumes one before it takes an item, and the consumer returns one when it has received an outcome, so never more
-    than ``concurrency + buffer`` items are taken whose outcomes were not delivered, whatever the order of outcomes and
-    however slow the consumer. None of the other queues needs a bound, since none can hold more. A worker is started
-    only when an item finds no worker that waits, up to ``concurrency``.
-
-    **The end.** The consumer's queue is closed, and the iteration ends, when no worker is left and no item will be
-    taken: the feeder has ended, or the batch has failed. Each worker, and the feeder, checks this as its last act.
     """
+
+    # One task, the feeder, takes the items and puts them in the job queue; workers take them from there, and put an
+    # outcome for each in the queue of the consumer.
+    #
+    # **Back-pressure** is a queue of permits. It holds ``concurrency + buffer`` of them at the beginning. The feeder
+    # consumes one before it takes an item, and the consumer returns one when it has received an outcome, so never more
+    # than ``concurrency + buffer`` items are taken whose outcomes were not delivered, whatever the order of outcomes
+    # and however slow the consumer. None of the other queues needs a bound, since none can hold more. A worker is
+    # started only when an item finds no worker that waits, up to ``concurrency``.
+    #
+    # **The end.** The consumer's queue is closed, and the iteration ends, when no worker is left and no item will be
+    # taken: the feeder has ended, or the batch has failed. Each worker, and the feeder, checks this as its last act.
 
     def __init__(
         self,

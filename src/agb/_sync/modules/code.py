@@ -141,15 +141,16 @@ class Code:
 class CodeEvents(Closable, BlockHint, IterationHint):
     """The events of code that runs, from ``session.code.stream``; entered once, and then iterated by one caller.
 
-    There is no reader task: a frame is read when the caller asks for an event. The end of the execution is one of
-    three: the service's last frame, a failure of the stream, or `close`. Each sets ``_is_over``, and after it only
-    ``_ready`` is returned: text that was held back because its last character was incomplete, and the last event. A
-    failure of the stream is raised once, by the iterator; `collect` and `result` report it in the result instead.
+    A failure of the stream is raised once, by the iterator; `collect` and `result` report it in the result instead.
 
     Attributes:
         session: whose code it is.
         language: of the code, by the name that the service has for it.
     """
+
+    # There is no reader task: a frame is read when the caller asks for an event. The end of the execution is one of
+    # three: the service's last frame, a failure of the stream, or `close`. Each sets ``_is_over``, and after it only
+    # ``_ready`` is returned: text that was held back because its last character was incomplete, and the last event.
 
     def __init__(
         self, session: SessionAccess, request: Mapping[str, Any], timeout_s: float, timeout: float | None

@@ -173,6 +173,8 @@ class FileSystem(FileTexts):
     ) -> WatchThread:
         """Return a thread, not started yet, that calls ``callback`` with the changes below a directory.
 
+        Only in the synchronous class; an asynchronous program uses `watch`.
+
         Its ``ready_event`` is set once changes are seen; setting its ``stop_event`` ends it, as does the end of
         the session. An exception of ``callback`` is logged, and the thread goes on.
 

@@ -63,15 +63,18 @@ def checked(state: ops.ProcessState, process: Process) -> ops.ProcessState:
 class ProcessOutput(BlockHint, IterationHint):
     """The output of a process as it grows; returned by `Process.stream`.
 
-    Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to a
-    call. One observation waits in the session until there is output. A process that writes small pieces all the time
-    would end each wait immediately; so after an observation that returned all there was, the next one is made after a
-    pause that grows to 0.1 s, and one that returned nothing, or not all, resets the pause. The first observation after
-    the deadline is the last: its output is returned, and then the time-out is raised.
+    No output is lost or read twice. The iterator ends when the process has ended and all output was read.
 
     Attributes:
-        stdout, stderr: how many bytes of each have been read; a later `stream` can go on from there.
+        stdout: how many bytes of it have been read; a later `stream` can go on from there.
+        stderr: the same of the standard error.
     """
+
+    # Each observation asks for the bytes after those that were read, so none is lost or read twice, whatever happens to
+    # a call. One observation waits in the session until there is output. A process that writes small pieces all the
+    # time would end each wait immediately; so after an observation that returned all there was, the next one is made
+    # after a pause that grows to 0.1 s, and one that returned nothing, or not all, resets the pause. The first
+    # observation after the deadline is the last: its output is returned, and then the time-out is raised.
 
     def __init__(self, process: Process, stdout: int, stderr: int, timeout: float | None) -> None:
         for name, offset in (("stdout", stdout), ("stderr", stderr)):

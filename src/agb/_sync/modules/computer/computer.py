@@ -19,9 +19,13 @@ if TYPE_CHECKING:
 class Computer(FlatNames):
     """The desktop of a session; available as ``session.computer``.
 
+    Its five parts have the methods. The methods of this class itself are the deprecated names of agbcloud-sdk 0.12.
+
     Attributes:
-        mouse, keyboard: the input devices.
-        window, app: the windows and the applications.
+        mouse: moves the pointer, clicks and scrolls.
+        keyboard: types text and presses keys.
+        window: lists, moves and closes windows.
+        app: starts and stops applications.
         screen: pictures of the screen, and its size.
     """
 
