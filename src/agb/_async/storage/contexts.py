@@ -76,8 +76,7 @@ class AsyncContextService(AsyncContextFiles):
             An iterator of `Context`. It raises `AGBError` when a page cannot be read.
 
         Example:
-            >>> async for context in client.context.iterate():
-            ...     print(context.name)
+            >>> names = [context.name async for context in client.context.iterate()]
         """
         arguments.check_count("max_results", max_results)
         return AsyncContextIterator(self._api, ops.context_listing(max_results), timeout)

@@ -77,8 +77,7 @@ class ContextService(ContextFiles):
             An iterator of `Context`. It raises `AGBError` when a page cannot be read.
 
         Example:
-            >>> for context in client.context.iterate():
-            ...     print(context.name)
+            >>> names = [context.name for context in client.context.iterate()]
         """
         arguments.check_count("max_results", max_results)
         return ContextIterator(self._api, ops.context_listing(max_results), timeout)
