@@ -190,7 +190,7 @@ def _repeats_on_trio(item: pytest.Item) -> bool:
 
 
 def _repeats_without_an_event_loop(item: pytest.Item) -> bool:
-    """Return whether a generated test starts browsers for what its source has shown already."""
+    """Return whether a generated test repeats with real sessions what its source has shown already."""
     return item.get_closest_marker("one_flavour") is not None and "_sync" in item.path.parts
 
 

@@ -52,9 +52,9 @@ def marks_of(text: str) -> list[pytest.MarkDecorator]:
 
 
 def marks_of_example(name: str, text: str) -> list[pytest.MarkDecorator]:
-    """Return those of a docstring; the browser of the synchronous flavour repeats that of the asynchronous one."""
+    """Return those of a docstring; those of the generated flavour repeat their source, and guides use this flavour."""
     marks = marks_of(text)
-    return [*marks, pytest.mark.long] if needs_browser in marks and "._sync." in name else marks
+    return [*marks, pytest.mark.long] if "._sync." in name else marks
 
 
 @pytest.mark.usefixtures("_configured")

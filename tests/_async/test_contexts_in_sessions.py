@@ -27,7 +27,7 @@ from agb import (
 )
 from agb.local import LocalServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.one_flavour]
 
 IMAGE = "agb-code-space-1"
 MOUNT = "/home/user/data"

@@ -9,7 +9,7 @@ import pytest
 from agb import AsyncAGB, AsyncSession, Config, CreateSessionParams, ErrorKind, FileMatch, McpTool
 from agb.local import LocalServer
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.one_flavour]
 
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
 LIMIT_MS = 60_000

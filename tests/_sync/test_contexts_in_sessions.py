@@ -28,6 +28,8 @@ from agb import (
 )
 from agb.local import LocalServer
 
+pytestmark = [pytest.mark.one_flavour]
+
 IMAGE = "agb-code-space-1"
 MOUNT = "/home/user/data"
 NO_AUTO_UPLOAD = SyncPolicy(upload_policy=UploadPolicy(auto_upload=False))

@@ -10,6 +10,8 @@ import pytest
 from agb import AGB, Config, CreateSessionParams, ErrorKind, FileMatch, McpTool, Session
 from agb.local import LocalServer
 
+pytestmark = [pytest.mark.one_flavour]
+
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
 LIMIT_MS = 60_000
 """Milliseconds for a command of a test; the default of 1,000 is too short on a loaded machine."""

@@ -17,7 +17,7 @@ from attrs import define, field
 from agb import AGB, Config, ErrorKind, McpTool, Session
 from tests.servers import Conversation, refuse, scripted, value
 
-pytestmark = [pytest.mark.one_event_loop]
+pytestmark = [pytest.mark.one_event_loop, pytest.mark.one_flavour]
 
 OLD = 50 * 1024
 """Bytes and characters of one piece of 0.12."""
