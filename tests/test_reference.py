@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import agb
 from agb import ErrorKind
 from tools.guides import DOCS, anchors_of, first_sentence
-from tools.messages import messages
+from tools.messages import messages, text_of
 
 ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
 TWINS = re.compile(r"^\| `(\w+)` \| `(\w+)` \|$", re.MULTILINE)
@@ -112,6 +114,40 @@ def test_messages_are_collected_from_the_source() -> None:
     assert len(found) > 300
     assert "a batch is entered once; call map() again for another" in found
     assert "timeout_ms of Config" not in found  # a name, not a message
+
+
+OF_PYTHON = (
+    "certificate verify failed",
+    "coroutine ... was never awaited",
+    "Can't get attribute ... on <module '__main__'",
+)
+"""Messages in the page of troubleshooting that are those of Python and of OpenSSL."""
+
+
+def test_troubleshooting_quotes_messages_of_the_source() -> None:
+    """Each heading that quotes a message quotes it as the source has it; ``...`` is what varies."""
+    page = (DOCS / "troubleshooting.md").read_text("utf-8")
+    quotes = [
+        quote for heading in re.findall(r"^### (.*)", page, re.MULTILINE) for quote in re.findall("`(.+?)`", heading)
+    ]
+    source = "\n".join(
+        text_of(node)
+        for path in sorted(Path(agb.__file__).parent.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if "_sync" not in path.parts and isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp)
+    )
+    assert len(quotes) > 50
+    assert [
+        quote
+        for quote in quotes
+        if quote not in OF_PYTHON and not re.search(".*".join(map(re.escape, quote.split("..."))), source)
+    ] == []
+
+
+def test_messages_keep_their_spaces_and_have_hints() -> None:
+    found = {text for texts in messages().values() for text, _ in texts}
+    assert "the API key is from …" in found
+    assert any(re.search("[a-z] … [a-z]", text) for text in found)
 
 
 @pytest.mark.parametrize(

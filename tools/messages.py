@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,8 @@ AREAS = {
 """The beginning of a path in the package, and the part of the SDK that it belongs to; the first that fits applies."""
 _OF_THE_RUNTIME = ("local/__init__", "local/child", "local/command", "local/options", "local/planner", "local/server")
 """Of the runtime, what its user sees; the rest answers requests, and is shown as a message of the service."""
+_HINTS = "_wire/hints"
+"""The module whose functions return sentences that are added to messages."""
 _SHORTEST = 12
 """Characters of a message; shorter ones are parts of others."""
 
@@ -56,6 +59,8 @@ def messages() -> dict[str, list[tuple[str, str]]]:
             continue
         area = next(area for beginning, area in AREAS.items() if name.startswith(beginning))
         found[area].update(_raised(path))
+        if name == _HINTS:
+            found[area].update(_returned(path))
     return {area: sorted(texts, key=lambda one: one[0].lower()) for area, texts in sorted(found.items()) if texts}
 
 
@@ -63,19 +68,32 @@ def _raised(path: Path) -> Iterator[tuple[str, str]]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
             name = ast.unparse(node.exc.func).rpartition(".")[2]
-            text = _text(node.exc.args[0])
+            text = text_of(node.exc.args[0])
             if len(text.replace("…", "").strip()) >= _SHORTEST and name[:1].isupper():
                 yield text, name
 
 
-def _text(node: ast.expr) -> str:
+def _returned(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Return) and node.value is not None:
+            text = text_of(node.value)
+            if len(text.replace("…", "").strip()) >= _SHORTEST:
+                yield text, "a hint behind the message"
+
+
+def text_of(node: ast.expr) -> str:
+    """Return the text that an expression makes, with one space where it has several, and ``…`` for what varies."""
+    return re.sub("…+", "…", " ".join(_parts(node).split()))
+
+
+def _parts(node: ast.expr) -> str:
     match node:
         case ast.Constant(value=str(value)):
-            return " ".join(value.split())
+            return value
         case ast.JoinedStr(values=values):
-            return " ".join("".join(_text(value) for value in values).split())
+            return "".join(map(_parts, values))
         case ast.BinOp(left=left, op=ast.Add(), right=right):
-            return _text(left) + _text(right)
+            return _parts(left) + _parts(right)
         case _:
             return "…"
 
