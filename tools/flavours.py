@@ -38,7 +38,7 @@ import agb
 from tools.guides import BLOCK, ROOT, SYNC_ONLY, WRITTEN, is_marked, module_name, python_of
 
 ONE_FLAVOUR = "<!-- one flavour -->\n"
-WIDTH = 84
+WIDTH = 80
 """Columns of the examples in the site."""
 
 Place = tuple[int, int, int, int]
