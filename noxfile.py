@@ -311,7 +311,7 @@ def integrations(session: nox.Session, adapter: str) -> None:
     warnings = ["-W", "ignore::DeprecationWarning", "-W", "ignore:Unclosed <MemoryObject:ResourceWarning"]
     command = ["python", "-m", "pytest", "-q", *warnings]
     session.run(*command, *suite, *session.posargs, env={"AGB_INTEGRATIONS": "all"})
-    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and {adapter}")
+    session.run(*command, "-n0", "tests/test_docs.py", "-k", f"integrations and ({adapter} or {module})")
     session.run("mypy", f"--python-version={session.python}", "-p", f"agb.integrations.{module}")
     if adapter == "swerex":
         run_tests_of_swerex(session)

@@ -295,7 +295,7 @@ class AGBWorkspace(AbstractCapability[AgentDepsT]):
         >>> from pydantic_ai import Agent
         >>> from pydantic_ai.models.test import TestModel
         >>> from agb.integrations.pydantic_ai import AGBWorkspace
-        >>> agent = Agent(TestModel(), capabilities=[AGBWorkspace(agb)])
+        >>> agent = Agent(TestModel(), capabilities=[AGBWorkspace(client)])
         >>> (await agent.run("Hello")).output
         'success (no tool calls)'
     """

@@ -171,7 +171,7 @@ def session_tools(
 
     Example:
         >>> from agb.integrations.smolagents import session_tools
-        >>> with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     run_code = session_tools(session)[0]
         ...     print(run_code(code="6 * 7"))
         42

@@ -63,7 +63,7 @@ class AGBComputer(AsyncComputer):
     Example:
         >>> from agents import Agent, ComputerTool
         >>> from agb.integrations.openai_agents import AGBComputer
-        >>> async with agb.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
+        >>> async with client.session(CreateSessionParams(image_id="agb-computer-use-ubuntu-2204")) as session:
         ...     computer = await AGBComputer.open(session)
         ...     agent = Agent("user", tools=[ComputerTool(computer)])
         ...     print(computer.dimensions)

@@ -64,7 +64,7 @@ def function_tools(
     Example:
         >>> from agents import Agent
         >>> from agb.integrations.openai_agents import function_tools
-        >>> async with agb.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
+        >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
         ...     agent = Agent("coder", tools=[*function_tools(session)])
         ...     print(agent.tools[0].name)
         run_code
