@@ -26,7 +26,7 @@ import agb
 from agb.local import LocalServer
 from tests.browsers import BROWSING, needs_browser
 from tests.desktops import needs_desktop, shared_desktop
-from tools.guides import BLOCK, DOCS, LONG, PICTURE, anchors_of, is_marked, missing_for, name_of, pages
+from tools.guides import BLOCK, DOCS, LONG, anchors_of, is_marked, missing_for, name_of, pages, pictures_of
 
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
 """Whether to run examples that are marked `LONG`, which start browsers or a cluster; `nox -s examples` sets it."""
@@ -83,10 +83,7 @@ def test_examples_of_a_page(page: Path) -> None:
         with contextlib.redirect_stdout(printed):
             exec(code, namespace)
         assert printed.getvalue() == (match[2] or ""), f"{page.name}:{line}"
-    shown = "".join(block for block, _ in BLOCK.findall(text))
-    for name in PICTURE.findall(text):
-        if name not in shown:  # made by `tools/screenshots.py`
-            continue
+    for name in pictures_of(text):
         assert Path(name).stat().st_size > 1000, name
     for client in namespace.values():
         if isinstance(client, agb.AGB):

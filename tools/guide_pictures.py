@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 
 import agb.local
-from tools.guides import BLOCK, DOCS, PICTURE, pages
+from tools.guides import BLOCK, DOCS, pages, pictures_of
 
 COLOURS = 32
 WIDEST = 1000
@@ -28,7 +28,7 @@ WIDEST = 1000
 def write_pictures(page: Path) -> list[Path]:
     """Run the examples of a page in the current directory and write the pictures that it shows; return their paths."""
     text = page.read_text("utf-8")
-    names = PICTURE.findall(text)
+    names = pictures_of(text)
     if not names:
         return []
     namespace: dict[str, Any] = {"__name__": "__main__"}

@@ -82,3 +82,9 @@ def missing_for(page: Path) -> str:
     """Return the name of the package that the examples of a page need, if it is not installed, else an empty string."""
     needed = NEEDS.search(page.read_text("utf-8"))
     return needed[1] if needed and find_spec(needed[1]) is None else ""
+
+
+def pictures_of(text: str) -> list[str]:
+    """Return the names of the pictures that the examples of a page save; `tools/screenshots.py` makes the others."""
+    code = "".join(block for block, _ in BLOCK.findall(text))
+    return [name for name in PICTURE.findall(text) if name in code]
