@@ -13,10 +13,9 @@ import pytest
 
 import agb
 from agb import ErrorKind
-from tools.guides import DOCS, anchors_of, first_sentence
+from tools.guides import DOCS, ENTRY, anchors_of, first_sentence
 from tools.messages import messages, text_of
 
-ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
 TWINS = re.compile(r"^\| `(\w+)` \| `(\w+)` \|$", re.MULTILINE)
 STARTED_WITH = [
     "AsyncAGB",

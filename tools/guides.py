@@ -19,6 +19,8 @@ FLAVOURS = (
 """What a guide says of its examples where only one flavour of them is shown."""
 SYNC_ONLY, LONG = "sync only", "long"
 """Marks of an example, each a comment on a line of its own before it: it has no asynchronous form; it takes long."""
+ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
+"""A line of a page of the reference, in whose place mkdocstrings puts a class or a function."""
 PICTURE = re.compile(r"!\[[^\]]*\]\((?:\.\./)*images/([^)]+)\)")
 
 NEEDS = re.compile(r"<!-- needs: (\w+) -->")

@@ -22,9 +22,9 @@ from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
 
 from tools.flavours import asynchronous, formatted
-from tools.guides import BLOCK, DOCS, FLAVOURS, ROOT, first_sentence, missing_for
+from tools.guides import BLOCK, DOCS, ENTRY, FLAVOURS, ROOT, first_sentence, missing_for
 from tools.messages import as_page
-from tools.site_reference import ENTRY, entry
+from tools.site_reference import entry
 
 ON_THE_SITE = (
     "Each example has two tabs, one for each flavour. An asynchronous part of a program shows `await` without the "

@@ -26,13 +26,11 @@ import griffe
 
 from agb.results import narrowed
 from agb.results.base import ApiResponse
-from tools.guides import DOCS
+from tools.guides import DOCS, ENTRY
 
 _EXAMPLE = re.compile(r"^Examples?:\n", re.MULTILINE)
 _LEFT_OUT = frozenset({"_sync", "inside", "integrations"})
 """Packages without pages of their own; modules of the last import frameworks that may not be installed."""
-ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
-"""A line of a page of the reference, in whose place mkdocstrings puts a class or a function."""
 _NAME = re.compile(r"(?<![`\[])`([A-Za-z_][\w.]*)`(?!`)")
 _PAGE = re.compile(r"``docs/([a-z/-]+)\.md``|(?<![\w/])docs/([a-z/-]+)\.md")
 _RAISES = re.compile(r"^( +)((?:\w+\.)*[A-Z]\w+(?:, (?:\w+\.)*[A-Z]\w+)+):", re.MULTILINE)

@@ -1,7 +1,7 @@
 """A screenshot of a whole page through Playwright: which calls to its page make one, in which order. No I/O.
 
 The calls differ between Playwright's two flavours in one thing, whether they are awaited. So `steps` is a generator: it
-yields each call as a function, and whoever runs it sends back the result or throws in the error.
+yields each call as a function, and its caller sends back the result or throws in the error.
 """
 
 from __future__ import annotations

@@ -175,7 +175,7 @@ class Browser:
         if not page.done():
             raise BrowserUnavailable(f"the browser did not start: it ended {self._program.description_of_end}")
         self.first_page = page.result()
-        # Events of downloads are of use to whoever waits for a file.
+        # Events of downloads are for callers that wait for a file.
         downloads = {"behavior": "allow", "downloadPath": self.downloads, "eventsEnabled": True}
         await self.cdp.call("Browser.setDownloadBehavior", downloads)
         if self.options.after_start is not None:

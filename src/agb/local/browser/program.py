@@ -96,8 +96,8 @@ class BrowserProgram:
     @property
     def _last_words(self) -> str:
         lines = self._printed.decode("utf-8", "replace").splitlines()
-        told = [line.strip() for line in lines if line.strip() and not any(part in line for part in _NOISE)]
-        return "; ".join(told[-_LAST_WORDS:])
+        printed = [line.strip() for line in lines if line.strip() and not any(part in line for part in _NOISE)]
+        return "; ".join(printed[-_LAST_WORDS:])
 
     def _read(self, data: bytes) -> None:
         self._printed += data
