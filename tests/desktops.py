@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,23 @@ def shared_desktop(runtime: LocalServer, image: str = IMAGE) -> Iterator[str]:
     params = CreateSessionParams(image_id=image)
     with AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as agb, agb.session(params) as session:
         yield session.session_id
+
+
+@contextmanager
+def empty_desktop(runtime: LocalServer, session_id: str) -> Iterator[str]:
+    """Return the id of a session with a desktop, and close its terminals at the end.
+
+    A program that was started late has not got its name yet, and a window that the list no longer names may still be
+    seen. So terminals are stopped until the picture is that of the time before.
+    """
+    with AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as client:
+        computer = client.get(session_id).raise_for_error().session.computer
+        before = computer.screen.screenshot()
+        yield session_id
+        end = time.monotonic() + 60
+        while computer.window.list_root_windows().windows or not computer.screen.screenshot().shows_same_as(before):
+            assert time.monotonic() < end
+            computer.app.stop_by_pname("xterm")
 
 
 def pixel(shot: Screenshot, x: int, y: int) -> tuple[int, int, int]:

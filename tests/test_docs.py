@@ -25,7 +25,7 @@ import pytest
 import agb
 from agb.local import LocalServer
 from tests.browsers import BROWSING, needs_browser
-from tests.desktops import needs_desktop, shared_desktop
+from tests.desktops import empty_desktop, needs_desktop, shared_desktop
 from tools.guides import BLOCK, DOCS, LONG, anchors_of, is_marked, missing_for, name_of, pages, pictures_of
 
 RUNS_LONG = os.environ.get("AGB_LONG") == "all"
@@ -233,13 +233,8 @@ def desktop_id(runtime: LocalServer) -> Iterator[str]:
 @pytest.fixture
 def desktop(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
     """The id of a session whose desktop is empty, for all examples: a desktop of its own for each takes too long."""
-    yield desktop_id
-    with agb.AGB(runtime.api_key, agb.Config(runtime.endpoint, 60_000)) as client:
-        session = client.get(desktop_id).raise_for_error().session
-        session.computer.app.stop_by_pname("xterm")
-        end = time.monotonic() + 60
-        while session.computer.window.list_root_windows().windows:
-            assert time.monotonic() < end
+    with empty_desktop(runtime, desktop_id) as session_id:
+        yield session_id
 
 
 @pytest.fixture(scope="module")

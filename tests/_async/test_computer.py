@@ -24,7 +24,7 @@ from agb import (
     Window,
 )
 from agb.local import LocalServer
-from tests.desktops import PLAIN_IMAGE, needs_desktop, pixel, shared_desktop
+from tests.desktops import PLAIN_IMAGE, empty_desktop, needs_desktop, pixel, shared_desktop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.one_event_loop, needs_desktop]
 
@@ -33,9 +33,15 @@ LIMIT = 60.0
 
 
 @pytest.fixture(scope="module")
-def session_id(runtime: LocalServer) -> Iterator[str]:
-    """A session whose desktop all tests of this module use."""
+def desktop_id(runtime: LocalServer) -> Iterator[str]:
     with shared_desktop(runtime) as session_id:
+        yield session_id
+
+
+@pytest.fixture
+def session_id(desktop_id: str, runtime: LocalServer) -> Iterator[str]:
+    """A session whose desktop all tests of this module use one after the other."""
+    with empty_desktop(runtime, desktop_id) as session_id:
         yield session_id
 
 
