@@ -14,7 +14,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-import time
 import types
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path

@@ -37,6 +37,7 @@ class Tunnel:
         self._client = client
         self._runtime = runtime
         self._left = left
+        self._lock = threading.Lock()
         self._passes = threading.Event()
         self._passes.set()
 
@@ -45,14 +46,26 @@ class Tunnel:
         up = self._listener.run(self._pass_up, self._client, self._runtime)
         with suppress(OSError):
             data = early or self._runtime.recv(_PIECE)
-            while data and self._left != 0:
+            while data:
                 self._passes.wait()
-                data = data if self._left is None else data[: self._left]
+                data, goes_on = self._allowed(data)
                 self._client.sendall(data)
-                self._left = None if self._left is None else self._left - len(data)
-                data = b"" if self._left == 0 else self._runtime.recv(_PIECE)
+                data = self._runtime.recv(_PIECE) if goes_on else b""
         self._end()
         up.join()  # the sockets are closed after this
+
+    def _allowed(self, data: bytes) -> tuple[bytes, bool]:
+        """Return the bytes that may go to the client, and whether others may follow.
+
+        They are counted before they are sent: the client may answer them at once with a message whose fault sets the
+        number anew, and that fault is about what comes after them.
+        """
+        with self._lock:
+            if self._left is None:
+                return data, True
+            data = data[: self._left]
+            self._left -= len(data)
+            return data, self._left > 0
 
     def _pass_up(self, client: socket.socket, runtime: socket.socket) -> None:
         frames = Frames()
@@ -77,7 +90,8 @@ class Tunnel:
         if fault.kind == "slow":
             self._passes.clear()
         elif fault.kind == "cut" or fault.reaches_runtime:
-            self._left = fault.after
+            with self._lock:
+                self._left = fault.after
 
     def _end(self) -> None:
         for sock in (self._client, self._runtime):
