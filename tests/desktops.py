@@ -13,6 +13,7 @@ import pytest
 from agb import AGB, Config, CreateSessionParams, Screenshot
 from agb.local import LocalServer
 from agb.local.desktop.programs import DesktopPrograms
+from tests.waiting import pause
 
 IMAGE = "agb-computer-use-ubuntu-2204"
 """Its sessions have a ``link_url``."""
@@ -44,6 +45,7 @@ def empty_desktop(runtime: LocalServer, session_id: str) -> Iterator[str]:
         end = time.monotonic() + 60
         while computer.window.list_root_windows().windows or not computer.screen.screenshot().shows_same_as(before):
             assert time.monotonic() < end
+            pause()
             computer.app.stop_by_pname("xterm")
 
 

@@ -20,6 +20,7 @@ import pytest
 
 from agb import AGB, Config, CreateSessionParams, Session
 from agb.local import LocalServer, serve
+from tests.waiting import pause
 
 IMAGE = "agb-code-space-1"
 LIMIT = 60.0
@@ -71,7 +72,7 @@ class Terminal:
         """
         process = psutil.Process(self.process.pid)
         while process.status() != psutil.STATUS_SLEEPING:
-            pass
+            pause()
 
     def end(self) -> tuple[int, str]:
         """Read to the end of the command and return its exit code and what was read since the last call."""

@@ -23,6 +23,7 @@ from agb import AGB, Config, CreateSessionParams, ItemTimeoutError, JournalError
 from agb._sync._compat import concurrency
 from agb.local import LocalServer
 from tests.servers import Sessions, scripted
+from tests.waiting import pause
 
 IMAGE = CreateSessionParams(image_id="agb-code-space-1")
 
@@ -120,6 +121,7 @@ def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour:
             delivered += [process.stdout.readline().split() for _ in range(outcomes)]
             while not set(range(outcomes, outcomes + 4)) <= set(program.how_often()):
                 assert process.poll() is None
+                pause()
             process.send_signal(signal.SIGKILL)
             process.wait(120)
         owner = owner or owner_of(tmp_path / "journal")
@@ -185,7 +187,7 @@ def test_thread_that_does_not_end_is_abandoned(monkeypatch: pytest.MonkeyPatch) 
         assert [outcome.value for outcome in outcomes] == [0, None, 2]
         with agb.map(hangs, [1], params=IMAGE) as batch:
             while not batch.stats().sessions:
-                pass
+                pause()
         assert not sessions.alive
     goes_on.set()
 

@@ -23,6 +23,7 @@ from agb import (
     ScrollDirection,
     Window,
 )
+from agb._async._compat.loop import sleep
 from agb.local import LocalServer
 from tests.desktops import PLAIN_IMAGE, empty_desktop, needs_desktop, pixel, shared_desktop
 
@@ -93,6 +94,7 @@ async def window_when(session: AsyncSession, window_id: int, condition: Callable
     end = time.monotonic() + LIMIT
     while not condition(window := await window_of(session, window_id)):
         assert time.monotonic() < end, window
+        await sleep(0.02)  # waits on purpose: nothing announces a change of windows
 
 
 async def screen_when(session: AsyncSession, condition: Callable[[Screenshot], bool]) -> Screenshot:

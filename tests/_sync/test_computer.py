@@ -24,6 +24,7 @@ from agb import (
     Session,
     Window,
 )
+from agb._sync._compat.loop import sleep
 from agb.local import LocalServer
 from tests.desktops import PLAIN_IMAGE, empty_desktop, needs_desktop, pixel, shared_desktop
 
@@ -94,6 +95,7 @@ def window_when(session: Session, window_id: int, condition: Callable[[Window | 
     end = time.monotonic() + LIMIT
     while not condition(window := window_of(session, window_id)):
         assert time.monotonic() < end, window
+        sleep(0.02)  # waits on purpose: nothing announces a change of windows
 
 
 def screen_when(session: Session, condition: Callable[[Screenshot], bool]) -> Screenshot:

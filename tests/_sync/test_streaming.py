@@ -576,8 +576,8 @@ def raw_websocket(talk: Conversation, pings: int, answered: bool) -> None:
 
 
 def test_a_long_silence_is_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "QUIET_SECONDS", 0.05)
-    with scripted(partial(raw_websocket, pings=3, answered=True)) as server:
+    monkeypatch.setattr(websocket, "QUIET_SECONDS", 1.0)  # enough for an answer of the other thread
+    with scripted(partial(raw_websocket, pings=2, answered=True)) as server:
         with client() as agb:
             session = session_of(agb, server.endpoint.replace("http", "ws"))
             assert session.code.run("x", "python", stream_beta=True).success

@@ -27,6 +27,7 @@ from agb._wire.labels import CREATE
 from agb.local import LocalServer
 from tests.relay import Relay, relay, unlucky
 from tests.servers import LIST, RELEASE, STATUS, Action, Sessions, refuse, scripted
+from tests.waiting import apause
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*agb gc --create:RuntimeWarning")
 
@@ -86,7 +87,7 @@ async def reap(agb: AsyncAGB, nonce: str) -> None:
     """Do what ``agb gc --create`` does, until the sessions can be listed."""
     labels = {CREATE: nonce}
     while not (listed := await agb.list(labels)).success:
-        pass
+        await apause()
     for session_id in listed.session_ids:
         error = await delete_surely(agb.attach(session_id))
         assert error is None, error

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import pause
+
 from .harness import DESKTOP_IMAGE, PLAIN_DESKTOP_IMAGE, Sessions, fetch_bytes
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + LIMIT_MS / 1000
     while not condition():
         assert time.monotonic() < end
+        pause()
 
 
 @contextmanager

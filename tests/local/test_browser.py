@@ -14,6 +14,7 @@ import pytest
 
 import agb.local
 from agb.local.browser import chromium
+from tests.waiting import pause
 
 from .browser import needs_chromium
 from .browsers import cdp_link, initialize, new_session, no_cdp_link, status_of, tab
@@ -79,7 +80,7 @@ def test_crashed_browser(api: Api, browsing: str) -> None:
     os.kill(browser.pid, signal.SIGSEGV)
     assert wait_for_end(browser.pid)
     while api.ask("POST", "/internet/getCdpLink", {"sessionId": browsing}, json={})["success"]:
-        pass  # until the session's agent has reported it
+        pause()  # until the session's agent has reported it
     said = no_cdp_link(api, browsing)
     assert said.startswith("The browser ended by SIGSEGV")
     assert said.endswith("initialize it again")

@@ -16,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.waiting import pause
+
 from .browser import needs_chromium
 from .conftest import Api
 from .runtimes import wait_for_end
@@ -383,13 +385,13 @@ def test_tasks(agent: Agent) -> None:
 
     task = begin("act_async", action="click the Never button", timeout_ms=200)
     while not (result := json.loads(agent.call("get_act_result", task_id=task)[1]))["is_done"]:
-        pass
+        pause()
     assert (result["success"], result["steps"]) == (False, ["it was ended after 200 ms, its time limit"])
 
     schema = {"type": "object", "properties": {"horsepower": {"type": "integer"}}, "required": ["horsepower"]}
     task = begin("extract_async", instruction="", field_schema=f"schema: {json.dumps(schema)}")
     while (found := agent.call("get_extract_result", task_id=task)) == (True, ""):
-        pass
+        pause()
     assert found[0] is False  # which clients of 0.12 take for "not yet"
     failed = json.loads(found[1])
     assert (failed["is_done"], failed["success"]) == (True, False)
@@ -397,7 +399,7 @@ def test_tasks(agent: Agent) -> None:
 
     task = begin("observe_async", instruction="the Send button")
     while (found := agent.call("get_observe_result", task_id=task)) == (True, ""):
-        pass
+        pause()
     assert json.loads(found[1])[0]["description"] == "button 'Send'"
     assert agent.call("get_act_result", task_id="task-0")[0] is False
 

@@ -34,6 +34,7 @@ from agb.local.contexts.signing import signing_key
 from agb.local.errors import Refused
 from agb.local.limits import Limits
 from agb.local.sessions.runtime import Runtime
+from tests.waiting import apause, pause
 
 from .conftest import Api
 from .runtimes import Clock
@@ -552,6 +553,7 @@ def ask_until(api: Api, done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < limit
         api.get("/sdk/ListContexts")
+        pause()
 
 
 def test_runtime_that_stops_in_the_middle_of_an_upload(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -739,7 +741,7 @@ async def test_clearing(tmp_path: Path) -> None:
             assert (await api.ask("POST", "ClearContext", id=context))["success"] is True
         async with asyncio.timeout(120):
             while (await api.ask("GET", "GetContext", id=context))["data"]["state"] != "available":
-                pass
+                await apause()
         assert await api.files(context) == []
         assert (await api.http.put(link, content=b"x")).status_code == 200
 
@@ -817,7 +819,7 @@ async def test_recycling_is_looked_for_when_it_is_time(tmp_path: Path) -> None:
         assert api.runtime.sweep() == clock.now + RECYCLE_EVERY
         async with asyncio.timeout(120):
             while len(await api.files(context)) == 2:
-                pass
+                await apause()
         assert [file["filePath"] for file in await api.files(context)] == ["/kept"]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.waiting import pause
+
 from .conftest import IMAGE as CODE_IMAGE
 from .conftest import Api
 from .desktops import Desk, desk, needs_desktop
@@ -179,6 +181,7 @@ def test_picture_shows_what_is_drawn(window: Desk) -> None:
     end = time.monotonic() + 60
     while {point: (picture := window.picture()).getpixel(point) for point in corners} != corners:
         assert time.monotonic() < end  # a window of the test before may be shown for a moment
+        pause()
     assert picture.size == (1920, 1080)
     assert all(abs(a - b) < 8 for a, b in zip(window.picture("jpeg").getpixel((300, 300)), red, strict=True))
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from agb.local import serve
+from tests.waiting import pause
 
 from .conftest import Api
 
@@ -45,6 +46,7 @@ def until_done(api: Api, session: str) -> list[dict[str, Any]]:
         rows = json.loads(wrapper["data"])
         if all(row["status"] in ("Success", "Failed") for row in rows):
             return list(rows)
+        pause()
 
 
 def content(api: Api, context_id: str, path: str) -> str:
