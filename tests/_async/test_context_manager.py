@@ -156,7 +156,7 @@ async def test_sync_that_never_ends_is_told_in_time(limit: dict[str, Any]) -> No
 async def test_status_that_is_never_answered_is_a_timeout() -> None:
     with scripted(Syncing(rows(), rows(RUNNING), silent)) as server:
         async with client(server.endpoint) as agb:
-            result = await agb.attach("s-1").context.sync(timeout=0.3)
+            result = await agb.attach("s-1").context.sync(timeout=1)
     assert not result.success
     assert "upload of /p is Running" in result.error_message
 
@@ -252,7 +252,7 @@ async def test_missing_data_is_reported(look: Action, words: str, kind: ErrorKin
     service = Syncing(look)
     with scripted(service) as server:
         async with client(server.endpoint) as agb:
-            result = await agb.create(PARAMS, timeout=0.5)
+            result = await agb.create(PARAMS, timeout=1)
             assert result.success  # the session is there
             assert result.session is not None
             assert result.error is not None
@@ -260,7 +260,7 @@ async def test_missing_data_is_reported(look: Action, words: str, kind: ErrorKin
             assert (result.error.kind, result.error.session_id) == (kind, result.session.session_id)
             assert result.raise_for_error() is result
             with pytest.raises(SessionError, match="not all of its data is there"):
-                async with agb.session(PARAMS, timeout=0.5):
+                async with agb.session(PARAMS, timeout=1):
                     pytest.fail("a block is not entered without its data")
     assert service.sessions.alive == {result.session.session_id}  # that of the block was deleted
 

@@ -157,14 +157,14 @@ def slowly(talk: Conversation) -> None:
     """Answer byte by byte."""
     talk.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n")
     for _ in range(30):
-        talk.over.wait(0.02)
+        talk.over.wait(0.05)
         talk.sock.sendall(b"x")
 
 
 async def test_a_slow_answer_is_as_slow_as_it_likes() -> None:
     """As in httpx, a time-out of reading is one for each read."""
     with scripted(slowly) as server:
-        async with httpx.AsyncClient(transport=AsyncPoolTransport(), timeout=0.4) as client:
+        async with httpx.AsyncClient(transport=AsyncPoolTransport(), timeout=1) as client:
             assert (await client.get(server.endpoint)).content == b"x" * 30
 
 

@@ -234,7 +234,7 @@ async def test_transfer_that_finds_no_connection_says_which(tmp_path: Path) -> N
         async with client(store.server, connections=2) as agb, TaskGroup() as crew:
             crew.start(agb.context.upload, CONTEXT, local, "/tmp/first")
             await until(gate.asked.is_set)
-            late = await agb.context.upload(CONTEXT, local, "/tmp/second", timeout=0.5)
+            late = await agb.context.upload(CONTEXT, local, "/tmp/second", timeout=1)
             gate.open()
     assert "waited for one of 1 connections that transfers may take" in late.error_message
 

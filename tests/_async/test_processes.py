@@ -456,7 +456,7 @@ async def test_input_that_is_not_read(runtime: LocalServer) -> None:
             assert (await process.close_stdin()).success
             assert "is closed" in (await process.write("x")).error_message
         async with await session.command.start("sleep 60", stdin=True) as process:
-            result = await process.write(b"x" * 200_000, timeout=0.5)
+            result = await process.write(b"x" * 200_000, timeout=2)
             assert not result.success
             assert result.error is not None
             assert result.error.kind is ErrorKind.TIMED_OUT

@@ -233,7 +233,7 @@ def test_transfer_that_finds_no_connection_says_which(tmp_path: Path) -> None:
         with client(store.server, connections=2) as agb, TaskGroup() as crew:
             crew.start(agb.context.upload, CONTEXT, local, "/tmp/first")
             until(gate.asked.is_set)
-            late = agb.context.upload(CONTEXT, local, "/tmp/second", timeout=0.5)
+            late = agb.context.upload(CONTEXT, local, "/tmp/second", timeout=1)
             gate.open()
     assert "waited for one of 1 connections that transfers may take" in late.error_message
 

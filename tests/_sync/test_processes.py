@@ -455,7 +455,7 @@ def test_input_that_is_not_read(runtime: LocalServer) -> None:
             assert process.close_stdin().success
             assert "is closed" in process.write("x").error_message
         with session.command.start("sleep 60", stdin=True) as process:
-            result = process.write(b"x" * 200_000, timeout=0.5)
+            result = process.write(b"x" * 200_000, timeout=2)
             assert not result.success
             assert result.error is not None
             assert result.error.kind is ErrorKind.TIMED_OUT

@@ -155,7 +155,7 @@ def test_own_http_client(library: Any) -> None:
 def test_own_http_client_keeps_the_deadline(library: Any, action: Action, kind: ErrorKind) -> None:
     with scripted(action) as server:
         with library.Client() as mine:
-            error = failure_of(server.endpoint, timeout_ms=300, http_client=mine)
+            error = failure_of(server.endpoint, timeout_ms=1000, http_client=mine)
     assert error.kind is kind
 
 
@@ -220,7 +220,7 @@ def test_deletion_whose_end_is_not_confirmed_in_time() -> None:
     with scripted(value({}), silent) as server, scripted(value({}), value({"status": "DELETING"})) as other:
         for endpoint in (server.endpoint, other.endpoint):
             with client(endpoint) as agb:
-                result = agb.attach("s-1").delete(timeout=0.3)
+                result = agb.attach("s-1").delete(timeout=1)
             assert result.error is not None
             assert result.error.kind is ErrorKind.TIMED_OUT
             assert "Timeout waiting for session deletion" in result.error_message
@@ -401,19 +401,19 @@ def test_refusal_is_a_result(action: Action, kind: ErrorKind) -> None:
 def test_slow_answer_ends_at_the_deadline(action: Action) -> None:
     with scripted(action) as server:
         started = time.monotonic()
-        error = failure_of(server.endpoint, timeout_ms=300)
+        error = failure_of(server.endpoint, timeout_ms=1000)
         took = time.monotonic() - started
     assert error.kind is ErrorKind.TIMED_OUT
     assert error.sent is Sent.MAYBE
-    assert "within 0.3 s" in str(error)
-    assert 0.25 < took < 3
+    assert "within 1 s" in str(error)
+    assert 0.9 < took < 10
 
 
 def test_time_out_of_one_call() -> None:
     with scripted(silent) as server:
         with client(server.endpoint) as agb:
-            with pytest.raises(SessionError, match=r"within 0\.2 s"):
-                agb.attach("s-1").get_labels(timeout=0.2)
+            with pytest.raises(SessionError, match=r"within 1 s"):
+                agb.attach("s-1").get_labels(timeout=1)
             with pytest.raises(ValueError, match="above zero"):
                 agb.attach("s-1").get_labels(timeout=0)
             with pytest.raises(TypeError, match="number of seconds"):
