@@ -76,6 +76,7 @@ def test_methods_count_as_coroutine_functions() -> None:
         assert inspect.iscoroutinefunction(method)
 
 
+@pytest.mark.long
 def test_fingerprint_in_an_event_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def program() -> None:
         generator = BrowserFingerprintGenerator(headless=True, executable_path=PROGRAM)

@@ -122,12 +122,13 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 ENGINES = pytest.mark.parametrize(
     ("run", "engine"),
-    [("sync", "processes"), ("async", "processes"), ("async", "loky"), ("async", "dask")],
+    [("sync", "processes"), ("async", "loky"), ("async", "dask")],
     indirect=True,
 )
-"""Both flavours on one engine, and each engine: a driver does not know what engine it has."""
+"""Both flavours, and each engine: a driver does not know what engine it has."""
 
 
+@pytest.mark.long
 @ENGINES
 def test_all_items_are_done(run: Run, engine: Engine) -> None:
     outcomes = run([Item(number) for number in range(30)], executor=engine, chunks=2)

@@ -182,7 +182,9 @@ def test_service_that_is_stopped_deletes_the_sessions_of_open_streams(name: str)
 # --- programs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["resumable_batch.py", "resumable_batch_async.py"])
+@pytest.mark.parametrize(
+    "name", ["resumable_batch.py", pytest.param("resumable_batch_async.py", marks=pytest.mark.long)]
+)
 def test_batch_goes_on_after_it_was_killed(name: str) -> None:
     with subprocess.Popen([sys.executable, str(EXAMPLES / name)], stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
@@ -199,7 +201,8 @@ def test_agent(name: str) -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pandas") is None, reason="needs pandas")
-@pytest.mark.parametrize("name", ["figure.py", pytest.param("figure_async.py", marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ["figure.py", "figure_async.py"])
+@pytest.mark.long
 def test_figure(name: str, tmp_path: Path) -> None:
     assert run(name) == "{'apples': 123, 'pears': 36}\nsold.png\n"
     with Image.open(tmp_path / "sold.png") as picture:

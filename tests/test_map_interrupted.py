@@ -108,7 +108,7 @@ def owner_of(journal: Path) -> str:
     return f"map:{header['name']}-{header['id']}"
 
 
-@pytest.mark.parametrize("flavour", ["async", "sync"])
+@pytest.mark.parametrize("flavour", ["async", pytest.param("sync", marks=pytest.mark.long)])
 def test_killed_and_started_again(runtime: LocalServer, tmp_path: Path, flavour: str) -> None:
     """Finished items are not processed again, begun ones are, as `repeated`; sessions that were left are deleted."""
     program = Program(runtime, tmp_path, flavour, 24)

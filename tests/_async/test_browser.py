@@ -75,6 +75,7 @@ async def until_ended(browser: AsyncBrowser) -> BrowserError:
 # --- start and stop ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 async def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
     async with browser_of(runtime, ref) as browser:
         assert not browser.is_initialized()
@@ -182,6 +183,7 @@ async def test_start_that_is_refused_means_that_no_browser_runs() -> None:
 
 
 @pytest.mark.one_flavour
+@pytest.mark.long
 async def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: SessionRef) -> None:
     async with browser_of(runtime, ref) as browser:
         block = browser.connect(BrowserOption(user_agent="Demo/1"))

@@ -77,6 +77,7 @@ async def shown(agent: AsyncBrowserAgent) -> str | None:
     return (await agent.extract(ExtractOptions("the outcome", Out))).value["out"]
 
 
+@pytest.mark.one_flavour
 async def test_act(runtime: LocalServer, running: SessionRef) -> None:
     async with agent_of(runtime, running) as agent:
         result = await agent.act(

@@ -132,6 +132,7 @@ async def test_pointer_is_where_it_was_moved(runtime: LocalServer, session_id: s
             assert (await mouse.get_position()).raise_for_error().data.point == (80, 90)
 
 
+@pytest.mark.one_flavour
 async def test_terminal_receives_what_was_typed(runtime: LocalServer, session_id: str) -> None:
     text = "größer 日本語 😀 'quoted' \"$HOME\" \\ ~\n\tindented\n" + "0123456789" * 60 + "\n"
     async with desk(runtime, session_id) as session, terminal(session, "typed"):
@@ -176,6 +177,7 @@ def is_about(window: Window, width: int, height: int) -> bool:
     return abs((window.width or 0) - width) < 30 and abs((window.height or 0) - height) < 30
 
 
+@pytest.mark.one_flavour
 async def test_life_of_a_window(runtime: LocalServer, session_id: str) -> None:
     async with desk(runtime, session_id) as session, terminal(session, "window", "#204060") as app:
         windows, window_id = session.computer.window, app.window.window_id
@@ -254,6 +256,7 @@ async def test_installed_applications(runtime: LocalServer, session_id: str) -> 
 # --- the screen --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 async def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: str) -> None:
     async with desk(runtime, session_id) as session:
         before = await session.computer.screen.screenshot()

@@ -35,6 +35,7 @@ def routes(agb: AsyncAGB, session: AsyncSession) -> list[AsyncSession]:
     return [session, agb.attach(session.ref)]
 
 
+@pytest.mark.one_flavour
 async def test_each_name_leads_back_to_its_file(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for number, one in enumerate(routes(agb, session)):
@@ -122,6 +123,7 @@ SLASHED: list[Callable[[AsyncSession, str], Awaitable[Any]]] = [
 ]
 
 
+@pytest.mark.one_flavour
 async def test_slash_at_the_end(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for end in ("", "/", "//"):

@@ -91,6 +91,7 @@ ELSEWHERE = ["/home/user/sales ü.csv", "/tmp/new/dir/\udcff\n", "/tmp/file_tran
 
 
 @pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.one_flavour
 async def test_any_absolute_path(runtime: LocalServer, config: Config, tmp_path: Path, attached: bool) -> None:
     source = tmp_path / "sales.csv"
     source.write_bytes(LARGE[: 3 << 20])

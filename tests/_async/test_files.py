@@ -63,6 +63,7 @@ async def test_text(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_characters_are_never_split(runtime: LocalServer) -> None:
     text = "a" + "€😀" * 50_000
     async with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -75,6 +76,7 @@ async def test_characters_are_never_split(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_any_bytes(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -401,6 +403,7 @@ async def test_write_stream_takes_files(runtime: LocalServer, tmp_path: Path) ->
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_pattern_that_matches_very_many_files(runtime: LocalServer) -> None:
     make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 6000 | xargs touch"
     async with client(runtime) as agb, agb.session(PARAMS) as session:

@@ -245,6 +245,7 @@ async def test_bad_arguments_of_a_process() -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_ended_by_a_signal(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -285,6 +286,7 @@ async def test_signal_that_the_session_does_not_know(runtime: LocalServer) -> No
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_command_that_ignores_sigterm(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -406,6 +408,7 @@ async def test_character_in_two_pieces(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_megabytes_on_one_line(runtime: LocalServer) -> None:
     async with (
         client(runtime) as agb,

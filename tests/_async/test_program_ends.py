@@ -79,6 +79,7 @@ async def test_exceptions_of_the_code(
             assert pickle.loads(pickle.dumps(caught.value)).kind is ErrorKind.PROGRAM_FAILED
 
 
+@pytest.mark.one_flavour
 async def test_code_that_ends_its_interpreter(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         result = await session.code.run("import os; os._exit(3)", "python")
@@ -169,6 +170,7 @@ async def test_command_that_looks_like_an_option(runtime: LocalServer, python_se
 # --- output beyond the limit -------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 async def test_output_that_is_cut(runtime: LocalServer) -> None:
     """The local runtime keeps 16 MiB of each kind."""
     size = 17 << 20
@@ -225,6 +227,7 @@ async def end_when_begun(session: AsyncSession) -> None:
     await session.agb.client.call(release_session_async(session.session_id))
 
 
+@pytest.mark.one_flavour
 async def test_work_that_is_cut_by_the_end_of_its_session(runtime: LocalServer) -> None:
     async def execute(session: AsyncSession) -> Any:
         return (await session.command.execute("touch /tmp/begun; sleep 1000", 10 * LIMIT_MS)).error
@@ -294,6 +297,7 @@ async def test_batch_retries_items_that_were_cut_by_the_end_of_their_session(run
     assert (outcome.value, outcome.attempts) == (5, 2)
 
 
+@pytest.mark.one_flavour
 async def test_batch_does_not_retry_a_program_that_failed(runtime: LocalServer) -> None:
     async def fail(session: AsyncSession, code: str) -> None:
         (await session.code.run(code, "python")).raise_for_error()

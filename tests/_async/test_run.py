@@ -33,6 +33,7 @@ def routes(agb: AsyncAGB, session: AsyncSession) -> list[AsyncSession]:
     return [session, agb.attach(session.ref), plain]
 
 
+@pytest.mark.one_flavour
 async def test_bytes_codes_and_input(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -60,6 +61,7 @@ async def test_relative_directory(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 async def test_commands_and_input_of_any_length(runtime: LocalServer) -> None:
     long = ": " + "x" * 300_000 + "\ncat; echo 'done'; echo $0 | wc -c"
     data = b"\0\xff" * (3 << 20)
@@ -126,6 +128,7 @@ async def test_background_programs_outlive_a_command_that_ends(runtime: LocalSer
             await one.command.execute("pkill sleep", LIMIT_MS)
 
 
+@pytest.mark.one_flavour
 async def test_users(runtime: LocalServer) -> None:
     async with client(runtime) as agb, agb.session(PARAMS) as session:
         name = (await session.command.execute("id -un", LIMIT_MS)).stdout.strip()

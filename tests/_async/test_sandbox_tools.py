@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.one_event_loop]
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
 
 
+@pytest.mark.one_flavour
 async def test_results(runtime: LocalServer) -> None:
     async with (
         AsyncAGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as agb,

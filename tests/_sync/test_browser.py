@@ -75,6 +75,7 @@ def until_ended(browser: Browser) -> BrowserError:
 # --- start and stop ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 def test_life_of_a_browser(runtime: LocalServer, ref: SessionRef) -> None:
     with browser_of(runtime, ref) as browser:
         assert not browser.is_initialized()
@@ -182,6 +183,7 @@ def test_start_that_is_refused_means_that_no_browser_runs() -> None:
 
 
 @pytest.mark.one_flavour
+@pytest.mark.long
 def test_block_starts_and_stops_what_it_needs(runtime: LocalServer, ref: SessionRef) -> None:
     with browser_of(runtime, ref) as browser:
         block = browser.connect(BrowserOption(user_agent="Demo/1"))

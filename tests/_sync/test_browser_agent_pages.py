@@ -78,6 +78,7 @@ def shown(agent: BrowserAgent) -> str | None:
     return agent.extract(ExtractOptions("the outcome", Out)).value["out"]
 
 
+@pytest.mark.one_flavour
 def test_act(runtime: LocalServer, running: SessionRef) -> None:
     with agent_of(runtime, running) as agent:
         result = agent.act(ActOptions("type %who% into the Name field, then click Send", variables={"who": "Ada B"}))

@@ -133,6 +133,7 @@ def test_pointer_is_where_it_was_moved(runtime: LocalServer, session_id: str) ->
             assert mouse.get_position().raise_for_error().data.point == (80, 90)
 
 
+@pytest.mark.one_flavour
 def test_terminal_receives_what_was_typed(runtime: LocalServer, session_id: str) -> None:
     text = "größer 日本語 😀 'quoted' \"$HOME\" \\ ~\n\tindented\n" + "0123456789" * 60 + "\n"
     with desk(runtime, session_id) as session, terminal(session, "typed"):
@@ -177,6 +178,7 @@ def is_about(window: Window, width: int, height: int) -> bool:
     return abs((window.width or 0) - width) < 30 and abs((window.height or 0) - height) < 30
 
 
+@pytest.mark.one_flavour
 def test_life_of_a_window(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session, terminal(session, "window", "#204060") as app:
         windows, window_id = session.computer.window, app.window.window_id
@@ -255,6 +257,7 @@ def test_installed_applications(runtime: LocalServer, session_id: str) -> None:
 # --- the screen --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 def test_pictures_show_what_was_drawn(runtime: LocalServer, session_id: str) -> None:
     with desk(runtime, session_id) as session:
         before = session.computer.screen.screenshot()

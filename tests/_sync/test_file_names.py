@@ -36,6 +36,7 @@ def routes(agb: AGB, session: Session) -> list[Session]:
     return [session, agb.attach(session.ref)]
 
 
+@pytest.mark.one_flavour
 def test_each_name_leads_back_to_its_file(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for number, one in enumerate(routes(agb, session)):
@@ -123,6 +124,7 @@ SLASHED: list[Callable[[Session, str], Any]] = [
 ]
 
 
+@pytest.mark.one_flavour
 def test_slash_at_the_end(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for end in ("", "/", "//"):

@@ -62,6 +62,7 @@ def test_text(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_characters_are_never_split(runtime: LocalServer) -> None:
     text = "a" + "€😀" * 50_000
     with client(runtime) as agb, agb.session(PARAMS) as session:
@@ -74,6 +75,7 @@ def test_characters_are_never_split(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_any_bytes(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -398,6 +400,7 @@ def test_write_stream_takes_files(runtime: LocalServer, tmp_path: Path) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_pattern_that_matches_very_many_files(runtime: LocalServer) -> None:
     make = "mkdir /tmp/many && cd /tmp/many && seq -f 'file-with-a-rather-long-name-%06g' 6000 | xargs touch"
     with client(runtime) as agb, agb.session(PARAMS) as session:

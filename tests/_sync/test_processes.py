@@ -244,6 +244,7 @@ def test_bad_arguments_of_a_process() -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_ended_by_a_signal(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -284,6 +285,7 @@ def test_signal_that_the_session_does_not_know(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_command_that_ignores_sigterm(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -405,6 +407,7 @@ def test_character_in_two_pieces(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_megabytes_on_one_line(runtime: LocalServer) -> None:
     with (
         client(runtime) as agb,

@@ -78,6 +78,7 @@ def test_exceptions_of_the_code(runtime: LocalServer, python_session: str, code:
             assert pickle.loads(pickle.dumps(caught.value)).kind is ErrorKind.PROGRAM_FAILED
 
 
+@pytest.mark.one_flavour
 def test_code_that_ends_its_interpreter(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         result = session.code.run("import os; os._exit(3)", "python")
@@ -168,6 +169,7 @@ def test_command_that_looks_like_an_option(runtime: LocalServer, python_session:
 # --- output beyond the limit -------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_flavour
 def test_output_that_is_cut(runtime: LocalServer) -> None:
     """The local runtime keeps 16 MiB of each kind."""
     size = 17 << 20
@@ -224,6 +226,7 @@ def end_when_begun(session: Session) -> None:
     session.agb.client.call(release_session_async(session.session_id))
 
 
+@pytest.mark.one_flavour
 def test_work_that_is_cut_by_the_end_of_its_session(runtime: LocalServer) -> None:
     def execute(session: Session) -> Any:
         return session.command.execute("touch /tmp/begun; sleep 1000", 10 * LIMIT_MS).error
@@ -293,6 +296,7 @@ def test_batch_retries_items_that_were_cut_by_the_end_of_their_session(runtime: 
     assert (outcome.value, outcome.attempts) == (5, 2)
 
 
+@pytest.mark.one_flavour
 def test_batch_does_not_retry_a_program_that_failed(runtime: LocalServer) -> None:
     def fail(session: Session, code: str) -> None:
         session.code.run(code, "python").raise_for_error()

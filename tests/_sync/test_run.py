@@ -32,6 +32,7 @@ def routes(agb: AGB, session: Session) -> list[Session]:
     return [session, agb.attach(session.ref), plain]
 
 
+@pytest.mark.one_flavour
 def test_bytes_codes_and_input(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         for one in routes(agb, session):
@@ -59,6 +60,7 @@ def test_relative_directory(runtime: LocalServer) -> None:
 
 
 @pytest.mark.one_event_loop
+@pytest.mark.one_flavour
 def test_commands_and_input_of_any_length(runtime: LocalServer) -> None:
     long = ": " + "x" * 300_000 + "\ncat; echo 'done'; echo $0 | wc -c"
     data = b"\0\xff" * (3 << 20)
@@ -125,6 +127,7 @@ def test_background_programs_outlive_a_command_that_ends(runtime: LocalServer) -
             one.command.execute("pkill sleep", LIMIT_MS)
 
 
+@pytest.mark.one_flavour
 def test_users(runtime: LocalServer) -> None:
     with client(runtime) as agb, agb.session(PARAMS) as session:
         name = session.command.execute("id -un", LIMIT_MS).stdout.strip()

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.one_event_loop]
 PARAMS = CreateSessionParams(image_id="agb-code-space-1")
 
 
+@pytest.mark.one_flavour
 def test_results(runtime: LocalServer) -> None:
     with (
         AGB(runtime.api_key, Config(runtime.endpoint, 60_000)) as agb,

@@ -53,6 +53,7 @@ def first_processes(api: Api) -> set[psutil.Process]:
     return found
 
 
+@pytest.mark.long
 def test_life_of_a_browser(api: Api, browsing: str) -> None:
     assert "initialize it first" in no_cdp_link(api, browsing)
 

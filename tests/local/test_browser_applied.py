@@ -219,6 +219,7 @@ def test_windows_switches_stealth_and_extensions(api: Api, pages: Pages) -> None
     api.release(session)
 
 
+@pytest.mark.long
 def test_generated_fingerprint(api: Api, session: str, pages: Pages) -> None:
     criteria = {"devices": ["desktop"], "operatingSystems": ["windows"], "locales": ["de-DE"]}
     asked: dict[str, Any] = {"useStealth": True, "fingerprintPersistPath": FINGERPRINT}

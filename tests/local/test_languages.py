@@ -114,6 +114,7 @@ async def test_java(shared_runtime: Runtime, shared: LocalSession) -> None:
 
 
 @needs_java
+@pytest.mark.long
 async def test_java_stopped(shared_runtime: Runtime, shared: LocalSession) -> None:
     java = Repl(shared_runtime, shared, "java")
     await java("int kept = 1;")
@@ -308,7 +309,11 @@ async def test_what_is_no_character(shared_runtime: Runtime, shared: LocalSessio
 @pytest.mark.parametrize(
     ("language", "code"),
     [
-        pytest.param("java", 'for (int i = 0; i < 200; i++) System.out.println("x".repeat(99_999));', marks=needs_java),
+        pytest.param(
+            "java",
+            'for (int i = 0; i < 200; i++) System.out.println("x".repeat(99_999));',
+            marks=[needs_java, pytest.mark.long],
+        ),
         pytest.param("r", "for (i in 1:20) cat(strrep('x', 999999), '\\n')", marks=needs_r),
     ],
 )

@@ -21,7 +21,7 @@ from tests.waiting import pause
 
 from .conftest import Api
 
-ROUNDS = int(os.environ.get("AGB_KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("AGB_KILL_ROUNDS", "2"))
 FILES = 60
 PLACE = "/home/user/data"
 

@@ -38,7 +38,9 @@ def wheel(directory: Path, name: str, version: str) -> None:
         archive.writestr(f"{info}/RECORD", "")
 
 
-@pytest_asyncio.fixture(params=[pytest.param("bubblewrap", marks=needs_bubblewrap), "none"])
+@pytest_asyncio.fixture(
+    params=[pytest.param("bubblewrap", marks=needs_bubblewrap), pytest.param("none", marks=pytest.mark.long)]
+)
 async def runtime(request: pytest.FixtureRequest) -> AsyncIterator[Runtime]:
     async with Runtime(isolation=request.param, network="isolated") as runtime:
         yield runtime

@@ -212,7 +212,7 @@ def test_command_line_and_programs_have_the_same_options() -> None:
 # --- the end -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
 def test_signal_ends_everything_even_with_open_links(tmp_path: Path, number: signal.Signals) -> None:
     with served("--data-dir", str(tmp_path)) as server:
         api, process = server.api, server.process

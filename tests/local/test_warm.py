@@ -183,7 +183,7 @@ def _cmdline(process: psutil.Process) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize("isolation", ["auto", "none"])
+@pytest.mark.parametrize("isolation", ["auto", pytest.param("none", marks=pytest.mark.long)])
 def test_nothing_is_left_of_a_runtime_that_was_killed(isolation: Literal["auto", "none"]) -> None:
     with agb.local.serve(allow_none=True, isolation=isolation) as server:
         api = Api(server)
