@@ -66,21 +66,23 @@ def _certificates_are_read_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove settings of the environment: a test sets what it uses."""
-    for name in ("AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+@pytest.fixture(scope="session", autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """Remove settings of the environment: a test sets what it uses, for itself."""
+    proxies = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AGB_API_KEY", "AGB_ENDPOINT", "AGB_TIMEOUT_MS", *proxies, *map(str.upper, proxies)):
+            patch.delenv(name, raising=False)
+        yield
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses_of_clean_ups(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _short_pauses_of_clean_ups() -> Iterator[None]:
     """Let clean-ups repeat a failed deletion at once: many tests have a service that deletes nothing."""
-    for flavour in ("_async", "_sync"):
-        monkeypatch.setattr(f"agb.{flavour}.lifecycle.deletion.PAUSES", (0.01, 0.02, 0.03))
+    with pytest.MonkeyPatch.context() as patch:
+        for flavour in ("_async", "_sync"):
+            patch.setattr(f"agb.{flavour}.lifecycle.deletion.PAUSES", (0.01, 0.02, 0.03))
+        yield
 
 
 @pytest.fixture
@@ -98,8 +100,11 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Run two workers per processor: half of a test's time passes while it waits for another process."""
-    return 2 * (os.cpu_count() or 1)
+    """Run five workers on two processors: half of a test's time passes while it waits for another process.
+
+    More than sixteen are of no use: each imports all tests, which takes 3 s.
+    """
+    return min((5 * (os.cpu_count() or 1) + 1) // 2, 16)
 
 
 @pytest.hookimpl(wrapper=True)
