@@ -40,13 +40,13 @@ class AsyncProcess(BlockHint):
 
     Example:
         >>> async with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-        ...     async with await session.command.start("echo one; sleep 0.1; echo two") as process:
+        ...     async with await session.command.start("echo one; sleep 1; echo two") as process:
         ...         async with process.stream() as output:
         ...             async for event in output:
-        ...                 print(event)
+        ...                 print(event.text, end="")
         ...         print(await process.poll())
-        Stdout(text='one\n')
-        Stdout(text='two\n')
+        one
+        two
         0
     """
 

@@ -195,6 +195,8 @@ class _StreamProtocol(asyncio.Protocol):
         return False  # and so the transport closes
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and not self.received:
+            self.received += _unread(self.transport)
         self.is_over = True
         self.error = exc
         for waiting in (self._reader, self._writer, self.lost):
@@ -301,8 +303,10 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
 
     async def write_unless_answered(self, data: bytes, timeout: float) -> bool:
         protocol = self._protocol
-        if not protocol.is_over and _is_readable(protocol.transport.get_extra_info("socket")):
-            await asyncio.sleep(0)  # the loop reads what was received; after an error in writing it would be lost
+        sock = protocol.transport.get_extra_info("socket")
+        while not (protocol.received or protocol.is_over) and _is_readable(sock):
+            # The loop reads what has come, but not always in its next turn: this task may be first in that.
+            await asyncio.sleep(0)
         if protocol.received or protocol.is_over:
             return True
         protocol.transport.write(data)
@@ -356,6 +360,23 @@ class _AsyncioStream(httpcore.AsyncNetworkStream):
 
 def _nothing(error: None) -> None:
     del error
+
+
+def _unread(transport: asyncio.Transport) -> bytes:
+    """Return what came before a connection broke, and was not read.
+
+    A server that refuses a body may close while it is sent. If the answer comes after the loop has looked and before it
+    writes, writing fails first, and asyncio closes a socket that holds the answer. TLS cannot be read any more then.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0 or transport.get_extra_info("ssl_object") is not None:
+        return b""
+    try:
+        with sock.dup() as copy:
+            copy.setblocking(False)
+            return cast("bytes", copy.recv(_BUFFER_LIMIT))
+    except (OSError, TypeError):  # there is nothing; uvloop's sockets cannot
+        return b""
 
 
 def _is_readable(sock: Any) -> bool:

@@ -41,13 +41,13 @@ class Process(BlockHint):
 
     Example:
         >>> with client.session(CreateSessionParams(image_id="agb-code-space-1")) as session:
-        ...     with session.command.start("echo one; sleep 0.1; echo two") as process:
+        ...     with session.command.start("echo one; sleep 1; echo two") as process:
         ...         with process.stream() as output:
         ...             for event in output:
-        ...                 print(event)
+        ...                 print(event.text, end="")
         ...         print(process.poll())
-        Stdout(text='one\n')
-        Stdout(text='two\n')
+        one
+        two
         0
     """
 
