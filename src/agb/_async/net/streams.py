@@ -195,7 +195,7 @@ class _StreamProtocol(asyncio.Protocol):
         return False  # and so the transport closes
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None and not self.received:
+        if exc is not None:
             self.received += _unread(self.transport)
         self.is_over = True
         self.error = exc
@@ -362,21 +362,21 @@ def _nothing(error: None) -> None:
     del error
 
 
-def _unread(transport: asyncio.Transport) -> bytes:
+def _unread(transport: asyncio.Transport) -> bytearray:
     """Return what came before a connection broke, and was not read.
 
     A server that refuses a body may close while it is sent. If the answer comes after the loop has looked and before it
     writes, writing fails first, and asyncio closes a socket that holds the answer. TLS cannot be read any more then.
     """
     sock = transport.get_extra_info("socket")
+    unread = bytearray()
     if sock is None or sock.fileno() < 0 or transport.get_extra_info("ssl_object") is not None:
-        return b""
-    try:
-        with sock.dup() as copy:
-            copy.setblocking(False)
-            return cast("bytes", copy.recv(_BUFFER_LIMIT))
-    except (OSError, TypeError):  # there is nothing; uvloop's sockets cannot
-        return b""
+        return unread
+    with suppress(OSError, TypeError), sock.dup() as copy:  # there is no more; uvloop's sockets cannot
+        copy.setblocking(False)
+        while data := copy.recv(_BUFFER_LIMIT):
+            unread += data
+    return unread
 
 
 def _is_readable(sock: Any) -> bool:
