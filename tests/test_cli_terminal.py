@@ -124,8 +124,10 @@ def terminals(runtime: LocalServer) -> Iterator[list[Terminal]]:
 def test_shell(runtime: LocalServer, session: Session, terminals: list[Terminal]) -> None:
     shell = Terminal(runtime, "shell", session.session_id)
     terminals.append(shell)
+    shell.until("agb: a shell")
+    shell.resize(31, 119)  # before the shell runs
     shell.until("$ ")
-    shell.type("stty size; tty\r")
+    shell.type("until [ \"$(stty size)\" = '31 119' ]; do sleep 0.05; done; tty\r")
     assert "/dev/pts/" in shell.until("/dev/pts/")
     shell.type("sleep 600\r")
     shell.until("sleep 600")

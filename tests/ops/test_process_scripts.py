@@ -19,6 +19,7 @@ from agb import AGBError, CommandError, ErrorKind
 from agb._ops.tools import process as ops
 from agb._ops.tools.program import run_script
 from agb._wire.toolcall import ToolCall, ToolReply
+from agb.results.commands import ProcessInfo
 
 SHELLS = [path for name in ("dash", "bash") if (path := shutil.which(name))]
 WORDS = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=40)
@@ -129,6 +130,7 @@ def test_scripts_are_valid_in_any_shell(shell: str) -> None:
         ops.observe("AbCdEf1", session_id="s"),
         ops.write("AbCdEf1", b"x", wait=1, session_id="s"),
         ops.close_stdin("AbCdEf1", session_id="s"),
+        ops.list_processes(session_id="s"),
         ops.send_signal("AbCdEf1", "TERM", session_id="s"),
         ops.clean_up("AbCdEf1", session_id="s"),
     ]
@@ -178,6 +180,28 @@ def test_time_limit_that_has_not_begun_ends_with_the_process(shell: str, tmp_pat
     watchdog = Path("/proc", (tmp_path / "watchdog").read_text().strip(), "stat")
     with suppress(FileNotFoundError, ProcessLookupError):
         assert watchdog.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+@pytest.mark.parametrize("stage", [["sh", "{directory}/run"], ["env", "--", "AGB_COMMAND_ID=AbCdEf1"]])
+def test_list_shows_the_program_and_not_what_becomes_it(stage: list[str], shell: str, tmp_path: Path) -> None:
+    """The script of a process and `env`, which has the variables as arguments, run for a moment before the program."""
+    directory = tmp_path / "agb-processes" / "AbCdEf1"
+    directory.mkdir(parents=True)
+    words = [word.format(directory=directory) for word in stage]
+    # `sh` reads its script under either name.
+    (directory / words[-1]).write_text("sleep 0.2; exec sleep 600\n")
+    with subprocess.Popen([*words, "TOKEN=hush"], executable="/bin/sh", cwd=directory) as process:
+        try:
+            for name in ("pid", "supervisor"):
+                (directory / name).write_text(f"{process.pid}\n")
+            call = ops.list_processes(session_id="s")
+            environment = {**os.environ, "TMPDIR": str(tmp_path)}
+            done = subprocess.run(
+                [shell, "-c", call.args["command"]], env=environment, capture_output=True, check=True, timeout=120
+            )
+        finally:
+            process.kill()
+    assert call.read(answered(done.stdout.decode())) == [ProcessInfo("AbCdEf1", process.pid, True, None, "sleep 600")]
 
 
 # --- answers -----------------------------------------------------------------------------------------------------

@@ -66,17 +66,17 @@ async def _shell(shared: Shared, session_id: str, cwd: str | None, envs: dict[st
         if not has_terminal:
             async with await session.command.start(["bash"], cwd=cwd, envs=envs, stdin=True) as process:
                 return await attached(process)
-        columns, rows = os.get_terminal_size()
+        size = os.get_terminal_size()
         kind = os.environ.get("TERM", "xterm-256color")
-        terminal = {"TERM": kind, "AGB_ROWS": str(rows), "AGB_COLUMNS": str(columns)}
+        terminal = {"TERM": kind, "AGB_ROWS": str(size.lines), "AGB_COLUMNS": str(size.columns)}
         async with await session.command.start(_INSIDE, cwd=cwd, envs=terminal | envs, stdin=True) as process:
             Output(shared).note(f"agb: a shell in {session_id}; Ctrl-D or 'exit' ends it")
             with _raw_terminal():
-                return await _interact(session, process)
+                return await _interact(session, process, size)
 
 
-async def _interact(session: AsyncSession, process: AsyncProcess) -> int:
-    """Pass keys and output on until the shell ends, and return its exit code."""
+async def _interact(session: AsyncSession, process: AsyncProcess, size: os.terminal_size) -> int:
+    """Pass keys and output on until the shell ends, and return its exit code; its terminal begins with this size."""
     directory = ""
     with only_error():
         async with anyio.create_task_group() as tasks:
@@ -86,7 +86,7 @@ async def _interact(session: AsyncSession, process: AsyncProcess) -> int:
                     stdout, stderr = pieces
                     if stderr and not directory:
                         directory = stderr.decode("utf-8", "replace").splitlines()[0]
-                        tasks.start_soon(_follow_size, session, directory)
+                        tasks.start_soon(_follow_size, session, directory, size)
                     sys.stdout.buffer.write(stdout)
                     sys.stdout.buffer.flush()
             tasks.cancel_scope.cancel()
@@ -101,16 +101,32 @@ async def _type(process: AsyncProcess) -> None:
     await process.close_stdin()
 
 
-async def _follow_size(session: AsyncSession, directory: str) -> None:
-    """Give the session's terminal the size of this one whenever that changes."""
+async def _follow_size(session: AsyncSession, directory: str, size: os.terminal_size) -> None:
+    """Give the session's terminal, which has this size, the size of this one whenever that changes."""
     with anyio.open_signal_receiver(signal.SIGWINCH) as signals:
+        size = await _resized(session, directory, size)  # it may have changed before
         async for _ in signals:
-            columns, rows = os.get_terminal_size()
-            await session.command.execute(
-                f'read -r t <"$AGB_SHELL_DIR/tty" && stty -F "$t" rows {rows} cols {columns}',
-                timeout_ms=10_000,
-                envs={"AGB_SHELL_DIR": directory},
-            )
+            size = await _resized(session, directory, size)
+
+
+async def _resized(session: AsyncSession, directory: str, size: os.terminal_size) -> os.terminal_size:
+    """Give the session's terminal the size of this one, and return its size.
+
+    After three errors in a row it keeps its size until the next change: there may be no `stty`.
+    """
+    errors = 0
+    while errors < 3 and (new := os.get_terminal_size()) != size:
+        result = await session.command.execute(
+            f'read -r t <"$AGB_SHELL_DIR/tty" && stty -F "$t" rows {new.lines} cols {new.columns}',
+            timeout_ms=10_000,
+            envs={"AGB_SHELL_DIR": directory},
+        )
+        if result.success:
+            size, errors = new, 0
+        else:
+            errors += 1
+            await anyio.sleep(1)
+    return size
 
 
 @contextmanager

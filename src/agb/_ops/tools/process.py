@@ -277,6 +277,8 @@ def _state(text: str, stdout: int, stderr: int, chunk: int) -> ProcessState:
 # --- listing --------------------------------------------------------------------------------------------------------
 
 # The command of a program that runs is what the operating system says about it; its arguments end with a zero each.
+# Until the script of `run_script` has become the program, that is the script or `env`, whose arguments show the values
+# of variables: neither is the command, so it is looked at again.
 _LIST = """\
 echo agb-process list
 cd -- "$base" 2>/dev/null || exit 0
@@ -287,12 +289,18 @@ for d in *; do
   if [ -f "$d/exit" ]; then state=ended; read -r code <"$d/exit"
   elif read -r s <"$d/supervisor" && ! kill -0 "$s" 2>/dev/null && [ ! -f "$d/exit" ]; then state=lost
   elif [ -f "$d/exit" ]; then state=ended; read -r code <"$d/exit"; fi
-  command=
-  [ $state != running ] ||
-    command=$(tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 300 | base64 | tr -d '\\n')
+  command= n=0
+  while [ $state = running ] && [ $n -lt 250 ]; do
+    command=$(tr '\\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | head -c 300)
+    case "$command " in
+      "sh $base/$d/run "*|"env -- @MARK@=$d "*) command=; n=$((n + 1)); sleep 0.02 ;;
+      *) break ;;
+    esac
+  done
+  [ -z "$command" ] || command=$(printf %s "$command" | base64 | tr -d '\\n')
   echo "$d $pid $state $code $command"
 done
-"""
+""".replace("@MARK@", MARK)
 
 
 def list_processes(*, session_id: str) -> ToolCall[list[ProcessInfo]]:

@@ -28,12 +28,14 @@ import fcntl
 import json
 import os
 import resource
+import select
 import selectors
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import time
 
 TYPE_CHECKING = False  # typing is slow to import, and a session starts with this program
 if TYPE_CHECKING:
@@ -291,9 +293,7 @@ class Agent:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(one, signal.SIGSTOP)
             stopped |= new
-        for one in stopped:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(one, signal.SIGKILL)
+        _kill(stopped)
 
     # --- connections ---
 
@@ -347,6 +347,29 @@ def end_descendants() -> None:
             os.waitpid(-1, 0)
         except ChildProcessError:
             return
+
+
+def _kill(pids: set[int]) -> None:
+    """Kill processes, and return when they are dead.
+
+    A killed process lives on until it gets the processor: on a loaded machine the end of the program could be reported,
+    and the next command find the others. Who has much memory to free is waited for a second only, since the agent does
+    nothing else meanwhile.
+    """
+    dying = select.poll()
+    files = []
+    for pid in pids:
+        with contextlib.suppress(OSError):  # it is dead already, may not be killed, or there are no more descriptors
+            os.kill(pid, signal.SIGKILL)
+            files.append(os.pidfd_open(pid))
+            dying.register(files[-1], select.POLLIN)
+    left, end = len(files), time.monotonic() + 1
+    while left and (ended := dying.poll(max(0, end - time.monotonic()) * 1000)):
+        for file, _ in ended:
+            dying.unregister(file)
+        left -= len(ended)
+    for file in files:
+        os.close(file)
 
 
 def _tree(root: int, mark: bytes) -> set[int]:
