@@ -60,10 +60,14 @@ class Terminal:
         os.write(self._own, text.encode())
 
     def until(self, text: str) -> str:
-        """Read until the text is there, and return all that was read since the last call."""
+        """Read until the text is there, and return what was read since the last call and up to it.
+
+        What comes behind it is left for the next call: on a loaded machine one read may return both.
+        """
         while text.encode() not in self.screen:
             assert self._read(), f"{text!r} did not appear: {self.screen!r}"
-        return self._taken()
+        before, found, self.screen = self.screen.partition(text.encode())
+        return (before + found).decode("utf-8", "replace")
 
     def until_it_reads(self) -> None:
         """Return once a command that has printed a question sleeps in the read of the answer.
@@ -78,7 +82,7 @@ class Terminal:
         """Read to the end of the command and return its exit code and what was read since the last call."""
         while self._read():
             pass
-        return self.process.wait(LIMIT), self._taken()
+        return self.process.wait(LIMIT), self.screen.decode("utf-8", "replace")
 
     def _read(self) -> bool:
         """Read once; return whether there is more to come."""
@@ -90,10 +94,6 @@ class Terminal:
             return False
         self.screen += piece
         return bool(piece)
-
-    def _taken(self) -> str:
-        taken, self.screen = self.screen, b""
-        return taken.decode("utf-8", "replace")
 
     @property
     def is_raw(self) -> bool:

@@ -367,6 +367,7 @@ def _unread(transport: asyncio.Transport) -> bytearray:
 
     A server that refuses a body may close while it is sent. If the answer comes after the loop has looked and before it
     writes, writing fails first, and asyncio closes a socket that holds the answer. TLS cannot be read any more then.
+    Nothing more arrives on a broken connection, so this is at most what the socket's buffer holds.
     """
     sock = transport.get_extra_info("socket")
     unread = bytearray()

@@ -353,8 +353,8 @@ def _kill(pids: set[int]) -> None:
     """Kill processes, and return when they are dead.
 
     A killed process lives on until it gets the processor: on a loaded machine the end of the program could be reported,
-    and the next command find the others. Who has much memory to free is waited for a second only, since the agent does
-    nothing else meanwhile.
+    and the next command find the others. One that has much memory to free is waited for a second at most, since the
+    agent does nothing else meanwhile.
     """
     dying = select.poll()
     files = []
