@@ -126,11 +126,11 @@ def test_asynchronous_examples_of_a_page(page: Path, twins: dict[Path, list[str 
                 else:
                     exec(code, namespace)
             assert printed.getvalue() == (match[2] or ""), where
-        for client in namespace.values():
-            if isinstance(client, agb.AsyncAGB):
-                runner.run(client.aclose())
-            elif isinstance(client, agb.AGB):
-                client.close()
+        for value in namespace.values():
+            if isinstance(value, agb.AsyncAGB):
+                runner.run(value.aclose())
+            elif isinstance(value, agb.AGB) or inspect.iscoroutine(value):
+                value.close()  # the coroutine is of a block for synchronous objects only, which awaits nothing
 
 
 @pytest.mark.usefixtures("_configured")
